@@ -1,0 +1,1 @@
+"""What a limb and a camera are: descriptions, contracts, limits, faults and time-outs."""
