@@ -1,0 +1,53 @@
+"""Move sets: what an agent can do in one step of a grid maze.
+
+Definitions follow the Gated Path Planning Networks benchmark (Lee et al., ICML 2018): a move blocked by a wall or by
+the border leaves the agent where it is; diagonals may squeeze between two wall corners; a differential drive that
+drives into a wall is stuck there. The order of the actions is ours: clockwise from north.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+MoveName = Literal["news", "moore", "diff_drive"]
+
+
+@dataclass(frozen=True)
+class Moves:
+    """A move set.
+
+    ``offsets`` are the (row, column) steps: one per action for grid moves, one per orientation for a
+    differential drive, whose three actions are forward, turn right and turn left.
+    """
+
+    name: MoveName
+    actions: tuple[str, ...]
+    offsets: tuple[tuple[int, int], ...]
+    orientations: int = 1
+
+    @property
+    def is_drive(self) -> bool:
+        """Whether the state has an orientation besides the cell."""
+        return self.orientations > 1
+
+    def offset_array(self) -> NDArray[np.int64]:
+        """Return the steps as an array ``(len(offsets), 2)`` of rows and columns."""
+        return np.asarray(self.offsets, dtype=np.int64)
+
+
+_COMPASS = ((-1, 0), (0, 1), (1, 0), (0, -1))
+_DIAGONALS = ((-1, 1), (1, 1), (1, -1), (-1, -1))
+
+NEWS = Moves("news", ("north", "east", "south", "west"), _COMPASS)
+MOORE = Moves(
+    "moore",
+    (*NEWS.actions, "north-east", "south-east", "south-west", "north-west"),
+    _COMPASS + _DIAGONALS,
+)
+DIFF_DRIVE = Moves("diff_drive", ("forward", "turn right", "turn left"), _COMPASS, orientations=4)
+
+MOVES: dict[MoveName, Moves] = {moves.name: moves for moves in (NEWS, MOORE, DIFF_DRIVE)}
