@@ -1,0 +1,1 @@
+"""Learning on the robot: target finding, reinforcement learning, recordings as data sets."""

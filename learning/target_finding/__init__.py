@@ -1,0 +1,1 @@
+"""The paper's task: move the limb until one of its cameras sees the AprilTag."""

@@ -1,0 +1,38 @@
+"""The paper's two baselines: Brownian motion of one servo (BMSS) or of all servos (BMMS)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hardware.limb import FloatArray
+
+# Standard deviation of an increment, in half ranges of the servo.
+STEP = 0.5
+
+
+@dataclass
+class BrownianSearcher:
+    """Adds ``Normal(0, 0.5) x half range`` to one random servo or to all, clipped to the limits.
+
+    Attributes:
+        lower_rad, upper_rad: ``(n,)`` limits.
+        single: True for BMSS, False for BMMS.
+        rng: source of all randomness.
+    """
+
+    lower_rad: FloatArray
+    upper_rad: FloatArray
+    single: bool = False
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
+
+    def act(self, position_rad: FloatArray) -> FloatArray:
+        """Next ``(n,)`` positions to command, from the last commanded ones."""
+        half_range = 0.5 * (self.upper_rad - self.lower_rad)
+        increment = self.rng.normal(0.0, STEP, size=half_range.size) * half_range
+        if self.single:
+            chosen = int(self.rng.integers(half_range.size))
+            increment *= np.arange(half_range.size) == chosen
+        moved: FloatArray = np.clip(position_rad + increment, self.lower_rad, self.upper_rad)
+        return moved

@@ -1,0 +1,162 @@
+"""The simulated world: limbs, cameras, target and one clock that counts physics steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from hardware.camera import ImageArray
+from hardware.description import CameraDescription, Pose, RobotDescription, load_robot
+from sim.body import LimbBody
+from sim.camera import SimCamera
+from sim.limb import SimLimb
+from sim.rotations import FloatArray
+from sim.scene import Scene
+
+
+class SimWorld:
+    """A robot description come to life; the same seed gives the same joints, bit for bit.
+
+    Time passes only in :meth:`advance`, in whole physics steps, as fast as the machine goes.
+    Drivers and cameras are made unconnected, as real ones are.
+
+    Args:
+        robot: a description, or the name or path of one.
+        seed: of camera noise and of :meth:`random_positions`.
+        renderer: overrides the description's.
+        pictures: False leaves the scene out, for physics alone.
+
+    Raises:
+        DescriptionError: the description is wrong.
+        DeviceError: the renderer does not work.
+    """
+
+    def __init__(
+        self,
+        robot: RobotDescription | str,
+        *,
+        seed: int = 0,
+        renderer: str | None = None,
+        pictures: bool = True,
+    ) -> None:
+        self.robot = robot if isinstance(robot, RobotDescription) else load_robot(robot)
+        backend = self.robot.backend
+        self.dt_s = 1.0 / backend.physics_hz
+        self._ticks = 0
+        self.rng = np.random.default_rng(seed)
+        self.bodies = [
+            LimbBody(
+                limb,
+                self.robot.materials,
+                physics_hz=backend.physics_hz,
+                gravity_m_s2=backend.gravity_m_s2,
+            )
+            for limb in self.robot.limbs
+        ]
+        self.target_pose = self.robot.target.pose
+        self.scene: Scene | None = None
+        if pictures:
+            self.scene = Scene(
+                self.robot.limbs, self.robot.target, renderer=renderer or backend.renderer
+            )
+            self.scene.check()
+        self.limbs = [
+            SimLimb(self.robot, i, body, lambda: self.time_s) for i, body in enumerate(self.bodies)
+        ]
+        self.cameras = [
+            [self._camera(i, camera, seed) for camera in limb.live_cameras]
+            for i, limb in enumerate(self.robot.limbs)
+        ]
+
+    # -- time -----------------------------------------------------------------------------------
+
+    @property
+    def time_s(self) -> float:
+        """Simulated time since the start or the last reset."""
+        return self._ticks / self.robot.backend.physics_hz
+
+    def advance(self, duration_s: float) -> None:
+        """Let ``duration_s`` pass, rounded to whole physics steps."""
+        steps = round(duration_s * self.robot.backend.physics_hz)
+        for body in self.bodies:
+            body.advance(steps)
+        self._ticks += steps
+
+    def reset(
+        self, seed: int | None = None, positions_rad: Sequence[npt.ArrayLike] | None = None
+    ) -> None:
+        """Back to time 0 at rest, at ``positions_rad`` per limb or at home."""
+        if seed is not None:
+            self.rng = np.random.default_rng(seed)
+        self._ticks = 0
+        for i, body in enumerate(self.bodies):
+            home = [joint.home_rad for joint in self.robot.limbs[i].joints]
+            body.reset(home if positions_rad is None else positions_rad[i])
+        for i, row in enumerate(self.cameras):
+            for j, camera in enumerate(row):
+                camera.reseed(_camera_seed(seed or 0, i, j))
+
+    def random_positions(self) -> list[FloatArray]:
+        """Uniformly drawn joint positions within the limits, one ``(n,)`` array per limb."""
+        return [
+            np.array([self.rng.uniform(*joint.limits_rad) for joint in limb.joints])
+            for limb in self.robot.limbs
+        ]
+
+    # -- pictures -------------------------------------------------------------------------------
+
+    def draw(self, limb: int, camera: CameraDescription) -> ImageArray:
+        """The flawless ``(H, W, 3)`` RGB picture a camera sees now."""
+        if self.scene is None:
+            raise RuntimeError("This world was made without pictures; pass pictures=True.")
+        body = self.bodies[limb]
+        for i, other in enumerate(self.bodies):
+            self.scene.place_limb(i, other.hinge_rad)
+        rotation, position = self.scene.camera_pose(limb, camera, body)
+        return self.scene.render(camera, rotation, position)
+
+    def move_target(self, pose: Pose) -> None:
+        """Put the target elsewhere."""
+        self.target_pose = pose
+        if self.scene is not None:
+            self.scene.place_target(pose)
+
+    def _camera(self, limb: int, camera: CameraDescription, seed: int) -> SimCamera:
+        number = [c.name for c in self.robot.limbs[limb].live_cameras].index(camera.name)
+        return SimCamera(
+            camera,
+            self,
+            lambda: self.draw(limb, camera),
+            _camera_seed(seed, limb, number),
+        )
+
+    # -- end ------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close drivers, cameras and the scene; harmless when done before."""
+        for row in self.cameras:
+            for camera in row:
+                camera.disconnect()
+        for limb in self.limbs:
+            limb.disconnect()
+        if self.scene is not None:
+            self.scene.close()
+
+    def __enter__(self) -> SimWorld:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _camera_seed(seed: int, limb: int, camera: int) -> int:
+    """A seed of its own for each camera, so that one camera's noise does not move another's."""
+    return int(np.random.SeedSequence([seed, limb, camera]).generate_state(1)[0])
