@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardware.description import CameraDescription
-from hardware.errors import NotConnectedError, StaleFrameError
+from hardware.errors import DeviceError, NotConnectedError, StaleFrameError
 from hardware.limb import Clock
 
 ImageArray = npt.NDArray[np.uint8]
@@ -36,7 +36,7 @@ class Frame:
 
 @dataclass
 class FrameCounters:
-    """What happened to the pictures so far; published in diagnostics."""
+    """What happened to the pictures so far; kept by the device's class, for diagnostics."""
 
     captured: int = 0
     dropped: int = 0
@@ -97,7 +97,7 @@ class Camera(ABC):
 
         Raises:
             NotConnectedError: before ``connect()``.
-            DeviceError: the camera does not deliver.
+            DeviceError: the camera does not deliver, or not the size it was described with.
         """
         self._require_connected()
         return self._keep(self._capture())
@@ -106,7 +106,9 @@ class Camera(ABC):
         """Wait for the next picture that has not been returned before.
 
         Raises:
+            NotConnectedError: before ``connect()``.
             StaleFrameError: none came within ``timeout_s``.
+            DeviceError: the picture is not of the size it was described with.
         """
         self._require_connected()
         frame = self._next(timeout_s)
@@ -121,17 +123,22 @@ class Camera(ABC):
         """Return the newest picture without waiting.
 
         Raises:
-            StaleFrameError: there is none, or it is older than ``max_age_s``.
+            NotConnectedError: before ``connect()``.
+            StaleFrameError: there is none, or it is older than ``max_age_s``, or its stamp lies as
+                far in the future (the clock was set back).
         """
         self._require_connected()
         frame = self._peek()
         if frame is None:
-            raise StaleFrameError(f"Camera '{self.name}' has not delivered a frame yet; wait for one.")
-        age = self._clock() - frame.time_s
-        if age > max_age_s:
             raise StaleFrameError(
-                f"The newest frame of camera '{self.name}' is {age:.3f} s old, more than the "
-                f"{max_age_s:.3g} s allowed; check that the camera still runs."
+                f"Camera '{self.name}' has not delivered a frame yet; wait for one."
+            )
+        age_s = self._clock() - frame.time_s
+        if not abs(age_s) <= max_age_s:
+            relation = "old" if age_s > 0 else "ahead of the clock"
+            raise StaleFrameError(
+                f"The newest frame of camera '{self.name}' is {abs(age_s):.3f} s {relation}, more "
+                f"than the {max_age_s:.3g} s allowed; check that the camera still runs."
             )
         return frame
 
@@ -156,6 +163,13 @@ class Camera(ABC):
         return self._latest
 
     def _keep(self, frame: Frame) -> Frame:
+        expected = (self.description.height_px, self.description.width_px, 3)
+        if frame.image.shape != expected or frame.image.dtype != np.uint8:
+            raise DeviceError(
+                f"Camera '{self.name}' delivered a {frame.image.dtype} picture of shape "
+                f"{frame.image.shape}, expected uint8 of shape {expected}; "
+                "correct width_px and height_px in the robot description."
+            )
         self._latest = frame
         return frame
 

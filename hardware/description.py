@@ -308,7 +308,9 @@ class RobotDescription(Part):
         for limb in self.limbs:
             for hinge in limb.body.hinges:
                 if hinge.flexure is not None:
-                    _known(f"hinge '{hinge.name}'", "material", hinge.flexure.material, self.materials)
+                    _known(
+                        f"hinge '{hinge.name}'", "material", hinge.flexure.material, self.materials
+                    )
         return self
 
 

@@ -23,6 +23,10 @@ class CommandError(HardwareError, ValueError):
     """A command has the wrong length or holds a value that is not a finite number."""
 
 
+class FaultError(HardwareError, ValueError):
+    """A fault cannot be injected: unknown word or component, or a value out of range."""
+
+
 class DeviceError(HardwareError):
     """A device did not answer, or answered nonsense."""
 

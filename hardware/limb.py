@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardware.description import JointDescription
-from hardware.errors import CommandError, NotActiveError, NotConnectedError
+from hardware.errors import CommandError, DeviceError, NotActiveError, NotConnectedError
 
 FloatArray = npt.NDArray[np.float64]
 Clock = Callable[[], float]
@@ -58,6 +58,7 @@ class LimbDriver(ABC):
     each step to ``velocity limit x time since the last command`` (at most ``max_step_period_s`` of
     travel), so a caller streams commands and a single wild one moves the limb by one step only.
     Without a command for ``command_timeout_s`` the limb holds where it is (see :meth:`tick`).
+    While active, a hold is limited to steps as well: a wild reading cannot make the limb jump.
 
     Args:
         name: the limb's name, as in the description.
@@ -90,6 +91,8 @@ class LimbDriver(ABC):
         self._holding = True
         self._last_command_s = -np.inf
         self._last_sent: FloatArray = np.array([j.home_rad for j in self.joints])
+        self._last_sent_s = -np.inf
+        self._hold_goal: FloatArray | None = None
 
     # -- readable at any time -------------------------------------------------------------------
 
@@ -116,7 +119,7 @@ class LimbDriver(ABC):
     @property
     def last_sent_rad(self) -> FloatArray:
         """``(n,)`` the last positions that really went to the device."""
-        return self._last_sent.copy()
+        return np.array(self._last_sent)
 
     @property
     def command_age_s(self) -> float:
@@ -130,33 +133,52 @@ class LimbDriver(ABC):
         if not self._connected:
             self._open()
             self._connected = True
+            self._holding = True
+            self._hold_goal = None
 
     def activate(self) -> None:
-        """Accept commands from now on; the first command sent equals the measured position."""
-        self._require_connected()
-        self._active = True
+        """Accept commands from now on; the first command sent equals the measured position.
+
+        Harmless when already active, and then the way to start afresh from where the limb is,
+        for instance after a simulation was reset.
+
+        Raises:
+            NotConnectedError: before ``connect()``.
+            DeviceError: the position cannot be measured. The limb then stays inactive.
+        """
+        self._active = False
         self.hold()
+        self._active = True
 
     def deactivate(self) -> None:
-        """Hold, then accept no more commands."""
+        """Hold, then accept no more commands; inactive afterwards even when holding fails."""
         if self._active:
-            self.hold()
-            self._active = False
+            try:
+                self.hold()
+            finally:
+                self._active = False
 
     def disconnect(self) -> None:
-        """Hold, release and close the device; harmless when already closed, never raises midway."""
+        """Hold, release and close the device; harmless when already closed.
+
+        An error while holding is raised only after the device is safe and closed.
+        """
         if not self._connected:
             return
         try:
             self.deactivate()
         finally:
-            self._active = False
             self._connected = False
+            self._hold_goal = None
             self._close()
 
     def __enter__(self: SelfLimb) -> SelfLimb:
         self.connect()
-        self.activate()
+        try:
+            self.activate()
+        except BaseException:
+            self.disconnect()  # Python calls __exit__ only after a successful __enter__
+            raise
         return self
 
     def __exit__(
@@ -193,32 +215,72 @@ class LimbDriver(ABC):
             self.counters.rejected += 1
             raise
         now = self._clock()
-        sent = self._limited(target, now)
-        self._write(sent)
+        sent = self._transmit(target, now, span_s=now - self._last_sent_s)
         self.counters.accepted += 1
         if not np.array_equal(sent, target):
             self.counters.limited += 1
         self._holding = False
+        self._hold_goal = None
         self._last_command_s = now
-        self._last_sent = sent
-        return sent.copy()
+        return np.array(sent)
 
     def hold(self) -> FloatArray:
-        """Stop where the limb is now and stay there; returns the position held, ``(n,)``."""
+        """Stop where the limb is now and stay there; returns the position sent, ``(n,)``.
+
+        That is the measured position. Only where it is more than one step away from the last one
+        sent (a blocked joint, a wild reading), it is approached by a step now and by each
+        :meth:`tick`. A position outside the range is brought back into it in the same way.
+
+        Raises:
+            NotConnectedError: before ``connect()``.
+            DeviceError: the position cannot be measured.
+        """
         self._require_connected()
-        measured = np.clip(self._read().position_rad, self._lower, self._upper)
-        self._write(measured)
-        self._last_sent = measured
-        self._last_command_s = self._clock()
+        measured = self._measured()
+        if not self._active:
+            self._last_sent = measured  # may have been moved by hand: start from where it is
+        self._hold_goal = np.clip(measured, self._lower, self._upper)
         self._holding = True
-        return measured.copy()
+        return np.array(self._approach(self._hold_goal, span_s=self.max_step_period_s))
 
     def tick(self) -> bool:
         """Call at the control rate: holds when commands have stopped. True while holding."""
-        if self._active and not self._holding and self.command_age_s > self.command_timeout_s:
-            self.counters.timeouts += 1
+        if self._active and not self._holding and self._is_silent():
             self.hold()
+            self.counters.timeouts += 1
+        elif self._connected and self._hold_goal is not None:
+            self._approach(self._hold_goal, span_s=self._clock() - self._last_sent_s)
         return self._holding
+
+    def _is_silent(self) -> bool:
+        """No command for too long; a clock that was set back counts as too long."""
+        return not 0.0 <= self.command_age_s < self.command_timeout_s
+
+    def _measured(self) -> FloatArray:
+        """Measured positions; while active, an unreadable joint stands where it was sent."""
+        position = np.array(self._read().position_rad, dtype=np.float64)
+        bad = ~np.isfinite(position)
+        if bad.any() and not self._active:
+            name = self.joints[int(np.argmax(bad))].name
+            raise DeviceError(
+                f"Limb '{self.name}' cannot measure joint '{name}'; check its wiring and its power."
+            )
+        position[bad] = self._last_sent[bad]
+        return position
+
+    def _approach(self, goal: FloatArray, span_s: float) -> FloatArray:
+        sent = self._transmit(goal, self._clock(), span_s)
+        if np.array_equal(sent, goal):
+            self._hold_goal = None
+        return sent
+
+    def _transmit(self, target: FloatArray, now: float, span_s: float) -> FloatArray:
+        """The only way to the device: limit, write, remember."""
+        sent = self._limited(target, span_s)
+        self._write(sent)
+        self._last_sent = sent
+        self._last_sent_s = now
+        return sent
 
     # -- for subclasses -------------------------------------------------------------------------
 
@@ -252,7 +314,10 @@ class LimbDriver(ABC):
             )
 
     def _checked(self, position_rad: npt.ArrayLike) -> FloatArray:
-        target = np.asarray(position_rad, dtype=np.float64)
+        try:
+            target = np.asarray(position_rad, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise CommandError(f"Limb '{self.name}' got positions that are not numbers.") from error
         if target.shape != (len(self.joints),):
             raise CommandError(
                 f"Limb '{self.name}' takes {len(self.joints)} positions "
@@ -265,8 +330,7 @@ class LimbDriver(ABC):
             )
         return target
 
-    def _limited(self, target: FloatArray, now: float) -> FloatArray:
+    def _limited(self, target: FloatArray, span_s: float) -> FloatArray:
         clipped = np.clip(target, self._lower, self._upper)
-        span = min(max(now - self._last_command_s, 0.0), self.max_step_period_s)
-        step = self._speed * span
+        step = self._speed * min(max(span_s, 0.0), self.max_step_period_s)
         return np.clip(clipped, self._last_sent - step, self._last_sent + step)

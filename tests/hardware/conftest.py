@@ -1,0 +1,232 @@
+"""The smallest limb and camera that keep the contracts: plain arrays under the private methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from hardware.camera import Camera, Frame
+from hardware.description import CameraDescription, JointDescription
+from hardware.faults import FaultyCamera, FaultyLimb
+from hardware.limb import Clock, FloatArray, LimbDriver, LimbState
+
+
+@dataclass
+class FakeClock:
+    """A clock that stands still until it is moved."""
+
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def advance(self, duration_s: float) -> None:
+        """Move the clock."""
+        self.now_s += duration_s
+
+
+@dataclass
+class Servos:
+    """Ideal servos: each runs to its goal at its speed.
+
+    Attributes:
+        position_rad, goal_rad: ``(n,)``; a test may turn them by hand.
+        goals: everything that was written, oldest first.
+        is_open: between open and close.
+    """
+
+    speed_rad_s: FloatArray
+    position_rad: FloatArray
+    goal_rad: FloatArray
+    goals: list[FloatArray] = field(default_factory=list)
+    is_open: bool = False
+    time_s: float = 0.0
+
+    def run_to(self, now_s: float) -> None:
+        """Integrate up to a time; a clock that was set back moves nothing."""
+        step = self.speed_rad_s * max(now_s - self.time_s, 0.0)
+        self.time_s = now_s
+        self.position_rad += np.clip(self.goal_rad - self.position_rad, -step, step)
+
+
+class ArrayLimb(LimbDriver):
+    """A limb made of :class:`Servos`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        joints: tuple[JointDescription, ...] | None = None,
+        start_rad: tuple[float, ...] = (0.1, -0.2, 0.3),
+    ) -> None:
+        super().__init__("limb_0", joints or make_joints(), clock=clock)
+        start = np.array(start_rad)
+        self.servos = Servos(np.array(self._speed), start, start.copy())
+
+    def _open(self) -> None:
+        self.servos.is_open = True
+
+    def _close(self) -> None:
+        self.servos.is_open = False
+
+    def _read(self) -> LimbState:
+        self.servos.run_to(self._clock())
+        position = self.servos.position_rad.copy()
+        velocity = np.zeros_like(position)
+        return LimbState(self._clock(), position, velocity, np.full_like(position, np.nan))
+
+    def _write(self, position_rad: FloatArray) -> None:
+        self.servos.run_to(self._clock())
+        self.servos.goal_rad = np.array(position_rad)
+        self.servos.goals.append(np.array(position_rad))
+
+
+class ArrayCamera(Camera):
+    """A camera whose picture number k shows a ramp plus k; waiting moves its clock."""
+
+    def __init__(self, *, clock: FakeClock) -> None:
+        about = CameraDescription(name="tip", link="finger", width_px=8, height_px=6, rate_hz=10)
+        super().__init__(about, clock=clock)
+        self.fake_clock = clock
+        self.is_open = False
+        self._count = 0
+
+    def _open(self) -> None:
+        self.is_open = True
+        self._count = 0
+
+    def _close(self) -> None:
+        self.is_open = False
+
+    def _capture(self) -> Frame:
+        ramp = np.arange(6 * 8 * 3).reshape(6, 8, 3)
+        image = ((ramp + self._count) % 256).astype(np.uint8)
+        frame = Frame(self._clock(), self._count, image)
+        self._count += 1
+        self.counters.captured += 1
+        return frame
+
+    def _next(self, timeout_s: float) -> Frame | None:
+        period_s = 1.0 / self.description.rate_hz
+        if timeout_s < period_s:
+            self.fake_clock.advance(timeout_s)
+            return None
+        self.fake_clock.advance(period_s)
+        return self._capture()
+
+
+def make_joints() -> tuple[JointDescription, ...]:
+    """Three joints with different ranges and speeds."""
+    ranges = ((-1.0, 1.0, 1.0), (-0.5, 1.5, 2.0), (-2.0, 2.0, 4.0))
+    return tuple(
+        JointDescription(
+            name=f"joint_{i}",
+            limits_rad=(low, high),
+            velocity_limit_rad_s=speed,
+            hinge=f"hinge_{i}",
+        )
+        for i, (low, high, speed) in enumerate(ranges)
+    )
+
+
+# -- what the contract tests run over -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LimbCase:
+    """A disconnected limb, and how time passes for it."""
+
+    driver: LimbDriver
+    advance: Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class CameraCase:
+    """A disconnected camera, and how time passes for it."""
+
+    camera: Camera
+    advance: Callable[[float], None]
+
+
+def array_limb_case() -> LimbCase:
+    """Ideal servos on a fake clock."""
+    clock = FakeClock()
+    return LimbCase(ArrayLimb(clock=clock), clock.advance)
+
+
+def array_camera_case() -> CameraCase:
+    """The counting camera on a fake clock."""
+    clock = FakeClock()
+    return CameraCase(ArrayCamera(clock=clock), clock.advance)
+
+
+def with_faults(case: LimbCase) -> LimbCase:
+    """The same limb inside a fault wrapper that injects nothing."""
+    return LimbCase(FaultyLimb(case.driver), case.advance)
+
+
+def with_camera_faults(case: CameraCase) -> CameraCase:
+    """The same camera inside a fault wrapper that injects nothing."""
+    return CameraCase(FaultyCamera(case.camera), case.advance)
+
+
+# Every driver that keeps a contract has one line here, and passes the same tests.
+LIMBS: dict[str, Callable[[], LimbCase]] = {
+    "array": array_limb_case,
+    "array with fault wrapper": lambda: with_faults(array_limb_case()),
+}
+CAMERAS: dict[str, Callable[[], CameraCase]] = {
+    "array": array_camera_case,
+    "array with fault wrapper": lambda: with_camera_faults(array_camera_case()),
+}
+
+
+@pytest.fixture(params=list(LIMBS))
+def limb_case(request: pytest.FixtureRequest) -> Iterator[LimbCase]:
+    """Each limb in turn, disconnected."""
+    case = LIMBS[request.param]()
+    yield case
+    case.driver.disconnect()
+
+
+@pytest.fixture(params=list(CAMERAS))
+def camera_case(request: pytest.FixtureRequest) -> Iterator[CameraCase]:
+    """Each camera in turn, disconnected."""
+    case = CAMERAS[request.param]()
+    yield case
+    case.camera.disconnect()
+
+
+# -- for the tests of safety and of faults --------------------------------------------------------
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock at zero."""
+    return FakeClock()
+
+
+@pytest.fixture
+def array_limb(clock: FakeClock) -> ArrayLimb:
+    """A limb of ideal servos on ``clock``, disconnected."""
+    return ArrayLimb(clock=clock)
+
+
+@pytest.fixture
+def array_camera(clock: FakeClock) -> ArrayCamera:
+    """A counting camera on ``clock``, disconnected."""
+    return ArrayCamera(clock=clock)
+
+
+@pytest.fixture(scope="session")
+def new_limb() -> Callable[[], tuple[ArrayLimb, FakeClock]]:
+    """Makes a limb and its clock, for tests that need one per generated example."""
+
+    def make() -> tuple[ArrayLimb, FakeClock]:
+        clock = FakeClock()
+        return ArrayLimb(clock=clock), clock
+
+    return make
