@@ -1,0 +1,47 @@
+# Asterias. `make help` lists what can be done here.
+#
+#   PYTHON=...       the Python that set-up builds on (3.11 or 3.10)
+#   TORCH_INDEX=...  where set-up takes PyTorch from: for a CPU-only or a CUDA build, the index that
+#                    PyTorch's "Start Locally" page names for it
+#   ARGS=...         more arguments for `make demo` (name:=value) or `make test` (of pytest)
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format clean
+
+ROOMS := $(wildcard hardware sim planners learning)
+IN_VENV := source ./setup.bash &&
+ARGS ?=
+export PYTHON TORCH_INDEX
+
+help:
+	@echo "make setup   build .venv and the ROS 2 workspace (does nothing the second time)"
+	@echo "make demo    let the simulated limb search for its target, 20 times"
+	@echo "make test    linters, type checks and all tests"
+	@echo "make lint    linters and type checks only"
+	@echo "make format  put the source into shape"
+	@echo "make clean   remove what set-up has built"
+
+setup:
+	@sh ros_ws/bootstrap.sh
+
+.PHONY: ready
+ready:
+	@sh ros_ws/bootstrap.sh --quiet
+
+demo: ready
+	@$(IN_VENV) exec ros2 launch launch/demo.launch.xml $(ARGS)
+
+test: lint
+	@$(IN_VENV) exec python -m pytest $(ARGS)
+
+lint: ready
+	@$(IN_VENV) ruff check . && ruff format --check .
+	@$(IN_VENV) mypy $(ROOMS) ros_ws/bootstrap.py ros_ws/src
+
+format: ready
+	@$(IN_VENV) ruff check --fix . ; ruff format .
+
+clean:
+	rm -rf .venv .setup.lock ros_ws/build ros_ws/install ros_ws/log *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
