@@ -1,1 +1,1 @@
-"""The contracts of ``hardware`` kept by simulation: soft limbs, cameras and a target in PyBullet."""
+"""The contracts of ``hardware``, kept by simulation: soft limbs, cameras and a target."""

@@ -28,34 +28,39 @@ def paint_backdrop(
     rotation: FloatArray,
     position: FloatArray,
     focal_px: float,
+    out: ImageArray,
 ) -> None:
-    """Fill the pixels of ``image`` ``(H, W, 3)`` that no body covers (``depth`` 1), in place.
+    """Copy the bodies of ``image`` ``(H, W, 3 or 4)`` to ``out`` ``(H, W, 3)``, backdrop elsewhere.
 
-    ``rotation`` and ``position`` are the camera's pose in the world, looking along +x, z up.
+    Bodies are where ``depth`` ``(H, W)`` is below 1. ``rotation`` and ``position`` are the
+    camera's pose in the world, looking along +x, z up.
     """
     height, width = depth.shape
+    per_tile, per_reach = 1.0 / TILE_M, 1.0 / (FLOOR_REACH_M * FLOOR_REACH_M)
     for row in range(height):
+        down = (row - 0.5 * (height - 1)) / focal_px
         for column in range(width):
             if depth[row, column] < 1.0:
+                for channel in range(3):
+                    out[row, column, channel] = image[row, column, channel]
                 continue
             right = (column - 0.5 * (width - 1)) / focal_px
-            down = (row - 0.5 * (height - 1)) / focal_px
-            x = rotation[0, 0] - right * rotation[0, 1] - down * rotation[0, 2]
-            y = rotation[1, 0] - right * rotation[1, 1] - down * rotation[1, 2]
             z = rotation[2, 0] - right * rotation[2, 1] - down * rotation[2, 2]
-            steepness = z / np.sqrt(x * x + y * y + z * z)
-            height_share = min(max(steepness, 0.0), 1.0)
-            shade = 0.0
+            floor_share, sky_height = 0.0, 0.0
             light = True
-            if z < -1e-9:
+            if z < -1e-6:
                 reach = -position[2] / z
-                at_x, at_y = position[0] + reach * x, position[1] + reach * y
-                away = np.sqrt(at_x * at_x + at_y * at_y) / FLOOR_REACH_M
+                x = rotation[0, 0] - right * rotation[0, 1] - down * rotation[0, 2]
+                y = rotation[1, 0] - right * rotation[1, 1] - down * rotation[1, 2]
+                x, y = position[0] + reach * x, position[1] + reach * y
                 # The floor fades into the haze instead of ending at an edge.
-                shade = min(max(1.0 - away * away, 0.0), 1.0)
-                light = (np.floor(at_x / TILE_M) + np.floor(at_y / TILE_M)) % 2 == 0
+                floor_share = max(1.0 - (x * x + y * y) * per_reach, 0.0)
+                if floor_share > 0.0:
+                    light = (int(np.floor(x * per_tile)) + int(np.floor(y * per_tile))) % 2 == 0
+            elif z > 0.0:
+                sky_height = z / np.sqrt(1.0 + right * right + down * down)
             for channel in range(3):
                 floor = _LIGHT[channel] if light else _DARK[channel]
                 low, high = _SKY_LOW[channel], _SKY_HIGH[channel]
-                sky = low + (high - low) * height_share
-                image[row, column, channel] = np.uint8(shade * floor + (1.0 - shade) * sky)
+                sky = low + (high - low) * sky_height
+                out[row, column, channel] = np.uint8(sky + floor_share * (floor - sky))

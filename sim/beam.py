@@ -53,4 +53,3 @@ def _piece(i: int, start: float, end: float, line_density: float, section: Secti
         center_m=(0.5 * (start + end), 0.0, 0.0),
         size_m=(end - start, width, thickness),
     )
-

@@ -55,7 +55,10 @@ def soft_model(limb: Limb, materials: Mapping[str, Material]) -> SoftModel:
     hinges, pulleys = limb.body.hinges, _pulleys(limb)
     stiffness = np.array([flexure_stiffness(hinge, materials) for hinge in hinges])
     retardation = np.array(
-        [0.0 if h.flexure is None else materials[h.flexure.material].retardation_time_s for h in hinges]
+        [
+            0.0 if h.flexure is None else materials[h.flexure.material].retardation_time_s
+            for h in hinges
+        ]
     )
     armature = np.zeros(len(hinges) + len(pulleys))
     for joint, i in zip(limb.joints, _coordinates(limb), strict=True):
@@ -128,7 +131,7 @@ def servo_model(limb: Limb) -> ServoModel:
         return np.array(values, dtype=np.float64)
 
     return ServoModel(
-        index=np.array(_coordinates(limb), dtype=np.int64),
+        joint=np.array(_coordinates(limb), dtype=np.int64),
         stiffness=column([j.stiffness_nm_rad for j in limb.joints]),
         damping=column([j.damping_nms_rad for j in limb.joints]),
         torque_limit=column([j.torque_limit_nm for j in limb.joints]),
@@ -189,7 +192,9 @@ class LimbBody:
     def power(self, on: bool) -> None:
         """Switch all servos; without power they neither hold nor brake."""
         full = self._all_servos
-        self.servo = full if on else ServoModel(*(part[:0] for part in full))
+        none = ServoModel(full.joint[:0], *(part[:0] for part in full[1:]))
+        self.servo = full if on else none
+        self.state.torque[:] = 0.0
 
     def reset(self, servo_rad: npt.ArrayLike) -> None:
         """Put the limb at rest at ``(s,)`` servo positions; a tendon shares its pull evenly."""
@@ -199,7 +204,7 @@ class LimbBody:
             part[:] = 0.0
         for part in (state.goal, state.ramp, state.reference):
             part[:] = goal
-        state.q[self._all_servos.index] = goal
+        state.q[self._all_servos.joint] = goal
         for arms in self.soft.arms_m:
             hinges = arms > 0
             # Even bending that leaves both cords as long as they were.
@@ -213,39 +218,42 @@ class LimbBody:
 
     def advance(self, steps: int) -> None:
         """Integrate ``steps`` steps of ``dt_s``."""
-        dynamics.advance(
-            self.tree, self.soft, self.servo, self.state, self.poses, self.dt_s, steps
-        )
+        dynamics.advance(self.tree, self.soft, self.servo, self.state, self.poses, self.dt_s, steps)
 
     # -- observation ----------------------------------------------------------------------------
 
     @property
     def servo_rad(self) -> FloatArray:
         """``(s,)`` measured servo positions."""
-        measured: FloatArray = self.state.q[self._all_servos.index]
+        measured: FloatArray = self.state.q[self._all_servos.joint]
         return measured
 
     @property
     def servo_rad_s(self) -> FloatArray:
         """``(s,)`` measured servo speeds."""
-        measured: FloatArray = self.state.v[self._all_servos.index]
+        measured: FloatArray = self.state.v[self._all_servos.joint]
         return measured
 
     @property
     def servo_nm(self) -> FloatArray:
         """``(s,)`` last servo torques."""
-        return self.state.torque.copy()
+        torque: FloatArray = self.state.torque.copy()
+        return torque
 
     @property
     def hinge_rad(self) -> FloatArray:
         """``(h,)`` hinge angles."""
-        return self.state.q[: self.hinge_count].copy()
+        angles: FloatArray = self.state.q[: self.hinge_count].copy()
+        return angles
 
     def cord_tensions_n(self) -> FloatArray:
         """``(t, 2)`` tension of each tendon's flexor and extensor cord."""
         rows = zip(self.soft.arms_m, self.soft.cord, strict=True)
         return np.array(
-            [[dynamics.cord_tension(a, c, side, self.state.q) for side in (1.0, -1.0)] for a, c in rows]
+            [
+                [dynamics.cord_tension(a, c, side, self.state.q) for side in (1.0, -1.0)]
+                for a, c in rows
+            ]
         ).reshape(-1, 2)
 
     def energy_j(self) -> tuple[float, float]:
@@ -258,7 +266,11 @@ class LimbBody:
     def mass_matrix(self) -> FloatArray:
         """``(n, n)`` joint-space inertia in kg m2 at the present pose, armature included."""
         count, size = self.hinge_count, self.state.q.size
-        centers, inertia, mass = self._moved_inertia(), np.empty((count, 3, 3)), np.zeros((size, size))
+        centers, inertia, mass = (
+            self._moved_inertia(),
+            np.empty((count, 3, 3)),
+            np.zeros((size, size)),
+        )
         dynamics.world_inertia(self.tree, self.poses, inertia)
         dynamics.mass_matrix(self.tree, self.poses, centers, inertia, mass)
         return mass + np.diag(self.soft.armature)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from hardware.camera import Camera, Frame, ImageArray
 from hardware.description import CameraDescription
@@ -56,7 +58,8 @@ class SimCamera(Camera):
         """Simulated time of the next regular frame: multiples of the frame period."""
         if self._latest is None:
             return 0.0
-        return self._period_s * (np.floor(self._latest.time_s * self.description.rate_hz + 1e-6) + 1)
+        frames = math.floor(self._latest.time_s * self.description.rate_hz + 1e-6) + 1
+        return frames * self._period_s
 
     @property
     def is_due(self) -> bool:
@@ -103,10 +106,10 @@ class SimCamera(Camera):
         return image if about.jpeg_quality is None else _through_jpeg(image, about.jpeg_quality)
 
 
-def _vignette(about: CameraDescription) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def _vignette(about: CameraDescription) -> npt.NDArray[np.float32]:
     """``(H, W)`` share of light, falling with the square of the radius to the corners."""
     y, x = np.mgrid[-1 : 1 : about.height_px * 1j, -1 : 1 : about.width_px * 1j]
-    shade = 1.0 - about.vignetting * (x * x + y * y) / 2.0
+    shade: npt.NDArray[np.float64] = 1.0 - about.vignetting * (x * x + y * y) / 2.0
     return shade.astype(np.float32)
 
 
@@ -117,4 +120,6 @@ def _through_jpeg(image: ImageArray, quality: int) -> ImageArray:
     if not done:
         raise DeviceError("OpenCV could not encode a picture as JPEG; check jpeg_quality.")
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise DeviceError("OpenCV could not decode its own JPEG; reinstall the pinned OpenCV.")
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8)

@@ -80,9 +80,9 @@ class SoftModel(NamedTuple):
 
 
 class ServoModel(NamedTuple):
-    """The ``s`` servos: coordinate index ``(s,)`` and their ``(s,)`` parameters."""
+    """The ``s`` servos: coordinate number ``joint`` ``(s,)`` and their ``(s,)`` parameters."""
 
-    index: IntArray
+    joint: IntArray
     stiffness: FloatArray
     damping: FloatArray
     torque_limit: FloatArray
@@ -274,9 +274,7 @@ def bias_forces(
 
 
 @njit(cache=True)
-def _merge(
-    mass: FloatArray, center: FloatArray, inertia: FloatArray, into: int, part: int
-) -> None:
+def _merge(mass: FloatArray, center: FloatArray, inertia: FloatArray, into: int, part: int) -> None:
     """Add composite body ``part`` to ``into``: parallel-axis theorem about the joint centre."""
     m1, m2 = mass[into], mass[part]
     c1, c2 = _get(center, into), _get(center, part)
@@ -373,7 +371,7 @@ def cord_tension(arms: FloatArray, cord: FloatArray, side: float, q: FloatArray)
     stretch = cord[2] / cord[0] - cord[3]
     for i in range(q.size):
         stretch -= side * arms[i] * q[i]
-    return max(cord[0] * stretch, 0.0)
+    return float(max(cord[0] * stretch, 0.0))
 
 
 @njit(cache=True)
@@ -420,7 +418,7 @@ def _solve(a: FloatArray, x: FloatArray) -> None:
 @njit(cache=True)
 def _servo_references(servo: ServoModel, state: State, rate: FloatArray, dt: float) -> None:
     """Ramp each reference towards its goal, then lag it; ``rate`` is the reference's speed."""
-    for s in range(servo.index.size):
+    for s in range(servo.joint.size):
         reach = servo.speed_limit[s] * dt
         state.ramp[s] += min(max(state.goal[s] - state.ramp[s], -reach), reach)
         before = state.reference[s]
@@ -447,7 +445,7 @@ def _accelerate(
     servo that would exceed its limit is taken out of the implicit part and pushes with the limit;
     the set of saturated servos only grows, so at most s + 1 solves are needed.
     """
-    n, count = state.q.size, servo.index.size
+    n, count = state.q.size, servo.joint.size
     matrix = np.empty((n, n))
     pushed = np.zeros(count)
     for _ in range(count + 1):
@@ -457,7 +455,7 @@ def _accelerate(
             for j in range(n):
                 a[i] -= (d[i, j] + b[i, j]) * state.v[j]
         for s in range(count):
-            i = servo.index[s]
+            i = servo.joint[s]
             if pushed[s] != 0.0:
                 a[i] += pushed[s]
                 continue
@@ -469,7 +467,7 @@ def _accelerate(
         for s in range(count):
             if pushed[s] != 0.0:
                 continue
-            i = servo.index[s]
+            i = servo.joint[s]
             error = state.reference[s] - state.q[i] - BETA * dt * dt * a[i]
             torque = servo.stiffness[s] * error
             torque += servo.damping[s] * (rate[s] - state.v[i] - dt * a[i])
@@ -497,7 +495,7 @@ def advance(
     mass, inertia, centers = np.zeros((n, n)), np.empty((h, 3, 3)), np.empty((h, 3))
     f, bias, a = np.empty(n), np.zeros(n), np.empty(n)
     k, d, b = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
-    rate = np.empty(servo.index.size)
+    rate = np.empty(servo.joint.size)
     for _ in range(steps):
         _servo_references(servo, state, rate, dt)
         forward_kinematics(tree, state.q, poses)

@@ -36,4 +36,5 @@ def quaternion_from_rotation(rotation: FloatArray) -> FloatArray:
         q[j] = m[j, i] + m[i, j]
         q[k] = m[k, i] + m[i, k]
         q[3] = m[k, j] - m[j, k]
-    return q / np.linalg.norm(q)
+    unit: FloatArray = q / np.linalg.norm(q)
+    return unit

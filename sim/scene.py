@@ -128,13 +128,14 @@ class Scene:
     ) -> ImageArray:
         """Draw ``(H, W, 3)`` uint8 RGB as a pinhole camera at the pose sees it."""
         image, depth = self._draw_bodies(camera, rotation, position)
-        paint_backdrop(image, depth, rotation, position, camera.focal_px)
-        return image
+        picture = np.empty((camera.height_px, camera.width_px, 3), np.uint8)
+        paint_backdrop(image, depth, rotation, position, camera.focal_px, picture)
+        return picture
 
     def _draw_bodies(
         self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
     ) -> tuple[ImageArray, npt.NDArray[np.float32]]:
-        """RGB ``(H, W, 3)`` and depth ``(H, W)``, 1 where there is no body."""
+        """RGBA ``(H, W, 4)`` and depth ``(H, W)``, 1 where there is no body."""
         if camera not in self._projections:
             self._projections[camera] = projection_matrix(camera)
         picture = pybullet.getCameraImage(
@@ -154,7 +155,7 @@ class Scene:
         size = (camera.height_px, camera.width_px)
         rgba = np.asarray(picture[2], dtype=np.uint8).reshape(*size, 4)
         depth = np.asarray(picture[3], dtype=np.float32).reshape(size)
-        return np.ascontiguousarray(rgba[..., :3]), depth
+        return rgba, depth
 
     def check(self) -> None:
         """Draw one picture of the whole scene and refuse a renderer that shows nothing.
@@ -165,7 +166,7 @@ class Scene:
         camera = CameraDescription(name="probe", link="world", width_px=64, height_px=64)
         rotation, position = look_at((1.0, -0.9, 0.9), (0.0, 0.0, 0.15))
         picture, _ = self._draw_bodies(camera, rotation, position)
-        if int(picture.max()) - int(picture.min()) < 8:
+        if int(picture[..., :3].max()) - int(picture[..., :3].min()) < 8:
             raise DeviceError(
                 f"The renderer ({self.renderer_name}) draws an empty picture; "
                 "set backend.renderer to tiny."

@@ -49,7 +49,7 @@ class TargetFindingTask:
         self.lower = np.array([joint.limits_rad[0] for joint in joints])
         self.upper = np.array([joint.limits_rad[1] for joint in joints])
         self.cameras = world.robot.limbs[limb].live_cameras
-        self.position_rad = np.array([joint.home_rad for joint in joints])
+        self.position_rad: FloatArray = np.array([joint.home_rad for joint in joints])
 
     @property
     def half_range_rad(self) -> FloatArray:
@@ -66,7 +66,7 @@ class TargetFindingTask:
         for _ in range(self.options.max_redraws):
             self._drive(rng.uniform(self.lower, self.upper), self.options.settle_s)
             if not self.seeing(range(len(self.cameras))):
-                return self.position_rad.copy()
+                return self.position_rad
         raise RuntimeError(
             f"After {self.options.max_redraws} random poses the tag was always in sight; "
             "move the target away or make it smaller."
@@ -104,6 +104,8 @@ def draw_dead_cameras(rng: np.random.Generator, count: int, faults: str) -> list
     """
     settings: dict[str, Sequence[int]] = {"kill0": (0,), "kill1": (1,), "kill12": (1, 2)}
     if faults not in settings:
-        raise ValueError(f"Unknown camera failures '{faults}'; choose one of {', '.join(settings)}.")
+        raise ValueError(
+            f"Unknown camera failures '{faults}'; choose one of {', '.join(settings)}."
+        )
     dead = int(rng.choice(settings[faults]))
     return sorted(int(j) for j in rng.choice(count, size=dead, replace=False))

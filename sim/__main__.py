@@ -1,0 +1,147 @@
+"""``python -m sim``: look at the simulated robot, and measure it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+from hardware.errors import HardwareError
+from hardware.results import provenance, write_json
+from sim.bench import bench
+from sim.pictures import Tile, outside_view, save_png, sheet
+from sim.tag import detect_tags
+from sim.world import SimWorld
+
+
+@dataclass(frozen=True)
+class View:
+    """Draw the limb from outside, and what each camera sees."""
+
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    out: Path = Path("view.png")
+    """Picture to write."""
+    positions_rad: tuple[float, ...] = ()
+    """Joint positions of the first limb in command order; home when not given."""
+    settle_s: float = 1.5
+    """Simulated time before the picture is taken."""
+    renderer: Literal["auto", "tiny", "egl"] | None = None
+    """Overrides the description's renderer."""
+
+    def run(self) -> None:
+        """Draw and write the picture."""
+        with SimWorld(self.robot, renderer=self.renderer) as world:
+            joints = world.robot.limbs[0].joints
+            goal = list(self.positions_rad) or [joint.home_rad for joint in joints]
+            if len(goal) != len(joints):
+                names = ", ".join(joint.name for joint in joints)
+                raise HardwareError(f"--positions-rad takes {len(joints)} values ({names}).")
+            limits = np.array([joint.limits_rad for joint in joints])
+            world.bodies[0].set_goal(np.clip(goal, limits[:, 0], limits[:, 1]))
+            world.advance(self.settle_s)
+            save_png(str(self.out), view_picture(world))
+        print(f"Drew {self.robot} into {self.out}.")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure physics steps/s, camera frames/s and the real-time factor on one core."""
+
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    duration_s: float = 20.0
+    """Simulated time of each run."""
+    repeats: int = 5
+    """Runs; the median counts."""
+    renderer: Literal["auto", "tiny", "egl"] | None = None
+    """Overrides the description's renderer."""
+    json: Path | None = None
+    """Result file to write, for example results/sim_bench.json."""
+
+    def run(self) -> None:
+        """Measure, print, and write the result file if asked for."""
+        figures = bench(
+            self.robot, duration_s=self.duration_s, repeats=self.repeats, renderer=self.renderer
+        )
+        print(
+            f"{figures['robot']}: {len(figures['cameras'])} cameras, "
+            f"{figures['renderer']}, one core"
+        )
+        for key, unit in (
+            ("physics_steps_per_s", "physics steps/s"),
+            ("camera_frames_per_s", "camera frames/s"),
+            ("real_time_factor", "x real time with cameras"),
+        ):
+            value = figures[key]
+            print(
+                f"  {value['median']:12,.1f} {unit}  ({value['min']:,.1f} to {value['max']:,.1f})"
+            )
+        if self.json is not None:
+            write_json(self.json, {**provenance(), **figures})
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Compile the simulation's loops ahead of time, so that the first launch is quick."""
+
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+
+    def run(self) -> None:
+        """Step and draw once."""
+        with SimWorld(self.robot) as world:
+            world.advance(0.1)
+            for row in world.cameras:
+                for camera in row:
+                    camera.connect()
+                    camera.read()
+            for body in world.bodies:
+                body.energy_j()
+
+
+Command = (
+    Annotated[View, tyro.conf.subcommand("view")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
+    | Annotated[Warm, tyro.conf.subcommand("warm")]
+)
+
+
+def view_picture(world: SimWorld) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """The robot from outside, and a row of tiles per limb below it; ``(H, W, 3)`` RGB."""
+    rows, titles = [], []
+    for i, row in enumerate(world.cameras):
+        tiles = []
+        for j, camera in enumerate(row):
+            image = world.draw(i, camera.description)
+            label = f"camera_{j}  {camera.name}"
+            tiles.append(Tile(image, label, tuple(detect_tags(image, [world.robot.target.id]))))
+        rows.append(tiles)
+        titles.append(f"{world.robot.limbs[i].name}: what its cameras see")
+    tiles_picture = sheet(rows, titles)
+    width = tiles_picture.shape[1]
+    outside = outside_view(world, width, round(0.6 * width))
+    return np.vstack([outside, tiles_picture])
+
+
+def main() -> int:
+    """Run one verb; mistakes of the user end in one sentence and exit code 2."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    command = tyro.cli(Command, prog="python -m sim", description=__doc__)
+    try:
+        command.run()
+    except (HardwareError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
