@@ -274,6 +274,15 @@ class Target(Part):
     pose: Pose = Pose()
 
 
+class Box(Part):
+    """A box that stands in the simulated room, edges along the world's axes."""
+
+    name: Name
+    center_m: Vector3
+    size_m: tuple[Positive, Positive, Positive]
+    color: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+
 class SimBackend(Part):
     """The simulated body.
 
@@ -301,6 +310,7 @@ class RobotDescription(Part):
     materials: dict[str, Material] = {}
     limbs: tuple[Limb, ...] = Field(min_length=1)
     target: Target = Target()
+    scenery: tuple[Box, ...] = ()
 
     @model_validator(mode="after")
     def _materials_known(self) -> RobotDescription:

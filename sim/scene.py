@@ -17,7 +17,15 @@ import numpy as np
 import numpy.typing as npt
 import pybullet
 
-from hardware.description import CameraDescription, Limb, Link, Pose, Target
+from hardware.description import (
+    Box,
+    CameraDescription,
+    Limb,
+    Link,
+    Pose,
+    RobotDescription,
+    Target,
+)
 from hardware.errors import DeviceError
 from sim.backdrop import paint_backdrop
 from sim.body import LimbBody
@@ -48,15 +56,14 @@ class Scene:
     """A PyBullet world used for pictures (and contacts, where they are asked for).
 
     Args:
-        limbs: the limbs; their bodies are placed with :meth:`place_limb`.
-        target: the tag to find.
+        robot: limbs (placed with :meth:`place_limb`), target and scenery.
         renderer: ``tiny``, ``egl`` or ``auto``.
 
     Raises:
         DeviceError: the renderer asked for does not work here.
     """
 
-    def __init__(self, limbs: Sequence[Limb], target: Target, *, renderer: str = "tiny") -> None:
+    def __init__(self, robot: RobotDescription, *, renderer: str = "tiny") -> None:
         self.client: int = pybullet.connect(pybullet.DIRECT)
         if self.client < 0:
             raise DeviceError("PyBullet could not start a simulation; restart the process.")
@@ -65,13 +72,13 @@ class Scene:
             raise DeviceError("This PyBullet was built without NumPy; install the pinned wheel.")
         self._egl_plugin = -1
         self.renderer = self._start_renderer(renderer)
-        self._limbs = tuple(limbs)
-        self._bases = [_base_transform(limb.base) for limb in limbs]
+        self._bases = [_base_transform(limb.base) for limb in robot.limbs]
         self._files = tempfile.TemporaryDirectory(prefix="asterias-scene-")
-        self.bodies = [self._add_limb(limb) for limb in limbs]
-        self._add_landmarks()
-        self._target = self._add_target(target)
-        self.place_target(target.pose)
+        self.bodies = [self._add_limb(limb) for limb in robot.limbs]
+        for box in robot.scenery:
+            self._add_box(box)
+        self._target = self._add_target(robot.target)
+        self.place_target(robot.target.pose)
         self._projections: dict[CameraDescription, tuple[float, ...]] = {}
         log.info("Cameras are drawn by %s.", self.renderer_name)
 
@@ -242,17 +249,14 @@ class Scene:
             )
         )
 
-    def _add_landmarks(self) -> None:
-        """The authors' coloured boxes; the floor itself is painted by the backdrop."""
-        blue, pink = ((0.2, 0.35, 0.8), (0.0, 0.6, 0.05)), ((0.9, 0.45, 0.65), (0.0, -0.6, 0.05))
-        for color, at in (blue, pink):
-            shape = pybullet.createVisualShape(
-                pybullet.GEOM_BOX,
-                halfExtents=[0.05, 0.05, 0.05],
-                rgbaColor=[*color, 1.0],
-                physicsClientId=self.client,
-            )
-            pybullet.createMultiBody(0.0, -1, shape, list(at), physicsClientId=self.client)
+    def _add_box(self, box: Box) -> None:
+        shape = pybullet.createVisualShape(
+            pybullet.GEOM_BOX,
+            halfExtents=[0.5 * edge for edge in box.size_m],
+            rgbaColor=[*box.color, 1.0],
+            physicsClientId=self.client,
+        )
+        pybullet.createMultiBody(0.0, -1, shape, list(box.center_m), physicsClientId=self.client)
 
     def _add_target(self, target: Target) -> int:
         picture = np.repeat(tag_image(target.id)[..., None], 3, axis=2)

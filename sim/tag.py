@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -64,11 +64,9 @@ def tag_image(tag_id: int, cell_px: int = 16) -> ImageArray:
 def detect_tags(image: ImageArray, ids: Collection[int] | None = None) -> list[Detection]:
     """Find tags in an ``(H, W, 3)`` RGB or ``(H, W)`` grey image; only ``ids`` when given."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
-    # OpenCV's stubs do not know that it gives None instead of an empty list.
-    result: tuple[Sequence[npt.NDArray[np.float32]], npt.NDArray[np.int32] | None, object]
-    result = _detector().detectMarkers(grey)
-    corners, found, _ = result
-    if found is None:
+    corners, found, _ = _detector().detectMarkers(grey)
+    if not corners:
+        # Nothing seen: OpenCV then gives None for the numbers.
         return []
     return [
         Detection(int(number), quad.reshape(4, 2).astype(np.float32))

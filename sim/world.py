@@ -59,9 +59,7 @@ class SimWorld:
         self.target_pose = self.robot.target.pose
         self.scene: Scene | None = None
         if pictures:
-            self.scene = Scene(
-                self.robot.limbs, self.robot.target, renderer=renderer or backend.renderer
-            )
+            self.scene = Scene(self.robot, renderer=renderer or backend.renderer)
             self.scene.check()
         self.limbs = [
             SimLimb(self.robot, i, body, lambda: self.time_s) for i, body in enumerate(self.bodies)
