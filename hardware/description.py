@@ -290,14 +290,12 @@ class SimBackend(Part):
         physics_hz: integration steps per second of simulated time.
         gravity_m_s2: downward acceleration.
         renderer: ``auto`` takes the GPU (EGL) where it works, ``tiny`` the software renderer.
-        contacts: integrate in Bullet, with contacts, instead of the fused contact-free loop.
     """
 
     type: Literal["sim"] = "sim"
     physics_hz: Positive = 500.0
     gravity_m_s2: Finite = 9.81
     renderer: Literal["auto", "tiny", "egl"] = "tiny"
-    contacts: bool = False
 
 
 class RobotDescription(Part):
