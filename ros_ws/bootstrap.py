@@ -39,6 +39,17 @@ PACKAGES_TITLE = "installing pinned packages (one or two minutes; more where PyT
 WORKSPACE_TITLE = "building the ROS 2 workspace (half a minute)"
 NEXT_STEP = "Set-up is complete. Next: make demo   (or, in your own shell: source setup.bash)"
 LOG_TAIL_LINES = 40
+# A shell script and a Python program at once: a "#!" line could not hold a path with spaces.
+ROS2_COMMAND = """#!/bin/sh
+'''exec' "${0%/*}/python" "$0" "$@"
+' '''
+import sys
+
+from asterias_ros2.main import main
+
+sys.argv[0] = "ros2"
+sys.exit(main())
+"""
 
 
 class SetUpError(Exception):
@@ -319,7 +330,7 @@ def write_environment() -> None:
     """Paths for setup.bash, and the ``ros2`` command where no ROS 2 is sourced."""
     command = VENV / "bin" / "ros2"
     if not ROS_DISTRO:
-        write_whole(command, '#!/bin/sh\nexec "${0%/*}/python" -m asterias_ros2 "$@"\n')
+        write_whole(command, ROS2_COMMAND)
         command.chmod(0o755)
     prefixes = [INSTALL, *([] if ROS_DISTRO else [VENV])]
     generated = [path for path in python_paths() if INSTALL in path.parents]
