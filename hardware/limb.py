@@ -201,6 +201,20 @@ class LimbDriver(ABC):
         self._require_connected()
         return self._read()
 
+    def check(self, position_rad: npt.ArrayLike) -> FloatArray:
+        """Return ``(n,)`` positions that may be sent now, unlimited yet; counts a refusal.
+
+        Raises:
+            NotConnectedError, NotActiveError: the limb cannot move now.
+            CommandError: wrong length, or not finite.
+        """
+        try:
+            self._require_active()
+            return self._checked(position_rad)
+        except Exception:
+            self.counters.rejected += 1
+            raise
+
     def send(self, position_rad: npt.ArrayLike) -> FloatArray:
         """Command ``(n,)`` positions and return what was really sent after all limits.
 
@@ -208,12 +222,7 @@ class LimbDriver(ABC):
             NotConnectedError, NotActiveError: the limb cannot move now.
             CommandError: wrong length, or not finite. Nothing is sent in these cases.
         """
-        try:
-            self._require_active()
-            target = self._checked(position_rad)
-        except Exception:
-            self.counters.rejected += 1
-            raise
+        target = self.check(position_rad)
         now = self._clock()
         sent = self._transmit(target, now, span_s=now - self._last_sent_s)
         self.counters.accepted += 1
