@@ -10,19 +10,21 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from hardware.errors import DescriptionError
 
-Vector3 = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Vector3 = tuple[Finite, Finite, Finite]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 ROBOTS_DIR = Path(__file__).resolve().parent.parent / "launch" / "robots"
@@ -103,7 +105,7 @@ class Link(Part):
     mass_kg: Positive
     center_m: Vector3
     size_m: tuple[Positive, Positive, Positive]
-    color: tuple[float, float, float] = (0.12, 0.12, 0.13)
+    color: tuple[Share, Share, Share] = (0.12, 0.12, 0.13)
     shape: Literal["box", "capsule_x", "cylinder_z"] = "box"
 
 
@@ -138,7 +140,7 @@ class Tendon(Part):
     """
 
     name: Name
-    hinges: tuple[Name, ...]
+    hinges: tuple[Name, ...] = Field(min_length=1)
     moment_arms_m: tuple[Positive, ...]
     pulley_radius_m: Positive
     stiffness_n_m: Positive
@@ -152,6 +154,8 @@ class Tendon(Part):
     def _sound(self) -> Tendon:
         if len(self.hinges) != len(self.moment_arms_m):
             raise ValueError("moment_arms_m needs one value per hinge")
+        if len(set(self.hinges)) < len(self.hinges):
+            raise ValueError("a tendon runs along each of its hinges once only")
         return self
 
 
@@ -210,9 +214,15 @@ class CameraDescription(Part):
     near_m: Positive = 0.02
     far_m: Positive = 5.0
     noise_std: NotNegative = 0.0
-    vignetting: Annotated[float, Field(ge=0, le=1)] = 0.0
+    vignetting: Share = 0.0
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None = None
     enabled: bool = True
+
+    @model_validator(mode="after")
+    def _sound(self) -> CameraDescription:
+        if self.near_m >= self.far_m:
+            raise ValueError(f"near_m {self.near_m:g} must be smaller than far_m {self.far_m:g}")
+        return self
 
     @property
     def focal_px(self) -> float:
@@ -280,7 +290,7 @@ class Box(Part):
     name: Name
     center_m: Vector3
     size_m: tuple[Positive, Positive, Positive]
-    color: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    color: tuple[Share, Share, Share] = (0.5, 0.5, 0.5)
 
 
 class SimBackend(Part):
@@ -313,6 +323,7 @@ class RobotDescription(Part):
     @model_validator(mode="after")
     def _materials_known(self) -> RobotDescription:
         _unique("limb", (limb.name for limb in self.limbs))
+        _unique("scenery box", (box.name for box in self.scenery))
         for limb in self.limbs:
             for hinge in limb.body.hinges:
                 if hinge.flexure is not None:
@@ -351,17 +362,23 @@ def _choices(word: str, choices: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, choices, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"known are: {', '.join(choices) or 'none'}"
+    return f"known are: {', '.join(choices) or 'none'}."
 
 
 def _check_tree(body: Body, links: set[str]) -> None:
     """Hinges run from the root outwards: each parent is the root or an earlier child."""
-    reached = {body.links[0].name}
+    root = body.links[0].name
+    reached = {root}
     for hinge in body.hinges:
         _known(f"hinge '{hinge.name}'", "link", hinge.parent, links)
         _known(f"hinge '{hinge.name}'", "link", hinge.child, links)
+        if hinge.child == root:
+            raise ValueError(f"hinge '{hinge.name}' carries '{root}', the first link and root")
         if hinge.parent not in reached:
-            raise ValueError(f"hinge '{hinge.name}' comes before the hinge that carries its parent")
+            raise ValueError(
+                f"hinge '{hinge.name}' comes before the hinge that carries its parent; "
+                "write hinges from the root outwards"
+            )
         if hinge.child in reached:
             raise ValueError(f"link '{hinge.child}' is the child of more than one hinge")
         reached.add(hinge.child)
@@ -396,10 +413,11 @@ def load_robot(robot: str | os.PathLike[str]) -> RobotDescription:
     """
     path = robot_path(robot)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise DescriptionError(f"{path}: this is not a readable YAML file: {reason}") from error
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except Exception as error:  # PyYAML leaks KeyError, RecursionError and more on odd input
+        raise DescriptionError(
+            f"{path}: this is not a readable YAML file: {_yaml_reason(error)}."
+        ) from error
     return parse_robot(data, source=str(path))
 
 
@@ -414,36 +432,163 @@ def parse_robot(data: Any, *, source: str = "robot description") -> RobotDescrip
     backend = data.get("backend")
     if isinstance(backend, dict) and backend.get("type", "sim") not in BACKENDS:
         raise DescriptionError(
-            f"{source}: backend.type: unknown backend '{backend['type']}'; "
+            f"{source}: backend.type: unknown backend {_shown(backend['type'])}; "
             f"choose one of: {', '.join(BACKENDS)}."
         )
     try:
         return RobotDescription.model_validate(data)
     except ValidationError as error:
-        raise DescriptionError(_sentence(source, error)) from error
+        raise DescriptionError(_sentence(source, data, error)) from error
 
 
-def _sentence(source: str, error: ValidationError) -> str:
+# -- how mistakes are told ------------------------------------------------------------------------
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """The safe loader, except that a key written twice is an error, not a silent loss."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = {"<<"}  # may be merged twice
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen and key.value != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' is written twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+# Where pydantic speaks of Python, we speak of the file.
+_EXPECTATIONS = {
+    "model_type": "expected a mapping",
+    "model_attributes_type": "expected a mapping",
+    "dict_type": "expected a mapping",
+    "tuple_type": "expected a list",
+    "invalid_key": "expected a key that is text",
+    "string_type": "expected text",
+    "string_pattern_mismatch": "expected a name of small letters, digits and underscores",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_parsing_size": "expected a smaller number",
+    "int_from_float": "expected a whole number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+}
+
+
+def _yaml_reason(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{error.problem} (line {mark.line + 1}, column {mark.column + 1})"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return " ".join(f"{error}".split()).rstrip(".") or type(error).__name__
+
+
+def _sentence(source: str, data: Any, error: ValidationError) -> str:
     """One sentence for the first mistake, and the count of the others."""
-    errors = error.errors()
+    errors = _innermost(error.errors(include_url=False))
+    first = _most_telling(errors)
+    text = _mistake(first)
+    if len(errors) > 1:
+        mistakes = "mistake follows" if len(errors) == 2 else "mistakes follow"
+        text = f"{text.rstrip('.')} ({len(errors) - 1} more {mistakes})"
+    key = _key(first["loc"], data)
+    end = "" if text.endswith((".", "?")) else "."
+    return f"{source}: {key + ': ' if key else ''}{text}{end}"
+
+
+def _innermost(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out echoes: a list whose element is wrong is also called too short by pydantic."""
+    inner = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    return [error for error in errors if error["loc"] not in inner]
+
+
+def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
+    """The first mistake; but a misspelt key explains a missing one, so it goes before that."""
     first = errors[0]
-    key = _key(first["loc"])
-    kind = first["type"]
+    if first["type"] == "missing":
+        for other in errors[1:]:
+            if other["type"] == "extra_forbidden" and other["loc"][:-1] == first["loc"][:-1]:
+                return other
+    return first
+
+
+def _mistake(error: ErrorDetails) -> str:
+    kind, location = error["type"], error["loc"]
     if kind == "missing":
-        text = "this key is missing; add it"
-    elif kind == "extra_forbidden":
-        text = "this key is unknown; correct or remove it"
-    else:
-        text = first["msg"].removeprefix("Value error, ")
-        text = text[:1].lower() + text[1:]
-        if not isinstance(first["input"], (dict, list, tuple, BaseModel)):
-            text += f" (got {first['input']!r})"
-    more = f" ({len(errors) - 1} more mistakes follow)" if len(errors) > 1 else ""
-    return f"{source}: {key + ': ' if key else ''}{text.rstrip('.')}{more}."
+        return _missing(location)
+    if kind == "extra_forbidden":
+        known = list(_part_at(location[:-1]).model_fields)
+        return f"this key is unknown; {_choices(str(location[-1]), known)}"
+    text = _EXPECTATIONS.get(kind) or error["msg"].removeprefix("Value error, ")
+    text = (text[:1].lower() + text[1:]).replace("input should be", "must be")
+    text = text.replace("tuple should", "the list should").replace(" after validation", "")
+    if isinstance(error["input"], (dict, list, tuple, BaseModel)):
+        return text
+    return f"{text} (got {_shown(error['input'])})"
 
 
-def _key(location: Sequence[str | int]) -> str:
-    key = ""
-    for part in location:
-        key += f"[{part}]" if isinstance(part, int) else (f".{part}" if key else part)
-    return key
+def _missing(location: Sequence[str | int]) -> str:
+    key = location[-1]
+    if isinstance(key, int):
+        return "this value is missing from the list"
+    annotation = _part_at(location[:-1]).model_fields[key].annotation
+    if getattr(annotation, "__origin__", None) is tuple:
+        return "this key is missing; add a list"
+    if _part_in(annotation) is not None:
+        return "this key is missing; add a mapping"
+    return f"this key is missing; add {'a number' if annotation in (int, float) else 'text'}"
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print integers of thousands of digits
+        return "a huge number"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _part_at(location: Sequence[str | int]) -> type[Part]:
+    """The part of a description that a location leads to."""
+    part: type[Part] = RobotDescription
+    for step in location:
+        field = part.model_fields.get(str(step))
+        part = (field and _part_in(field.annotation)) or part
+    return part
+
+
+def _part_in(annotation: Any) -> type[Part] | None:
+    inner = get_args(annotation)
+    if inner:
+        return next((part for part in map(_part_in, inner) if part is not None), None)
+    is_part = isinstance(annotation, type) and issubclass(annotation, Part)
+    return annotation if is_part else None
+
+
+def _key(location: Sequence[str | int], data: Any) -> str:
+    """``limbs[0].cameras[2] (tip_down).width_px``: the innermost element with a name shows it."""
+    pieces: list[str] = []
+    named: tuple[int, str] | None = None
+    for step in location:
+        pieces.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+        data = _child(data, step)
+        name = data.get("name") if isinstance(data, dict) else None
+        if isinstance(step, int) and isinstance(name, str) and name.isidentifier():
+            named = (len(pieces) - 1, name)
+    if named is not None:
+        pieces[named[0]] += f" ({named[1]})"
+    return "".join(pieces).removeprefix(".")
+
+
+def _child(data: Any, step: str | int) -> Any:
+    if isinstance(data, dict):
+        return data.get(step)
+    if isinstance(data, (list, tuple)) and isinstance(step, int) and step < len(data):
+        return data[step]
+    return None

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 import pytest
 
 from hardware.camera import Camera, Frame
-from hardware.description import CameraDescription, JointDescription
+from hardware.description import (
+    CameraDescription,
+    JointDescription,
+    RobotDescription,
+    load_robot,
+)
 from hardware.faults import FaultyCamera, FaultyLimb
 from hardware.limb import Clock, FloatArray, LimbDriver, LimbState
+from sim.world import SimWorld
 
 
 @dataclass
@@ -135,20 +142,26 @@ def make_joints() -> tuple[JointDescription, ...]:
 # -- what the contract tests run over -------------------------------------------------------------
 
 
+def do_nothing() -> None:
+    """Nothing to close."""
+
+
 @dataclass(frozen=True)
 class LimbCase:
-    """A disconnected limb, and how time passes for it."""
+    """A disconnected limb, how time passes for it, and what to close after the test."""
 
     driver: LimbDriver
     advance: Callable[[float], None]
+    close: Callable[[], None] = do_nothing
 
 
 @dataclass(frozen=True)
 class CameraCase:
-    """A disconnected camera, and how time passes for it."""
+    """A disconnected camera, how time passes for it, and what to close after the test."""
 
     camera: Camera
     advance: Callable[[float], None]
+    close: Callable[[], None] = do_nothing
 
 
 def array_limb_case() -> LimbCase:
@@ -163,24 +176,46 @@ def array_camera_case() -> CameraCase:
     return CameraCase(ArrayCamera(clock=clock), clock.advance)
 
 
+@cache
+def limb_p1() -> RobotDescription:
+    """Prototype 1, loaded once for all tests."""
+    return load_robot("limb_p1")
+
+
+def sim_limb_case() -> LimbCase:
+    """The first limb of a simulated prototype 1."""
+    world = SimWorld(limb_p1(), pictures=False)
+    return LimbCase(world.limbs[0], world.advance, world.close)
+
+
+def sim_camera_case() -> CameraCase:
+    """The first camera of a simulated prototype 1."""
+    world = SimWorld(limb_p1())
+    return CameraCase(world.cameras[0][0], world.advance, world.close)
+
+
 def with_faults(case: LimbCase) -> LimbCase:
     """The same limb inside a fault wrapper that injects nothing."""
-    return LimbCase(FaultyLimb(case.driver), case.advance)
+    return replace(case, driver=FaultyLimb(case.driver))
 
 
 def with_camera_faults(case: CameraCase) -> CameraCase:
     """The same camera inside a fault wrapper that injects nothing."""
-    return CameraCase(FaultyCamera(case.camera), case.advance)
+    return replace(case, camera=FaultyCamera(case.camera))
 
 
 # Every driver that keeps a contract has one line here, and passes the same tests.
 LIMBS: dict[str, Callable[[], LimbCase]] = {
     "array": array_limb_case,
     "array with fault wrapper": lambda: with_faults(array_limb_case()),
+    "sim": sim_limb_case,
+    "sim with fault wrapper": lambda: with_faults(sim_limb_case()),
 }
 CAMERAS: dict[str, Callable[[], CameraCase]] = {
     "array": array_camera_case,
     "array with fault wrapper": lambda: with_camera_faults(array_camera_case()),
+    "sim": sim_camera_case,
+    "sim with fault wrapper": lambda: with_camera_faults(sim_camera_case()),
 }
 
 
@@ -190,6 +225,7 @@ def limb_case(request: pytest.FixtureRequest) -> Iterator[LimbCase]:
     case = LIMBS[request.param]()
     yield case
     case.driver.disconnect()
+    case.close()
 
 
 @pytest.fixture(params=list(CAMERAS))
@@ -198,6 +234,7 @@ def camera_case(request: pytest.FixtureRequest) -> Iterator[CameraCase]:
     case = CAMERAS[request.param]()
     yield case
     case.camera.disconnect()
+    case.close()
 
 
 # -- for the tests of safety and of faults --------------------------------------------------------
