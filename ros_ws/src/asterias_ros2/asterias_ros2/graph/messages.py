@@ -1,0 +1,194 @@
+"""Messages as text, and text as messages."""
+
+from __future__ import annotations
+
+import array
+import importlib
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import yaml
+from rosidl_parser.definition import (
+    AbstractNestedType,
+    AbstractString,
+    AbstractWString,
+    Array,
+    BasicType,
+    BoundedSequence,
+    NamespacedType,
+)
+
+from asterias_ros2.errors import CommandError
+
+SEQUENCES = (list, tuple, array.array, np.ndarray)
+KINDS = {"msg": "message", "srv": "service", "action": "action"}
+
+
+@dataclass(frozen=True)
+class Format:
+    """How much of a message is shown."""
+
+    truncate_length: int | None = None
+    no_arr: bool = False
+    no_str: bool = False
+    flow_style: bool = False
+
+
+def find_type(identifier: str, kind: str) -> Any:
+    """Return the Python class of an interface such as `std_msgs/msg/String`.
+
+    Args:
+        identifier: The type, `PACKAGE/KIND/NAME` or `PACKAGE/NAME`.
+        kind: `msg`, `srv` or `action`.
+
+    Raises:
+        CommandError: if there is none of that name and kind.
+    """
+    parts = identifier.split("/")
+    if len(parts) == 2:
+        parts.insert(1, kind)
+    try:
+        package, own_kind, name = parts
+        if own_kind != kind:
+            raise ValueError(own_kind)
+        return getattr(importlib.import_module(f"{package}.{kind}"), name)
+    except (AttributeError, ImportError, ValueError):
+        raise CommandError(
+            f"The passed {KINDS[kind]} type is invalid: '{identifier}' is not found; write "
+            f"PACKAGE/{kind}/NAME and source the workspace that has it"
+        ) from None
+
+
+def to_yaml(message: Any, style: Format = Format()) -> str:
+    """Return a message as YAML, one field a line."""
+    return yaml.safe_dump(
+        _plain(message, style),
+        allow_unicode=True,
+        width=sys.maxsize,
+        default_flow_style=style.flow_style,
+        sort_keys=False,
+    )
+
+
+def to_csv(message: Any, style: Format) -> str:
+    """Return all values of a message, nested ones too, separated by commas."""
+    return ",".join(text for text in _csv_values(message, style))
+
+
+def fill(message: Any, values: Any) -> None:
+    """Set the fields of a message from a dictionary, as YAML gives it.
+
+    Raises:
+        CommandError: naming the field or value that does not fit.
+    """
+    if not isinstance(values, dict):
+        raise CommandError(f"value {values!r} must be a dictionary such as '{{data: 1}}'")
+    slots = dict(_fields(message))
+    for name, value in values.items():
+        if name not in slots:
+            known = ", ".join(slots) or "it has none"
+            raise CommandError(f"{type(message).__name__} has no field '{name}' (fields: {known})")
+        try:
+            setattr(message, name, _converted(getattr(message, name), value, slots[name]))
+        except (AssertionError, TypeError, ValueError, OverflowError) as error:
+            raise CommandError(f"value {value!r} does not fit field '{name}': {error}") from None
+
+
+def _fields(message: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the declared type of each field."""
+    names = message.get_fields_and_field_types().keys()
+    yield from zip(names, message.SLOT_TYPES, strict=True)
+
+
+def _converted(current: Any, value: Any, slot: Any) -> Any:
+    """Return a value in the Python type that the field has now."""
+    if isinstance(current, array.array):
+        return array.array(current.typecode, value)
+    if isinstance(current, np.ndarray):
+        return np.array(value, dtype=current.dtype)
+    if isinstance(slot, AbstractNestedType) and isinstance(slot.value_type, NamespacedType):
+        return [_new(slot.value_type, item) for item in value]
+    if hasattr(current, "SLOT_TYPES"):
+        return _new(slot, value)
+    return value if type(value) is type(current) else type(current)(value)
+
+
+def _new(slot: Any, values: Any) -> Any:
+    """Return a new message of a declared type with its fields set."""
+    message = getattr(importlib.import_module(".".join(slot.namespaces)), slot.name)()
+    fill(message, values)
+    return message
+
+
+def _plain(value: Any, style: Format, slot: Any = None) -> Any:
+    """Return a value in types that YAML knows, shortened as the style says."""
+    limit = style.truncate_length
+    if isinstance(value, bytes):
+        return _shortened("".join(map(chr, value)), limit)
+    if isinstance(value, str):
+        return _text(value, style)
+    if isinstance(value, SEQUENCES):
+        if style.no_arr and slot is not None:
+            return _abbreviated(value, slot)
+        items = [_plain(item, style) for item in value[:limit]]
+        return items if len(items) == len(value) else [*items, "..."]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (bool, float, int)):
+        return value
+    return {name: _plain(getattr(value, name), style, own) for name, own in _fields(value)}
+
+
+def _csv_values(message: Any, style: Format) -> Iterator[str]:
+    for name, slot in _fields(message):
+        yield from _csv(getattr(message, name), style, slot)
+
+
+def _csv(value: Any, style: Format, slot: Any = None) -> Iterable[str]:
+    limit = style.truncate_length
+    if isinstance(value, SEQUENCES):
+        if style.no_arr and slot is not None:
+            return [_abbreviated(value, slot)]
+        items = [text for item in value[:limit] for text in _csv(item, style)]
+        # The real tool writes an empty sequence as an empty value.
+        return ([*items, "..."] if limit is not None and len(value) > limit else items) or [""]
+    if isinstance(value, str):
+        return [_text(value, style)]
+    if isinstance(value, bytes):
+        short = value if limit is None or len(value) <= limit else value[:limit] + b"..."
+        return [str(short)]
+    if isinstance(value, (bool, float, int, np.generic)):
+        return [str(value)]
+    return _csv_values(value, style)
+
+
+def _text(text: str, style: Format) -> str:
+    if style.no_str:
+        return f"<string length: <{len(text)}>>"
+    return _shortened(text, style.truncate_length)
+
+
+def _shortened(text: str, limit: int | None) -> str:
+    return text if limit is None or len(text) <= limit else text[:limit] + "..."
+
+
+def _abbreviated(value: Any, slot: Any) -> str:
+    """Return what stands for an array that is not shown."""
+    name = _type_name(slot.value_type)
+    if isinstance(slot, Array):
+        return f"<array type: {name}[{slot.size}]>"
+    bound = f"[{slot.maximum_size}]" if isinstance(slot, BoundedSequence) else ""
+    return f"<sequence type: {name}{bound}, length: {len(value)}>"
+
+
+def _type_name(slot: Any) -> str:
+    if isinstance(slot, BasicType):
+        return str(slot.typename)
+    if isinstance(slot, AbstractString):
+        return "string"
+    if isinstance(slot, AbstractWString):
+        return "wstring"
+    return "/".join(slot.namespaced_name())

@@ -1,0 +1,1 @@
+"""`ros2 launch`: the XML front end, read, evaluated, then run."""

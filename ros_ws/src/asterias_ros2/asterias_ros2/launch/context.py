@@ -1,0 +1,162 @@
+"""The state a launch file is evaluated in: arguments, environment, namespace, current file.
+
+Evaluation comes first, as a whole; processes start only when all of it has succeeded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from asterias_ros2.errors import LaunchError
+from asterias_ros2.launch.log import LaunchLog
+
+NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NAMESPACE = re.compile(r"/|(/[A-Za-z_][A-Za-z0-9_]*)+")
+LONGEST_NODE_NAME = 255
+
+# Launch configurations that mean something to the launch itself, declared or not.
+RESERVED = (
+    "emulate_tty",
+    "launch-prefix",
+    "launch-prefix-filter",
+    "ros_namespace",
+    "sigkill_timeout",
+    "sigterm_timeout",
+)
+
+
+@dataclass(frozen=True)
+class ProcessDescription:
+    """One process to run, with nothing left to evaluate."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    where: str
+    cwd: str | None = None
+    shell: bool = False
+    output: str = "log"
+    emulate_tty: bool = False
+    on_exit_shutdown: bool = False
+    respawn: bool = False
+    respawn_delay: float = 0.0
+    respawn_max_retries: int = -1
+    sigterm_timeout: str | None = None
+    sigkill_timeout: str | None = None
+
+
+class LaunchContext:
+    """Launch configurations, environment and what has been evaluated so far."""
+
+    def __init__(self, environment: Mapping[str, str], log: LaunchLog | None = None) -> None:
+        """Start with an environment and no launch configuration at all."""
+        self.environment = dict(environment)
+        self.configurations: dict[str, str] = {}
+        self.log = log
+        self.processes: list[ProcessDescription] = []
+        self.node_names: Counter[str] = Counter()
+        self.declared: set[str] = set()
+        self.used: set[str] = set()
+        self.depth = 0
+        self.initial_environment = dict(environment)
+        self._saved: list[tuple[dict[str, str], dict[str, str]]] = []
+        self._file: Path | None = None
+        self._last_entered: Path | None = None
+        self._parameter_directory: Path | None = None
+
+    def push(self) -> None:
+        """Open a scope: configurations and environment come back with `pop`."""
+        self._saved.append((dict(self.configurations), dict(self.environment)))
+
+    def pop(self) -> None:
+        """Close the innermost scope."""
+        self.configurations, self.environment = self._saved.pop()
+
+    def reset_environment(self) -> None:
+        """Return to the environment the launch was started with."""
+        self.environment = dict(self.initial_environment)
+
+    def note_use(self, name: str) -> None:
+        """Remember that a launch configuration was asked for."""
+        self.used.add(name)
+
+    def enter_file(self, path: Path) -> Path | None:
+        """Make `path` the current launch file and return the one before it."""
+        previous = self._file
+        self._file = self._last_entered = path
+        return previous
+
+    def leave_file(self, previous: Path | None) -> None:
+        """Return to the launch file that included the current one."""
+        self._file = previous
+
+    def launch_file(self, purpose: str) -> Path:
+        """Return the current launch file for `$(dirname)` or `$(filename)`.
+
+        Releases of ROS 2 differ on what these give after an `<include>`: this file, or the one
+        included last. Where that matters they are refused, so that no file has two meanings.
+        """
+        path, last = self._file, self._last_entered
+        if path is None or last is None:
+            raise LaunchError(f"$({purpose}) needs a launch file around it")
+        if (path.parent != last.parent) if purpose == "dirname" else (path != last):
+            raise LaunchError(
+                f"$({purpose}) after an <include> differs between releases of ROS 2; "
+                f'put <let name="here" value="$({purpose})"/> before it and write $(var here)'
+            )
+        return path
+
+    def namespace(self, own: str | None) -> str | None:
+        """Return the absolute namespace of a node, or None if none was given anywhere."""
+        return join_namespace(self.configurations.get("ros_namespace"), own)
+
+    def parameter_file(self) -> Path:
+        """Return the path of a new, empty parameter file; `clean_up` removes it."""
+        if self._parameter_directory is None:
+            self._parameter_directory = Path(tempfile.mkdtemp(prefix="launch_params_"))
+        handle, name = tempfile.mkstemp(prefix="launch_params_", dir=self._parameter_directory)
+        os.close(handle)
+        return Path(name)
+
+    def clean_up(self) -> None:
+        """Remove the parameter files that were written for nodes."""
+        if self._parameter_directory is not None:
+            shutil.rmtree(self._parameter_directory, ignore_errors=True)
+            self._parameter_directory = None
+
+
+def join_namespace(base: str | None, own: str | None) -> str | None:
+    """Join a pushed namespace with a given one; an absolute one stands alone.
+
+    Raises:
+        LaunchError: if the result is not a valid namespace.
+    """
+    if base is None and own is None:
+        return None
+    if own is None:
+        joined = base or ""
+    elif not base or own.startswith("/"):
+        joined = own
+    else:
+        joined = f"{'' if base == '/' else base}/{own}"
+    joined = joined.rstrip("/")
+    joined = joined if joined.startswith("/") else f"/{joined}"
+    if not NAMESPACE.fullmatch(joined):
+        raise LaunchError(
+            f"namespace '{joined}' is not valid; use names of letters, digits and '_' between '/'"
+        )
+    return joined
+
+
+def check_node_name(name: str) -> str:
+    """Return the name if a ROS 2 node may have it."""
+    if NODE_NAME.fullmatch(name) and len(name) <= LONGEST_NODE_NAME:
+        return name
+    raise LaunchError(f"node name '{name}' is not valid; use letters, digits and '_' only")

@@ -1,0 +1,87 @@
+"""The `ros2` command line: finds the verb, runs it, turns errors into one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from functools import partial
+from types import FrameType
+
+from asterias_ros2.errors import CommandError
+
+COMMANDS = {
+    "action": "list actions, send a goal",
+    "launch": "run a launch file",
+    "lifecycle": "show and change the state of managed nodes",
+    "node": "list nodes",
+    "param": "list, get and set parameters",
+    "pkg": "list packages, their prefixes and executables",
+    "run": "run an executable of a package",
+    "service": "list and call services",
+    "topic": "list, describe, print and measure topics",
+}
+EXIT_OK = 0
+EXIT_FAILED = 1
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = sys.argv[1:] if words is None else list(words)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        parsed = _parser(arguments).parse_args(arguments)
+        sys.stdout.reconfigure(line_buffering=True, errors="replace")  # type: ignore[union-attr]
+        code: int = parsed.run(parsed)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return EXIT_OK
+    except BrokenPipeError:
+        # Whoever read our output has had enough; keep the interpreter from flushing into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return a parser that knows the commands, and of the one named also its arguments.
+
+    The modules of the other commands are not imported: `ros2 launch` must not wait for rclpy.
+    """
+    parser = argparse.ArgumentParser(
+        prog="ros2",
+        description="ros2 is a command-line tool for ROS 2; this one has the verbs of this project "
+        "and looks at the running system directly: there is no daemon.",
+    )
+    parser.set_defaults(run=partial(_show_help, parser))
+    commands = parser.add_subparsers(
+        title="Commands", metavar="Call `ros2 <command> -h` for more detailed usage."
+    )
+    named = next((word for word in words if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        if name == named:
+            module = importlib.import_module(f"asterias_ros2.verbs.{name}")
+            module.configure(command)
+            if command.get_default("run") is None:
+                command.set_defaults(run=partial(_show_help, command))
+    return parser
+
+
+def _show_help(parser: argparse.ArgumentParser, _arguments: argparse.Namespace) -> int:
+    parser.print_help()
+    return EXIT_OK
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

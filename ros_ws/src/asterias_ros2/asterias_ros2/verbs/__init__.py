@@ -1,0 +1,1 @@
+"""One module per command of `ros2`, imported only when called; each has `configure(parser)`."""

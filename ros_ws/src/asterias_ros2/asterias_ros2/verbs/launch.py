@@ -1,0 +1,102 @@
+"""`ros2 launch`: run a launch file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from asterias_ros2 import ament_index
+from asterias_ros2.errors import CommandError
+from asterias_ros2.launch.service import launch, parse_arguments
+from asterias_ros2.launch.show_args import argument_lines
+from asterias_ros2.launch.xml_parser import LaunchFiles
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `ros2 launch`."""
+    parser.add_argument(
+        "-n",
+        "--noninteractive",
+        action="store_true",
+        default=not sys.stdin.isatty(),
+        help="say when a Ctrl-C is passed on to the processes, as there is no terminal to show it",
+    )
+    parser.add_argument("-d", "--debug", action="store_true", help="say more about errors")
+    parser.add_argument(
+        "-s",
+        "--show-args",
+        "--show-arguments",
+        action="store_true",
+        help="show the arguments that may be given to the launch file",
+    )
+    parser.add_argument(
+        "-a",
+        "--show-all-subprocesses-output",
+        action="store_true",
+        help="show the output of all processes, whatever their output setting",
+    )
+    parser.add_argument("--launch-prefix", help="words to put before each command")
+    parser.add_argument(
+        "--launch-prefix-filter", help="regular expression of the executables to put them before"
+    )
+    parser.add_argument("package_name", help="a package, or the path of a launch file")
+    parser.add_argument("launch_file_name", nargs="?", help="a launch file of the package")
+    parser.add_argument(
+        "launch_arguments", nargs="*", help="arguments as '<name>:=<value>'; the last one wins"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run, or with `--show-args` describe, a launch file."""
+    path, words = _find(arguments)
+    if arguments.show_args:
+        print(*argument_lines(LaunchFiles().load(path)), sep="\n")
+        return 0
+    if arguments.launch_prefix_filter and not arguments.launch_prefix:
+        raise CommandError("--launch-prefix-filter needs --launch-prefix; add it")
+    if arguments.launch_prefix:
+        words.append(f"launch-prefix:={arguments.launch_prefix}")
+    if arguments.launch_prefix_filter:
+        words.append(f"launch-prefix-filter:={arguments.launch_prefix_filter}")
+    if arguments.show_all_subprocesses_output:
+        os.environ["OVERRIDE_LAUNCH_PROCESS_OUTPUT"] = "both"
+    return launch(
+        path,
+        parse_arguments(words),
+        interactive=not arguments.noninteractive,
+        debug=arguments.debug,
+    )
+
+
+def _find(arguments: argparse.Namespace) -> tuple[Path, list[str]]:
+    """Return the launch file that is meant and the words left for it."""
+    words: list[str] = list(arguments.launch_arguments)
+    named = Path(arguments.package_name)
+    second: str | None = arguments.launch_file_name
+    if named.is_file():
+        return named, ([second] if second is not None else []) + words
+    if second is None or ":=" in second:
+        raise CommandError(
+            f"'{named}' is not a launch file; give the path of one, or a package and a file in it"
+        )
+    return _in_package(arguments.package_name, second), words
+
+
+def _in_package(package: str, name: str) -> Path:
+    """Return the one file of that name in the share directory of a package."""
+    share = ament_index.package_share(package)
+    found = sorted(Path(folder, name) for folder, _, names in os.walk(share) if name in names)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise CommandError(
+            f"file '{name}' is more than once in package '{package}': "
+            f"{', '.join(map(str, found))}; give the path of one"
+        )
+    raise CommandError(
+        f"file '{name}' not found in the share directory {share} of package '{package}'; "
+        "build the package again if the file is new"
+    )

@@ -1,0 +1,137 @@
+"""`ros2 lifecycle`: the state of managed nodes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
+
+from asterias_ros2.errors import CommandError
+from asterias_ros2.graph.session import Session, add_arguments, open_session
+
+PATIENCE_S = 5.0
+# A transition may do real work, such as opening cameras.
+TRANSITION_PATIENCE_S = 60.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verbs of `ros2 lifecycle`."""
+    verbs = parser.add_subparsers(title="Verbs")
+    nodes = verbs.add_parser("nodes", help="list the managed nodes")
+    add_arguments(nodes)
+    nodes.set_defaults(run=list_nodes)
+
+    get = verbs.add_parser("get", help="print the state of one managed node or of all")
+    add_arguments(get)
+    get.add_argument("node_name", nargs="?", help="name of the node")
+    get.set_defaults(run=get_states)
+
+    listing = verbs.add_parser("list", help="list the transitions a node can make now")
+    add_arguments(listing)
+    listing.add_argument("node_name", help="name of the node")
+    listing.add_argument("-a", "--all", action="store_true", help="all transitions there are")
+    listing.set_defaults(run=list_transitions)
+
+    change = verbs.add_parser("set", help="make a node do a transition")
+    add_arguments(change)
+    change.add_argument("node_name", help="name of the node")
+    change.add_argument("transition", help="name or number of the transition, such as configure")
+    change.set_defaults(run=set_state)
+
+
+def list_nodes(arguments: argparse.Namespace) -> int:
+    """Print the names of the managed nodes."""
+    with open_session(arguments) as session:
+        session.discover(arguments.spin_time)
+        for name in _managed(session):
+            print(name)
+    return 0
+
+
+def get_states(arguments: argparse.Namespace) -> int:
+    """Print the state of one managed node, or of each."""
+    with open_session(arguments) as session:
+        if arguments.node_name:
+            state = _state(session, _require(session, arguments))
+            print(f"{state.label} [{state.id}]")
+            return 0
+        session.discover(arguments.spin_time)
+        for name in _managed(session):
+            state = _state(session, name)
+            print(f"{name}: {state.label} [{state.id}]")
+    return 0
+
+
+def list_transitions(arguments: argparse.Namespace) -> int:
+    """Print transitions with their start and goal states."""
+    service = "get_transition_graph" if arguments.all else "get_available_transitions"
+    with open_session(arguments) as session:
+        for item in _transitions(session, _require(session, arguments), service):
+            print(
+                f"- {item.transition.label} [{item.transition.id}]\n"
+                f"\tStart: {item.start_state.label}\n\tGoal: {item.goal_state.label}"
+            )
+    return 0
+
+
+def set_state(arguments: argparse.Namespace) -> int:
+    """Make a node do a transition and say whether it did."""
+    with open_session(arguments) as session:
+        node = _require(session, arguments)
+        available = [
+            item.transition for item in _transitions(session, node, "get_available_transitions")
+        ]
+        request = ChangeState.Request()
+        request.transition = _choose(available, arguments.transition)
+        answer = _call(session, ChangeState, f"{node}/change_state", request, TRANSITION_PATIENCE_S)
+    if not answer.success:
+        raise CommandError("Transitioning failed")
+    print("Transitioning successful")
+    return 0
+
+
+def _choose(available: list[Any], wanted: str) -> Any:
+    """Return the transition of a name or, if none has it, of a number."""
+    for transition in available:
+        if transition.label == wanted:
+            return transition
+    for transition in available:
+        if str(transition.id) == wanted:
+            return transition
+    listed = "".join(f"\n- {transition.label} [{transition.id}]" for transition in available)
+    raise CommandError(f"Unknown transition requested, available ones are:{listed}")
+
+
+def _managed(session: Session) -> list[str]:
+    """Return the names of the nodes that have a state."""
+    services = {
+        name for name, types in session.services() if "lifecycle_msgs/srv/GetState" in types
+    }
+    return [name for name in session.node_names() if f"{name}/get_state" in services]
+
+
+def _require(session: Session, arguments: argparse.Namespace) -> str:
+    node = session.require_node(arguments.node_name, arguments.spin_time)
+    if not session.wait_for(lambda: node in _managed(session), arguments.spin_time):
+        raise CommandError(f"node {node} is not a managed node; see ros2 lifecycle nodes")
+    return node
+
+
+def _state(session: Session, node: str) -> Any:
+    return _call(session, GetState, f"{node}/get_state", GetState.Request()).current_state
+
+
+def _transitions(session: Session, node: str, service: str) -> list[Any]:
+    request = GetAvailableTransitions.Request()
+    answer = _call(session, GetAvailableTransitions, f"{node}/{service}", request)
+    return list(answer.available_transitions)
+
+
+def _call(
+    session: Session, kind: Any, name: str, request: Any, patience_s: float = PATIENCE_S
+) -> Any:
+    client = session.node.create_client(kind, name)
+    if not session.wait_for(client.service_is_ready, PATIENCE_S):
+        raise CommandError(f"service {name} is not there")
+    return session.result(client.call_async(request), name, patience_s)
