@@ -142,6 +142,14 @@ def test_clock_that_was_set_back_counts_as_silence(array_limb: ArrayLimb, clock:
         assert limb.tick()
 
 
+def test_no_time_no_motion(array_limb: ArrayLimb, clock: FakeClock) -> None:
+    with array_limb as limb:
+        before = limb.last_sent_rad
+        clock.advance(-1.0)
+        np.testing.assert_array_equal(limb.send([1.0, 1.0, 1.0]), before)
+        np.testing.assert_array_equal(limb.send([1.0, 1.0, 1.0]), before)
+
+
 def test_reset_simulation_is_met_by_activating_again(array_limb: ArrayLimb) -> None:
     with array_limb as limb:
         limb.servos.position_rad = np.array([0.9, 1.4, -1.9])
