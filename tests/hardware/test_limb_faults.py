@@ -28,6 +28,7 @@ ANGLES = st.floats(-3.0, 3.0)
 EVENTS = st.one_of(
     st.tuples(st.just("send"), st.tuples(ANGLES, ANGLES, ANGLES)),
     st.tuples(st.just("stream"), st.tuples(ANGLES, ANGLES, ANGLES)),
+    st.tuples(st.just("failure"), st.tuples(st.integers(0, 2), st.sampled_from(Fault))),
     st.tuples(st.just("wait"), st.floats(-1.0, 2.0)),
     st.tuples(st.just("wait"), st.floats(0.0, 0.1)),
     st.tuples(st.just("fault"), st.tuples(st.integers(0, 2), st.sampled_from(Fault))),
@@ -174,9 +175,9 @@ def test_cleared_joint_catches_up_at_its_velocity_limit(
         limb.inject("joint_2", word)
         move(0.4)
         limb.clear("joint_2")
-        array_limb.servos.goals.clear()
+        before = len(array_limb.servos.goals)
         path = move(1.0)
-        goals = np.array(array_limb.servos.goals)[:, JOINT]
+        goals = np.array(array_limb.servos.goals)[before - 1 :, JOINT]
     assert (np.abs(np.diff(goals)) <= 4.0 * PERIOD_S + 1e-9).all()
     assert path[-1][JOINT] == pytest.approx(2.0)
 
@@ -273,6 +274,11 @@ def play(limb: FaultyLimb, clock: FakeClock, event: str, value: object) -> None:
     elif event == "fault":
         assert isinstance(value, tuple)
         limb.inject(f"joint_{value[0]}", value[1])
+    elif event == "failure":  # one that ends while the limb is on its way
+        play(limb, clock, "fault", value)
+        play(limb, clock, "stream", FAR)
+        play(limb, clock, "clear", None)
+        play(limb, clock, "stream", -FAR)
     elif event in ("send", "stream"):
         for _ in range(1 if event == "send" else 10):
             clock.advance(0.0 if event == "send" else 0.05)
@@ -309,7 +315,9 @@ def test_no_fault_makes_the_limb_jump(
 
 
 @REPEATABLE
-@given(events=st.lists(EVENTS.filter(lambda event: event[0] != "fault"), max_size=40))
+@given(
+    events=st.lists(EVENTS.filter(lambda event: event[0] not in ("fault", "failure")), max_size=40)
+)
 def test_healthy_wrapper_changes_nothing(
     new_limb: NewLimb, events: list[tuple[str, object]]
 ) -> None:
