@@ -1,0 +1,22 @@
+"""Installs the nodes so that `ros2 run asterias_nodes NODE` finds them."""
+
+from setuptools import setup
+
+PACKAGE = "asterias_nodes"
+NODES = ["recorder", "target_detector"]
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="Thin ROS 2 nodes around the Asterias robot",
+    license="Apache-2.0",
+    packages=[PACKAGE],
+    package_data={PACKAGE: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    python_requires=">=3.10",
+    zip_safe=True,
+    entry_points={"console_scripts": [f"{node} = {PACKAGE}.{node}:main" for node in NODES]},
+)
