@@ -119,6 +119,17 @@ class Camera(ABC):
             )
         return self._keep(frame)
 
+    def poll(self) -> Frame | None:
+        """The next picture that has not been returned before, or None; never waits.
+
+        Raises:
+            NotConnectedError: before ``connect()``.
+            DeviceError: the picture is not of the size it was described with.
+        """
+        self._require_connected()
+        frame = self._next(0.0)
+        return None if frame is None else self._keep(frame)
+
     def read_latest(self, max_age_s: float = 0.5) -> Frame:
         """Return the newest picture without waiting.
 

@@ -24,8 +24,8 @@ class LimbMotion:
     """Feeds a limb driver at the control rate from the last command or the running timed move.
 
     A position command counts for ``command_timeout_s``, then the limb holds; a timed move carries
-    its own duration and then stays at its last point, as ros2_control's trajectories do. The newest request wins. While stopped
-    (the emergency stop), everything is refused and the limb holds.
+    its own duration and then stays at its last point, as ros2_control's trajectories do. The newest
+    request wins. While stopped (the emergency stop), everything is refused and the limb holds.
 
     Args:
         driver: a connected limb.
@@ -101,7 +101,8 @@ class LimbMotion:
         if self._path:
             self._follow_path(now - self._start_s)
         elif self._goal is not None:
-            if now - self._goal_s > self.driver.command_timeout_s:
+            # A clock that was set back counts as too long a silence.
+            if not 0.0 <= now - self._goal_s <= self.driver.command_timeout_s:
                 self.driver.counters.timeouts += 1
                 self.abandon()
             else:

@@ -86,12 +86,11 @@ class SimCamera(Camera):
         return frame
 
     def _next(self, timeout_s: float) -> Frame | None:
-        wait = self.next_frame_s - self._world.time_s
-        if wait > timeout_s:
-            self._world.advance(timeout_s)
-            return None
-        if wait > 0:
-            self._world.advance(wait)
+        if not self.is_due:
+            wait_s = self.next_frame_s - self._world.time_s
+            self._world.advance(min(wait_s, timeout_s))
+            if wait_s > timeout_s:
+                return None
         return self._capture()
 
     def _with_flaws(self, image: ImageArray) -> ImageArray:

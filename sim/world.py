@@ -93,9 +93,20 @@ class SimWorld:
         for i, body in enumerate(self.bodies):
             home = [joint.home_rad for joint in self.robot.limbs[i].joints]
             body.reset(home if positions_rad is None else positions_rad[i])
+        for limb in self.limbs:
+            if limb.is_active:
+                limb.activate()  # start afresh from where the limb is now
         for i, row in enumerate(self.cameras):
             for j, camera in enumerate(row):
                 camera.reseed(_camera_seed(seed or 0, i, j))
+
+    def passive_joints(self, limb: int) -> tuple[list[str], FloatArray, FloatArray]:
+        """Names, angles (rad) and speeds (rad/s) of hinges that no servo drives directly."""
+        driven = {joint.hinge for joint in self.robot.limbs[limb].joints}
+        hinges = self.robot.limbs[limb].body.hinges
+        free = [i for i, hinge in enumerate(hinges) if hinge.name not in driven]
+        state = self.bodies[limb].state
+        return [hinges[i].name for i in free], state.q[free], state.v[free]
 
     def random_positions(self) -> list[FloatArray]:
         """Uniformly drawn joint positions within the limits, one ``(n,)`` array per limb."""

@@ -1,0 +1,82 @@
+"""A camera on topics: raw and compressed pictures, and the pinhole model."""
+
+from __future__ import annotations
+
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from asterias_nodes.conversions import (
+    to_camera_info_msg,
+    to_compressed_msg,
+    to_image_msg,
+    to_time_msg,
+)
+from asterias_nodes.diagnostics import OK, STALE, Report
+from asterias_nodes.qos import sensor_qos
+from hardware.camera import Camera, Frame
+from hardware.errors import HardwareError
+
+
+class CameraPort:
+    """Everything a camera says under ``/limb_<limb>/camera_<number>``; connects the camera."""
+
+    def __init__(self, node: Node, limb: int, number: int, camera: Camera) -> None:
+        self.camera = camera
+        self.camera.connect()
+        self._node = node
+        prefix = f"/limb_{limb}/camera_{number}"
+        self.label = f"limb_{limb}/camera_{number}"
+        self.frame_id = f"limb_{limb}_camera_{number}_optical_frame"
+        self._raw = node.create_publisher(Image, f"{prefix}/image_raw", sensor_qos())
+        self._compressed = node.create_publisher(
+            CompressedImage, f"{prefix}/image_raw/compressed", sensor_qos()
+        )
+        self._info = node.create_publisher(CameraInfo, f"{prefix}/camera_info", sensor_qos())
+        self._model = to_camera_info_msg(camera.description, Time(), self.frame_id)
+        self._failed = 0
+        self._published = 0
+        self._published_before = 0
+
+    def publish(self) -> None:
+        """Publish the frame that is due now, if there is one."""
+        frame = self._due_frame()
+        if frame is None:
+            return
+        stamp = to_time_msg(frame.time_s)
+        self._raw.publish(to_image_msg(frame.image, stamp, self.frame_id))
+        self._model.header.stamp = stamp
+        self._info.publish(self._model)
+        # JPEG costs ten times what the raw picture costs: only when somebody listens.
+        if self._compressed.get_subscription_count() > 0:
+            self._compressed.publish(to_compressed_msg(frame.image, stamp, self.frame_id))
+        self._published += 1
+
+    def report(self) -> Report:
+        """Health of the camera for ``/diagnostics``; called once a second."""
+        fresh = self._published - self._published_before
+        self._published_before = self._published
+        values: dict[str, object] = {
+            "published_frames": self._published,
+            "frames_last_second": fresh,
+            "dropped_frames": self.camera.counters.dropped,
+            "failed_reads": self._failed,
+        }
+        stale = self._published > 0 and fresh == 0
+        level, message = (STALE, "no new frames") if stale else (OK, "ok")
+        name = f"{self._node.get_name()}: {self.label} ({self.camera.name})"
+        return Report(name, level, message, values)
+
+    def close(self) -> None:
+        """Close the camera, then take the topics down."""
+        self.camera.disconnect()
+        for publisher in (self._raw, self._compressed, self._info):
+            self._node.destroy_publisher(publisher)
+
+    def _due_frame(self) -> Frame | None:
+        """The next frame if it has come; a camera that fails is counted."""
+        try:
+            return self.camera.poll()
+        except HardwareError:
+            self._failed += 1
+            return None

@@ -1,0 +1,191 @@
+"""A limb driver on topics: commands and timed moves in, joint states out, faults by service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from asterias_interfaces.srv import InjectFault
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from asterias_nodes.conversions import to_seconds
+from asterias_nodes.diagnostics import ERROR, OK, WARN, Report
+from asterias_nodes.qos import reliable_qos
+from hardware.camera import Camera
+from hardware.errors import CommandError, HardwareError
+from hardware.faults import FaultInjection
+from hardware.limb import FloatArray, LimbDriver
+from hardware.motion import LimbMotion, Waypoint
+
+Passive = Callable[[], tuple[Sequence[str], FloatArray, FloatArray]]
+
+
+class LimbPort:
+    """Everything a limb says and hears under ``/limb_<number>``.
+
+    Args:
+        node: the hosting node.
+        number: the limb's number on the topics.
+        driver: connected by this port, activated by the node.
+        clock: the driver's clock.
+        cameras: the limb's cameras; faults are injected into them as well.
+        allow_faults: whether ``inject_fault`` is served or refused.
+        passive: names, angles and speeds of joints that are measured but not commanded.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        number: int,
+        driver: LimbDriver,
+        clock: Callable[[], float],
+        cameras: Sequence[Camera],
+        allow_faults: bool,
+        passive: Passive | None = None,
+    ) -> None:
+        self.driver = driver
+        self.driver.connect()
+        self.motion = LimbMotion(driver, clock)
+        self._node = node
+        self._cameras = cameras
+        self._allow_faults = allow_faults
+        self._passive = passive
+        self._device_errors = 0
+        prefix = f"/limb_{number}"
+        self._states = node.create_publisher(JointState, f"{prefix}/joint_states", reliable_qos())
+        self._inputs = [
+            node.create_subscription(
+                Float64MultiArray, f"{prefix}/commands", self._on_command, reliable_qos()
+            ),
+            node.create_subscription(
+                JointTrajectory, f"{prefix}/joint_trajectory", self._on_trajectory, reliable_qos()
+            ),
+        ]
+        self._service = node.create_service(
+            InjectFault, f"{prefix}/inject_fault", self._on_inject_fault
+        )
+
+    def tick(self) -> None:
+        """Send this control period's step; a device that does not answer is counted."""
+        try:
+            self.motion.tick()
+        except HardwareError:
+            self._device_errors += 1
+
+    def publish(self, stamp: Time) -> None:
+        """Measure and publish the joints; a device that does not answer is counted."""
+        try:
+            state = self.driver.read()
+        except HardwareError:
+            self._device_errors += 1
+            return
+        message = JointState()
+        message.header.stamp = stamp
+        none = np.empty(0)
+        names, angles, speeds = self._passive() if self._passive is not None else ((), none, none)
+        message.name = [*self.driver.joint_names, *names]
+        message.position = [*state.position_rad.tolist(), *angles.tolist()]
+        message.velocity = [*state.velocity_rad_s.tolist(), *speeds.tolist()]
+        message.effort = [*state.effort_nm.tolist(), *[float("nan")] * len(names)]
+        self._states.publish(message)
+
+    def report(self) -> Report:
+        """Health of the limb for ``/diagnostics``."""
+        counters, age_s = self.driver.counters, self.driver.command_age_s
+        values: dict[str, object] = {
+            "active": self.driver.is_active,
+            "holding": self.driver.is_holding,
+            "command_age_s": "never" if np.isinf(age_s) else round(age_s, 3),
+            "accepted_commands": counters.accepted,
+            "limited_commands": counters.limited,
+            "rejected_commands": counters.rejected,
+            "command_timeouts": counters.timeouts,
+            "device_errors": self._device_errors,
+        }
+        level, message = OK, "ok"
+        if not self.driver.is_active:
+            level, message = WARN, "not active"
+        if self.motion.is_stopped:
+            level, message = ERROR, "emergency stop engaged"
+        name = f"{self._node.get_name()}: {self.driver.name}"
+        return Report(name, level, message, values)
+
+    def close(self) -> None:
+        """Make the limb safe, then take the topics down."""
+        try:
+            self.driver.disconnect()
+        except HardwareError as error:
+            self._node.get_logger().error(str(error))
+        for subscription in self._inputs:
+            self._node.destroy_subscription(subscription)
+        self._node.destroy_publisher(self._states)
+        self._node.destroy_service(self._service)
+
+    # -- inputs ---------------------------------------------------------------------------------
+
+    def _on_command(self, message: Float64MultiArray) -> None:
+        self._admit(lambda: self.motion.command(np.array(message.data)))
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        self._admit(lambda: self.motion.follow(self._waypoints(message)))
+
+    def _admit(self, request: Callable[[], None]) -> None:
+        """Run a request; a refusal is one log line at most each second, and counted."""
+        try:
+            request()
+        except HardwareError as error:
+            self._node.get_logger().warning(str(error), throttle_duration_sec=1.0)
+
+    def _waypoints(self, message: JointTrajectory) -> list[Waypoint]:
+        """Points in the driver's joint order; joints that are not named stay where they are."""
+        names = list(self.driver.joint_names)
+        unknown = sorted(set(message.joint_names) - set(names))
+        if unknown:
+            raise CommandError(
+                f"Limb '{self.driver.name}' has no joint '{unknown[0]}'; "
+                f"its joints are {', '.join(names)}."
+            )
+        columns = [names.index(name) for name in message.joint_names] or list(range(len(names)))
+        path = []
+        for point in message.points:
+            if len(point.positions) != len(columns):
+                raise CommandError(
+                    f"A trajectory point holds {len(point.positions)} positions "
+                    f"for {len(columns)} joints."
+                )
+            target = self.driver.last_sent_rad
+            target[columns] = point.positions
+            path.append(Waypoint(to_seconds(point.time_from_start), target))
+        return path
+
+    def _on_inject_fault(
+        self, request: InjectFault.Request, response: InjectFault.Response
+    ) -> InjectFault.Response:
+        response.success, response.message = self._inject(
+            request.component, request.fault, request.value
+        )
+        self._node.get_logger().warning(response.message)
+        return response
+
+    def _inject(self, component: str, fault: str, value: float) -> tuple[bool, str]:
+        if not self._allow_faults:
+            return (
+                False,
+                "Faults are refused; start the robot with enable_faults:=true to allow them.",
+            )
+        aliases = {f"camera_{j}": camera.name for j, camera in enumerate(self._cameras)}
+        name = aliases.get(component, component)
+        devices = [d for d in (self.driver, *self._cameras) if isinstance(d, FaultInjection)]
+        for device in devices:
+            if name in device.components:
+                try:
+                    device.inject(name, fault, value if value > 0.0 else None)
+                except HardwareError as error:
+                    return False, str(error)
+                return True, f"{component} of {self.driver.name} is now: {fault}."
+        known = [*self.driver.joint_names, *aliases]
+        return False, f"There is no component '{component}'; known are {', '.join(known)}."
