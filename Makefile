@@ -30,7 +30,8 @@ ready:
 	@sh ros_ws/bootstrap.sh --quiet
 
 demo: ready
-	@$(IN_VENV) exec ros2 launch launch/demo.launch.xml $(ARGS)
+	@$(IN_VENV) out="runs/$$(date +%Y-%m-%d-%H%M%S)-demo" && \
+	    ros2 launch launch/demo.launch.xml out:="$$out" $(ARGS) && python -m learning verdict "$$out"
 
 test: lint
 	@$(IN_VENV) exec python -m pytest $(ARGS)

@@ -16,10 +16,13 @@ from typing import Any
 PACKAGES = ("numpy", "numba", "pybullet", "opencv-python-headless", "ros-rclpy", "torch")
 
 
-def provenance(seed: int | None = None) -> dict[str, Any]:
-    """How a figure was made: command, seed, date, versions, machine."""
+def provenance(seed: int | None = None, command: str | None = None) -> dict[str, Any]:
+    """How a figure was made: command, seed, date, versions, machine.
+
+    ``command`` says what to type; None takes this process's own command line.
+    """
     return {
-        "command": " ".join(["python", *_spoken(sys.orig_argv[1:])]),
+        "command": command or " ".join(["python", *_spoken(sys.orig_argv[1:])]),
         "seed": seed,
         "date": datetime.now(timezone.utc).date().isoformat(),
         "python": platform.python_version(),

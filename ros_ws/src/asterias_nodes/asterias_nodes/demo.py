@@ -1,7 +1,7 @@
 """Node ``demo``: lets the limb search again and again, and leaves pictures and a summary behind.
 
 A client of ``/find_target``, nothing more: it sends one goal per episode, prints lines of
-progress, then a table, and writes ``summary.json`` and ``contact_sheet.png`` into its output folder.
+progress, then a table, and writes ``summary.json`` and ``contact_sheet.png`` into its folder.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ class Demo(Node):
     def _write_summary(self, found: int, passed: bool) -> None:
         steps = [episode.steps for episode in self._episodes if episode.found]
         summary = {
-            **provenance(self.settings.seed),
+            **provenance(self.settings.seed, command=self._command()),
             "robot": self.settings.robot,
             "policy": self.settings.policy or DEFAULT_POLICY,
             "max_steps": self.settings.max_steps,
@@ -224,6 +224,13 @@ class Demo(Node):
             "wall_s": round(time.monotonic() - self._started_s, 3),
         }
         write_json(self._folder / "summary.json", summary)
+
+    def _command(self) -> str:
+        """What a reader types to run this demo again."""
+        options = ("robot", "episodes", "policy", "max_steps", "seed")
+        values = ((name, getattr(self.settings, name)) for name in options)
+        given = [f"{name}:={value}" for name, value in values if value != ""]
+        return " ".join(["ros2 launch launch/demo.launch.xml", *given])
 
     def _table(self) -> str:
         lines = ["", "episode  steps  found by", "-------  -----  --------"]
