@@ -14,7 +14,7 @@ _asterias_setup() {
         return 1
     fi
     if [ "$ros" != "${ROS_DISTRO:-}" ]; then
-        echo "Asterias was set up for ${ros:-no} sourced ROS 2, but ${ROS_DISTRO:-none} is sourced:" \
+        echo "Asterias was set up for ${ros:-no} ROS 2, but ${ROS_DISTRO:-none} is sourced:" \
             "run 'make setup' in $here again, or source the same ROS 2." >&2
         return 1
     fi
@@ -32,6 +32,8 @@ _asterias_setup() {
     export ROS_VERSION=2 ROS_PYTHON_VERSION=3
     # Camera images are lost with Fast DDS's default transports.
     export FASTDDS_BUILTIN_TRANSPORTS="${FASTDDS_BUILTIN_TRANSPORTS:-LARGE_DATA}"
+    # Nodes find each other at once, not only after seconds.
+    export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$root/ros_ws/fastdds.xml}"
     # Topics are not authenticated, so they stay on this machine unless asked otherwise.
     export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
     hash -r 2>/dev/null || true
