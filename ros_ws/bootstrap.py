@@ -273,6 +273,11 @@ def workspace_sources() -> Iterator[Path]:
             yield path
 
 
+def launch_files() -> list[str]:
+    """Names of what asterias_bringup installs as links, so only a new name needs a build."""
+    return sorted(str(path) for path in (ROOT / "launch").rglob("*") if path.is_file())
+
+
 def library_paths() -> list[Path]:
     """Where the loader finds the ROS libraries of the wheels and those of the workspace."""
     wheels = [VENV / "lib", *sorted(SITE_PACKAGES.glob("ros_*.libs"))]
@@ -363,7 +368,7 @@ def plan_stages() -> list[Stage]:
     venv_key = hash_of(RECIPE, str(ROOT), base, sys.version, ROS_DISTRO)
     pinned = hash_of_files(iter([ROOT / "constraints.txt", ROOT / "pyproject.toml"]))
     packages_key = hash_of(venv_key, pinned, torch_source(venv_key))
-    workspace_key = hash_of(packages_key, hash_of_files(workspace_sources()))
+    workspace_key = hash_of(packages_key, hash_of_files(workspace_sources()), *launch_files())
     sim_key = hash_of(packages_key, hash_of_files((ROOT / "sim").glob("**/*.py")))
     python = VENV / "bin" / "python"
     version = sys.version.split()[0]
