@@ -1,0 +1,1 @@
+"""The bodies of the value-iteration operator: the same mathematics, written for different machines."""

@@ -1,0 +1,164 @@
+"""The operator: fused bodies against the plain one, the plain one against finite differences."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from planners.value_iteration import Body, action_values, value_iteration
+
+
+def inputs(
+    seed: int, batch: int, actions: int, field: int, height: int, width: int, shared: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    cells = (1, 1) if shared else (height, width)
+    transition = torch.randn(batch, actions, field**2, *cells, generator=draw).softmax(dim=2)
+    reward = torch.randn(batch, height, width, generator=draw)
+    value = torch.randn(batch, height, width, generator=draw)
+    return transition, reward, value
+
+
+def run(
+    body: Body, tensors: tuple[Tensor, ...], depth: int, keep: list[int], forced: Tensor | None
+) -> list[Tensor]:
+    """Return the kept values and the gradients of a random weighting of them."""
+    transition, reward, value = (tensor.clone().requires_grad_() for tensor in tensors)
+    kept = value_iteration(transition, reward, depth, keep, value=value, forced=forced, body=body)
+    weights = torch.randn(kept.shape, generator=torch.Generator().manual_seed(depth))
+    (kept * weights).sum().backward()
+    return [kept.detach(), *(tensor.grad for tensor in (transition, reward, value))]  # type: ignore[list-item]
+
+
+def assert_close(found: list[Tensor], expected: list[Tensor]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).abs().max() <= 1e-5 * other.abs().max()
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    batch=st.integers(1, 3),
+    actions=st.integers(1, 6),
+    field=st.sampled_from([1, 3, 5]),
+    height=st.integers(1, 20),
+    width=st.integers(1, 20),
+    depth=st.integers(1, 30),
+    shared=st.booleans(),
+    forcing=st.booleans(),
+)
+@example(0, 1, 1, 1, 2, 1, 1, True, False)
+@example(1, 1, 4, 3, 1, 1, 1, False, False)
+@example(2, 2, 4, 3, 15, 15, 40, False, False)
+@example(3, 1, 4, 3, 100, 100, 20, False, False)
+@example(4, 3, 4, 3, 35, 35, 25, False, True)
+@example(5, 3, 4, 3, 1, 1, 3, True, False)
+@example(6, 2, 10, 3, 15, 16, 20, True, False)
+def test_the_cpu_body_agrees_with_the_reference(
+    seed: int,
+    batch: int,
+    actions: int,
+    field: int,
+    height: int,
+    width: int,
+    depth: int,
+    shared: bool,
+    forcing: bool,
+) -> None:
+    tensors = inputs(seed, batch, actions, field, height, width, shared)
+    draw = torch.Generator().manual_seed(seed)
+    keep = sorted({1 + int(n) for n in torch.randint(depth, (4,), generator=draw)} | {depth})
+    forced = None
+    if forcing:
+        forced = torch.randint(-1, actions, (depth, batch, height, width), generator=draw)
+    assert_close(
+        run("cpu", tensors, depth, keep, forced), run("reference", tensors, depth, keep, forced)
+    )
+
+
+def test_one_kernel_for_all_mazes_sums_its_gradient() -> None:
+    transition, reward, value = inputs(7, 3, 4, 3, 9, 9, shared=False)
+    tensors = (transition[:1], reward, value)
+    assert_close(run("cpu", tensors, 12, [12], None), run("reference", tensors, 12, [12], None))
+
+
+def test_ties_go_to_the_first_action_in_both_bodies() -> None:
+    transition = torch.full((1, 4, 9, 6, 6), 1 / 8)  # sums of eighths are exact: all actions tie
+    reward = torch.arange(36.0).view(1, 6, 6)
+    tensors = (transition, reward, torch.zeros(1, 6, 6))
+    found, expected = (run(body, tensors, 4, [2, 4], None) for body in ("cpu", "reference"))
+    assert_close(found, expected)
+    assert found[1][:, 1:].abs().max() == 0
+
+
+def test_gradients_of_the_reference_are_those_of_finite_differences() -> None:
+    transition, reward, value = (
+        t.double().requires_grad_() for t in inputs(3, 2, 3, 3, 4, 5, False)
+    )
+    torch.autograd.gradcheck(
+        lambda t, r, v: value_iteration(t, r, 5, (2, 5), value=v, body="reference"),
+        (transition, reward, value),
+    )
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_action_values_agree_in_both_bodies(shared: bool) -> None:
+    transition, reward, _ = inputs(11, 2, 4, 3, 9, 12, shared)
+    results = []
+    for body in ("cpu", "reference"):
+        t, r = transition.clone().requires_grad_(), reward.clone().requires_grad_()
+        v = torch.randn(5, 2, 9, 12, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        q = action_values(t, r, v, body=body)
+        (q * torch.randn(q.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
+        results.append([q.detach(), t.grad, r.grad, v.grad])
+    assert_close(results[0], results[1])  # type: ignore[arg-type]
+
+
+def test_layers_build_on_one_another() -> None:
+    transition, reward, value = inputs(5, 2, 4, 3, 9, 9, shared=False)
+    whole = value_iteration(transition, reward, 20, (10, 20), value=value)
+    second = value_iteration(transition, reward, 10, value=whole[0])
+    torch.testing.assert_close(second[0], whole[1], rtol=0, atol=0)
+    q = action_values(transition, reward, whole[:1])
+    torch.testing.assert_close(
+        q.amax(dim=2)[0], value_iteration(transition, reward, 11, value=value)[0]
+    )
+
+
+def test_a_batch_gives_what_its_mazes_give_alone() -> None:
+    tensors = inputs(9, 5, 4, 3, 15, 15, shared=False)
+    together = run("cpu", tensors, 30, [30], None)[0]
+    for maze in range(5):
+        alone = run("cpu", tuple(t[maze : maze + 1] for t in tensors), 30, [30], None)[0]
+        torch.testing.assert_close(alone[:, 0], together[:, maze], rtol=0, atol=0)
+
+
+def test_wrong_input_is_told_in_one_sentence() -> None:
+    transition, reward, _ = inputs(0, 2, 4, 3, 6, 6, shared=False)
+    with pytest.raises(ValueError, match="at least one layer"):
+        value_iteration(transition, reward, 0)
+    with pytest.raises(ValueError, match="rising layer numbers"):
+        value_iteration(transition, reward, 3, (2, 4))
+    with pytest.raises(ValueError, match="square of an odd number"):
+        value_iteration(transition[:, :, :4], reward, 3)
+    with pytest.raises(ValueError, match=r"expected \(B, A"):
+        value_iteration(transition[:, 0], reward, 3)
+    with pytest.raises(ValueError, match="give all or 1 x 1"):
+        value_iteration(transition[..., :3], reward, 3)
+    with pytest.raises(ValueError, match="forced is"):
+        value_iteration(transition, reward, 3, forced=torch.zeros(2, 2, 6, 6))
+    with pytest.raises(ValueError, match="float32"):
+        value_iteration(transition.double(), reward.double(), 3, body="cpu")
+    with pytest.raises(ValueError, match="needs tensors on a GPU"):
+        value_iteration(transition, reward, 3, body="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: the CUDA body is untested")
+def test_the_cuda_body_agrees_with_the_reference() -> None:
+    tensors = tuple(tensor.cuda() for tensor in inputs(1, 2, 4, 3, 15, 15, shared=False))
+    assert_close(
+        run("cuda", tensors, 20, [10, 20], None), run("reference", tensors, 20, [10, 20], None)
+    )
