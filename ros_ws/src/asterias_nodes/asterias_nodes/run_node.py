@@ -20,7 +20,7 @@ from rclpy.exceptions import (
     InvalidParameterValueException,
     ParameterUninitializedException,
 )
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
@@ -28,6 +28,9 @@ from rclpy.task import Future
 from asterias_nodes.managed import ManagedNode
 from asterias_nodes.settings import SettingsError
 from hardware.errors import HardwareError
+
+# How long a stop may wait for the executor when nothing else happens.
+STOP_LATENCY_S = 0.1
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -91,16 +94,18 @@ def run_node(factory: NodeFactory, arguments: Sequence[str] | None = None) -> in
 def _run(factory: NodeFactory, stop: Future[Any]) -> int:
     """Life of one node between ``rclpy.init`` and ``rclpy.shutdown``; returns the exit code."""
     node: Node | None = None
-    executor: SingleThreadedExecutor | None = None
+    executor: Executor | None = None
     has_started = False
     try:
         node = factory()
-        executor = SingleThreadedExecutor()
+        executor = _make_executor()
         executor.add_node(node)
         if isinstance(node, ManagedNode) and node.autostart:
             node.start()
         has_started = True
-        executor.spin_until_future_complete(stop)
+        # Neither executor's own spin can be ended from another thread without delay or loss.
+        while not stop.done():
+            executor.spin_once(timeout_sec=STOP_LATENCY_S)
         return EXIT_OK
     except ExternalShutdownException:
         return EXIT_OK
@@ -108,6 +113,19 @@ def _run(factory: NodeFactory, stop: Future[Any]) -> int:
         return _judge(_name(node), error, has_started)
     finally:
         _close(node, executor)
+
+
+def _make_executor() -> Executor:
+    """The single-threaded executor that costs least.
+
+    ``SingleThreadedExecutor`` builds its wait set anew for every callback, about a millisecond for
+    a node with a dozen entities; the one driven by events takes a third of that.
+    """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:  # ROS 2 before Kilted
+        return SingleThreadedExecutor()
+    return EventsExecutor()  # type: ignore[no-any-return,unused-ignore]
 
 
 def _judge(name: str, error: Exception, has_started: bool) -> int:
@@ -122,7 +140,7 @@ def _judge(name: str, error: Exception, has_started: bool) -> int:
     return _complain(name, error, EXIT_FAILED)
 
 
-def _close(node: Node | None, executor: SingleThreadedExecutor | None) -> None:
+def _close(node: Node | None, executor: Executor | None) -> None:
     """Stops drivers first, then the node."""
     try:
         close = getattr(node, "close", None)

@@ -16,17 +16,17 @@ from typing import Annotated
 import numpy as np
 from asterias_interfaces.action import FindTarget
 from asterias_interfaces.msg import TagDetections
-from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action import CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias_nodes.conversions import to_seconds
+from asterias_nodes.event_action_server import Event, EventActionServer
 from asterias_nodes.qos import latched_qos, reliable_qos
 from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import declare_settings
@@ -78,11 +78,11 @@ class Look:
     cameras: tuple[int, ...]
     answers: dict[int, bool]
     deadline_s: float
-    done: Future
+    done: Event
 
 
 class TargetFinder(Node):
-    """Serves ``/find_target``; all waiting is done in futures, so one thread suffices."""
+    """Serves ``/find_target``; goals wait for events, so one thread suffices."""
 
     def __init__(self) -> None:
         super().__init__("target_finder")
@@ -110,7 +110,7 @@ class TargetFinder(Node):
         # Patience is measured on the wall: simulated time may stand still.
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.1, self._check_patience, clock=wall)
-        self._server = ActionServer(
+        self._server = EventActionServer(
             self,
             FindTarget,
             "/find_target",
@@ -158,7 +158,7 @@ class TargetFinder(Node):
             look.answers[camera] = sees
             if len(look.answers) == len(look.cameras):
                 self._look = None
-                look.done.set_result(sorted(j for j, found in look.answers.items() if found))
+                look.done.complete(sorted(j for j, found in look.answers.items() if found))
 
     def _check_patience(self) -> None:
         if self._look is not None and time.monotonic() > self._look.deadline_s:
@@ -170,7 +170,7 @@ class TargetFinder(Node):
     def _fail_look(self, error: SearchError) -> None:
         look, self._look = self._look, None
         if look is not None:
-            look.done.set_exception(error)
+            look.done.fail(error)
 
     def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
         if self._running is not None and handle.goal_id == self._running.goal_id:
@@ -232,9 +232,9 @@ class TargetFinder(Node):
 
     async def _pause(self, duration_s: float) -> None:
         """Let other callbacks run for ``duration_s`` of wall time."""
-        done = Future()
+        done = Event()
         wall = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.create_timer(duration_s, lambda: done.set_result(None), clock=wall)
+        timer = self.create_timer(duration_s, done.complete, clock=wall)
         try:
             await done
         finally:
@@ -291,7 +291,7 @@ class TargetFinder(Node):
         self._raise_if_ended(search)
         self._commanded = position_rad
         self._move(position_rad)
-        done: Future = Future()
+        done = Event()
         self._look = Look(
             time_s=self._now_s() + self.settings.wait_s,
             cameras=cameras,
