@@ -33,7 +33,7 @@ Array = NDArray[Any]
 
 def action_values(transition: Tensor, reward: Tensor, value: Tensor) -> Tensor:
     """Return Q ``(N, B, A, H, W)`` of one layer on top of ``value (N, B, H, W)``."""
-    result: Tensor = _ActionValues.apply(transition, reward, value)
+    result: Tensor = _ActionValues.apply(transition, reward, value)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -46,7 +46,8 @@ def value_iteration(
     forced: Tensor | None,
 ) -> Tensor:
     """Return V after the layers in ``keep``: ``(len(keep), B, H, W)``; gradients are exact."""
-    result: Tensor = _Recursion.apply(transition, reward, value, forced, depth, tuple(keep))
+    settings = (forced, depth, tuple(keep))
+    result: Tensor = _Recursion.apply(transition, reward, value, *settings)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -23,9 +23,7 @@ def _load_kernel(source: Array, kernel: Array, area: int, row: int) -> None:
     for a in range(actions):
         for tap in range(taps):
             c = a * taps + tap
-            if (
-                columns != width or rows * row > kernel.size
-            ):  # one kernel for all cells fills one block
+            if rows * columns != area:  # one kernel for all cells fills one block
                 for x in range(BLOCK):
                     kernel[c * BLOCK + x] = source[a, tap, 0, 0]
                 continue

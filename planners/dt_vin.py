@@ -1,0 +1,119 @@
+"""DT-VIN: the Dynamic Transition Value Iteration Network (Wang et al., ICML 2025).
+
+The transition kernel of the latent decision process is computed from the maze, once, and differs from
+cell to cell; thousands of layers of value iteration then share it. Equation numbers are the paper's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from planners.network import NetworkConfig, PlanningNetwork, centred, lean
+from planners.value_iteration import action_values, value_iteration
+
+KernelType = Literal["fully_dynamic", "observation_dynamic", "state_dynamic", "invariant"]
+
+
+@dataclass(frozen=True)
+class DTVINConfig(NetworkConfig):
+    """Shape of a DT-VIN; the defaults are the paper's, but for the start."""
+
+    latent_actions: int = 4
+    """Latent actions A."""
+    field: int = 3
+    """Rows and columns F of a transition kernel."""
+    kernel_type: KernelType = "fully_dynamic"
+    """What the kernel depends on (Table 1): state and observation, one of them, or none."""
+    softmax: bool = True
+    """Make each kernel a distribution over the neighbours (Sec. 3.1)."""
+    map_size: int = 0
+    """Rows and columns of all mazes; needed by the kernel type state_dynamic only."""
+    start: Literal["structured", "lean", "goal", "random"] = "structured"
+    """Initial weights: latent actions that lean towards neighbours and a goal worth going to, one of
+    these, or none of them."""
+
+
+class DTVIN(PlanningNetwork):
+    """Maps mazes ``(B, H, W)``, 1 = free, and goal maps ``(B, H, W)``, one-hot, to action logits.
+
+    The reward f^R sees maze and goal through a 1 x 1 convolution; the kernel f^T sees the maze alone
+    through one F x F convolution; the policy f^pi is linear in the A latent Q-values of the cell,
+    less their mean.
+    """
+
+    config: DTVINConfig
+
+    def __init__(self, config: DTVINConfig | None = None) -> None:
+        super().__init__(config or DTVINConfig())
+        config, taps = self.config, self.config.field**2
+        channels = config.latent_actions * taps
+        self.reward = nn.Conv2d(2, 1, kernel_size=1)
+        if config.kernel_type in ("fully_dynamic", "observation_dynamic"):
+            self.transition = nn.Conv2d(1, channels, config.field, padding=config.field // 2)
+        elif config.kernel_type == "state_dynamic":
+            if config.map_size < 1:
+                raise ValueError("kernel type state_dynamic needs map_size, the size of all mazes.")
+            shape = (1, channels, config.map_size, config.map_size)
+            self.kernel = nn.Parameter(0.1 * torch.randn(shape))
+        else:
+            self.kernel = nn.Parameter(0.1 * torch.randn(1, channels, 1, 1))
+        self.policy = nn.Linear(config.latent_actions, config.actions, bias=False)
+        self._begin()
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Start where planning starts: each action leads somewhere, and the goal is worth it."""
+        start = self.config.start
+        if start in ("structured", "goal"):
+            self.reward.weight.copy_(torch.tensor([0.1, 1.0]).view(1, 2, 1, 1))
+            nn.init.constant_(self.reward.bias, -0.2)  # type: ignore[arg-type]
+        if start not in ("structured", "lean"):
+            return
+        taps = self.config.field**2
+        bias = self.transition.bias if hasattr(self, "transition") else self.kernel
+        for a, tap in enumerate(lean(self.config.field, self.config.latent_actions)):
+            if bias is not None and self.config.kernel_type != "state_dynamic":
+                bias.view(-1)[a * taps + tap] += 3.0
+            elif bias is not None:
+                bias[0, a * taps + tap] += 3.0
+        if hasattr(self, "transition"):
+            self.transition.weight.mul_(0.1)
+        self.policy.weight.mul_(0.1)
+        self.policy.weight += torch.eye(*self.policy.weight.shape)
+
+    def rewards(self, mazes: Tensor, goals: Tensor) -> Tensor:
+        """R = f^R(x) ``(B, H, W)``."""
+        reward: Tensor = self.reward(torch.stack((mazes, goals), dim=1))
+        return reward.squeeze(1)
+
+    def kernels(self, mazes: Tensor) -> Tensor:
+        """T = f^T(x) ``(B or 1, A, F*F, H or 1, W or 1)``, by the kernel type (Table 1)."""
+        if self.config.kernel_type == "fully_dynamic":
+            logits = self.transition(mazes.unsqueeze(1))
+        elif self.config.kernel_type == "observation_dynamic":
+            logits = self.transition(mazes.unsqueeze(1)).mean(dim=(2, 3), keepdim=True)
+        else:
+            logits = self.kernel
+        kernel = logits.unflatten(1, (self.config.latent_actions, self.config.field**2))
+        return functional.softmax(kernel, dim=2) if self.config.softmax else kernel
+
+    def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
+        """T and R."""
+        return self.kernels(mazes), self.rewards(mazes, goals)
+
+    def iterate(self, encoded: Sequence[Tensor], depth: int, keep: Sequence[int]) -> Tensor:
+        """V of the layers in ``keep`` by Eq. (2): ``(N, B, H, W)``."""
+        transition, reward = encoded
+        return value_iteration(transition, reward, depth, keep)
+
+    def decode(self, encoded: Sequence[Tensor], values: Tensor) -> Tensor:
+        """f^pi of values ``(N, B, H, W)``: logits ``(N, B, actions, H, W)``."""
+        transition, reward = encoded
+        q = centred(action_values(transition, reward, values))
+        return torch.einsum("nbahw,ca->nbchw", q, self.policy.weight)
