@@ -3,7 +3,7 @@
 from setuptools import setup
 
 PACKAGE = "asterias_nodes"
-NODES = ["demo", "recorder", "sim_robot", "target_detector", "target_finder"]
+NODES = ["bench", "demo", "recorder", "sim_robot", "target_detector", "target_finder"]
 
 setup(
     name=PACKAGE,
