@@ -61,8 +61,8 @@ class _Scan:
             start = position + RECORD_HEADER.size
             position = start + length
             content = memoryview(self._data[start:position])
-            if opcode in (Opcode.DATA_END, Opcode.FOOTER):
-                self.was_complete = len(content) == length
+            if opcode == Opcode.DATA_END:
+                self.was_complete = self._data[-len(MAGIC) :] == MAGIC
                 return
             if len(content) < length:
                 if opcode == Opcode.CHUNK:

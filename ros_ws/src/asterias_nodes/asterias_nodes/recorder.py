@@ -17,10 +17,17 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from asterias_nodes.bag_writer import SYNC_PERIOD_S, BagRecording, BagWriter, Statistics, Topic
+from asterias_nodes.bag_writer import (
+    COMPRESSIONS,
+    SYNC_PERIOD_S,
+    BagRecording,
+    BagWriter,
+    Statistics,
+    Topic,
+)
 from asterias_nodes.message_definitions import DefinitionNotFoundError, message_definition
 from asterias_nodes.qos import matching_qos
-from asterias_nodes.run_node import StopNode, run_node
+from asterias_nodes.run_node import run_node, stop_node
 from asterias_nodes.settings import SettingsError, declare_settings
 
 LOOK_PERIOD_S = 0.1
@@ -38,7 +45,8 @@ class RecorderSettings:
         field(default_factory=lambda: ["*"])
     )
     exclude: Annotated[list[str], "patterns of topics to leave out; they win over 'topics'"] = (
-        field(default_factory=lambda: ["/parameter_events"])
+        # Compressed images say nothing that the raw ones do not, and are made for listeners only.
+        field(default_factory=lambda: ["/parameter_events", "*/compressed"])
     )
     compression: Annotated[str, "of the file: none, lz4 or zstd"] = "lz4"
     sync_period_s: Annotated[float, "s between writes to the disk; a crash loses no more"] = (
@@ -46,6 +54,11 @@ class RecorderSettings:
     )
 
     def __post_init__(self) -> None:
+        if self.compression not in COMPRESSIONS:
+            raise SettingsError(
+                f"Parameter 'compression' must be one of {', '.join(COMPRESSIONS)}, "
+                f"not '{self.compression}'."
+            )
         if not 0.01 <= self.sync_period_s <= 60.0:
             raise SettingsError(
                 f"Parameter 'sync_period_s' must be from 0.01 to 60, not {self.sync_period_s:g}."
@@ -81,7 +94,7 @@ class Recorder(Node):
         super().__init__("recorder")
         self._settings = declare_settings(self, RecorderSettings)
         self._path = self._settings.path
-        writer = BagWriter(self._path, self._settings.compression)
+        writer = open_writer(self._path, self._settings.compression)
         self._recording = BagRecording(writer, sync_period_s=self._settings.sync_period_s)
         self._known: set[str] = set()
         self._is_closed = False
@@ -104,10 +117,12 @@ class Recorder(Node):
         """Subscribes to topics that have appeared; stops the node when the disk takes no more."""
         failure = self._recording.failure
         if failure is not None:
-            raise StopNode(
+            stop_node(
+                self,
                 f"Recording stopped, because {self._path} takes no more ({failure.strerror}); "
-                "free some space. What was written before can be read."
+                "free some space. What was written before can be read.",
             )
+            return
         for name, types in self.get_topic_names_and_types():
             if name in self._known or not self._settings.wants(name):
                 continue
@@ -137,6 +152,25 @@ class Recorder(Node):
     def _receive(self, topic: str, data: bytes) -> None:
         now_ns = self.get_clock().now().nanoseconds
         self._recording.write(topic, data, now_ns, now_ns)
+
+
+def open_writer(path: Path, compression: str) -> BagWriter:
+    """A writer for a new file.
+
+    Raises:
+        SettingsError: the file exists or cannot be made.
+    """
+    try:
+        return BagWriter(path, compression)
+    except FileExistsError as error:
+        raise SettingsError(
+            f"{path} exists already, and recordings are never overwritten; "
+            "give parameter 'output' another name."
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written ({error.strerror}); give parameter 'output' another place."
+        ) from error
 
 
 def import_message_type(type_name: str) -> Any:

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,10 @@ EXIT_BAD_PARAMETERS = 2
 NodeFactory = Callable[[], Node]
 
 
+# What ends each running node: a future that holds None or a StopNode.
+_stops: weakref.WeakKeyDictionary[Node, Future[Any]] = weakref.WeakKeyDictionary()
+
+
 class StopNode(Exception):  # noqa: N818 - a request, like StopIteration
     """Raised by a callback to end its node.
 
@@ -50,6 +55,15 @@ class StopNode(Exception):  # noqa: N818 - a request, like StopIteration
     def __init__(self, message: str = "", status: int = EXIT_FAILED) -> None:
         super().__init__(message)
         self.status = status
+
+
+def stop_node(node: Node, message: str = "", status: int = EXIT_FAILED) -> None:
+    """Ends a node after the present callback, as raising :class:`StopNode` does.
+
+    For callbacks that rclpy calls itself: of an exception it would log the place, which says
+    nothing to a person. Arguments as for :class:`StopNode`.
+    """
+    _stops[node].set_result(StopNode(message, status))
 
 
 # What a person can cure: it is told in one sentence, without a traceback.
@@ -98,6 +112,7 @@ def _run(factory: NodeFactory, stop: Future[Any]) -> int:
     has_started = False
     try:
         node = factory()
+        _stops[node] = stop
         executor = _make_executor()
         executor.add_node(node)
         if isinstance(node, ManagedNode) and node.autostart:
@@ -106,6 +121,8 @@ def _run(factory: NodeFactory, stop: Future[Any]) -> int:
         # Neither executor's own spin can be ended from another thread without delay or loss.
         while not stop.done():
             executor.spin_once(timeout_sec=STOP_LATENCY_S)
+        if isinstance(request := stop.result(), StopNode):
+            raise request
         return EXIT_OK
     except ExternalShutdownException:
         return EXIT_OK

@@ -60,5 +60,7 @@ def _checked_scalar(name: str, value: Any, expected: type) -> Any:
     if expected is float and type(value) is int:
         return float(value)
     if type(value) is not expected:
-        raise SettingsError(f"Parameter '{name}' must be a {expected.__name__}, not {value!r}.")
+        raise SettingsError(
+            f"Parameter '{name}' must be of type {expected.__name__}, not {value!r}."
+        )
     return value
