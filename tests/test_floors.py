@@ -1,0 +1,93 @@
+"""The floors of the house: hardware < sim < planners < learning < ros_ws."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("hardware", "sim", "planners", "learning")
+WORKSPACE = ROOT / "ros_ws" / "src"
+ROS_PACKAGES = tuple(sorted(path.parent.name for path in WORKSPACE.glob("*/package.xml")))
+TOP_FLOOR = len(ROOMS)
+FLOORS = {name: floor for floor, name in enumerate(ROOMS)} | dict.fromkeys(ROS_PACKAGES, TOP_FLOOR)
+# planners/ stands alone; these files of it may use sim/ (none yet).
+PLANNERS_ON_SIM: frozenset[str] = frozenset()
+
+
+def floor_of(path: Path) -> int:
+    """The floor that a file lies on."""
+    return FLOORS.get(path.relative_to(ROOT).parts[0], TOP_FLOOR)
+
+
+def source_files() -> list[Path]:
+    """All Python files of the rooms and of the workspace."""
+    folders = [ROOT / room for room in ROOMS] + [WORKSPACE]
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of every module that a file imports, wherever in the file it does."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.lineno, node.module
+
+
+def is_ros(module: str) -> bool:
+    """True for rclpy, for message packages and for what else comes with ROS."""
+    top = module.partition(".")[0]
+    return top in {"rclpy", "launch", "launch_ros", "ros2cli"} or (
+        top.startswith(("ament_", "rosidl_")) or top.endswith(("_msgs", "_srvs", "_interfaces"))
+    )
+
+
+def trespasses(path: Path) -> Iterator[str]:
+    """What a file imports though it must not."""
+    floor = floor_of(path)
+    name = str(path.relative_to(ROOT))
+    for line, module in imports(path):
+        room = module.partition(".")[0]
+        if FLOORS.get(room, -1) > floor:
+            yield f"{name}:{line} imports {module} from a floor above"
+        if floor < TOP_FLOOR and is_ros(module):
+            yield f"{name}:{line} imports {module}; ROS belongs in ros_ws/"
+        stands_alone = name.startswith("planners/") and name not in PLANNERS_ON_SIM
+        if stands_alone and room in ROOMS and room != "planners":
+            yield f"{name}:{line} imports {module}; planners/ stands alone"
+
+
+@pytest.mark.parametrize("path", source_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_its_own_floor_and_below(path: Path) -> None:
+    assert list(trespasses(path)) == []
+
+
+def test_the_rule_sees_trespasses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sim").mkdir()
+    bad = tmp_path / "sim" / "bad.py"
+    bad.write_text("def f():\n    import rclpy.node\n    from learning.x import y\n")
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    assert list(trespasses(bad)) == [
+        "sim/bad.py:2 imports rclpy.node; ROS belongs in ros_ws/",
+        "sim/bad.py:3 imports learning.x from a floor above",
+    ]
+
+
+def test_exceptions_exist() -> None:
+    assert all((ROOT / name).is_file() for name in PLANNERS_ON_SIM)
+
+
+def test_the_launch_folder_is_no_package() -> None:
+    # It would hide ROS 2's own package `launch`.
+    assert list((ROOT / "launch").rglob("*.py")) == []
+
+
+def test_tests_are_no_packages_and_have_unique_names() -> None:
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert [path for path in files if path.name == "__init__.py"] == []
+    names = [path.name for path in files if path.name != "conftest.py"]
+    assert len(names) == len(set(names))
