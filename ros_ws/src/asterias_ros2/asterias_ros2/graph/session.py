@@ -1,7 +1,7 @@
 """A short-lived node that looks at the running system.
 
-There is no daemon that knows the system already, so each command discovers it anew: it waits until
-the graph has stopped changing, and for a bounded time in any case.
+There is no daemon that knows the system already, so each command discovers it anew and waits, for a
+bounded time, until everything running has announced itself.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.topic_or_service_is_hidden import topic_or_service_is_hidden
 
 from asterias_ros2.errors import CommandError
+from asterias_ros2.graph.announcements import announcement_period_s
 
 HIDDEN_PREFIX = "_ros2cli"
-DEFAULT_SPIN_TIME_S = 1.0
-# Discovery on one machine brings news every few tens of milliseconds while it lasts.
-STABLE_S = 0.4
+# After an announcement it takes a few tens of milliseconds until names and types are known.
+STABLE_S = 0.25
+PATIENCE_S = 1.0
 SLICE_S = 0.05
 
 NamesAndTypes = list[tuple[str, list[str]]]
@@ -35,10 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spin-time",
         type=float,
-        default=DEFAULT_SPIN_TIME_S,
         metavar="S",
-        help="longest wait for discovery in seconds, less once the system is known; there is no "
-        "daemon that knows it already (default: %(default)s)",
+        help="longest wait for discovery in seconds; there is no daemon that knows the system "
+        f"already (default: what the middleware takes, about {announcement_period_s():g} s)",
     )
     parser.add_argument("-s", "--use-sim-time", action="store_true", help="use the time of /clock")
     parser.add_argument(
@@ -79,20 +79,27 @@ class Session:
             raise CommandError(f"Exception while calling {what}: {future.exception()!r}")
         return future.result()
 
-    def discover(self, longest_s: float, enough: Callable[[], bool] | None = None) -> None:
-        """Wait until the graph is known: `enough` holds, or others are there and nothing is new."""
+    def discover(
+        self, longest_s: float | None = None, enough: Callable[[], bool] | None = None
+    ) -> None:
+        """Wait until the running system is known.
+
+        Args:
+            longest_s: Bound of the wait; by default a period of announcements and a bit.
+            enough: Ends the wait early, for commands that look for one thing only.
+        """
+        period_s = announcement_period_s()
         start_s = changed_s = time.monotonic()
+        longest_s = period_s + PATIENCE_S if longest_s is None else longest_s
         known = self._graph()
-        while time.monotonic() - start_s < longest_s:
-            if enough is not None and enough():
+        while (now_s := time.monotonic()) - start_s < longest_s:
+            all_announced = now_s - start_s > period_s + STABLE_S and now_s - changed_s > STABLE_S
+            if all_announced if enough is None else enough():
                 return
             self.spin_once()
             graph = self._graph()
             if graph != known:
-                known, changed_s = graph, time.monotonic()
-            alone = len(graph[0]) <= 1
-            if enough is None and not alone and time.monotonic() - changed_s > STABLE_S:
-                return
+                known, changed_s = graph, now_s
 
     def _graph(self) -> tuple[list[Any], list[Any], list[Any]]:
         return (
@@ -118,7 +125,7 @@ class Session:
         """Return the services and their types."""
         return _visible(self.node.get_service_names_and_types(), hidden)
 
-    def require_node(self, name: str, longest_s: float, *, hidden: bool = False) -> str:
+    def require_node(self, name: str, longest_s: float | None, *, hidden: bool = False) -> str:
         """Return the full name of a node once it is there.
 
         Raises:

@@ -113,7 +113,7 @@ def _managed(session: Session) -> list[str]:
 
 def _require(session: Session, arguments: argparse.Namespace) -> str:
     node = session.require_node(arguments.node_name, arguments.spin_time)
-    if not session.wait_for(lambda: node in _managed(session), arguments.spin_time):
+    if not session.wait_for(lambda: node in _managed(session), PATIENCE_S):
         raise CommandError(f"node {node} is not a managed node; see ros2 lifecycle nodes")
     return node
 

@@ -55,9 +55,7 @@ def _add_parameter_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("node_name", help="name of the node")
     parser.add_argument("parameter_name", help="name of the parameter")
     parser.add_argument("--include-hidden-nodes", action="store_true", help="hidden nodes too")
-    parser.add_argument(
-        "--timeout", metavar="N", type=int, default=1, help="wait N seconds for the node"
-    )
+    parser.add_argument("--timeout", metavar="N", type=int, help="wait N seconds for the node")
 
 
 def list_parameters(arguments: argparse.Namespace) -> int:
@@ -139,7 +137,7 @@ def _value(text: str) -> Any:
 def _client_of(session: Session, arguments: argparse.Namespace) -> Any:
     node = session.require_node(
         arguments.node_name,
-        max(arguments.timeout, arguments.spin_time),
+        arguments.timeout if arguments.timeout is not None else arguments.spin_time,
         hidden=arguments.include_hidden_nodes,
     )
     return _client(session, node)

@@ -245,7 +245,7 @@ def _wait_for_type(session: Session, name: str) -> Any:
     return find_type(types[0], "msg")
 
 
-def _message_type(session: Session, name: str, given: str | None, longest_s: float) -> Any:
+def _message_type(session: Session, name: str, given: str | None, longest_s: float | None) -> Any:
     """Return the class of the messages on a topic: the one given, or what the graph says."""
     session.discover(longest_s, lambda: session.node.count_publishers(name) > 0)
     if given is not None:
