@@ -258,9 +258,7 @@ class LimbBody:
 
     def energy_j(self) -> tuple[float, float]:
         """Kinetic and potential energy in J; servos not counted."""
-        kinetic, potential = dynamics.energy(
-            self.tree, self.soft, self.state, self.poses, self.dt_s
-        )
+        kinetic, potential = dynamics.energy(self.tree, self.soft, self.state, self.poses)
         return float(kinetic), float(potential)
 
     def mass_matrix(self) -> FloatArray:

@@ -4,13 +4,27 @@ Equations of motion in joint coordinates q (hinges first, then servo pulleys):
 
     M(q) a + h(q, v) = f_elastic(q) + f_damping(v) + f_servo(q, v) + f_external
 
-M is the joint-space inertia (composite rigid bodies), h gravity and velocity terms (recursive
-Newton-Euler; both after Featherstone, Rigid Body Dynamics Algorithms, 2008). Soft parts are stiff,
-so they enter implicitly: with v kept at half steps, elastic forces act at ``q + dt^2/4 a`` and
-structural damping at ``v + dt/2 a``. That is the average-acceleration rule of Newmark (1959) in
-leapfrog form: stable for any stiffness, second order, and without damping of its own, so the
-damping that comes out is the damping that was asked for. Friction, end stops and the servos' own
-damping, which are not small, act at ``v + dt a`` and can only take energy out.
+M(q) is the joint-space inertia (composite rigid bodies), h gravity and velocity terms (recursive
+Newton-Euler; both after Featherstone, Rigid Body Dynamics Algorithms, 2008). A step drifts half
+its time, takes everything there, and drifts the other half (position Verlet). Soft parts are stiff,
+so they enter implicitly: elastic forces act at the mean of both ends of the step and structural
+damping at the mean speed. That is the average-acceleration rule of Newmark (1959): stable for any
+stiffness, second order, and without damping of its own, so the damping that comes out is the
+damping that was asked for. Friction and the servos' own damping, which are not small, act at the
+final speed.
+
+Energy never grows without input, whatever the step, because books are kept:
+
+* The rule above is exact for an M that stands still. Inertial forces do no work of their own, so
+  the kinetic energy after a step is known from the work of all others, and the speeds are scaled to
+  it, by some 10^-6 of them in ordinary motion. Without that, a loose chain of hinges gains energy
+  until it bursts.
+* End stops and cords push or pull only. A step in which one closes takes its force at the end of
+  the step (implicit Euler), since a force at the mean would throw back more than came in; one that
+  would pull a stop or push a cord is let go.
+* Kinetic and potential energy together never exceed what they were, plus the work of servos and of
+  forces from outside. A step that cannot pay for its end stops, or that turns a hinge too far, is
+  taken again in halves.
 
 Vectors are tuples of three floats inside the loop: the compiler keeps them in registers.
 """
@@ -29,6 +43,17 @@ Vec = tuple[float, float, float]
 
 # Share of dt^2 at which elastic forces are taken: 1/4 is the average-acceleration rule.
 BETA = 0.25
+# Velocity forces are taken at mid-step by a second solve; where a hinge turns further in one step
+# (rad), that iteration would not settle.
+MIDPOINT_TURN_RAD = 0.2
+# A step in which a hinge turns further (rad) is taken in halves, down to this part of it.
+STEP_TURN_RAD = 0.5
+SMALLEST_PART = 1.0 / 64.0
+# What an end stop or cord does in one step, and how often that may be revised.
+OPEN, CLOSED, CLOSING, CLOSING_BARE = 0, 1, 2, 3
+REVISIONS = 10
+# Relative size of energy differences that are mere rounding.
+ROUNDING = 1e-14
 # Speeds below which dry friction turns viscous (rad/s for hinges, m/s for cords).
 HINGE_SLIP_RAD_S = 2e-2
 CORD_SLIP_M_S = 2e-4
@@ -94,7 +119,7 @@ class State(NamedTuple):
     """Everything that changes; arrays are updated in place.
 
     Attributes:
-        q, v: ``(n,)`` coordinates, and their rates half a step earlier.
+        q, v: ``(n,)`` coordinates and their rates.
         goal, ramp, reference: ``(s,)`` commanded, speed-limited and lagged servo positions.
         torque: ``(s,)`` last servo torques; external: ``(n,)`` generalised forces from outside.
     """
@@ -106,6 +131,69 @@ class State(NamedTuple):
     reference: FloatArray
     torque: FloatArray
     external: FloatArray
+
+
+class Workspace(NamedTuple):
+    """Room for one step.
+
+    Attributes:
+        stops, cords: ``(n,)`` and ``(t, 2)`` whether each end stop and cord acts.
+        pushed: ``(s,)`` torques of servos at their limit, 0 for the others.
+        mass, implicit, matrix, d, b: ``(n, n)`` M; M with the implicit share of what always acts,
+            and of everything; damping at mid-step and at the end of the step.
+        f, bias, gravity: ``(n,)`` passive forces; what holds against inertia and gravity; against
+            gravity alone.
+        a, v_mid, v_end, start: ``(n,)`` the step's acceleration, mean and final speed, and the
+            position it started from.
+        inertia, centers: ``(h, 3, 3)`` and ``(h, 3)`` of the links as they are now.
+        work: ``(3,)`` in J by all forces, by gravity, and by servos and from outside.
+        books: ``(3,)`` kinetic, gravity's and elastic energy in J.
+    """
+
+    stops: IntArray
+    cords: IntArray
+    pushed: FloatArray
+    mass: FloatArray
+    implicit: FloatArray
+    matrix: FloatArray
+    d: FloatArray
+    b: FloatArray
+    f: FloatArray
+    bias: FloatArray
+    gravity: FloatArray
+    a: FloatArray
+    v_mid: FloatArray
+    v_end: FloatArray
+    start: FloatArray
+    inertia: FloatArray
+    centers: FloatArray
+    work: FloatArray
+    books: FloatArray
+
+
+@njit(cache=True)
+def _workspace(n: int, h: int, t: int, s: int) -> Workspace:
+    return Workspace(
+        np.empty(n, np.int64),
+        np.empty((t, 2), np.int64),
+        np.empty(s),
+        np.empty((n, n)),
+        np.empty((n, n)),
+        np.empty((n, n)),
+        np.empty((n, n)),
+        np.empty((n, n)),
+        np.empty(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.empty(n),
+        np.empty(n),
+        np.empty(n),
+        np.empty(n),
+        np.empty((h, 3, 3)),
+        np.empty((h, 3)),
+        np.empty(3),
+        np.empty(3),
+    )
 
 
 class Poses(NamedTuple):
@@ -231,6 +319,23 @@ def centers_of_mass(tree: TreeModel, poses: Poses, out: FloatArray) -> None:
 
 
 @njit(cache=True)
+def gravity_forces(tree: TreeModel, poses: Poses, centers: FloatArray, out: FloatArray) -> None:
+    """``out[:h]``: torque in N m that holds each hinge against gravity."""
+    n = tree.parent.size
+    down = (tree.gravity_m_s2[0], tree.gravity_m_s2[1], tree.gravity_m_s2[2])
+    mass, moment = tree.mass_kg.copy(), np.empty((n, 3))
+    for i in range(n):
+        _put(moment, i, _scale(mass[i], _get(centers, i)))
+    for i in range(n - 1, -1, -1):
+        lever = _sub(_get(moment, i), _scale(mass[i], _get(poses.pivot_m, i)))
+        out[i] = -_dot(_get(poses.axis, i), _cross(lever, down))
+        p = tree.parent[i]
+        if p >= 0:
+            mass[p] += mass[i]
+            _put(moment, p, _add(_get(moment, p), _get(moment, i)))
+
+
+@njit(cache=True)
 def bias_forces(
     tree: TreeModel,
     poses: Poses,
@@ -316,25 +421,162 @@ def mass_matrix(
 
 
 @njit(cache=True)
-def _springs_and_stops(
-    soft: SoftModel, state: State, f: FloatArray, k: FloatArray, d: FloatArray, b: FloatArray
-) -> None:
-    """Flexures, end stops, joint friction: forces ``f``, stiffness ``k``, damping ``d``, ``b``.
-
-    ``d`` acts at mid-step (structural), ``b`` at the end of the step (dissipative).
-    """
+def _springs(soft: SoftModel, state: State, f: FloatArray, d: FloatArray, b: FloatArray) -> None:
+    """Flexures and joint friction: forces ``f``, damping ``d`` at mid-step, ``b`` at the end."""
     for i in range(state.q.size):
-        q, v = state.q[i], state.v[i]
-        f[i] = -soft.stiffness[i] * (q - soft.rest[i]) + state.external[i]
-        k[i, i] += soft.stiffness[i]
+        f[i] = -soft.stiffness[i] * (state.q[i] - soft.rest[i]) + state.external[i]
         d[i, i] += soft.structural[i] + soft.viscous[i]
         if soft.friction[i] > 0.0:
-            b[i, i] += soft.friction[i] / max(abs(v), HINGE_SLIP_RAD_S)
-        beyond = max(q - soft.upper[i], 0.0) + min(q - soft.lower[i], 0.0)
-        if beyond != 0.0:
-            f[i] -= soft.stop_stiffness[i] * beyond
-            k[i, i] += soft.stop_stiffness[i]
-            b[i, i] += soft.stop_damping[i]
+            b[i, i] += soft.friction[i] / max(abs(state.v[i]), HINGE_SLIP_RAD_S)
+
+
+# -- end stops and cords: springs that push or pull only ------------------------------------------
+#
+# Each has a stretch s, a force T = k s + c ds/dt along a vector J, f = J T, and ds/dt = -J v.
+# ``rate`` is ds/dt at the start of the step, ``s`` the stretch at mid-step without acceleration.
+# CLOSED ones act at the mean of both ends; CLOSING ones at the end, bare of damping where they
+# are already opening again by then.
+
+
+@njit(cache=True, inline="always")
+def _weight(mode: int, k: float, c: float, dt: float) -> float:
+    """What the step's acceleration, along J, takes off the force: T = explicit - weight (J a)."""
+    share = 0.5 if mode == CLOSED else 1.0
+    return share * dt * (0.5 * dt * k + (0.0 if mode == CLOSING_BARE else c))
+
+
+@njit(cache=True, inline="always")
+def _explicit(mode: int, k: float, c: float, s: float, rate: float, dt: float) -> float:
+    """The force that would act without acceleration."""
+    stretch = s if mode == CLOSED else s + 0.5 * dt * rate
+    return k * stretch + (0.0 if mode == CLOSING_BARE else c * rate)
+
+
+@njit(cache=True)
+def _first_mode(s: float, rate: float, dt: float) -> int:
+    if s - 0.5 * dt * rate > 0.0:
+        return CLOSED
+    return CLOSING if s + 0.5 * dt * rate > 0.0 else OPEN
+
+
+@njit(cache=True)
+def _next_mode(mode: int, k: float, c: float, s: float, rate: float, pull: float, dt: float) -> int:
+    """Revise a mode after a solve that gave the acceleration ``pull`` along J."""
+    if mode == OPEN:
+        start, end = s - 0.5 * dt * rate, s + 0.5 * dt * (rate - dt * pull)
+        return CLOSING if end > max(start, 0.0) else OPEN
+    if mode == CLOSING and rate - dt * pull < 0.0:
+        return CLOSING_BARE
+    force = _explicit(mode, k, c, s, rate, dt) - _weight(mode, k, c, dt) * pull
+    return OPEN if force < 0.0 else mode
+
+
+@njit(cache=True, inline="always")
+def _stop(soft: SoftModel, i: int, q: float) -> tuple[float, float]:
+    """The nearer end stop: the sign of its J (-1 at the upper end), and how far ``q`` is in it."""
+    if q > 0.5 * (soft.lower[i] + soft.upper[i]):
+        return -1.0, q - soft.upper[i]
+    return 1.0, soft.lower[i] - q
+
+
+@njit(cache=True, inline="always")
+def cord_stretch(arms: FloatArray, cord: FloatArray, side: float, q: FloatArray) -> float:
+    """Stretch in m of the flexor (``side`` 1) or extensor (-1) cord; negative when slack."""
+    stretch = cord[2] / cord[0] - cord[3]
+    for i in range(q.size):
+        stretch -= side * arms[i] * q[i]
+    return float(stretch)
+
+
+@njit(cache=True)
+def cord_tension(arms: FloatArray, cord: FloatArray, side: float, q: FloatArray) -> float:
+    """Elastic tension in N of the flexor (``side`` 1) or extensor (-1) cord; 0 when slack."""
+    return float(max(cord[0] * cord_stretch(arms, cord, side, q), 0.0))
+
+
+@njit(cache=True, inline="always")
+def _along(arms: FloatArray, side: float, x: FloatArray) -> float:
+    total = 0.0
+    for i in range(x.size):
+        total += arms[i] * x[i]
+    return side * total
+
+
+@njit(cache=True)
+def _first_modes(
+    soft: SoftModel, state: State, dt: float, stops: IntArray, cords: IntArray
+) -> None:
+    """Guess which end stops ``(n,)`` and cords ``(t, 2)`` act in this step."""
+    for i in range(state.q.size):
+        sign, s = _stop(soft, i, state.q[i])
+        stops[i] = _first_mode(s, -sign * state.v[i], dt)
+    for t in range(soft.arms_m.shape[0]):
+        arms, cord = soft.arms_m[t], soft.cord[t]
+        for c in range(2):
+            side = 1.0 - 2.0 * c
+            s = cord_stretch(arms, cord, side, state.q)
+            cords[t, c] = _first_mode(s, -_along(arms, side, state.v), dt)
+
+
+@njit(cache=True)
+def _revise_modes(
+    soft: SoftModel, state: State, a: FloatArray, dt: float, stops: IntArray, cords: IntArray
+) -> bool:
+    """Correct the guess with the acceleration it led to; whether nothing had to change."""
+    same = True
+    for i in range(state.q.size):
+        sign, s = _stop(soft, i, state.q[i])
+        k, c, rate = soft.stop_stiffness[i], soft.stop_damping[i], -sign * state.v[i]
+        mode = _next_mode(stops[i], k, c, s, rate, sign * a[i], dt)
+        same &= mode == stops[i]
+        stops[i] = mode
+    for t in range(soft.arms_m.shape[0]):
+        arms, cord = soft.arms_m[t], soft.cord[t]
+        for j in range(2):
+            side = 1.0 - 2.0 * j
+            s, rate = cord_stretch(arms, cord, side, state.q), -_along(arms, side, state.v)
+            pull = _along(arms, side, a)
+            mode = _next_mode(cords[t, j], cord[0], cord[1], s, rate, pull, dt)
+            same &= mode == cords[t, j]
+            cords[t, j] = mode
+    return same
+
+
+@njit(cache=True)
+def _add_stops(
+    soft: SoftModel, state: State, dt: float, stops: IntArray, matrix: FloatArray, x: FloatArray
+) -> None:
+    """End stops that act: implicit share into ``matrix``, explicit force into ``x``."""
+    for i in range(state.q.size):
+        mode = stops[i]
+        if mode == OPEN:
+            continue
+        sign, s = _stop(soft, i, state.q[i])
+        k, c = soft.stop_stiffness[i], soft.stop_damping[i]
+        matrix[i, i] += _weight(mode, k, c, dt)
+        x[i] += sign * _explicit(mode, k, c, s, -sign * state.v[i], dt)
+
+
+@njit(cache=True)
+def _add_cords(
+    soft: SoftModel, state: State, dt: float, cords: IntArray, matrix: FloatArray, x: FloatArray
+) -> None:
+    """Cords that act, along their moment arms, as :func:`_add_stops` does."""
+    n = state.q.size
+    for t in range(soft.arms_m.shape[0]):
+        arms, cord = soft.arms_m[t], soft.cord[t]
+        for c in range(2):
+            mode = cords[t, c]
+            if mode == OPEN:
+                continue
+            side = 1.0 - 2.0 * c
+            s, rate = cord_stretch(arms, cord, side, state.q), -_along(arms, side, state.v)
+            weight = _weight(mode, cord[0], cord[1], dt)
+            tension = _explicit(mode, cord[0], cord[1], s, rate, dt)
+            for i in range(n):
+                x[i] += side * tension * arms[i]
+                for j in range(n):
+                    matrix[i, j] += weight * arms[i] * arms[j]
 
 
 @njit(cache=True)
@@ -366,32 +608,14 @@ def _cord_friction(
 
 
 @njit(cache=True)
-def cord_tension(arms: FloatArray, cord: FloatArray, side: float, q: FloatArray) -> float:
-    """Elastic tension in N of the flexor (``side`` 1) or extensor (-1) cord; 0 when slack."""
-    stretch = cord[2] / cord[0] - cord[3]
-    for i in range(q.size):
-        stretch -= side * arms[i] * q[i]
-    return float(max(cord[0] * stretch, 0.0))
-
-
-@njit(cache=True)
-def _tendons(
-    soft: SoftModel, state: State, f: FloatArray, k: FloatArray, d: FloatArray, b: FloatArray
-) -> None:
-    """Antagonistic cords: each pulls only, along its moment arms."""
-    n = state.q.size
+def _cords_friction(soft: SoftModel, state: State, b: FloatArray) -> None:
+    """Capstan friction of all cords that are taut at mid-step."""
     for t in range(soft.arms_m.shape[0]):
         arms, cord = soft.arms_m[t], soft.cord[t]
         for side in (1.0, -1.0):
             tension = cord_tension(arms, cord, side, state.q)
-            if tension <= 0.0:
-                continue
-            for i in range(n):
-                f[i] += side * tension * arms[i]
-                for j in range(n):
-                    k[i, j] += cord[0] * arms[i] * arms[j]
-                    d[i, j] += cord[1] * arms[i] * arms[j]
-            _cord_friction(arms, cord, side, tension, state, b)
+            if tension > 0.0:
+                _cord_friction(arms, cord, side, tension, state, b)
 
 
 @njit(cache=True)
@@ -428,56 +652,241 @@ def _servo_references(servo: ServoModel, state: State, rate: FloatArray, dt: flo
 
 
 @njit(cache=True)
-def _accelerate(
+def _add_servos(
     servo: ServoModel,
     state: State,
-    mass: FloatArray,
-    f: FloatArray,
-    d: FloatArray,
-    b: FloatArray,
     rate: FloatArray,
     dt: float,
-    a: FloatArray,
+    pushed: FloatArray,
+    matrix: FloatArray,
+    x: FloatArray,
 ) -> None:
-    """Accelerations, with servos at their torque limit where they saturate.
+    """Servos: implicit springs and dampers, or ``pushed`` where they are at their torque limit."""
+    for s in range(servo.joint.size):
+        i = servo.joint[s]
+        if pushed[s] != 0.0:
+            x[i] += pushed[s]
+            continue
+        matrix[i, i] += BETA * dt * dt * servo.stiffness[s] + dt * servo.damping[s]
+        x[i] += servo.stiffness[s] * (state.reference[s] - state.q[i])
+        x[i] += servo.damping[s] * (rate[s] - state.v[i])
 
-    ``mass`` already holds the implicit share of all passive parts, ``f`` their forces at q. A
-    servo that would exceed its limit is taken out of the implicit part and pushes with the limit;
-    the set of saturated servos only grows, so at most s + 1 solves are needed.
+
+@njit(cache=True)
+def _limit_servos(
+    servo: ServoModel,
+    state: State,
+    rate: FloatArray,
+    a: FloatArray,
+    dt: float,
+    pushed: FloatArray,
+) -> bool:
+    """Take servos that exceed their torque out of the implicit part; whether there were none."""
+    settled = True
+    for s in range(servo.joint.size):
+        if pushed[s] != 0.0:
+            continue
+        i = servo.joint[s]
+        error = state.reference[s] - state.q[i] - BETA * dt * dt * a[i]
+        torque = servo.stiffness[s] * error
+        torque += servo.damping[s] * (rate[s] - state.v[i] - dt * a[i])
+        state.torque[s] = torque
+        if abs(torque) > servo.torque_limit[s]:
+            pushed[s] = np.sign(torque) * servo.torque_limit[s]
+            state.torque[s] = pushed[s]
+            settled = False
+    return settled
+
+
+@njit(cache=True)
+def _accelerate(
+    soft: SoftModel,
+    servo: ServoModel,
+    state: State,
+    rate: FloatArray,
+    dt: float,
+    w: Workspace,
+) -> None:
+    """Accelerations ``w.a`` from ``w.f``, ``w.bias`` and all that switches.
+
+    End stops and cords switch, starting from the given modes, and so do servo torque limits: the
+    solve is repeated until none of them has to. A servo at its limit stays there for the step.
     """
-    n, count = state.q.size, servo.joint.size
-    matrix = np.empty((n, n))
-    pushed = np.zeros(count)
-    for _ in range(count + 1):
-        matrix[:, :] = mass
-        for i in range(n):
-            a[i] = f[i]
-            for j in range(n):
-                a[i] -= (d[i, j] + b[i, j]) * state.v[j]
-        for s in range(count):
-            i = servo.joint[s]
-            if pushed[s] != 0.0:
-                a[i] += pushed[s]
-                continue
-            matrix[i, i] += BETA * dt * dt * servo.stiffness[s] + dt * servo.damping[s]
-            a[i] += servo.stiffness[s] * (state.reference[s] - state.q[i])
-            a[i] += servo.damping[s] * (rate[s] - state.v[i])
-        _solve(matrix, a)
-        settled = True
-        for s in range(count):
-            if pushed[s] != 0.0:
-                continue
-            i = servo.joint[s]
-            error = state.reference[s] - state.q[i] - BETA * dt * dt * a[i]
-            torque = servo.stiffness[s] * error
-            torque += servo.damping[s] * (rate[s] - state.v[i] - dt * a[i])
-            state.torque[s] = torque
-            if abs(torque) > servo.torque_limit[s]:
-                pushed[s] = np.sign(torque) * servo.torque_limit[s]
-                state.torque[s] = pushed[s]
-                settled = False
-        if settled:
+    w.pushed[:] = 0.0
+    for _ in range(REVISIONS + servo.joint.size):
+        w.matrix[:, :] = w.implicit
+        w.a[:] = w.f - w.bias
+        _add_stops(soft, state, dt, w.stops, w.matrix, w.a)
+        _add_cords(soft, state, dt, w.cords, w.matrix, w.a)
+        _add_servos(servo, state, rate, dt, w.pushed, w.matrix, w.a)
+        _solve(w.matrix, w.a)
+        same = _revise_modes(soft, state, w.a, dt, w.stops, w.cords)
+        free = _limit_servos(servo, state, rate, w.a, dt, w.pushed)
+        if same and free:
             break
+
+
+@njit(cache=True)
+def _inertia_at(tree: TreeModel, soft: SoftModel, state: State, poses: Poses, w: Workspace) -> None:
+    """Poses, link inertias and M (armature included) at ``state.q``."""
+    forward_kinematics(tree, state.q, poses)
+    centers_of_mass(tree, poses, w.centers)
+    world_inertia(tree, poses, w.inertia)
+    w.mass[:, :] = 0.0
+    mass_matrix(tree, poses, w.centers, w.inertia, w.mass)
+    for i in range(state.q.size):
+        w.mass[i, i] += soft.armature[i]
+
+
+@njit(cache=True)
+def _product(x: FloatArray, m: FloatArray, y: FloatArray) -> float:
+    total = 0.0
+    for i in range(x.size):
+        for j in range(y.size):
+            total += x[i] * m[i, j] * y[j]
+    return total
+
+
+@njit(cache=True)
+def _implicit_parts(soft: SoftModel, state: State, dt: float, w: Workspace) -> None:
+    """Forces of flexures, damping and friction, and M with their implicit share."""
+    w.d[:, :] = 0.0
+    w.b[:, :] = 0.0
+    _springs(soft, state, w.f, w.d, w.b)
+    _cords_friction(soft, state, w.b)
+    for i in range(state.q.size):
+        for j in range(state.q.size):
+            w.f[i] -= (w.d[i, j] + w.b[i, j]) * state.v[j]
+            w.implicit[i, j] = w.mass[i, j] + dt * (0.5 * w.d[i, j] + w.b[i, j])
+        w.implicit[i, i] += BETA * dt * dt * soft.stiffness[i]
+
+
+@njit(cache=True)
+def _gravity_energy(tree: TreeModel, centers: FloatArray) -> tuple[float, float]:
+    """Potential energy in J, and the sum of its parts' sizes."""
+    total, size = 0.0, 0.0
+    for i in range(tree.parent.size):
+        for r in range(3):
+            part = tree.mass_kg[i] * tree.gravity_m_s2[r] * centers[i, r]
+            total -= part
+            size += abs(part)
+    return total, size
+
+
+@njit(cache=True)
+def _elastic_energy(soft: SoftModel, q: FloatArray) -> float:
+    """Energy in J of flexures, end stops and cords."""
+    total = 0.0
+    for i in range(q.size):
+        beyond = max(_stop(soft, i, q[i])[1], 0.0)
+        total += 0.5 * soft.stop_stiffness[i] * beyond * beyond
+        total += 0.5 * soft.stiffness[i] * (q[i] - soft.rest[i]) ** 2
+    for t in range(soft.arms_m.shape[0]):
+        for side in (1.0, -1.0):
+            tension = cord_tension(soft.arms_m[t], soft.cord[t], side, q)
+            total += 0.5 * tension * tension / soft.cord[t, 0]
+    return total
+
+
+@njit(cache=True)
+def _open_books(tree: TreeModel, soft: SoftModel, state: State, poses: Poses, w: Workspace) -> None:
+    """Write down the energies of the state."""
+    _inertia_at(tree, soft, state, poses, w)
+    w.books[0] = 0.5 * _product(state.v, w.mass, state.v)
+    w.books[1], _ = _gravity_energy(tree, w.centers)
+    w.books[2] = _elastic_energy(soft, state.q)
+
+
+@njit(cache=True)
+def _furthest_turn(v: FloatArray, dt: float) -> float:
+    return dt * float(np.max(np.abs(v)))
+
+
+@njit(cache=True)
+def _solve_step(
+    tree: TreeModel,
+    soft: SoftModel,
+    servo: ServoModel,
+    state: State,
+    poses: Poses,
+    rate: FloatArray,
+    dt: float,
+    w: Workspace,
+) -> None:
+    """With ``state.q`` at mid-step: acceleration ``w.a``, mean and final speed, and work done."""
+    _inertia_at(tree, soft, state, poses, w)
+    gravity_forces(tree, poses, w.centers, w.gravity)
+    _implicit_parts(soft, state, dt, w)
+    _first_modes(soft, state, dt, w.stops, w.cords)
+    w.v_mid[:] = state.v
+    solves = 2 if _furthest_turn(state.v, dt) < MIDPOINT_TURN_RAD else 1
+    for _ in range(solves):
+        bias_forces(tree, poses, w.v_mid, w.centers, w.inertia, w.bias)
+        _accelerate(soft, servo, state, rate, dt, w)
+        w.v_mid[:] = state.v + 0.5 * dt * w.a
+    w.v_end[:] = state.v + dt * w.a
+    # By all forces, by gravity, and by servos and from outside.
+    inertial = np.sum(w.v_mid * (w.bias - w.gravity)) + _product(w.v_mid, w.mass, w.a)
+    outside = np.sum(w.v_mid * state.external)
+    for s in range(servo.joint.size):
+        outside += w.v_mid[servo.joint[s]] * state.torque[s]
+    w.work[0] = dt * inertial
+    w.work[1] = -dt * np.sum(w.v_mid * w.gravity)
+    w.work[2] = dt * outside
+
+
+@njit(cache=True)
+def _close_books(
+    tree: TreeModel, soft: SoftModel, state: State, poses: Poses, w: Workspace
+) -> float:
+    """Enter the energies after a step; returns what is left for motion without being created.
+
+    Negative: the step cannot be paid for.
+    """
+    _inertia_at(tree, soft, state, poses, w)
+    gravity, size = _gravity_energy(tree, w.centers)
+    elastic = _elastic_energy(soft, state.q)
+    rounding = ROUNDING * (size + elastic)
+    fallen, released = w.books[1] - gravity, w.books[2] - elastic
+    left = w.books[0] + fallen + released + w.work[2] + rounding
+    # Gravity acted at mid-step; what it did is known from the heights.
+    missed = fallen - w.work[1]
+    w.books[0] += w.work[0] + (missed if abs(missed) > rounding else 0.0)
+    w.books[0] = max(min(w.books[0], left), 0.0)
+    w.books[1], w.books[2] = gravity, elastic
+    return float(left)
+
+
+@njit(cache=True)
+def _step(
+    tree: TreeModel,
+    soft: SoftModel,
+    servo: ServoModel,
+    state: State,
+    poses: Poses,
+    rate: FloatArray,
+    dt: float,
+    must: bool,
+    w: Workspace,
+) -> bool:
+    """Take one step; or, unless it ``must``, leave the state and return False: halve the step."""
+    if not must and _furthest_turn(state.v, dt) > STEP_TURN_RAD:
+        return False
+    w.start[:] = state.q
+    state.q[:] += 0.5 * dt * state.v
+    _solve_step(tree, soft, servo, state, poses, rate, dt, w)
+    if must or _furthest_turn(w.v_end, dt) <= STEP_TURN_RAD:
+        before = (w.books[0], w.books[1], w.books[2])
+        state.q[:] += 0.5 * dt * w.v_end
+        if _close_books(tree, soft, state, poses, w) >= 0.0 or must:
+            state.v[:] = w.v_end
+            now = 0.5 * _product(state.v, w.mass, state.v)
+            if now > 0.0:
+                state.v[:] *= np.sqrt(w.books[0] / now)
+            return True
+        w.books[0], w.books[1], w.books[2] = before
+    state.q[:] = w.start
+    return False
 
 
 @njit(cache=True, nogil=True)
@@ -491,71 +900,25 @@ def advance(
     steps: int,
 ) -> None:
     """Integrate ``steps`` steps of ``dt`` seconds in place; ``poses`` holds the last poses."""
-    n, h = state.q.size, tree.parent.size
-    mass, inertia, centers = np.zeros((n, n)), np.empty((h, 3, 3)), np.empty((h, 3))
-    f, bias, a = np.empty(n), np.zeros(n), np.empty(n)
-    k, d, b = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
+    w = _workspace(state.q.size, tree.parent.size, soft.arms_m.shape[0], servo.joint.size)
     rate = np.empty(servo.joint.size)
+    _open_books(tree, soft, state, poses, w)
     for _ in range(steps):
         _servo_references(servo, state, rate, dt)
-        forward_kinematics(tree, state.q, poses)
-        centers_of_mass(tree, poses, centers)
-        world_inertia(tree, poses, inertia)
-        bias_forces(tree, poses, state.v, centers, inertia, bias)
-        mass[:, :] = 0.0
-        mass_matrix(tree, poses, centers, inertia, mass)
-        k[:, :] = 0.0
-        d[:, :] = 0.0
-        b[:, :] = 0.0
-        _springs_and_stops(soft, state, f, k, d, b)
-        _tendons(soft, state, f, k, d, b)
-        for i in range(n):
-            f[i] -= bias[i]
-            mass[i, i] += soft.armature[i]
-            for j in range(n):
-                mass[i, j] += BETA * dt * dt * k[i, j] + dt * (0.5 * d[i, j] + b[i, j])
-        _accelerate(servo, state, mass, f, d, b, rate, dt, a)
-        for i in range(n):
-            state.v[i] += dt * a[i]
-            state.q[i] += dt * state.v[i]
-    forward_kinematics(tree, state.q, poses)
+        done, part = 0.0, 1.0
+        while done < 1.0:
+            if _step(tree, soft, servo, state, poses, rate, part * dt, part <= SMALLEST_PART, w):
+                done += part
+            else:
+                part *= 0.5
 
 
 @njit(cache=True)
-def energy(
-    tree: TreeModel,
-    soft: SoftModel,
-    state: State,
-    poses: Poses,
-    dt: float,
-) -> tuple[float, float]:
-    """Kinetic and potential energy in J, half a step back, where v lives.
+def energy(tree: TreeModel, soft: SoftModel, state: State, poses: Poses) -> tuple[float, float]:
+    """Kinetic and potential energy in J.
 
     Potential: gravity, flexures, end stops and cords. The servos' own springs are not counted.
     """
-    n, h = state.q.size, tree.parent.size
-    q = state.q - 0.5 * dt * state.v
-    forward_kinematics(tree, q, poses)
-    mass, inertia, centers = np.zeros((n, n)), np.empty((h, 3, 3)), np.empty((h, 3))
-    centers_of_mass(tree, poses, centers)
-    world_inertia(tree, poses, inertia)
-    mass_matrix(tree, poses, centers, inertia, mass)
-    potential = 0.0
-    for i in range(h):
-        for r in range(3):
-            potential -= tree.mass_kg[i] * tree.gravity_m_s2[r] * centers[i, r]
-    for i in range(n):
-        mass[i, i] += soft.armature[i]
-        beyond = max(q[i] - soft.upper[i], 0.0) + min(q[i] - soft.lower[i], 0.0)
-        potential += 0.5 * soft.stop_stiffness[i] * beyond * beyond
-        potential += 0.5 * soft.stiffness[i] * (q[i] - soft.rest[i]) ** 2
-    for t in range(soft.arms_m.shape[0]):
-        for side in (1.0, -1.0):
-            tension = cord_tension(soft.arms_m[t], soft.cord[t], side, q)
-            potential += 0.5 * tension * tension / soft.cord[t, 0]
-    kinetic = 0.0
-    for i in range(n):
-        for j in range(n):
-            kinetic += 0.5 * state.v[i] * mass[i, j] * state.v[j]
-    forward_kinematics(tree, state.q, poses)
-    return kinetic, potential
+    w = _workspace(state.q.size, tree.parent.size, soft.arms_m.shape[0], 0)
+    _open_books(tree, soft, state, poses, w)
+    return w.books[0], w.books[1] + w.books[2]
