@@ -15,7 +15,6 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pybullet
 
 from hardware.description import (
     Box,
@@ -29,6 +28,7 @@ from hardware.description import (
 from hardware.errors import DeviceError
 from sim.backdrop import paint_backdrop
 from sim.body import LimbBody
+from sim.bullet import pybullet
 from sim.rotations import FloatArray, quaternion_from_rotation, rotation_from_rpy
 from sim.tag import CELLS, SHEET_CELLS, tag_image
 
@@ -190,7 +190,7 @@ class Scene:
     def _start_renderer(self, wanted: str) -> str:
         if wanted == "tiny":
             return "tiny"
-        folder = Path(pybullet.__file__).parent
+        folder = Path(str(pybullet.__file__)).parent
         plugins = sorted(folder.glob("eglRenderer*.so"))
         if plugins and _has_gpu():
             self._egl_plugin = pybullet.loadPlugin(

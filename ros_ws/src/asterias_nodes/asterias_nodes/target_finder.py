@@ -109,14 +109,14 @@ class TargetFinder(Node):
         self.create_subscription(Bool, "/e_stop_state", self._on_stop, latched_qos())
         # Patience is measured on the wall: simulated time may stand still.
         wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(0.1, self._check_patience, clock=wall)
+        self.create_timer(0.1, self._check_wait, clock=wall)
         self._server = EventActionServer(
             self,
             FindTarget,
             "/find_target",
             self._execute,
             goal_callback=lambda goal: GoalResponse.ACCEPT,
-            cancel_callback=self._on_cancel,
+            cancel_callback=lambda handle: CancelResponse.ACCEPT,
         )
 
     def _describe(self, robot: str) -> None:
@@ -160,7 +160,9 @@ class TargetFinder(Node):
                 self._look = None
                 look.done.complete(sorted(j for j, found in look.answers.items() if found))
 
-    def _check_patience(self) -> None:
+    def _check_wait(self) -> None:
+        if self._running is not None and self._running.is_cancel_requested:
+            self._fail_look(SearchError(FindTarget.Result.CANCELED, "The search was canceled."))
         if self._look is not None and time.monotonic() > self._look.deadline_s:
             missing = [j for j in self._look.cameras if j not in self._look.answers]
             names = ", ".join(f"camera_{j}" for j in missing)
@@ -171,11 +173,6 @@ class TargetFinder(Node):
         look, self._look = self._look, None
         if look is not None:
             look.done.fail(error)
-
-    def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
-        if self._running is not None and handle.goal_id == self._running.goal_id:
-            self._fail_look(SearchError(FindTarget.Result.CANCELED, "The search was canceled."))
-        return CancelResponse.ACCEPT
 
     # -- one goal -------------------------------------------------------------------------------
 

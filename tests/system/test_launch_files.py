@@ -1,0 +1,109 @@
+"""Launch files as users type them: the demo, clean ends, and mistakes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from rclpy.qos import qos_profile_sensor_data
+from rosbags.highlevel import AnyReader
+from sensor_msgs.msg import Image
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.timeout(180)
+def test_the_demo_leaves_recording_picture_and_summary(
+    launch: Callable[..., Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "demo"
+    arguments = ("episodes:=2", "required:=2", "seed:=3", f"out:={out}")
+    run = launch("launch/demo.launch.xml", *arguments)
+    assert run.wait(120) == 0, run.text
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert summary["passed"] and summary["found"] == 2
+    assert [episode["episode"] for episode in summary["episodes"]] == [1, 2]
+    picture = cv2.imread(str(out / "contact_sheet.png"))
+    assert picture is not None and picture.shape[0] > 150
+    assert "found 2 of 2" in run.text
+    assert "s left" in run.text
+    verdict = [sys.executable, "-m", "learning", "verdict", str(out)]
+    assert subprocess.run(verdict, cwd=ROOT, check=False).returncode == 0
+    with AnyReader([out]) as reader:
+        counts = {topic: about.msgcount for topic, about in reader.topics.items()}
+    for topic in ("/limb_0/joint_states", "/limb_0/camera_2/image_raw", "/target/detections"):
+        assert counts[topic] > 10, counts
+
+
+@pytest.mark.timeout(120)
+def test_a_demo_below_its_goal_has_the_verdict_failed(
+    launch: Callable[..., Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "demo"
+    run = launch("launch/demo.launch.xml", "episodes:=1", "required:=2", f"out:={out}")
+    run.wait(100)
+    assert "2 are required" in run.text
+    verdict = [sys.executable, "-m", "learning", "verdict", str(out)]
+    assert subprocess.run(verdict, cwd=ROOT, check=False).returncode == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_launch_ends_cleanly_and_leaves_nothing_behind(
+    launch: Callable[..., Any], client: Any, number: signal.Signals
+) -> None:
+    images = client.collect(Image, "/limb_0/camera_0/image_raw", qos_profile_sensor_data)
+    run = launch("launch/sim.launch.xml")
+    client.until(lambda: images)
+    children = run.children()
+    assert len(children) == 3
+    assert run.stop(number) == 0, run.text
+    assert not [child for child in children if child.is_running()]
+    assert "Traceback" not in run.text
+    assert run.text.count("finished cleanly") == 3, run.text
+
+
+def test_the_installed_package_launches_by_name(launch: Callable[..., Any], client: Any) -> None:
+    images = client.collect(Image, "/limb_0/camera_0/image_raw", qos_profile_sensor_data)
+    run = launch("asterias_bringup", "sim.launch.xml")
+    client.until(lambda: images)
+    assert run.stop() == 0, run.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("robot:=limb_p2",), "did you mean 'limb_p1'?"),
+        (("real_time_factor:=-1.0",), "real_time_factor must be 0"),
+        (("renderer:=egl",), "set backend.renderer to tiny"),
+    ],
+)
+def test_a_robot_that_cannot_start_ends_the_launch_with_one_sentence(
+    launch: Callable[..., Any], arguments: tuple[str, ...], sentence: str
+) -> None:
+    run = launch("launch/sim.launch.xml", *arguments)
+    run.wait(30)
+    mistakes = [
+        line for line in run.text.splitlines() if line.startswith("[sim_robot-1] sim_robot")
+    ]
+    assert len(mistakes) == 1, run.text
+    assert sentence in mistakes[0]
+    assert "Traceback" not in run.text
+
+
+@pytest.mark.timeout(60)
+def test_faults_are_refused_unless_enabled(launch: Callable[..., Any], client: Any) -> None:
+    from asterias_interfaces.srv import InjectFault
+
+    launch("launch/sim.launch.xml")
+    answer = client.call(InjectFault, "/limb_0/inject_fault", component="camera_0", fault="stuck")
+    assert not answer.success
+    assert "enable_faults:=true" in answer.message
