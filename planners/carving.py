@@ -154,7 +154,9 @@ def obstacles(grid: Grid, state: State) -> None:
 
 @compiled
 def rooms(grid: Grid, state: State) -> None:
-    """Divide the interior by straight walls with one door each until rooms are small (recursive division)."""
+    """Divide the interior by straight walls with one door each until rooms are small (recursive
+    division).
+    """
     size = grid.shape[0]
     grid[1 : size - 1, 1 : size - 1] = 1
     stack = np.empty((size * size, 4), np.int64)

@@ -1,8 +1,8 @@
 """DT-VIN: the Dynamic Transition Value Iteration Network (Wang et al., ICML 2025).
 
-The transition kernel of the latent decision process is computed from the maze, once, and differs from
-cell to cell; thousands of layers of value iteration then share it. Equation numbers are the paper's.
-"""
+The transition kernel of the latent decision process is computed from the maze, once, and differs
+from cell to cell; thousands of layers of value iteration then share it. Equation numbers are the
+paper's."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class DTVINConfig(NetworkConfig):
     map_size: int = 0
     """Rows and columns of all mazes; needed by the kernel type state_dynamic only."""
     start: Literal["structured", "lean", "goal", "random"] = "structured"
-    """Initial weights: latent actions that lean towards neighbours and a goal worth going to, one of
-    these, or none of them."""
+    """Initial weights: latent actions that lean towards neighbours and a goal worth going to, one
+    of these, or none of them.
+    """
 
 
 class DTVIN(PlanningNetwork):
     """Maps mazes ``(B, H, W)``, 1 = free, and goal maps ``(B, H, W)``, one-hot, to action logits.
 
-    The reward f^R sees maze and goal through a 1 x 1 convolution; the kernel f^T sees the maze alone
-    through one F x F convolution; the policy f^pi is linear in the A latent Q-values of the cell,
-    less their mean.
-    """
+    The reward f^R sees maze and goal through a 1 x 1 convolution; the kernel f^T sees the maze
+    alone through one F x F convolution; the policy f^pi is linear in the A latent Q-values of the
+    cell, less their mean."""
 
     config: DTVINConfig
 

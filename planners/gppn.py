@@ -1,4 +1,6 @@
-"""GPPN: the Gated Path Planning Network (Lee et al., ICML 2018): an LSTM in every cell instead of a max."""
+"""GPPN: the Gated Path Planning Network (Lee et al., ICML 2018): an LSTM in every cell instead of a
+max.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ class GPPNConfig(NetworkConfig):
 
 
 class GPPN(PlanningNetwork):
-    """Maps mazes ``(B, H, W)``, 1 = free, and goal maps ``(B, H, W)``, one-hot, to action logits."""
+    """Maps mazes and one-hot goal maps, both ``(B, H, W)``, 1 = free, to action logits."""
 
     config: GPPNConfig
 
@@ -42,7 +44,9 @@ class GPPN(PlanningNetwork):
         return self.first_state(hidden), self.first_memory(hidden)
 
     def iterate(self, encoded: Sequence[Tensor], depth: int, keep: Sequence[int]) -> Tensor:
-        """Hidden states after the layers in ``keep``: ``(N, B, C, H, W)``; layer 1 is the first state."""
+        """Hidden states after the layers in ``keep``: ``(N, B, C, H, W)``; layer 1 is the first
+        state.
+        """
         state, memory = encoded
         batch, channels, height, width = state.shape
         kept = [state] if 1 in keep else []

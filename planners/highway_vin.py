@@ -1,11 +1,12 @@
-"""Highway VIN (Wang et al., ICML 2024): value iteration in blocks with gates that let information skip layers.
+"""Highway VIN (Wang et al., ICML 2024): value iteration in blocks with gates that let information
+skip layers.
 
-Written from the abstract and from notes on the method; the notes' equations could not be checked against
-the paper, so this is our reading of it. A block starts from V:
+Written from the abstract and from notes on the method; the notes' equations could not be checked
+against the paper, so this is our reading of it. A block starts from V:
 
 - VI module:            V1 = max over a of Q[a], one layer of Eq. (1);
-- exploration modules:  P chains of further layers, where with probability epsilon a cell takes a random
-                        latent action instead of the best one (in training only);
+- exploration modules:  P chains of further layers, where with probability epsilon a cell takes a
+  random latent action instead of the best one (in training only);
 - filter gate:          what a chain found counts only where it is better than V1;
 - aggregate gate:       the block's V is a softmax-weighted mean over all layers of all chains.
 """

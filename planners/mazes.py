@@ -48,7 +48,7 @@ class MazeSet:
         return MazeSet(self.mazes[index], self.goals[index])
 
     def fingerprints(self) -> list[bytes]:
-        """Return one hashable key per maze layout; equal layouts have equal keys whatever the goal."""
+        """Return a key per maze; equal layouts have equal keys whatever the goal."""
         return [row.tobytes() for row in np.packbits(self.mazes.reshape(len(self), -1), axis=1)]
 
     def save(self, path: Path | str) -> None:
@@ -88,7 +88,8 @@ class MazeRule:
     kind: MazeKind = "depth_first"
     """Generator; depth_first is the benchmark's."""
     decimation: tuple[float, float] = (0.0, 1.0)
-    """Range of the share of interior walls removed, drawn anew for each maze (carved kinds only)."""
+    """Range of the share of interior walls removed, drawn anew for each maze (carved kinds only).
+    """
 
     def __post_init__(self) -> None:
         low, high = self.decimation

@@ -1,9 +1,9 @@
 """Move sets: what an agent can do in one step of a grid maze.
 
-Definitions follow the Gated Path Planning Networks benchmark (Lee et al., ICML 2018): a move blocked by a wall or by
-the border leaves the agent where it is; diagonals may squeeze between two wall corners; a differential drive that
-drives into a wall is stuck there. The order of the actions is ours: clockwise from north.
-"""
+Definitions follow the Gated Path Planning Networks benchmark (Lee et al., ICML 2018): a move
+blocked by a wall or by the border leaves the agent where it is; diagonals may squeeze between two
+wall corners; a differential drive that drives into a wall is stuck there. The order of the actions
+is ours: clockwise from north."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ MoveName = Literal["news", "moore", "diff_drive"]
 class Moves:
     """A move set.
 
-    ``offsets`` are the (row, column) steps: one per action for grid moves, one per orientation for a
-    differential drive, whose three actions are forward, turn right and turn left.
-    """
+    ``offsets`` are the (row, column) steps: one per action for grid moves, one per orientation for
+    a differential drive, whose three actions are forward, turn right and turn left."""
 
     name: MoveName
     actions: tuple[str, ...]

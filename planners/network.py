@@ -1,4 +1,4 @@
-"""What all planning networks share: a maze and a goal go in, action logits for every cell come out."""
+"""What all planning networks share: a maze and a goal go in, action logits come out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-# Steps of the latent actions that a structured start leans towards: clockwise from north, then diagonals.
+# What the latent actions of a structured start lean towards: clockwise from north, then diagonals.
 COMPASS = ((-1, 0), (0, 1), (1, 0), (0, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))
 
 
@@ -21,7 +21,9 @@ class NetworkConfig:
 
 
 class PlanningNetwork(nn.Module):
-    """Encode the observation once, iterate a planning step many times, decode actions from any layer."""
+    """Encode the observation once, iterate a planning step many times, decode actions from any
+    layer.
+    """
 
     def __init__(self, config: Any) -> None:
         super().__init__()

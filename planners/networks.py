@@ -96,7 +96,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def observation(mazes: Any, goals: Any) -> tuple[Tensor, Tensor]:
-    """Return mazes and one-hot goal maps as float32 ``(B, H, W)`` from uint8 mazes and (row, column) goals."""
+    """Return mazes and one-hot goal maps as float32 ``(B, H, W)`` from uint8 mazes and (row,
+    column) goals.
+    """
     maze = torch.as_tensor(mazes).float()
     places = torch.as_tensor(goals)
     goal = torch.zeros_like(maze)

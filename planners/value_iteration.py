@@ -2,11 +2,12 @@
 
 One layer, Eq. (2) of DT-VIN (Wang et al., ICML 2025), over the F x F patch around each cell (i, j):
 
-    Q[a, i, j] = sum over taps (u, v) of T[a, u, v, i, j] * (R + V)[i + u - r, j + v - r],   V' = max over a of Q[a]
+    Q[a, i, j] = sum over taps (u, v) of T[a, u, v, i, j] * (R + V)[i + u - r, j + v - r],   V' =
+    max over a of Q[a]
 
-with r = F // 2 and zeros beyond the border. With one kernel for all cells it is Eq. (1), VIN. Three bodies compute
-it: ``reference`` (plain PyTorch), ``cpu`` (fused and compiled) and ``cuda`` (fused, one launch).
-"""
+with r = F // 2 and zeros beyond the border. With one kernel for all cells it is Eq. (1), VIN. Three
+bodies compute it: ``reference`` (plain PyTorch), ``cpu`` (fused and compiled) and ``cuda`` (fused,
+one launch)."""
 
 from __future__ import annotations
 
@@ -34,12 +35,13 @@ def value_iteration(
 ) -> Tensor:
     """Return V after the layers in ``keep``: ``(len(keep), B, H, W)``.
 
-    ``transition``: ``(B, A, F*F, H, W)``; B may be 1 for one kernel for all mazes, H and W may both be 1 for one
-    kernel for all cells. ``reward``: ``(B, H, W)``. ``depth``: layers, at least 1. ``keep``: rising layer numbers
-    from 1 to ``depth``, by default the last. ``value``: V before the first layer ``(B, H, W)``, by default zero.
-    ``forced``: ``(depth, B, H, W)`` integers, the action taken in a cell instead of the best, or -1; this is how
-    Highway VIN explores. Gradients reach ``transition``, ``reward`` and ``value``, exact but at ties of the max,
-    where the first action takes all.
+    ``transition``: ``(B, A, F*F, H, W)``; B may be 1 for one kernel for all mazes, H and W may both
+    be 1 for one kernel for all cells. ``reward``: ``(B, H, W)``. ``depth``: layers, at least 1.
+    ``keep``: rising layer numbers from 1 to ``depth``, by default the last. ``value``: V before the
+    first layer ``(B, H, W)``, by default zero. ``forced``: ``(depth, B, H, W)`` integers, the
+    action taken in a cell instead of the best, or -1; this is how Highway VIN explores. Gradients
+    reach ``transition``, ``reward`` and ``value``, exact but at ties of the max, where the first
+    action takes all.
 
     Raises ``ValueError`` where shapes or layers do not fit.
     """
@@ -63,9 +65,8 @@ def action_values(
 ) -> Tensor:
     """Return Q of one more layer on top of each of N value maps: ``(N, B, A, H, W)``.
 
-    ``value``: ``(N, B, H, W)``; the other shapes are those of :func:`value_iteration`. Policies read the actions
-    of a cell from this.
-    """
+    ``value``: ``(N, B, H, W)``; the other shapes are those of :func:`value_iteration`. Policies
+    read the actions of a cell from this."""
     _check(transition, reward, 1, (1,), None)
     if choose_body(reward, body) == "cpu":
         from planners.bodies import cpu
@@ -75,7 +76,9 @@ def action_values(
 
 
 def choose_body(reward: Tensor, body: Body) -> Body:
-    """Return the body that runs: the one asked for, or the fast one of the device that holds ``reward``."""
+    """Return the body that runs: the one asked for, or the fast one of the device that holds
+    ``reward``.
+    """
     if body == "auto":
         fused = reward.device.type == "cpu" and reward.dtype == torch.float32
         return "cpu" if fused else "reference"

@@ -31,7 +31,7 @@ class VINConfig(NetworkConfig):
 
 
 class VIN(PlanningNetwork):
-    """Maps mazes ``(B, H, W)``, 1 = free, and goal maps ``(B, H, W)``, one-hot, to action logits."""
+    """Maps mazes and one-hot goal maps, both ``(B, H, W)``, 1 = free, to action logits."""
 
     config: VINConfig
 
@@ -56,7 +56,9 @@ class VIN(PlanningNetwork):
         self.policy.weight += torch.eye(*self.policy.weight.shape)
 
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
-        """T^inv ``(1, A, F*F, 1, 1)`` and R ``(B, H, W)``, plain (not rectified) as in the original."""
+        """T^inv ``(1, A, F*F, 1, 1)`` and R ``(B, H, W)``, plain (not rectified) as in the
+        original.
+        """
         reward: Tensor = self.reward(self.hidden(torch.stack((mazes, goals), dim=1)))
         return self.kernel, reward.squeeze(1)
 

@@ -1,1 +1,1 @@
-"""The bodies of the value-iteration operator: the same mathematics, written for different machines."""
+"""The bodies of the value-iteration operator: one mathematics, written for different machines."""

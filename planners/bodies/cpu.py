@@ -1,9 +1,10 @@
-"""The operator on a CPU: one fused, compiled pass per maze, parallel over the batch, exact gradients.
+"""The operator on a CPU: one fused, compiled pass per maze, parallel over the batch, exact
+gradients.
 
-The forward pass keeps V at the layers asked for and at every L-th layer; the backward pass computes the L layers
-between two of those again, this time noting which action won, and walks back through them. With L near the square
-root of the depth, 5000 layers of a 100x100 map are trained in a few megabytes.
-"""
+The forward pass keeps V at the layers asked for and at every L-th layer; the backward pass computes
+the L layers between two of those again, this time noting which action won, and walks back through
+them. With L near the square root of the depth, 5000 layers of a 100x100 map are trained in a few
+megabytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Compiled loops of the CPU body over the mazes of a batch: in and out of the layout of ``cpu_kernels``."""
+"""Compiled loops of the CPU body over the mazes of a batch: in and out of the layout of
+``cpu_kernels``.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +123,9 @@ def _impose(
 def forward_batch(
     inputs: Any, keep: Array, depth: int, ring: int, outputs: Any, room: Any, first: int, last: int
 ) -> None:
-    """Run mazes ``first`` to ``last - 1``; fill ``kept (N, B, H, W)`` and ``stored``, V at every stride."""
+    """Run mazes ``first`` to ``last - 1``; fill ``kept (N, B, H, W)`` and ``stored``, V at every
+    stride.
+    """
     transition, rewards, imposed, shape = inputs
     kept, stored, stride = outputs
     one, layers, forced, q = room
@@ -159,7 +163,9 @@ def backward_batch(
     first: int,
     last: int,
 ) -> None:
-    """Add the gradients of mazes ``first`` to ``last - 1``, from the last stored layers to the first."""
+    """Add the gradients of mazes ``first`` to ``last - 1``, from the last stored layers to the
+    first.
+    """
     transition, rewards, imposed, shape = inputs
     grad_kept, stored, stride = outputs
     one, layers, forced, q = room

@@ -1,20 +1,23 @@
 """Compiled loops of the CPU body: one maze at a time, whole vectors, nothing allocated inside.
 
-A map of H x W cells is laid out as one line of cells, row after row, each row followed by ``r = F // 2``
-border cells that serve as the right border of one row and the left border of the next. The line is cut
-into blocks of 64 cells, filled up at the end. Arrays of one maze (all of one dimension):
+A map of H x W cells is laid out as one line of cells, row after row, each row followed by ``r = F
+// 2`` border cells that serve as the right border of one row and the left border of the next. The
+line is cut into blocks of 64 cells, filled up at the end. Arrays of one maze (all of one
+dimension):
 
-- ``kernel``: block by block, then action by action, tap by tap, then 64 cells; one block if shared by all;
+- ``kernel``: block by block, then action by action, tap by tap, then 64 cells; one block if shared
+  by all;
 - ``summed``: R + V of L+1 layers, each with a margin of zeros on both sides;
-- ``values``, ``choice`` (uint8), ``grads``: V, the winning action, the gradient of V, of L+1 layers;
+- ``values``, ``choice`` (uint8), ``grads``: V, the winning action, the gradient of V, of L+1
+  layers;
 - ``forced`` (int8): an imposed action or -1, of L layers, or empty;
 - ``reward``, ``inside`` (1 for cells of the map, 0 for border cells): one number per cell.
 
 All indices are unsigned: that spares a test for negative ones and lets the loops become vectors.
 Layers advance in a wavefront, a few blocks apart, so that a block of the kernel serves two layers
-while it is in the first-level cache and several while it is in the second. In a row of taps, ``up``, ``level`` and ``down`` are the places in
-``summed`` of the first neighbour in the row above, in the same row and in the row below.
-"""
+while it is in the first-level cache and several while it is in the second. In a row of taps,
+``up``, ``level`` and ``down`` are the places in ``summed`` of the first neighbour in the row above,
+in the same row and in the row below."""
 
 from __future__ import annotations
 
@@ -107,7 +110,7 @@ def _layer_of_any(
     v: int,
     f: int,
 ) -> None:
-    """One block of one layer for any number of actions, kernels of any size, and imposed actions."""
+    """One block of one layer for any number of actions, any kernel size, and imposed actions."""
     actions, field, row = shape
     for a in range(actions):
         action_row(kernel, summed, q, field, row, k + a * field * field * BLOCK, centre)
@@ -124,7 +127,7 @@ def _layer_of_any(
 def action_row(
     kernel: Array, summed: Array, q: Array, field: int, row: int, k: int, centre: int
 ) -> None:
-    """Write one action's Q of one block into ``q``; ``centre`` is the block's place in ``summed``."""
+    """Write one action's Q of a block into ``q``; ``centre`` is its place in ``summed``."""
     for x in range(_LANES):
         q[x] = 0
     for tap in range(field * field):
@@ -184,7 +187,9 @@ def _step(maze: Any, layers: Any, forced: Array, q: Array, shape: Any, d: int, b
 
 @compiled
 def level_size(cells: int, margin: int) -> Any:
-    """Return the length of one layer of ``summed``: the cells and a whole-vector margin on both sides."""
+    """Return the length of one layer of ``summed``: the cells and a whole-vector margin on both
+    sides.
+    """
     return cells + 2 * ((margin + 15) // 16 * 16)
 
 
@@ -218,7 +223,7 @@ def _owe_of_any(
 
 @compiled
 def pay(owed: Array, dues: Array, field: int, row: int, centre: int) -> None:
-    """Add what a block owes to its neighbours, tap by tap, so that no two lanes meet in one place."""
+    """Add what a block owes to its neighbours, tap by tap, so that no two lanes collide."""
     radius = field // 2
     for right in range(
         field
@@ -248,8 +253,8 @@ def retreat(
 ) -> None:
     """Carry the gradients of V of layers 1 to ``count`` back to layer 0, and to the reward.
 
-    ``grads`` begins with the gradients from outside and ends as the whole gradient of V of each layer.
-    """
+    ``grads`` begins with the gradients from outside and ends as the whole gradient of V of each
+    layer."""
     blocks, lag = maze[1].size // BLOCK, lag_of(shape)
     fronts = blocks + lag * count
     for chunk in range(0, fronts, _CHUNK):

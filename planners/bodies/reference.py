@@ -1,4 +1,6 @@
-"""The operator in plain PyTorch: slow, on any device, and obviously right. The other bodies are tested against it."""
+"""The operator in plain PyTorch: slow, on any device, and obviously right. The other bodies are
+tested against it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from torch.nn import functional
 
 
 def action_values(transition: Tensor, reward: Tensor, value: Tensor) -> Tensor:
-    """Return Q ``(B, A, H, W)``: for each latent action the kernel-weighted sum of R + V around the cell."""
+    """Return Q ``(B, A, H, W)``: for each latent action the kernel-weighted sum of R + V around the
+    cell.
+    """
     batch, height, width = reward.shape
     field = int(transition.shape[2] ** 0.5)
     patches = functional.unfold((reward + value).unsqueeze(1), field, padding=field // 2)

@@ -1,4 +1,6 @@
-"""Mazes: connected, reproducible, never shared between splits; distances against a search written differently."""
+"""Mazes: connected, reproducible, never shared between splits; distances against a search written
+differently.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ State = tuple[int, int, int]
 
 
 def successors(maze: NDArray[np.uint8], state: State, moves: Moves) -> list[State]:
-    """One step of each action in the words of the move sets: blocked moves stay, a drive into a wall sticks."""
+    """One step of each action in the words of the move sets: blocked moves stay, a drive into a
+    wall sticks.
+    """
     facing, row, column = state
     if moves.is_drive:
         down, right = moves.offsets[facing]

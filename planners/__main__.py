@@ -1,0 +1,148 @@
+"""Command line: ``python -m planners mazes | train | evaluate | plan | bench``; each verb knows
+``--help``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+USAGE = """usage: python -m planners VERB ...
+
+  mazes     draw a set of mazes             mazes --out test.npz --size 15
+  train     train a planner from a preset   train 15 --out runs/15
+  evaluate  score weights on mazes          evaluate --weights W --mazes test.npz
+  plan      plan through one maze, draw it  plan --maze maze.png --start 1,1 --goal 13,13
+  bench     measure speed and memory        bench
+
+Each verb explains its options with --help."""
+
+
+@dataclass
+class MazesConfig:
+    """Draw a set of mazes and write it as .npz."""
+
+    out: Path
+    """File to write."""
+    size: int = 15
+    """Rows and columns."""
+    count: int = 1000
+    """Mazes, or mazes per bin with --stratify."""
+    seed: int = 1_000_000
+    """Seed."""
+    kind: str = "depth_first"
+    """depth_first, kruskal, wilson, obstacles or rooms."""
+    stratify: str = ""
+    """Edges of longest-path bins to fill evenly, as in 0,600,1200,1800; empty for plain sampling.
+    """
+    exclude: tuple[Path, ...] = ()
+    """Maze files whose layouts must not come again."""
+
+
+def mazes(arguments: list[str]) -> int:
+    """Write a maze file."""
+    from planners.evaluation import parse_bins
+    from planners.mazes import MazeRule, MazeSet, generate, generate_stratified
+
+    config = tyro.cli(MazesConfig, args=arguments, prog="python -m planners mazes")
+    rule = MazeRule(config.size, config.kind)  # type: ignore[arg-type]
+    exclude = [MazeSet.load(path) for path in config.exclude]
+    if config.stratify:
+        edges = parse_bins(config.stratify)
+        drawn = generate_stratified(rule, edges, config.count, config.seed, exclude=exclude)
+    else:
+        drawn = generate(rule, config.count, config.seed, exclude)
+    drawn.save(config.out)
+    print(f"{len(drawn)} mazes of {config.size} x {config.size} written to {config.out}")
+    return 0
+
+
+def train(arguments: list[str]) -> int:
+    """Train with a progress bar; Ctrl-C leaves a checkpoint."""
+    from planners import training
+
+    config = tyro.extras.overridable_config_cli(
+        training.PRESETS, args=arguments, prog="python -m planners train"
+    )
+    from planners.progress import TrainingDisplay
+
+    with TrainingDisplay(config) as display:
+        try:
+            trainer = training.train(config, display.report)
+        except KeyboardInterrupt:
+            print(f"\nstopped; go on with: train ... --out {config.out} --resume", file=sys.stderr)
+            return 130
+    last = trainer.progress.history[-1]
+    print(f"trained in {trainer.progress.seconds:.0f} s; validation {last}")
+    print(f"weights: {config.out / training.WEIGHTS}")
+    return 0
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Score weights and print a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from planners import evaluation
+
+    config = tyro.cli(evaluation.EvaluateConfig, args=arguments, prog="python -m planners evaluate")
+    result = evaluation.evaluate(config)
+    title = "{model}, {size} x {size}, {depth} layers, {seconds} s".format_map(result)
+    table = Table("steps", "starts", "mazes", "success %", "optimal %", title=title)
+    for row in result["bins"]:  # type: ignore[attr-defined]
+        span = f"{row['lo']}-{row['hi']}"
+        shares = (f"{row['success']:.2f}", f"{row['optimal']:.2f}")
+        table.add_row(span, str(row["starts"]), str(row["mazes"]), *shares)
+    Console().print(table)
+    return 0
+
+
+def plan(arguments: list[str]) -> int:
+    """Plan one path; exit code 0 only if the goal is reached."""
+    from planners import planning
+
+    config = tyro.cli(planning.PlanConfig, args=arguments, prog="python -m planners plan")
+    answer = planning.run_plan(config)
+    print(f"{answer.status.value}: {answer.message}")
+    if config.out:
+        print(f"picture: {config.out}")
+    return 0 if answer.reached else 1
+
+
+def bench(arguments: list[str]) -> int:
+    """Measure and print."""
+    from planners import benchmark
+
+    config = tyro.cli(benchmark.BenchConfig, args=arguments, prog="python -m planners bench")
+    for line in benchmark.bench(config):
+        print(line, flush=True)
+    return 0
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "mazes": mazes,
+    "train": train,
+    "evaluate": evaluate,
+    "plan": plan,
+    "bench": bench,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run a verb; input that makes no sense ends in one sentence and exit code 2."""
+    if not arguments or arguments[0] not in VERBS:
+        print(USAGE)
+        return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
+    try:
+        return VERBS[arguments[0]](arguments[1:])
+    except (ValueError, NotImplementedError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
