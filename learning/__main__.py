@@ -23,6 +23,7 @@ from rich.table import Table
 
 from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
+from learning.report import fill_tables
 from learning.target_finding import baselines
 from sim.world import SimWorld
 
@@ -79,8 +80,25 @@ class Verdict:
         return 0 if summary["passed"] else 1
 
 
+@dataclass(frozen=True)
+class Report:
+    """Make the tables of a document anew from the files in results/."""
+
+    document: tyro.conf.Positional[Path] = Path("README.md")
+    """Markdown file with table marks."""
+
+    def run(self) -> int:
+        """Rewrite the document where its tables differ."""
+        text = self.document.read_text(encoding="utf-8")
+        filled = fill_tables(text)
+        if filled != text:
+            self.document.write_text(filled, encoding="utf-8")
+        return 0
+
+
 Command = (
     Annotated[Baselines, tyro.conf.subcommand("baselines")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Verdict, tyro.conf.subcommand("verdict")]
 )
 

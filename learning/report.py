@@ -1,0 +1,110 @@
+"""Tables of the README, made from the files in ``results/`` so that no number is typed by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hardware.errors import HardwareError
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+_TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+
+def fill_tables(document: str, results: Path = RESULTS) -> str:
+    """The document with each marked table made anew.
+
+    Raises:
+        HardwareError: a table or a result file is unknown.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        if match[2] not in _TABLES:
+            known = ", ".join(_TABLES)
+            raise HardwareError(f"There is no table '{match[2]}'; known are {known}.")
+        return match[1] + _TABLES[match[2]](results) + match[3]
+
+    return _TABLE.sub(fill, document)
+
+
+def _load(results: Path, name: str) -> dict[str, Any]:
+    path = results / name
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HardwareError(f"{path}: this result file is missing; run its command.") from error
+    return data
+
+
+def _rows(rows: list[tuple[str, ...]]) -> str:
+    head, *body = rows
+    lines = [head, tuple("---" for _ in head), *body]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _baselines(results: Path) -> str:
+    data = _load(results, "brownian_baselines.json")
+    dead = {"kill0": "none", "kill1": "1 of 4", "kill12": "1 or 2 of 4"}
+    searchers = {"bmms": "all servos (BMMS)", "bmss": "one servo (BMSS)"}
+    rows: list[tuple[str, ...]] = [
+        ("Brownian motion of", "dead cameras", "simulation", "paper, real limb", "ratio")
+    ]
+    for row in sorted(data["rows"], key=lambda row: list(searchers).index(row["policy"])):
+        rows.append(
+            (
+                searchers[row["policy"]],
+                dead[row["faults"]],
+                f"{row['mean_steps']:.1f} ({row['std_steps']:.1f})",
+                f"{row['paper_mean_steps']:.1f} ({row['paper_std_steps']:.1f})",
+                f"{row['ratio_to_paper']:.2f}",
+            )
+        )
+    return _rows(rows)
+
+
+def _figures(results: Path) -> str:
+    sim, launch = _load(results, "sim_bench.json"), _load(results, "launch_bench.json")
+    pictures, machine = launch["pictures"], sim["machine"]
+    cores = f"{machine['cores']} cores of an {machine['processor']}"
+    count = len(sim["cameras"])
+    rows: list[tuple[str, ...]] = [
+        ("figure", "measured", "file"),
+        (
+            f"simulation with {count} cameras {sim['cameras'][0]}, one core",
+            f"{sim['real_time_factor']['median']:.0f} times real time",
+            "[sim_bench.json](results/sim_bench.json)",
+        ),
+        (
+            "physics alone, one core",
+            f"{sim['physics_steps_per_s']['median']:,.0f} steps/s "
+            f"of {1e3 / sim['physics_hz']:g} ms",
+            "[sim_bench.json](results/sim_bench.json)",
+        ),
+        (
+            "from `ros2 launch` to the first picture in another process",
+            f"{launch['first_image_s']['median']:.1f} s",
+            "[launch_bench.json](results/launch_bench.json)",
+        ),
+        (
+            f"pictures that arrive there, {launch['seconds']:g} s of {count} cameras",
+            f"{100 * pictures['share']:.2f} % of {sum(pictures['expected'])}",
+            "[launch_bench.json](results/launch_bench.json)",
+        ),
+        (
+            "their latency, median and 99th percentile",
+            f"{pictures['latency_median_ms']:.1f} ms, {pictures['latency_p99_ms']:.1f} ms",
+            "[launch_bench.json](results/launch_bench.json)",
+        ),
+        (
+            "clean starts and stops in a row",
+            f"{launch['clean_cycles']} of {launch['cycles']}",
+            "[launch_bench.json](results/launch_bench.json)",
+        ),
+    ]
+    return f"Measured on {cores}, shared with other work:\n\n" + _rows(rows)
+
+
+_TABLES: dict[str, Callable[[Path], str]] = {"baselines": _baselines, "figures": _figures}
