@@ -74,7 +74,8 @@ class Execute(Action):
             output=output,
             emulate_tty=options.emulate_tty,
             on_exit_shutdown=options.on_exit_shutdown,
-            respawn=options.respawn is not None and parse_bool(evaluate(options.respawn, context)),
+            respawn=options.respawn is not None
+            and parse_bool(evaluate(options.respawn, context), "respawn"),
             respawn_delay=options.respawn_delay,
             respawn_max_retries=options.respawn_max_retries,
             sigterm_timeout=options.sigterm_timeout,

@@ -177,6 +177,8 @@ class Runner:
         now_s = time.monotonic()
         self._timers = []
         for process in self._processes:
+            if process.gone:
+                continue
             own = process.description
             sigterm = own.sigterm_timeout or self._defaults.sigterm_timeout
             sigkill = own.sigkill_timeout or self._defaults.sigkill_timeout

@@ -16,7 +16,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -147,7 +148,7 @@ def _find_executable(scope: Scope, arguments: Arguments) -> str:
     return found
 
 
-def _eval(_scope: Scope, arguments: Arguments) -> str:
+def _eval(scope: Scope, arguments: Arguments) -> str:
     """Evaluate a Python expression; only the modules it names (`math` by default) are in sight."""
     names = [name.strip() for name in arguments[1].split(",")] if arguments[1:] else ["math"]
     visible: dict[str, Any] = {}
@@ -157,10 +158,24 @@ def _eval(_scope: Scope, arguments: Arguments) -> str:
             visible[module.__name__] = module
         if "math" in visible:
             visible = {**vars(math), **visible}
-        return str(eval(arguments[0], {}, visible))
+        with _environment(scope.environment):
+            return str(eval(arguments[0], {}, visible))
     except Exception as error:
         kind = type(error).__name__
         raise LaunchError(f"$(eval …): {kind} in {arguments[0]!r}: {error}") from error
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Let an expression see the environment as the launch file has set it."""
+    saved = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
 
 
 def _anonymous(scope: Scope, arguments: Arguments) -> str:
@@ -194,9 +209,8 @@ def _command(scope: Scope, arguments: Arguments) -> str:
         raise LaunchError(f"$(command …): cannot run {line!r}: {error}") from error
     complaint = result.stderr or ""
     if result.returncode != 0:
-        raise LaunchError(
-            f"$(command …): {line!r} exited with {result.returncode}: {complaint.strip()}"
-        )
+        reason = f": {complaint.strip()}" if complaint.strip() else ""
+        raise LaunchError(f"$(command …): {line!r} exited with {result.returncode}{reason}")
     if complaint and on_stderr == "fail":
         raise LaunchError(f"$(command …): {line!r} wrote to standard error: {complaint.strip()}")
     return result.stdout
@@ -218,7 +232,7 @@ def _as_truth(text: str) -> bool | None:
 
 
 def _truths(arguments: Arguments) -> list[bool]:
-    return [parse_bool(text) for text in arguments]
+    return [parse_bool(text, "an argument of $(not …), $(and …) or $(or …)") for text in arguments]
 
 
 def _word(truth: bool) -> str:

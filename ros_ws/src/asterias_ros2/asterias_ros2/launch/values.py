@@ -69,10 +69,12 @@ def parse_condition(text: str) -> bool:
     raise LaunchError(f"condition {text!r} is neither true, 1, false nor 0")
 
 
-def parse_bool(text: str) -> bool:
-    """Return a truth value spelled as 1, 0 or as YAML spells it."""
-    value = _scalar(text, BOOL, may_be_text=False)
-    return bool(value)
+def parse_bool(text: str, name: str) -> bool:
+    """Return a truth value spelled as 1, 0 or as YAML spells it; `name` is for the error."""
+    try:
+        return bool(_scalar(text, BOOL, may_be_text=False))
+    except LaunchError:
+        raise LaunchError(f"{name} is '{text}'; write true or false") from None
 
 
 def read_value(text: str, type_name: str, separator: str | None = None) -> ParameterValue:
@@ -87,8 +89,10 @@ def read_value(text: str, type_name: str, separator: str | None = None) -> Param
     items = value if isinstance(value, list) else [value]
     parts = tuple(_find_calls(item) for item in items)
     literal_types = {type(part) for part in parts if not isinstance(part, tuple)}
-    if len(literal_types) > 1 or (kind.scalar and not literal_types <= {kind.scalar}):
-        raise LaunchError(f"value {text!r} does not have the type '{kind.name}' throughout")
+    if len(literal_types) > 1:
+        raise LaunchError(f"value {text!r} mixes types; write all its elements alike")
+    if kind.scalar and not literal_types <= {kind.scalar}:
+        raise LaunchError(f"value {text!r} is not of type '{kind.name}'")
     return ParameterValue(kind, parts, isinstance(value, list))
 
 

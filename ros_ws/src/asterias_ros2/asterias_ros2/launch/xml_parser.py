@@ -122,7 +122,7 @@ class Element:
         if name not in self.attributes:
             return default
         with located(self.where):
-            return parse_bool(self.attributes[name])
+            return parse_bool(self.attributes[name], name)
 
     def number(self, name: str, kind: type[int] | type[float]) -> int | float | None:
         """Return a literal number, or None."""
