@@ -75,9 +75,9 @@ class DTVIN(PlanningNetwork):
             nn.init.constant_(self.reward.bias, -0.2)  # type: ignore[arg-type]
         if start not in ("structured", "lean"):
             return
-        taps = self.config.field**2
+        taps, moves = self.config.field**2, min(self.config.latent_actions, self.config.actions)
         bias = self.transition.bias if hasattr(self, "transition") else self.kernel
-        for a, tap in enumerate(lean(self.config.field, self.config.latent_actions)):
+        for a, tap in enumerate(lean(self.config.field, moves)):
             if bias is not None and self.config.kernel_type != "state_dynamic":
                 bias.view(-1)[a * taps + tap] += 3.0
             elif bias is not None:

@@ -53,7 +53,7 @@ class TrainConfig:
     """Options of the network as JSON, for example '{"start": "random"}'."""
     size: int = 15
     """Rows and columns of the mazes."""
-    mazes: int = 4000
+    mazes: int = 8000
     """Training mazes."""
     validation: int = 200
     """Validation mazes."""
@@ -91,7 +91,7 @@ class TrainConfig:
     """Seconds between checkpoints."""
     validate_every: int = 125
     """Updates between validations; the best on validation is kept."""
-    bins: str = "1,15,30,60"
+    bins: str = "1,15,30,60,90"
     """Path-length bins of the validation, in steps."""
     threads: int = 0
     """Threads; 0 leaves the choice to PyTorch."""
@@ -194,14 +194,17 @@ class Trainer:
         return torch.optim.RMSprop(parameters, lr=self.config.rate, eps=1e-6)
 
     def _data(self) -> tuple[MazeSet, MazeSet]:
+        """Return training and validation mazes without a common layout."""
         config, rule = self.config, MazeRule(self.config.size)
-        train, validation, _ = generate_splits(
-            rule, (config.mazes, config.validation, 0), config.seed
-        )
-        if config.stratify:
-            edges = parse_bins(config.stratify)
-            each = config.mazes // (len(edges) - 1)
-            train = generate_stratified(rule, edges, each, config.seed + 1, exclude=[validation])
+        if not config.stratify:
+            counts = (config.mazes, config.validation, 0)
+            return generate_splits(rule, counts, config.seed)[:2]
+        edges = parse_bins(config.stratify)
+        parts = len(edges) - 1
+        each = max(1, config.validation // parts)
+        validation = generate_stratified(rule, edges, each, config.seed)
+        each = config.mazes // parts
+        train = generate_stratified(rule, edges, each, config.seed + 1, exclude=[validation])
         return train, validation
 
     def batch(self, update: int) -> MazeSet:

@@ -27,7 +27,8 @@ class VINConfig(NetworkConfig):
     hidden: int = 150
     """Channels between the observation and the reward."""
     start: Literal["structured", "random"] = "structured"
-    """Initial weights: each latent action moves to one neighbour, or none does."""
+    """Initial weights: the first latent actions are the moves, free cells and the goal are worth
+    something, or none of this."""
 
 
 class VIN(PlanningNetwork):
@@ -50,8 +51,12 @@ class VIN(PlanningNetwork):
     @torch.no_grad()
     def _lean(self) -> None:
         """Begin with latent actions that are moves, read as the moves they are."""
-        for a, tap in enumerate(lean(self.config.field, self.config.latent_actions)):
+        moves = min(self.config.latent_actions, self.config.actions)
+        for a, tap in enumerate(lean(self.config.field, moves)):
             self.kernel[0, a, tap] += 1.0
+        for channel in range(2):  # the maze, then the goal
+            self.hidden.weight[channel, channel, 1, 1] += 1.0
+            self.reward.weight[0, channel] += 1.0
         self.policy.weight.mul_(0.1)
         self.policy.weight += torch.eye(*self.policy.weight.shape)
 
