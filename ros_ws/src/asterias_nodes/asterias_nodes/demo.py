@@ -176,10 +176,11 @@ class Demo(Node):
                 break
         tiles = []
         for number, kept in enumerate(self._pictures):
-            images = [image for stamp_s, image in kept if abs(stamp_s - moment_s) < 1e-3]
-            if images:
-                found = tuple(detect_tags(images[0], [self._tag]))
-                tiles.append(Tile(images[0], f"camera_{number}", found))
+            if kept:
+                # A frame may have been lost on the way: then its neighbour in time stands in.
+                image = min(kept, key=lambda entry: abs(entry[0] - moment_s))[1]
+                found = tuple(detect_tags(image, [self._tag]))
+                tiles.append(Tile(image, f"camera_{number}", found))
         return tiles
 
     # -- reporting ------------------------------------------------------------------------------
