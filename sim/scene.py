@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ class Scene:
         """Rotation ``(3, 3)`` and position ``(3,)`` of a camera in the world; it looks along +x."""
         base_rotation, base_shift = self._bases[number]
         link_rotation, link_shift = body.link_pose(camera.link)
-        rotation = base_rotation @ link_rotation @ rotation_from_rpy(camera.pose.rpy)
+        rotation = base_rotation @ link_rotation @ _mounting(camera.pose.rpy)
         at = link_rotation @ np.asarray(camera.pose.xyz) + link_shift
         return rotation, base_rotation @ at + base_shift
 
@@ -286,6 +287,12 @@ class Scene:
             physicsClientId=self.client,
         )
         return int(body)
+
+
+@lru_cache(maxsize=256)
+def _mounting(rpy: tuple[float, float, float]) -> FloatArray:
+    """Orientation of a camera on its link; the same few are asked for with every picture."""
+    return rotation_from_rpy(rpy)
 
 
 def _has_gpu() -> bool:
