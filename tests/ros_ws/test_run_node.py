@@ -15,6 +15,7 @@ from lifecycle_msgs.srv import ChangeState
 HEAD = """
 import sys, time
 from rclpy.node import Node
+from rclpy.task import Future
 from asterias_nodes.managed import ManagedNode
 from asterias_nodes.run_node import StopNode, run_node, stop_node
 from hardware.errors import DeviceError
@@ -171,6 +172,40 @@ class Case(Plain):
     assert outcome.status == 3 and outcome.stdout == "ready\nclosed\n"
     assert outcome.stderr.endswith("plain: the target was not found\n")
     assert "Traceback" not in outcome.stderr
+
+
+TASKS = {
+    "callback of a future": """
+    def tick(self):
+        future = Future(executor=self.executor)
+        future.add_done_callback(self.fail)
+        future.set_result(None)
+    def fail(self, future):
+        raise ERROR
+""",
+    "coroutine": """
+    def tick(self):
+        self.executor.create_task(self.fail)
+    async def fail(self):
+        raise ERROR
+""",
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_may_end_its_node(start: Any, task: str) -> None:
+    body = "class Case(Plain):" + TASKS[task].replace("ERROR", 'StopNode("not found", 3)')
+    outcome = run_case(start, body).wait()
+    assert (outcome.status, outcome.stdout) == (3, "ready\nclosed\n")
+    assert outcome.stderr == "plain: not found\n"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_defect_in_a_task_shows_its_place_and_closes_the_node(start: Any, task: str) -> None:
+    body = "class Case(Plain):" + TASKS[task].replace("ERROR", 'KeyError("a defect")')
+    outcome = run_case(start, body).wait()
+    assert (outcome.status, outcome.stdout) == (1, "ready\nclosed\n")
+    assert "in fail" in outcome.stderr and outcome.stderr.endswith("plain: 'a defect'\n")
 
 
 def test_ros_arguments_that_make_no_sense_are_told(start: Any) -> None:

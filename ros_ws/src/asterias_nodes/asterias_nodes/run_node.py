@@ -21,11 +21,12 @@ from rclpy.exceptions import (
     InvalidParameterValueException,
     ParameterUninitializedException,
 )
-from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from asterias_nodes.executor import make_executor
 from asterias_nodes.managed import ManagedNode
 from asterias_nodes.settings import SettingsError
 from hardware.errors import HardwareError
@@ -40,7 +41,7 @@ EXIT_BAD_PARAMETERS = 2
 NodeFactory = Callable[[], Node]
 
 
-# What ends each running node: a future that holds None or a StopNode.
+# What ends each running node: a future that holds None, a StopNode or another error.
 _stops: weakref.WeakKeyDictionary[Node, Future[Any]] = weakref.WeakKeyDictionary()
 
 
@@ -113,7 +114,7 @@ def _run(factory: NodeFactory, stop: Future[Any]) -> int:
     try:
         node = factory()
         _stops[node] = stop
-        executor = _make_executor()
+        executor = make_executor(stop.set_result)
         executor.add_node(node)
         if isinstance(node, ManagedNode) and node.autostart:
             node.start()
@@ -121,8 +122,9 @@ def _run(factory: NodeFactory, stop: Future[Any]) -> int:
         # Neither executor's own spin can be ended from another thread without delay or loss.
         while not stop.done():
             executor.spin_once(timeout_sec=STOP_LATENCY_S)
-        if isinstance(request := stop.result(), StopNode):
-            raise request
+        reason = stop.result()
+        if reason is not None:
+            raise reason
         return EXIT_OK
     except ExternalShutdownException:
         return EXIT_OK
@@ -130,19 +132,6 @@ def _run(factory: NodeFactory, stop: Future[Any]) -> int:
         return _judge(_name(node), error, has_started)
     finally:
         _close(node, executor)
-
-
-def _make_executor() -> Executor:
-    """The single-threaded executor that costs least.
-
-    ``SingleThreadedExecutor`` builds its wait set anew for every callback, about a millisecond for
-    a node with a dozen entities; the one driven by events takes a third of that.
-    """
-    try:
-        from rclpy.experimental import EventsExecutor
-    except ImportError:  # ROS 2 before Kilted
-        return SingleThreadedExecutor()
-    return EventsExecutor()  # type: ignore[no-any-return,unused-ignore]
 
 
 def _judge(name: str, error: Exception, has_started: bool) -> int:
