@@ -19,17 +19,18 @@ HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "ros_ws" / "src" / "asterias_ros2"
 PROBE = HERE / "probe.sh"
 MARK = "TEST_RUN_MARK"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
+AT_ONCE = 4
 
 # The modules are tested directly too, wherever pytest runs.
 if str(SOURCE) not in sys.path:
     sys.path.append(str(SOURCE))
 
-# Nodes of a test meet within a quarter of a second.
+# Nodes of a test meet within half a second.
 PROFILE = """<?xml version="1.0" encoding="UTF-8" ?>
 <dds xmlns="http://www.eprosima.com"><profiles>
   <participant profile_name="quick" is_default_profile="true"><rtps><builtin><discovery_config>
-    <leaseAnnouncement><sec>0</sec><nanosec>250000000</nanosec></leaseAnnouncement>
+    <leaseAnnouncement><sec>0</sec><nanosec>500000000</nanosec></leaseAnnouncement>
   </discovery_config></builtin></rtps></participant>
 </profiles></dds>
 """
@@ -79,23 +80,24 @@ class Ros2:
         return finish(self.start(*words))
 
     def run_all(self, *commands: Sequence[str]) -> list[Finished]:
-        """Run several commands at the same time, two by two, and return what came of each."""
+        """Run several commands, a few at the same time, and return what came of each."""
         finished: list[Finished] = []
-        for first in range(0, len(commands), 2):
-            pair = [self.start(*words) for words in commands[first : first + 2]]
-            finished += [finish(process) for process in pair]
+        for first in range(0, len(commands), AT_ONCE):
+            some = [self.start(*words) for words in commands[first : first + AT_ONCE]]
+            finished += [finish(process) for process in some]
         return finished
 
     def survivors(self) -> list[str]:
         """Return the command lines of all processes that carry our mark."""
-        return [text for _, text in self._marked()]
+        return [text for _, text in self.marked()]
 
     def kill_survivors(self) -> None:
         """Leave nothing behind, even if a test fails."""
-        for pid, _ in self._marked():
+        for pid, _ in self.marked():
             os.kill(pid, signal.SIGKILL)
 
-    def _marked(self) -> Iterator[tuple[int, str]]:
+    def marked(self) -> Iterator[tuple[int, str]]:
+        """Yield the process id and the command line of each process that carries our mark."""
         needle = f"{MARK}={self.mark}".encode()
         for folder in Path("/proc").glob("[0-9]*"):
             try:

@@ -23,7 +23,9 @@ from asterias_ros2.errors import CommandError
 from asterias_ros2.graph.announcements import announcement_period_s
 
 HIDDEN_PREFIX = "_ros2cli"
-# After an announcement it takes a few tens of milliseconds until names and types are known.
+# After an announcement it takes some tens of milliseconds until names and types are known, and more
+# on a busy machine.
+MARGIN_S = 0.5
 STABLE_S = 0.25
 PATIENCE_S = 1.0
 SLICE_S = 0.05
@@ -93,7 +95,7 @@ class Session:
         longest_s = period_s + PATIENCE_S if longest_s is None else longest_s
         known = self._graph()
         while (now_s := time.monotonic()) - start_s < longest_s:
-            all_announced = now_s - start_s > period_s + STABLE_S and now_s - changed_s > STABLE_S
+            all_announced = now_s - start_s > period_s + MARGIN_S and now_s - changed_s > STABLE_S
             if all_announced if enough is None else enough():
                 return
             self.spin_once()
