@@ -209,6 +209,53 @@ class Poses(NamedTuple):
     axis: FloatArray
 
 
+# Plain loops: the compiler takes twice as long for NumPy's array expressions and slices.
+
+
+@njit(cache=True)
+def _clear(m: FloatArray) -> None:
+    for i in range(m.shape[0]):
+        for j in range(m.shape[1]):
+            m[i, j] = 0.0
+
+
+@njit(cache=True)
+def _copy(out: FloatArray, m: FloatArray) -> None:
+    for i in range(m.shape[0]):
+        for j in range(m.shape[1]):
+            out[i, j] = m[i, j]
+
+
+@njit(cache=True)
+def _assign(out: FloatArray, x: FloatArray) -> None:
+    for i in range(out.size):
+        out[i] = x[i]
+
+
+@njit(cache=True)
+def _sum_into(out: FloatArray, x: FloatArray, s: float, y: FloatArray) -> None:
+    """``out = x + s y``; the arrays may be the same."""
+    for i in range(out.size):
+        out[i] = x[i] + s * y[i]
+
+
+@njit(cache=True)
+def _inner(x: FloatArray, y: FloatArray) -> float:
+    total = 0.0
+    for i in range(x.size):
+        total += x[i] * y[i]
+    return total
+
+
+@njit(cache=True)
+def _product(x: FloatArray, m: FloatArray, y: FloatArray) -> float:
+    total = 0.0
+    for i in range(x.size):
+        for j in range(y.size):
+            total += x[i] * m[i, j] * y[j]
+    return total
+
+
 @njit(cache=True, inline="always")
 def _get(a: FloatArray, i: int) -> Vec:
     return (a[i, 0], a[i, 1], a[i, 2])
@@ -438,14 +485,14 @@ def _springs(soft: SoftModel, state: State, f: FloatArray, d: FloatArray, b: Flo
 # are already opening again by then.
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _weight(mode: int, k: float, c: float, dt: float) -> float:
     """What the step's acceleration, along J, takes off the force: T = explicit - weight (J a)."""
     share = 0.5 if mode == CLOSED else 1.0
     return share * dt * (0.5 * dt * k + (0.0 if mode == CLOSING_BARE else c))
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _explicit(mode: int, k: float, c: float, s: float, rate: float, dt: float) -> float:
     """The force that would act without acceleration."""
     stretch = s if mode == CLOSED else s + 0.5 * dt * rate
@@ -471,7 +518,7 @@ def _next_mode(mode: int, k: float, c: float, s: float, rate: float, pull: float
     return OPEN if force < 0.0 else mode
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _stop(soft: SoftModel, i: int, q: float) -> tuple[float, float]:
     """The nearer end stop: the sign of its J (-1 at the upper end), and how far ``q`` is in it."""
     if q > 0.5 * (soft.lower[i] + soft.upper[i]):
@@ -479,7 +526,7 @@ def _stop(soft: SoftModel, i: int, q: float) -> tuple[float, float]:
     return 1.0, soft.lower[i] - q
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def cord_stretch(arms: FloatArray, cord: FloatArray, side: float, q: FloatArray) -> float:
     """Stretch in m of the flexor (``side`` 1) or extensor (-1) cord; negative when slack."""
     stretch = cord[2] / cord[0] - cord[3]
@@ -494,7 +541,7 @@ def cord_tension(arms: FloatArray, cord: FloatArray, side: float, q: FloatArray)
     return float(max(cord[0] * cord_stretch(arms, cord, side, q), 0.0))
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _along(arms: FloatArray, side: float, x: FloatArray) -> float:
     total = 0.0
     for i in range(x.size):
@@ -712,10 +759,11 @@ def _accelerate(
     End stops and cords switch, starting from the given modes, and so do servo torque limits: the
     solve is repeated until none of them has to. A servo at its limit stays there for the step.
     """
-    w.pushed[:] = 0.0
+    for s in range(w.pushed.size):
+        w.pushed[s] = 0.0
     for _ in range(REVISIONS + servo.joint.size):
-        w.matrix[:, :] = w.implicit
-        w.a[:] = w.f - w.bias
+        _copy(w.matrix, w.implicit)
+        _sum_into(w.a, w.f, -1.0, w.bias)
         _add_stops(soft, state, dt, w.stops, w.matrix, w.a)
         _add_cords(soft, state, dt, w.cords, w.matrix, w.a)
         _add_servos(servo, state, rate, dt, w.pushed, w.matrix, w.a)
@@ -732,26 +780,17 @@ def _inertia_at(tree: TreeModel, soft: SoftModel, state: State, poses: Poses, w:
     forward_kinematics(tree, state.q, poses)
     centers_of_mass(tree, poses, w.centers)
     world_inertia(tree, poses, w.inertia)
-    w.mass[:, :] = 0.0
+    _clear(w.mass)
     mass_matrix(tree, poses, w.centers, w.inertia, w.mass)
     for i in range(state.q.size):
         w.mass[i, i] += soft.armature[i]
 
 
 @njit(cache=True)
-def _product(x: FloatArray, m: FloatArray, y: FloatArray) -> float:
-    total = 0.0
-    for i in range(x.size):
-        for j in range(y.size):
-            total += x[i] * m[i, j] * y[j]
-    return total
-
-
-@njit(cache=True)
 def _implicit_parts(soft: SoftModel, state: State, dt: float, w: Workspace) -> None:
     """Forces of flexures, damping and friction, and M with their implicit share."""
-    w.d[:, :] = 0.0
-    w.b[:, :] = 0.0
+    _clear(w.d)
+    _clear(w.b)
     _springs(soft, state, w.f, w.d, w.b)
     _cords_friction(soft, state, w.b)
     for i in range(state.q.size):
@@ -799,7 +838,10 @@ def _open_books(tree: TreeModel, soft: SoftModel, state: State, poses: Poses, w:
 
 @njit(cache=True)
 def _furthest_turn(v: FloatArray, dt: float) -> float:
-    return dt * float(np.max(np.abs(v)))
+    most = 0.0
+    for i in range(v.size):
+        most = max(most, abs(v[i]))
+    return dt * most
 
 
 @njit(cache=True)
@@ -818,20 +860,21 @@ def _solve_step(
     gravity_forces(tree, poses, w.centers, w.gravity)
     _implicit_parts(soft, state, dt, w)
     _first_modes(soft, state, dt, w.stops, w.cords)
-    w.v_mid[:] = state.v
+    _assign(w.v_mid, state.v)
     solves = 2 if _furthest_turn(state.v, dt) < MIDPOINT_TURN_RAD else 1
     for _ in range(solves):
         bias_forces(tree, poses, w.v_mid, w.centers, w.inertia, w.bias)
         _accelerate(soft, servo, state, rate, dt, w)
-        w.v_mid[:] = state.v + 0.5 * dt * w.a
-    w.v_end[:] = state.v + dt * w.a
+        _sum_into(w.v_mid, state.v, 0.5 * dt, w.a)
+    _sum_into(w.v_end, state.v, dt, w.a)
     # By all forces, by gravity, and by servos and from outside.
-    inertial = np.sum(w.v_mid * (w.bias - w.gravity)) + _product(w.v_mid, w.mass, w.a)
-    outside = np.sum(w.v_mid * state.external)
+    against_gravity = _inner(w.v_mid, w.gravity)
+    inertial = _inner(w.v_mid, w.bias) - against_gravity + _product(w.v_mid, w.mass, w.a)
+    outside = _inner(w.v_mid, state.external)
     for s in range(servo.joint.size):
         outside += w.v_mid[servo.joint[s]] * state.torque[s]
     w.work[0] = dt * inertial
-    w.work[1] = -dt * np.sum(w.v_mid * w.gravity)
+    w.work[1] = -dt * against_gravity
     w.work[2] = dt * outside
 
 
@@ -872,20 +915,19 @@ def _step(
     """Take one step; or, unless it ``must``, leave the state and return False: halve the step."""
     if not must and _furthest_turn(state.v, dt) > STEP_TURN_RAD:
         return False
-    w.start[:] = state.q
-    state.q[:] += 0.5 * dt * state.v
+    _assign(w.start, state.q)
+    _sum_into(state.q, w.start, 0.5 * dt, state.v)
     _solve_step(tree, soft, servo, state, poses, rate, dt, w)
     if must or _furthest_turn(w.v_end, dt) <= STEP_TURN_RAD:
         before = (w.books[0], w.books[1], w.books[2])
-        state.q[:] += 0.5 * dt * w.v_end
+        _sum_into(state.q, state.q, 0.5 * dt, w.v_end)
         if _close_books(tree, soft, state, poses, w) >= 0.0 or must:
-            state.v[:] = w.v_end
-            now = 0.5 * _product(state.v, w.mass, state.v)
-            if now > 0.0:
-                state.v[:] *= np.sqrt(w.books[0] / now)
+            now = 0.5 * _product(w.v_end, w.mass, w.v_end)
+            scale = np.sqrt(w.books[0] / now) if now > 0.0 else 1.0
+            _sum_into(state.v, w.v_end, scale - 1.0, w.v_end)
             return True
         w.books[0], w.books[1], w.books[2] = before
-    state.q[:] = w.start
+    _assign(state.q, w.start)
     return False
 
 
