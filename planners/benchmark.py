@@ -18,10 +18,11 @@ import numpy as np
 import torch
 
 from planners import search
+from planners.atomic import write_atomically
 from planners.distances import distances
 from planners.losses import Labels, backward, layers_for
 from planners.mazes import MazeRule, MazeSet, generate, generate_stratified
-from planners.networks import build, observation, write_atomically
+from planners.networks import build, observation
 from planners.value_iteration import Body, value_iteration
 
 

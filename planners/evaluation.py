@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from planners.atomic import write_atomically
 from planners.distances import distances
 from planners.mazes import MazeSet
 from planners.moves import MOVES, NEWS, MoveName, Moves
 from planners.network import PlanningNetwork
-from planners.networks import choose_device, load_weights, observation, write_atomically
+from planners.networks import choose_device, load_weights, observation
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ with a probability drawn per maze from 0 to 1, then a goal drawn from the interi
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planners import carving
+from planners.atomic import write_atomically
 from planners.carving import compiled
 from planners.distances import distances
 from planners.moves import NEWS, Moves
@@ -53,13 +53,9 @@ class MazeSet:
 
     def save(self, path: Path | str) -> None:
         """Write a compressed ``.npz`` that appears whole or not at all."""
-        path = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz.part")
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, mazes=self.mazes, goals=self.goals)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, mazes=self.mazes, goals=self.goals)
+        write_atomically(Path(path), buffer.getvalue())
 
     @classmethod
     def load(cls, path: Path | str) -> MazeSet:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from planners.atomic import write_atomically
 from planners.dt_vin import DTVIN, DTVINConfig
 from planners.gppn import GPPN, GPPNConfig
 from planners.highway_vin import HighwayVIN, HighwayVINConfig
@@ -43,17 +42,6 @@ def build(model: str, options: Mapping[str, Any] | None = None) -> PlanningNetwo
     except TypeError as error:
         raise ValueError(f"{model} does not know these options: {error}.") from error
     return built
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all, and is on the disk when this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(temporary).replace(path)
 
 
 def save_weights(network: PlanningNetwork, model: str, path: Path, card: Mapping[str, Any]) -> None:

@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from planners import search
+from planners.atomic import write_atomically
 from planners.mazes import MazeSet
 from planners.moves import MOVES, NEWS, MoveName, Moves
 from planners.network import PlanningNetwork
-from planners.networks import choose_device, load_weights, observation, write_atomically
+from planners.networks import choose_device, load_weights, observation
 from planners.value_iteration import action_values
 
 Cell = tuple[int, int]

@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from planners.atomic import write_atomically
 from planners.distances import distances, optimal_actions
 from planners.evaluation import greedy_actions, parse_bins, score
 from planners.losses import Labels, LossKind, Target, backward, layers_for
@@ -34,7 +35,6 @@ from planners.networks import (
     load_weights,
     observation,
     save_weights,
-    write_atomically,
 )
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -113,7 +113,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             depth=600,
             stride=20,
             rate=1e-2,
-            epochs=2,
+            epochs=4,
             batch=16,
             bins="1,100,200,300",
             validation=100,

@@ -11,7 +11,9 @@ one launch)."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Literal
 
@@ -76,15 +78,17 @@ def action_values(
 
 
 def choose_body(reward: Tensor, body: Body) -> Body:
-    """Return the body that runs: the one asked for, or the fast one of the device that holds
-    ``reward``.
-    """
+    """Return the body that runs: the one asked for, or the fast one where ``reward`` is held."""
     if body == "auto":
-        fused = reward.device.type == "cpu" and reward.dtype == torch.float32
-        return "cpu" if fused else "reference"
+        if reward.dtype != torch.float32:
+            return "reference"
+        if reward.is_cuda and find_spec("triton") is not None:
+            return "cuda"
+        return "cpu" if reward.device.type == "cpu" else "reference"
     if body == "cpu" and reward.device.type != "cpu":
         raise ValueError(f"body 'cpu' was given tensors on {reward.device}: move them with .cpu().")
-    if body == "cuda" and not reward.is_cuda:
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if body == "cuda" and not reward.is_cuda and not interpreted:
         raise ValueError("body 'cuda' needs tensors on a GPU: move them with .cuda().")
     return body
 

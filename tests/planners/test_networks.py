@@ -14,6 +14,8 @@ from planners.losses import Labels, backward, layers_for, sample_weights
 from planners.mazes import MazeRule, generate
 from planners.networks import build, load_weights, observation, save_weights
 
+torch.set_num_threads(1)  # little tensors, and tests may share the machine
+
 MODELS: list[tuple[str, dict[str, Any]]] = [
     ("dt_vin", {}),
     ("dt_vin", {"softmax": False, "start": "random"}),

@@ -18,6 +18,8 @@ from planners.moves import MOORE, NEWS
 from planners.network import PlanningNetwork
 from planners.planning import ExactPlanner, LearnedPlanner, PlanConfig, Status, read_maze, run_plan
 
+torch.set_num_threads(1)  # little tensors, and tests may share the machine
+
 
 class Oracle(PlanningNetwork):
     """A network whose logits are prescribed."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -9,6 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from planners.value_iteration import Body, action_values, value_iteration
+
+torch.set_num_threads(1)  # little tensors, and tests may share the machine
 
 
 def inputs(
@@ -99,7 +107,7 @@ def test_gradients_of_the_reference_are_those_of_finite_differences() -> None:
         t.double().requires_grad_() for t in inputs(3, 2, 3, 3, 4, 5, False)
     )
     torch.autograd.gradcheck(
-        lambda t, r, v: value_iteration(t, r, 5, (2, 5), value=v, body="reference"),
+        lambda t, r, v: value_iteration(t, r, 3, (2, 3), value=v, body="reference"),
         (transition, reward, value),
     )
 
@@ -130,7 +138,9 @@ def test_layers_build_on_one_another() -> None:
 
 def test_a_batch_gives_what_its_mazes_give_alone() -> None:
     tensors = inputs(9, 5, 4, 3, 15, 15, shared=False)
+    torch.set_num_threads(3)
     together = run("cpu", tensors, 30, [30], None)[0]
+    torch.set_num_threads(1)
     for maze in range(5):
         alone = run("cpu", tuple(t[maze : maze + 1] for t in tensors), 30, [30], None)[0]
         torch.testing.assert_close(alone[:, 0], together[:, maze], rtol=0, atol=0)
@@ -154,6 +164,28 @@ def test_wrong_input_is_told_in_one_sentence() -> None:
         value_iteration(transition.double(), reward.double(), 3, body="cpu")
     with pytest.raises(ValueError, match="needs tensors on a GPU"):
         value_iteration(transition, reward, 3, body="cuda")
+
+
+INTERPRETED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_value_iteration import assert_close, inputs, run
+import torch
+cases = [(2, 4, 3, 4, 5, False, False), (2, 5, 3, 4, 3, True, False), (1, 2, 5, 6, 5, False, True)]
+for batch, actions, field, height, width, shared, forcing in cases:
+    tensors = inputs(1, batch, actions, field, height, width, shared)
+    forced = torch.randint(-1, actions, (3, batch, height, width)) if forcing else None
+    assert_close(*(run(body, tensors, 3, [2, 3], forced) for body in ("cuda", "reference")))
+"""
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed: no interpreter")
+def test_the_cuda_body_agrees_with_the_reference_in_the_interpreter() -> None:
+    here = Path(__file__).parent
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(here.parents[1])}
+    command = [sys.executable, "-c", INTERPRETED, str(here)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: the CUDA body is untested")
