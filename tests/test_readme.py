@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-DEFAULT_TIMEOUT_S = 60
+DEFAULT_TIMEOUT_S = 120
 BLOCK = re.compile(r"^```bash run(?P<options>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 TIMEOUT = re.compile(r"^ timeout=(\d+)$")
 
@@ -66,7 +66,7 @@ def test_commands_of_the_readme_work(block: Block) -> None:
 
 def test_only_marked_blocks_are_run() -> None:
     document = "a\n```bash\nno\n```\n```bash run\nyes\n```\n```bash run timeout=7\nyes 2\n```\n"
-    assert blocks(document) == [Block(6, "yes\n", 60), Block(9, "yes 2\n", 7)]
+    assert blocks(document) == [Block(6, "yes\n", DEFAULT_TIMEOUT_S), Block(9, "yes 2\n", 7)]
 
 
 def test_an_unknown_option_is_an_error() -> None:
