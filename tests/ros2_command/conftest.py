@@ -58,6 +58,7 @@ class Ros2:
             "PYTHONPATH": f"{SOURCE}{os.pathsep}{path}" if path else str(SOURCE),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "ROS_LOG_DIR": str(folder / "log"),
+            "TMPDIR": str(folder),
             "FASTDDS_DEFAULT_PROFILES_FILE": str(profile),
         }
         for name in ("OVERRIDE_LAUNCH_PROCESS_OUTPUT", "PROBE_FOLDER"):

@@ -47,4 +47,4 @@ def test_names_parameters_and_remappings_arrive(ros2: Ros2, write: Write) -> Non
         "parameter shared 'tag'",
     ]
     # The temporary parameter files are gone with the launch.
-    assert not list(Path("/tmp").glob("launch_params_*/launch_params_*"))
+    assert not list(ros2.folder.glob("launch_params_*"))

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from asterias_ros2.launch.log import LaunchLog
+
 from .conftest import HERE, Ros2, finish, read_until, ros2_words, wait_until
 
 Write = Callable[..., Path]
@@ -166,6 +168,19 @@ def test_what_a_finished_process_leaves_behind_is_ended_too(ros2: Ros2, write: W
     assert ros2.survivors() == []
 
 
+def test_what_a_daemon_writes_is_still_shown(ros2: Ros2, write: Write) -> None:
+    path = script(ros2, "daemon", "setsid sh -c 'sleep 0.3; echo one; sleep 0.1; echo two' &")
+    result = ros2.run(
+        "launch",
+        write(
+            f'<executable name="a" output="screen" cmd="{path}"/>'
+            '<executable name="b" cmd="sleep 0.8"/>'
+        ),
+    )
+    assert result.code == 0, result
+    assert result.of("a-1") == ["one", "two"]
+
+
 def test_killing_the_launch_itself_ends_its_processes(ros2: Ros2, write: Write) -> None:
     launch = ros2.start("launch", write(child("a") + child("b")))
     read_until(launch, "] ready", 2)
@@ -213,6 +228,24 @@ def test_a_reader_that_goes_away_does_not_stop_the_robot(ros2: Ros2, write: Writ
     launch.stdout.close()
     assert launch.wait(timeout=20) == 0
     assert flag.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_does_not_stop_the_robot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = LaunchLog({"ROS_LOG_DIR": str(tmp_path)})
+    log.directory = tmp_path
+    (tmp_path / "launch.log").symlink_to("/dev/full")
+    log.process_line("both", "a-1", "stdout", "first")
+    log.flush()
+    log.process_line("both", "a-1", "stdout", "second")
+    log.close()
+    assert capsys.readouterr().out.splitlines() == [
+        "[a-1] first",
+        "[ERROR] [launch]: no more log files are written: No space left on device",
+        "[a-1] second",
+    ]
 
 
 def test_output_is_kept_in_the_log_folder(ros2: Ros2, write: Write) -> None:

@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
@@ -76,13 +77,16 @@ class LaunchLog:
 
     def flush(self) -> None:
         """Bring what was written so far to the screen and the disk."""
-        for stream in self._files.values():
-            stream.flush()
-        if self._screen is not None:
-            try:
+        try:
+            for stream in self._files.values():
+                stream.flush()
+        except OSError as error:
+            self._lose_files(error)
+        try:
+            if self._screen is not None:
                 self._screen.flush()
-            except BrokenPipeError:
-                self._lose_screen()
+        except OSError:
+            self._lose_screen()
 
     def close(self) -> None:
         """Flush and close all files."""
@@ -92,11 +96,11 @@ class LaunchLog:
         self._files.clear()
 
     def _show(self, line: str) -> None:
-        if self._screen is not None:
-            try:
+        try:
+            if self._screen is not None:
                 self._screen.write(line + "\n")
-            except BrokenPipeError:
-                self._lose_screen()
+        except OSError:
+            self._lose_screen()
 
     def _lose_screen(self) -> None:
         """Go on without a screen: whoever read it has gone, but the robot still runs."""
@@ -108,10 +112,22 @@ class LaunchLog:
     def _keep(self, name: str, line: str) -> None:
         if self.directory is None:
             return
-        if name not in self._files:
-            path = self.directory / name
-            self._files[name] = path.open("a", encoding="utf-8", errors="replace")
-        self._files[name].write(line + "\n")
+        try:
+            if name not in self._files:
+                path = self.directory / name
+                self._files[name] = path.open("a", encoding="utf-8", errors="replace")
+            self._files[name].write(line + "\n")
+        except OSError as error:
+            self._lose_files(error)
+
+    def _lose_files(self, error: OSError) -> None:
+        """Go on without log files, for example when the disk is full."""
+        self.directory = None
+        for stream in self._files.values():
+            with suppress(OSError):
+                stream.close()
+        self._files.clear()
+        self.message("ERROR", "launch", f"no more log files are written: {error.strerror}")
 
 
 def _log_base(environment: Mapping[str, str]) -> Path:

@@ -143,13 +143,16 @@ class Process:
         if self._popen.stdin is not None:
             self._popen.stdin.close()
         self.drain()
-        if self.gone:
-            self.close()
 
     def signal(self, number: int) -> None:
         """Send a signal to the whole group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody can write to the pipes any more."""
+        return not any(stream.open for stream in self._streams)
 
     def drain(self) -> None:
         """Pass on all output that is waiting."""

@@ -83,6 +83,7 @@ class Runner:
         self._interactive = interactive
         self._selector = selectors.DefaultSelector()
         self._processes: list[Process] = []  # those of which anything may be alive
+        self._past: list[Process] = []  # those of which only the output may go on
         self._timers: list[Timer] = []
         self._retries: dict[str, int] = {}
         self._shutting_down = False
@@ -98,18 +99,29 @@ class Runner:
         """
         descendants.adopt_orphans()
         with _Signals(self._selector) as signals:
-            for description in self._descriptions:
-                self._start(description)
-            while not self._finished():
-                for key, _ in self._selector.select(self._patience()):
-                    key.data()
-                for number in signals.received():
-                    self._on_signal(number)
-                self._reap()
-                self._fire_timers()
-                self._log.flush()
-            self._end_strays()
+            try:
+                for description in self._descriptions:
+                    if not self._shutting_down:
+                        self._start(description)
+                while not self._finished():
+                    self._handle_events(signals)
+            finally:  # not even an error of our own may leave a process behind
+                for process in self._processes:
+                    process.signal(signal.SIGKILL)
+                self._end_strays()
+            for process in self._past:
+                process.close()
         return int(self._failed)
+
+    def _handle_events(self, signals: _Signals) -> None:
+        """Wait for output, signals and timers, and act on them."""
+        for key, _ in self._selector.select(self._patience()):
+            key.data()
+        for number in signals.received():
+            self._on_signal(number)
+        self._reap()
+        self._fire_timers()
+        self._log.flush()
 
     def _start(self, description: ProcessDescription) -> None:
         name = description.name
@@ -133,10 +145,10 @@ class Runner:
 
     def _finished(self) -> bool:
         """Return whether nothing is left; processes left behind by others are told to end."""
-        for process in self._processes:
-            if process.gone:
-                process.close()
-        self._processes = [process for process in self._processes if not process.gone]
+        gone = [process for process in self._processes if process.gone]
+        self._processes = [process for process in self._processes if process not in gone]
+        # What a daemon of theirs writes is still shown: closing its pipe could kill it.
+        self._past = [process for process in [*self._past, *gone] if not process.silent]
         if any(process.running for process in self._processes):
             return False
         if not self._shutting_down and self._timers:
