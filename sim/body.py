@@ -190,8 +190,14 @@ class LimbBody:
     # -- motion ---------------------------------------------------------------------------------
 
     def power(self, on: bool) -> None:
-        """Switch all servos; without power they neither hold nor brake."""
+        """Switch all servos; without power they neither hold nor brake.
+
+        Switched on, they hold where they are until they get a goal.
+        """
         full = self._all_servos
+        if on and self.servo is not full:
+            for part in (self.state.goal, self.state.ramp, self.state.reference):
+                part[:] = self.servo_rad
         none = ServoModel(full.joint[:0], *(part[:0] for part in full[1:]))
         self.servo = full if on else none
         self.state.torque[:] = 0.0

@@ -688,13 +688,22 @@ def _solve(a: FloatArray, x: FloatArray) -> None:
 
 @njit(cache=True)
 def _servo_references(servo: ServoModel, state: State, rate: FloatArray, dt: float) -> None:
-    """Ramp each reference towards its goal, then lag it; ``rate`` is the reference's speed."""
+    """Ramp each reference towards its goal, then lag it; ``rate`` is the reference's speed.
+
+    A reference does not run ahead of a servo that cannot follow (anti-windup): beyond the lead at
+    which the torque is at its limit it would change nothing, until the servo got free and flew.
+    """
     for s in range(servo.joint.size):
         reach = servo.speed_limit[s] * dt
-        state.ramp[s] += min(max(state.goal[s] - state.ramp[s], -reach), reach)
-        before = state.reference[s]
+        before, at = state.reference[s], state.q[servo.joint[s]]
+        # In free motion the lag alone makes the ramp lead by this much at most.
+        lead = servo.speed_limit[s] * servo.lag_s[s] + reach
+        ramp = state.ramp[s] + min(max(state.goal[s] - state.ramp[s], -reach), reach)
+        state.ramp[s] = min(max(ramp, before - lead), before + lead)
         share = 1.0 if servo.lag_s[s] <= 0.0 else 1.0 - np.exp(-dt / servo.lag_s[s])
-        state.reference[s] += share * (state.ramp[s] - before)
+        lead = servo.torque_limit[s] / servo.stiffness[s] + reach
+        reference = before + share * (state.ramp[s] - before)
+        state.reference[s] = min(max(reference, at - lead), at + lead)
         rate[s] = (state.reference[s] - before) / dt
 
 
