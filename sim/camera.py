@@ -25,6 +25,9 @@ class World(Protocol):
     def advance(self, duration_s: float) -> None:
         """Let simulated time pass."""
 
+    def advance_to(self, time_s: float) -> None:
+        """Let simulated time pass until it is ``time_s`` or the first instant after it."""
+
 
 class SimCamera(Camera):
     """A pinhole camera with optional vignetting, pixel noise and JPEG losses.
@@ -87,10 +90,10 @@ class SimCamera(Camera):
 
     def _next(self, timeout_s: float) -> Frame | None:
         if not self.is_due:
-            wait_s = self.next_frame_s - self._world.time_s
-            self._world.advance(min(wait_s, timeout_s))
-            if wait_s > timeout_s:
+            if self.next_frame_s > self._world.time_s + timeout_s + 1e-9:
+                self._world.advance(timeout_s)
                 return None
+            self._world.advance_to(self.next_frame_s)
         return self._capture()
 
     def _with_flaws(self, image: ImageArray) -> ImageArray:

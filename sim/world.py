@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -46,6 +47,7 @@ class SimWorld:
         backend = self.robot.backend
         self.dt_s = 1.0 / backend.physics_hz
         self._ticks = 0
+        self._seed = seed
         self.rng = np.random.default_rng(seed)
         self.bodies = [
             LimbBody(
@@ -78,7 +80,14 @@ class SimWorld:
 
     def advance(self, duration_s: float) -> None:
         """Let ``duration_s`` pass, rounded to whole physics steps."""
-        steps = round(duration_s * self.robot.backend.physics_hz)
+        self._take_steps(round(duration_s * self.robot.backend.physics_hz))
+
+    def advance_to(self, time_s: float) -> None:
+        """Go on to the first physics step at ``time_s`` or after it; never back."""
+        ticks = math.ceil(time_s * self.robot.backend.physics_hz - 1e-6)
+        self._take_steps(max(ticks - self._ticks, 0))
+
+    def _take_steps(self, steps: int) -> None:
         for body in self.bodies:
             body.advance(steps)
         self._ticks += steps
@@ -88,6 +97,7 @@ class SimWorld:
     ) -> None:
         """Back to time 0 at rest, at ``positions_rad`` per limb or at home."""
         if seed is not None:
+            self._seed = seed
             self.rng = np.random.default_rng(seed)
         self._ticks = 0
         for i, body in enumerate(self.bodies):
@@ -98,7 +108,7 @@ class SimWorld:
                 limb.activate()  # start afresh from where the limb is now
         for i, row in enumerate(self.cameras):
             for j, camera in enumerate(row):
-                camera.reseed(_camera_seed(seed or 0, i, j))
+                camera.reseed(_camera_seed(self._seed, i, j))
 
     def passive_joints(self, limb: int) -> tuple[list[str], FloatArray, FloatArray]:
         """Names, angles (rad) and speeds (rad/s) of hinges that no servo drives directly."""
