@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import platform
-import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -78,7 +79,9 @@ def bench(config: BenchConfig) -> Iterator[str]:
             "{size} x {size}, {length} steps: BFS {bfs_ms:.3f} ms (all cells), "
             "A* {a_star_ms:.3f} ms, DT-VIN {dt_vin_ms:.1f} ms (all cells)".format_map(searches[-1])
         )
-    result: dict[str, Any] = {"machine": _machine(), "operator": rows, "planners": searches}
+    command = " ".join(["python -m planners", *sys.argv[1:]])
+    result: dict[str, Any] = {"command": command, "machine": _machine()}
+    result |= {"operator": rows, "planners": searches}
     if config.memory:
         result["training_step_mb"] = training_memory_mb(*sizes[-1])
         yield f"memory of a training step at {sizes[-1]}, batch 1: {result['training_step_mb']} MB"
@@ -167,9 +170,15 @@ def training_memory_mb(size: int, depth: int) -> int:
 def _measure_memory(size: int, depth: int) -> float:
     torch.set_num_threads(1)
     _training_step(15, 20)  # libraries and compiled code are not the step's
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_kb()
     _training_step(size, depth)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return (_peak_kb() - before) / 1024
+
+
+def _peak_kb() -> int:
+    """Return the peak resident memory of this process, of which a parent's peak is no part."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
 
 
 def _training_step(size: int, depth: int) -> None:
@@ -181,10 +190,19 @@ def _training_step(size: int, depth: int) -> None:
     backward(build("dt_vin"), *observation(one.mazes, one.goals), labels, depth, layers)
 
 
+def _processor() -> str:
+    """Return the processor's model name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
 def _machine() -> dict[str, Any]:
     load = Path("/proc/loadavg")
     return {
-        "processor": platform.machine(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "threads": 1,
