@@ -145,7 +145,7 @@ class Scene:
     ) -> tuple[ImageArray, npt.NDArray[np.float32]]:
         """RGBA ``(H, W, 4)`` and depth ``(H, W)``, 1 where there is no body."""
         if camera not in self._projections:
-            self._projections[camera] = projection_matrix(camera)
+            self._projections[camera] = projection_matrix(camera, self._shift_px)
         picture = pybullet.getCameraImage(
             camera.width_px,
             camera.height_px,
@@ -187,6 +187,11 @@ class Scene:
         if self.renderer == "egl":
             return int(pybullet.ER_BULLET_HARDWARE_OPENGL)
         return int(pybullet.ER_TINY_RENDERER)
+
+    @property
+    def _shift_px(self) -> float:
+        """TinyRenderer draws half a pixel too far to the right and up (measured)."""
+        return 0.5 if self.renderer == "tiny" else 0.0
 
     def _start_renderer(self, wanted: str) -> str:
         if wanted == "tiny":
@@ -328,12 +333,17 @@ def view_matrix(rotation: FloatArray, position: FloatArray) -> list[float]:
     return list(matrix.T.ravel().tolist())
 
 
-def projection_matrix(camera: CameraDescription) -> tuple[float, ...]:
-    """OpenGL projection, column by column, of the camera's pinhole model."""
+def projection_matrix(camera: CameraDescription, shift_px: float = 0.0) -> tuple[float, ...]:
+    """OpenGL projection, column by column, of the camera's pinhole model.
+
+    ``shift_px`` moves the picture to the left and down, against a renderer that puts it elsewhere.
+    """
     near, far = camera.near_m, camera.far_m
     matrix = np.zeros((4, 4))
     matrix[0, 0] = 2.0 * camera.focal_px / camera.width_px
     matrix[1, 1] = 2.0 * camera.focal_px / camera.height_px
+    matrix[0, 2] = 2.0 * shift_px / camera.width_px
+    matrix[1, 2] = 2.0 * shift_px / camera.height_px
     matrix[2, 2] = -(far + near) / (far - near)
     matrix[2, 3] = -2.0 * far * near / (far - near)
     matrix[3, 2] = -1.0

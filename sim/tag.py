@@ -50,6 +50,9 @@ def _detector() -> cv2.aruco.ArucoDetector:
     parameters.adaptiveThreshWinSizeMin = 3
     parameters.adaptiveThreshWinSizeMax = 23
     parameters.minMarkerPerimeterRate = 0.1
+    # A tag that fills the tile lies close to the edge of its own sheet: two squares, not one.
+    parameters.minMarkerDistanceRate = 0.02
+    parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_CONTOUR
     dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_16h5)
     return cv2.aruco.ArucoDetector(dictionary, parameters)
 
