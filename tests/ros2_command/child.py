@@ -7,6 +7,7 @@ signals, --with-daemon one in a session of its own.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -57,8 +58,8 @@ def count(number: int, _frame: FrameType | None) -> None:
 
 
 def say(text: str) -> None:
-    """Print at once."""
-    print(text, flush=True)
+    """Print at once; unlike print(), it may be interrupted by a handler that prints too."""
+    os.write(sys.stdout.fileno(), f"{text}\n".encode())
 
 
 if __name__ == "__main__":

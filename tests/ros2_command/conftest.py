@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -34,6 +35,15 @@ PROFILE = """<?xml version="1.0" encoding="UTF-8" ?>
   </discovery_config></builtin></rtps></participant>
 </profiles></dds>
 """
+
+
+def has_real_launch() -> bool:
+    """Return whether the real `ros2 launch` is installed; mere folders do not count."""
+    try:
+        names = ("launch.frontend", "launch_ros.actions", "ros2launch.api", "ros2cli.cli")
+        return all(importlib.util.find_spec(name) for name in names)
+    except ImportError:
+        return False
 
 
 def ros2_words() -> list[str]:

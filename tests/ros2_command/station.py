@@ -28,7 +28,7 @@ RATE_HZ = 20.0
 STEP_S = 0.1
 
 
-class Station(Node):
+class Station(Node):  # type: ignore[misc]
     """Publishes, serves and has parameters."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Station(Node):
         return result
 
 
-class Managed(LifecycleNode):
+class Managed(LifecycleNode):  # type: ignore[misc]
     """Goes through any transition."""
 
     def on_configure(self, state: Any) -> TransitionCallbackReturn:

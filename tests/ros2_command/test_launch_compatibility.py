@@ -6,7 +6,6 @@ real one is installed, each file also runs through it, and everything printed mu
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -15,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import HERE, Finished, Ros2, finish
+from .conftest import HERE, Finished, Ros2, finish, has_real_launch
 
 FILES = HERE / "launch_files"
-HAS_REAL = all(importlib.util.find_spec(name) for name in ("launch_ros", "ros2launch", "ros2cli"))
 REAL = [sys.executable, "-c", "import sys; from ros2cli.cli import main; sys.exit(main())"]
 
 
@@ -255,7 +253,9 @@ def test_every_process_is_announced(ros2: Ros2) -> None:
     assert result.lines[1] == "[INFO] [launch]: Default logging verbosity is set to INFO"
 
 
-@pytest.mark.skipif(not HAS_REAL, reason="the real launch_ros is not installed, so no comparison")
+@pytest.mark.skipif(
+    not has_real_launch(), reason="the real launch_ros is not installed, so no comparison"
+)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_real_launch_agrees(case: Case, ros2: Ros2) -> None:
     ours = ros2.run("launch", file_of(case), *case.arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import Any
 
 import pytest
@@ -12,6 +11,8 @@ from hypothesis import strategies as st
 
 from asterias_ros2.errors import LaunchError
 from asterias_ros2.launch.templates import Call, Template, Text, parse_template
+
+from .conftest import has_real_launch
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,5}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_characters="\n", codec="utf-8"), max_size=8)
@@ -86,9 +87,7 @@ def test_any_text_is_read_or_refused_in_one_sentence(text: str) -> None:
         assert "column" in str(error)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("launch_ros") is None, reason="the real launch is not installed"
-)
+@pytest.mark.skipif(not has_real_launch(), reason="the real launch is not installed")
 @given(st.text(alphabet="$()\"'\\ abx-", max_size=20))
 def test_any_text_means_what_it_means_to_the_real_launch(text: str) -> None:
     real_module: Any = importlib.import_module("launch.frontend.parse_substitution")

@@ -125,6 +125,14 @@ def test_show_args(ros2: Ros2, write: Write) -> None:
 
 def test_help_says_that_there_is_no_daemon(ros2: Ros2) -> None:
     assert "there is no daemon" in " ".join(ros2.run("--help").output.split())
-    result = ros2.run("topic")
+    result = ros2.run("pkg")
     assert result.code == 0
-    assert "echo" in result.output
+    assert "executables" in result.output
+
+
+def test_without_rclpy_there_is_one_sentence(ros2: Ros2) -> None:
+    (ros2.folder / "rclpy.py").write_text("raise ModuleNotFoundError(name='rclpy')")
+    ros2.environment["PYTHONPATH"] = f"{ros2.folder}:{ros2.environment['PYTHONPATH']}"
+    result = ros2.run("topic", "list")
+    assert result.code == 1
+    assert result.lines == ["ros2 topic needs 'rclpy', which is not there; source the setup file"]

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from types import FrameType
+from typing import Any
 
 from asterias_ros2.errors import CommandError
 
@@ -67,11 +68,21 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
         if name == named:
-            module = importlib.import_module(f"asterias_ros2.verbs.{name}")
-            module.configure(command)
+            _load(name).configure(command)
             if command.get_default("run") is None:
                 command.set_defaults(run=partial(_show_help, command))
     return parser
+
+
+def _load(name: str) -> Any:
+    """Import the module of a command."""
+    try:
+        return importlib.import_module(f"asterias_ros2.verbs.{name}")
+    except ImportError as error:
+        missing = error.name or error
+        raise CommandError(
+            f"ros2 {name} needs '{missing}', which is not there; source the setup file"
+        ) from error
 
 
 def _show_help(parser: argparse.ArgumentParser, _arguments: argparse.Namespace) -> int:
