@@ -39,6 +39,7 @@ from planners.networks import (
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
+MAZES = "mazes.npz"
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,7 @@ class Trainer:
 
     def run(self) -> Iterator[dict[str, float]]:
         """Train to the end; yield loss and speed after every update."""
+        self.save_mazes()
         saved = time.monotonic()
         try:
             while self.progress.update < self.updates:
@@ -276,6 +278,14 @@ class Trainer:
         factor = 0.5 * (1 + math.cos(math.pi * share)) if self.config.decay else 1.0
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.rate * factor
+
+    def save_mazes(self) -> None:
+        """Write the mazes that were seen, so that tests can leave them out (mazes --exclude)."""
+        if self.rank == 0:
+            parts = (self.train, self.validation)
+            mazes = np.concatenate([part.mazes for part in parts])
+            goals = np.concatenate([part.goals for part in parts])
+            MazeSet(mazes, goals).save(self.config.out / MAZES)
 
     def validate(self) -> None:
         """Score on the validation mazes; keep the weights if they are the best so far."""

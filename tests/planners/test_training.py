@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from planners.mazes import MazeRule, generate
+from planners.mazes import MazeRule, MazeSet, generate
 from planners.networks import load_weights
-from planners.training import CHECKPOINT, WEIGHTS, TrainConfig, Trainer, train
+from planners.training import CHECKPOINT, MAZES, WEIGHTS, TrainConfig, Trainer, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,7 +106,14 @@ def test_the_command_line_from_mazes_to_scores(tmp_path: Path) -> None:
 
     train(replace(tiny(tmp_path / "run"), epochs=1))
     mazes, result = tmp_path / "test.npz", tmp_path / "result.json"
-    assert planners("mazes", "--out", str(mazes), "--size", "9", "--count", "20").returncode == 0
+    seen = tmp_path / "run" / MAZES
+    drawn = planners(
+        *("mazes", "--out", str(mazes), "--size", "9", "--count", "20"),
+        *("--seed", "0", "--exclude", str(seen)),
+    )
+    assert drawn.returncode == 0, drawn.stderr
+    keys = set(MazeSet.load(mazes).fingerprints())
+    assert len(keys) == 20 and not keys & set(MazeSet.load(seen).fingerprints())
     run = planners(
         *("evaluate", "--weights", str(tmp_path / "run" / WEIGHTS), "--mazes", str(mazes)),
         *("--bins", "1,8,20", "--json", str(result), "--actions", str(tmp_path / "a.npz")),
