@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def mazes(arguments: list[str]) -> int:
 
 
 def train(arguments: list[str]) -> int:
-    """Train with a progress bar; Ctrl-C leaves a checkpoint."""
+    """Train with a progress bar; Ctrl-C and a polite kill leave a checkpoint."""
     from planners import training
 
     config = tyro.extras.overridable_config_cli(
@@ -70,6 +71,8 @@ def train(arguments: list[str]) -> int:
     )
     from planners.progress import TrainingDisplay
 
+    for name in (signal.SIGINT, signal.SIGTERM):  # also where a shell has masked Ctrl-C
+        signal.signal(name, signal.default_int_handler)
     with TrainingDisplay(config) as display:
         try:
             trainer = training.train(config, display.report)

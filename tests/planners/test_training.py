@@ -80,7 +80,10 @@ def test_policy_gradient_and_the_other_losses_run(tmp_path: Path) -> None:
     train(replace(tiny(tmp_path / "ce"), epochs=1, target="one_expert", optimiser="rmsprop"))
 
 
-def test_a_killed_training_leaves_a_readable_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_training_leaves_a_readable_checkpoint(
+    tmp_path: Path, how: signal.Signals
+) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "planners", "train", "15", "--out", str(out)]
     options = ["--mazes", "64", "--validation", "8", "--epochs", "1000", "--depth", "20"]
@@ -92,8 +95,8 @@ def test_a_killed_training_leaves_a_readable_checkpoint(tmp_path: Path) -> None:
     while not (out / CHECKPOINT).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert (out / CHECKPOINT).exists()
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(how)
+    assert process.wait() == (-how if how == signal.SIGKILL else 130)
     with safe_open(out / CHECKPOINT, framework="pt") as file:
         assert json.loads(file.metadata()["progress"])["update"] > 0
 
