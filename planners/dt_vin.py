@@ -32,6 +32,8 @@ class DTVINConfig(NetworkConfig):
     """What the kernel depends on (Table 1): state and observation, one of them, or none."""
     softmax: bool = True
     """Make each kernel a distribution over the neighbours (Sec. 3.1)."""
+    skip: int = 0
+    """Layers that an inter-highway connection spans (Sec. 4.4, a rejected variant); 0 for none."""
     map_size: int = 0
     """Rows and columns of all mazes; needed by the kernel type state_dynamic only."""
     start: Literal["structured", "lean", "goal", "random"] = "structured"
@@ -110,7 +112,24 @@ class DTVIN(PlanningNetwork):
     def iterate(self, encoded: Sequence[Tensor], depth: int, keep: Sequence[int]) -> Tensor:
         """V of the layers in ``keep`` by Eq. (2): ``(N, B, H, W)``."""
         transition, reward = encoded
+        if self.config.skip:
+            return self._iterate_with_skips(transition, reward, depth, keep)
         return value_iteration(transition, reward, depth, keep)
+
+    def _iterate_with_skips(
+        self, transition: Tensor, reward: Tensor, depth: int, keep: Sequence[int]
+    ) -> Tensor:
+        """As above; every ``skip`` layers V is averaged with what it was so many layers before."""
+        value, kept = torch.zeros_like(reward), []
+        for first in range(0, depth, self.config.skip):
+            count = min(self.config.skip, depth - first)
+            inner = [layer - first for layer in keep if first < layer < first + count]
+            states = value_iteration(transition, reward, count, (*inner, count), value=value)
+            value = (value + states[-1]) / 2
+            kept += list(states[:-1])
+            if first + count in keep:
+                kept.append(value)
+        return torch.stack(kept)
 
     def decode(self, encoded: Sequence[Tensor], values: Tensor) -> Tensor:
         """f^pi of values ``(N, B, H, W)``: logits ``(N, B, actions, H, W)``."""

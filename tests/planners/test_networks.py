@@ -22,6 +22,7 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
     ("dt_vin", {"kernel_type": "observation_dynamic"}),
     ("dt_vin", {"kernel_type": "state_dynamic", "map_size": 9}),
     ("dt_vin", {"kernel_type": "invariant"}),
+    ("dt_vin", {"skip": 5}),
     ("dt_vin", {"actions": 8, "latent_actions": 8}),
     ("vin", {"hidden": 8}),
     ("highway_vin", {"hidden": 8, "block": 4}),
