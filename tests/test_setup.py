@@ -152,7 +152,7 @@ def test_sourcing_gives_the_commands_and_the_packages() -> None:
     script = f'cd /; source "{SETUP}" && type -P python ros2 && python -c "import sim, rclpy"'
     done = bash(script)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[0] == f"{ROOT}/.venv/bin/python"
+    assert done.stdout.splitlines()[0] == f"{ROOT}/.venv/bin/python"
 
 
 def test_sourcing_twice_changes_nothing_more() -> None:

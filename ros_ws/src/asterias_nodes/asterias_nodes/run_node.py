@@ -10,6 +10,7 @@ import traceback
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,8 @@ def _run(factory: NodeFactory, stop: Future[Any]) -> int:
         _stops[node] = stop
         executor = make_executor(stop.set_result)
         executor.add_node(node)
+        # An empty task ends the wait of spin_once, which wake() alone does not.
+        stop.add_done_callback(partial(_spur, executor))
         if isinstance(node, ManagedNode) and node.autostart:
             node.start()
         has_started = True
@@ -132,6 +135,10 @@ def _run(factory: NodeFactory, stop: Future[Any]) -> int:
         return _judge(_name(node), error, has_started)
     finally:
         _close(node, executor)
+
+
+def _spur(executor: Executor, _stop: Future[Any]) -> None:
+    executor.create_task(lambda: None)
 
 
 def _judge(name: str, error: Exception, has_started: bool) -> int:
@@ -189,7 +196,8 @@ def _stop_on_signals(stop: Future[Any]) -> Iterator[None]:
         while True:
             if os.read(read_end, 1) == b"":
                 return
-            stop.set_result(None)
+            if not stop.done():
+                stop.set_result(None)
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
     try:
