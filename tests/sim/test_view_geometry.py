@@ -217,7 +217,7 @@ def test_pictures_are_not_shifted_against_the_camera_model(world: SimWorld) -> N
     errors = []
     for _ in range(60):
         eye = rng.uniform((0.0, -0.2, 0.1), (0.25, 0.2, 0.4))
-        rotation, position = look_at(eye, np.asarray(world.target_pose.xyz))
+        rotation, position = look_at(eye.tolist(), world.target_pose.xyz)
         for found in detect_tags(world.scene.render(camera, rotation, position), [TAG]):
             expected = projected_tag(world, camera, rotation, position)
             errors.append((found.corners_px - expected).mean(axis=0))
