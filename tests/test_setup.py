@@ -19,11 +19,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SETUP = ROOT / "setup.bash"
+# What sourcing a ROS 2 sets, and setup.bash builds upon.
+SOURCED = ("ROS_DISTRO", "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "AMENT_PREFIX_PATH")
 
 
 def bash(script: str, *, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs a script with only these variables and a plain PATH."""
     plain = {"PATH": os.defpath, "HOME": str(folder)}
+    if "ROS_DISTRO" in os.environ:
+        plain |= {name: os.environ[name] for name in SOURCED if name in os.environ}
     return subprocess.run(
         ["bash", "-c", script], cwd=folder, env=plain | variables, capture_output=True, text=True
     )

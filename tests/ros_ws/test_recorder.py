@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ament_index_python.packages import get_package_prefix
 from asterias_interfaces.msg import TagDetection, TagDetections
 from mcap.exceptions import McapError
 from mcap.reader import make_reader
@@ -161,7 +162,8 @@ def test_a_full_disk_stops_the_recorder_with_a_sentence(
     start: Any, peer: Any, tmp_path: Path
 ) -> None:
     # A limit on the size of files fails a write as a full disk does.
-    limited = "ulimit -f 1000; exec ros2 run asterias_nodes recorder --ros-args -p output:=a.mcap"
+    node = Path(get_package_prefix("asterias_nodes")) / "lib" / "asterias_nodes" / "recorder"
+    limited = f"ulimit -f 1000; exec '{node}' --ros-args -p output:=a.mcap"
     images = peer.node.create_publisher(Image, "/image_raw", reliable_qos())
     recorder = start("bash", "-c", f"{limited} -p compression:=none")
     wait_for_recorder(peer, images)
