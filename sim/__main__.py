@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
+from hardware.description import JointDescription
 from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
 from sim.bench import bench
@@ -37,16 +40,24 @@ class View:
     def run(self) -> None:
         """Draw and write the picture."""
         with SimWorld(self.robot, renderer=self.renderer) as world:
-            joints = world.robot.limbs[0].joints
-            goal = list(self.positions_rad) or [joint.home_rad for joint in joints]
-            if len(goal) != len(joints):
-                names = ", ".join(joint.name for joint in joints)
-                raise HardwareError(f"--positions-rad takes {len(joints)} values ({names}).")
-            limits = np.array([joint.limits_rad for joint in joints])
-            world.bodies[0].set_goal(np.clip(goal, limits[:, 0], limits[:, 1]))
-            world.advance(self.settle_s)
+            world.bodies[0].set_goal(self._goal_rad(world.robot.limbs[0].joints))
+            world.advance(_not_negative("--settle-s", self.settle_s))
             save_png(str(self.out), view_picture(world))
         print(f"Drew {self.robot} into {self.out}.")
+
+    def _goal_rad(self, joints: Sequence[JointDescription]) -> list[float]:
+        if not self.positions_rad:
+            return [joint.home_rad for joint in joints]
+        if len(self.positions_rad) != len(joints):
+            names = ", ".join(joint.name for joint in joints)
+            raise HardwareError(f"--positions-rad takes {len(joints)} values ({names}).")
+        for value, joint in zip(self.positions_rad, joints, strict=True):
+            low, high = joint.limits_rad
+            if not low <= value <= high:
+                raise HardwareError(
+                    f"--positions-rad: {joint.name} takes {low:g} to {high:g}, not {value:g}."
+                )
+        return list(self.positions_rad)
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,10 @@ class Bench:
 
     def run(self) -> None:
         """Measure, print, and write the result file if asked for."""
+        if self.repeats < 1:
+            raise HardwareError(f"--repeats takes 1 or more, not {self.repeats}.")
+        if not 0.1 <= self.duration_s < math.inf:
+            raise HardwareError(f"--duration-s takes 0.1 or more, not {self.duration_s:g}.")
         figures = bench(
             self.robot, duration_s=self.duration_s, repeats=self.repeats, renderer=self.renderer
         )
@@ -112,6 +127,12 @@ Command = (
 )
 
 
+def _not_negative(option: str, value: float) -> float:
+    if not 0.0 <= value < math.inf:
+        raise HardwareError(f"{option} takes 0 or more, not {value:g}.")
+    return value
+
+
 def view_picture(world: SimWorld) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """The robot from outside, and a row of tiles per limb below it; ``(H, W, 3)`` RGB."""
     rows, titles = [], []
@@ -135,8 +156,12 @@ def main() -> int:
     command = tyro.cli(Command, prog="python -m sim", description=__doc__)
     try:
         command.run()
-    except (HardwareError, OSError) as error:
+    except HardwareError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        place = error.filename if error.filename is not None else "A file"
+        print(f"{place} cannot be used: {error.strerror or error}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -46,6 +46,11 @@ def test_bench_writes_a_result_file(tmp_path: Path) -> None:
         (("view", "--positions-rad", "1.0", "2.0"), "takes 4 values (shoulder_yaw"),
         (("view", "--out", "/nowhere/view.png"), "/nowhere/view.png"),
         (("bench", "--renderer", "egl"), "set backend.renderer to tiny"),
+        (("view", "--positions-rad", "9", "0", "0", "0"), "shoulder_yaw takes -1.5708 to 1.5708"),
+        (("view", "--positions-rad", "nan", "0", "0", "0"), "shoulder_yaw takes"),
+        (("bench", "--repeats", "0"), "--repeats takes 1 or more"),
+        (("bench", "--duration-s", "nan"), "--duration-s takes 0.1 or more"),
+        (("warm", "--robot", "/nowhere/limb.yaml"), "/nowhere/limb.yaml"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments: tuple[str, ...], words: str) -> None:
@@ -53,3 +58,10 @@ def test_mistakes_are_one_sentence(arguments: tuple[str, ...], words: str) -> No
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_warm_says_nothing_but_the_renderer() -> None:
+    done = run_sim("warm")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr == "Cameras are drawn by TinyRenderer on the CPU.\n"
