@@ -576,7 +576,7 @@ def _key(location: Sequence[str | int], data: Any) -> str:
     pieces: list[str] = []
     named: tuple[int, str] | None = None
     for step in location:
-        pieces.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+        pieces.append(f"[{step}]" if isinstance(step, int) else f".{_one_line(step)}")
         data = _child(data, step)
         name = data.get("name") if isinstance(data, dict) else None
         if isinstance(step, int) and isinstance(name, str) and name.isidentifier():
@@ -584,6 +584,11 @@ def _key(location: Sequence[str | int], data: Any) -> str:
     if named is not None:
         pieces[named[0]] += f" ({named[1]})"
     return "".join(pieces).removeprefix(".")
+
+
+def _one_line(key: str) -> str:
+    """A key as it is, or quoted where it would break the sentence."""
+    return key if key.isprintable() else repr(key)
 
 
 def _child(data: Any, step: str | int) -> Any:
