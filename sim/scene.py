@@ -176,8 +176,8 @@ class Scene:
         picture, _ = self._draw_bodies(camera, rotation, position)
         if int(picture[..., :3].max()) - int(picture[..., :3].min()) < 8:
             raise DeviceError(
-                f"The renderer ({self.renderer_name}) draws an empty picture; "
-                "set backend.renderer to tiny."
+                f"The renderer ({self.renderer_name}) draws an empty picture of the room's middle; "
+                "bring robot and target there, or set backend.renderer to tiny."
             )
 
     # -- building -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -107,8 +108,8 @@ class SimWorld:
             if limb.is_active:
                 limb.activate()  # start afresh from where the limb is now
         for i, row in enumerate(self.cameras):
-            for j, camera in enumerate(row):
-                camera.reseed(_camera_seed(self._seed, i, j))
+            for camera in row:
+                camera.reseed(_camera_seed(self._seed, i, camera.name))
 
     def passive_joints(self, limb: int) -> tuple[list[str], FloatArray, FloatArray]:
         """Names, angles (rad) and speeds (rad/s) of hinges that no servo drives directly."""
@@ -144,12 +145,11 @@ class SimWorld:
             self.scene.place_target(pose)
 
     def _camera(self, limb: int, camera: CameraDescription, seed: int) -> SimCamera:
-        number = [c.name for c in self.robot.limbs[limb].live_cameras].index(camera.name)
         return SimCamera(
             camera,
             self,
             lambda: self.draw(limb, camera),
-            _camera_seed(seed, limb, number),
+            _camera_seed(seed, limb, camera.name),
         )
 
     # -- end ------------------------------------------------------------------------------------
@@ -176,6 +176,7 @@ class SimWorld:
         self.close()
 
 
-def _camera_seed(seed: int, limb: int, camera: int) -> int:
+def _camera_seed(seed: int, limb: int, camera: str) -> int:
     """A seed of its own for each camera, so that one camera's noise does not move another's."""
-    return int(np.random.SeedSequence([seed, limb, camera]).generate_state(1)[0])
+    entropy = [seed, limb, zlib.crc32(camera.encode())]
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])

@@ -26,7 +26,7 @@ from sensor_msgs.msg import Image
 
 from asterias_nodes.conversions import from_image_msg, to_seconds
 from asterias_nodes.qos import sensor_qos
-from asterias_nodes.run_node import StopNode, run_node
+from asterias_nodes.run_node import run_node, stop_node
 from asterias_nodes.settings import SettingsError, declare_settings
 from hardware.camera import ImageArray
 from hardware.description import load_robot
@@ -113,7 +113,7 @@ class Demo(Node):
             self._say(f"Searching for the target in {self.settings.episodes} episodes ...")
             self._send_next()
         elif time.monotonic() - self._started_s > SERVER_PATIENCE_S:
-            raise StopNode("No action server /find_target came up; launch target_finder.")
+            stop_node(self, "No action server /find_target came up; launch target_finder.")
 
     def _send_next(self) -> None:
         number = len(self._episodes)
@@ -130,7 +130,8 @@ class Demo(Node):
     def _on_answer(self, answer: Future[Any]) -> None:
         self._goal = answer.result()
         if self._goal is None or not self._goal.accepted:
-            raise StopNode("The search was refused by the action server.")
+            stop_node(self, "The search was refused by the action server.")
+            return
         self._goal.get_result_async().add_done_callback(self._on_result)
 
     def _on_feedback(self, message: Any) -> None:
@@ -152,7 +153,8 @@ class Demo(Node):
             error=answer.error_msg,
         )
         if answer.error_code in (answer.NO_ROBOT, answer.UNKNOWN_POLICY, answer.BAD_GOAL):
-            raise StopNode(answer.error_msg)
+            stop_node(self, answer.error_msg)
+            return
         self._episodes.append(episode)
         if episode.found:
             self._rows.append(self._tiles(int(answer.camera.removeprefix("camera_"))))
@@ -206,9 +208,10 @@ class Demo(Node):
         print(self._table(), flush=True)
         print(f"Wrote recording, contact sheet and summary to {self._folder}/", flush=True)
         if passed:
-            raise StopNode(status=0)
-        needed = self.settings.required
-        raise StopNode(f"The target was found {found} times; {needed} are required.", status=1)
+            stop_node(self, status=0)
+        else:
+            needed = self.settings.required
+            stop_node(self, f"The target was found {found} times; {needed} are required.")
 
     def _write_summary(self, found: int, passed: bool) -> None:
         steps = [episode.steps for episode in self._episodes if episode.found]
