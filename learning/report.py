@@ -107,4 +107,35 @@ def _figures(results: Path) -> str:
     return f"Measured on {cores}, shared with other work:\n\n" + _rows(rows)
 
 
-_TABLES: dict[str, Callable[[Path], str]] = {"baselines": _baselines, "figures": _figures}
+def _planners(results: Path) -> str:
+    """The best DT-VIN of each size, on fresh mazes sampled evenly over path lengths."""
+    rows: list[tuple[str, ...]] = [
+        ("mazes", "path length", "starts tested", "success", "optimal", "trained in, one thread")
+    ]
+    for size in (15, 35):
+        runs = _load(results, f"planners_{size}.json")["runs"]
+        networks = [run for run in runs if run["model"] == "dt_vin"]
+        best = max(networks, key=_worst_success)
+        for bin_ in best["tests"]["stratified"]["bins"]:
+            rows.append(
+                (
+                    f"{size} x {size}",
+                    f"{bin_['lo']} to {bin_['hi']}",
+                    f"{bin_['starts']:,}",
+                    f"{bin_['success']:.2f} %",
+                    f"{bin_['optimal']:.2f} %",
+                    f"{best['training_seconds']:.0f} s",
+                )
+            )
+    return _rows(rows)
+
+
+def _worst_success(run: dict[str, Any]) -> float:
+    return min(float(bin_["success"]) for bin_ in run["tests"]["stratified"]["bins"])
+
+
+_TABLES: dict[str, Callable[[Path], str]] = {
+    "baselines": _baselines,
+    "figures": _figures,
+    "planners": _planners,
+}
