@@ -29,8 +29,21 @@ def reserve_domain_id() -> int:
         except BlockingIOError:
             os.close(handle)
         else:
+            forget_dead_ports(number)
             return number
     raise RuntimeError("All ROS 2 domains are in use by other test runs; wait until one ends.")
+
+
+def forget_dead_ports(domain_id: int) -> None:
+    """Remove the shared-memory ports that killed processes of this domain left behind.
+
+    Fast DDS finds its ports again by number; one whose lock died with its owner is deaf for good.
+    """
+    first = 7400 + 250 * domain_id
+    for path in Path("/dev/shm").glob("*fastdds_port*"):
+        digits = "".join(filter(str.isdigit, path.name.split("port", 1)[1]))
+        if digits and first <= int(digits) < first + 250:
+            path.unlink(missing_ok=True)
 
 
 os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())

@@ -21,7 +21,12 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from asterias_nodes.conversions import from_image_msg, to_seconds
 from asterias_nodes.qos import latched_qos
 
-pytestmark = [pytest.mark.system, pytest.mark.usefixtures("running_robot")]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.usefixtures("running_robot"),
+    # Real processes on a machine that may be busy with something else.
+    pytest.mark.flaky(reruns=1, reruns_delay=1),
+]
 
 
 def joints_of(client: Any) -> list[JointState]:
