@@ -51,12 +51,6 @@ class TargetFindingTask:
         self.cameras = world.robot.limbs[limb].live_cameras
         self.position_rad: FloatArray = np.array([joint.home_rad for joint in joints])
 
-    @property
-    def half_range_rad(self) -> FloatArray:
-        """``(n,)`` radians that one unit of the paper's normalised commands is worth."""
-        half: FloatArray = 0.5 * (self.upper - self.lower)
-        return half
-
     def reset(self, rng: np.random.Generator) -> FloatArray:
         """Drive to random positions from which no camera sees the tag; returns them, ``(n,)``.
 

@@ -33,8 +33,10 @@ from asterias_nodes.settings import declare_settings
 from hardware.description import load_robot
 from hardware.limb import FloatArray
 from learning.target_finding.policies import Searcher, make_searcher
+from learning.target_finding.task import TaskOptions
 
-MAX_REDRAWS = 200
+# The paper's protocol, as the task without ROS has it.
+PROTOCOL = TaskOptions()
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class TargetFinderSettings:
     limb: Annotated[int, "number of the limb that searches"] = 0
     policy: Annotated[str, "searcher for goals that name none; empty takes the best there is"] = ""
     max_steps: Annotated[int, "step limit for goals that give none"] = 200
-    wait_s: Annotated[float, "s of the robot's time between a command and the look"] = 1.0
+    wait_s: Annotated[float, "s of the robot's time between a command and the look"] = (
+        PROTOCOL.wait_s
+    )
     patience_s: Annotated[float, "wall s without joints or pictures before a goal fails"] = 10.0
 
 
@@ -66,7 +70,6 @@ class Search:
     rng: np.random.Generator
     live: tuple[int, ...]
     max_steps: int
-    started_s: float
     steps: int = 0
 
 
@@ -251,7 +254,7 @@ class TargetFinder(Node):
         except ValueError as error:
             raise SearchError(FindTarget.Result.UNKNOWN_POLICY, str(error)) from error
         steps = goal.max_steps or self.settings.max_steps
-        return Search(handle, searcher, rng, live, steps, self._now_s())
+        return Search(handle, searcher, rng, live, steps)
 
     async def _search(self, search: Search) -> list[int]:
         """Numbers of the cameras that see the target in the end."""
@@ -273,12 +276,12 @@ class TargetFinder(Node):
     async def _random_start(self, search: Search) -> None:
         """Random poses until no camera, dead ones included, sees the target (paper, version 2)."""
         everything = tuple(range(len(self._cameras)))
-        for _ in range(MAX_REDRAWS):
+        for _ in range(PROTOCOL.max_redraws):
             self._tell(search, "resetting")
             pose = search.rng.uniform(self._lower, self._upper)
             if not await self._drive_and_look(search, pose, everything):
                 return
-        text = f"After {MAX_REDRAWS} random poses the target was always in sight."
+        text = f"After {PROTOCOL.max_redraws} random poses the target was always in sight."
         raise SearchError(FindTarget.Result.BAD_GOAL, text)
 
     async def _drive_and_look(
