@@ -1,0 +1,111 @@
+"""Graphs and runs as pictures: who hears whom, how sure that is, and what each node said."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+
+from hardware.camera import ImageArray
+from learning.agents.graph import Edge, Graph
+from learning.agents.messages import Failure
+from learning.agents.record import RunRecord
+
+_COLORS = {
+    "model": "#4c78a8",
+    "tool": "#72b7b2",
+    "perception": "#54a24b",
+    "skill": "#e45756",
+    "decision": "#b279a2",
+}
+_FAILED, _SKIPPED, _INK = "#d62728", "#c8c8c8", "#282c34"
+
+
+def draw(
+    graph: Graph,
+    record: RunRecord | None = None,
+    probabilities: Mapping[Edge, float] | None = None,
+    title: str = "",
+) -> ImageArray:
+    """A graph from left (first to speak) to right (its output), as an RGB picture ``(H, W, 3)``.
+
+    Args:
+        graph: what to draw.
+        record: of a run; adds what each node said, failures in red.
+        probabilities: of edges, drawn by the width of their arrows.
+        title: heading; None takes the record's task.
+    """
+    places = _layout(graph)
+    columns = max(x for x, _ in places.values()) + 1
+    rows = max(sum(x == column for x, _ in places.values()) for column in range(columns))
+    figure = Figure(figsize=(3.2 * columns + 0.6, 0.95 * rows + 1.0), dpi=110)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_xlim(-0.6, columns - 0.25)
+    axes.set_ylim(-0.5, rows + 0.2)
+    axes.axis("off")
+    for edge in sorted(graph.edges):
+        strength = 1.0 if probabilities is None else probabilities.get(edge, 1.0)
+        is_live = {*edge} <= graph.needed
+        axes.add_patch(_arrow(places[edge[0]], places[edge[1]], rows, strength, is_live))
+    said = {step.node: step.outcome for step in record.steps} if record is not None else {}
+    for node in graph.nodes:
+        x, y = places[node.name][0], _height(places[node.name], rows)
+        is_failed = isinstance(said.get(node.name), Failure)
+        color = _COLORS[node.kind] if node.name in graph.needed else _SKIPPED
+        edge_color = _FAILED if is_failed else color
+        axes.scatter([x], [y], s=260, color=color, edgecolors=edge_color, linewidths=3, zorder=3)
+        name = node.name + (" (output)" if node.name == graph.output else "")
+        axes.text(x, y + 0.22, name, ha="center", size=8, weight="bold", color=_INK, zorder=4)
+        if node.name in said:
+            text = "\n".join(textwrap.wrap(said[node.name].text, 38)[:2])
+            color = _FAILED if is_failed else _INK
+            axes.text(x, y - 0.2, text, ha="center", va="top", size=6.5, color=color, zorder=4)
+    heading = title or (record.task if record is not None else "")
+    axes.text(-0.5, rows + 0.02, heading, size=10, va="center", color=_INK)
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib types its canvas only in part
+    canvas.draw()
+    picture: ImageArray = np.array(canvas.buffer_rgba(), dtype=np.uint8)[:, :, :3]
+    return np.ascontiguousarray(picture)
+
+
+def _layout(graph: Graph) -> dict[str, tuple[int, float]]:
+    """Column (longest way from a source) and place from the top in it, middle at 0."""
+    columns: dict[str, int] = {}
+    for name in graph.order:
+        columns[name] = 1 + max((columns[one] for one in graph.predecessors[name]), default=-1)
+    columns[graph.output] = max(columns.values())
+    members: dict[int, list[str]] = {}
+    for node in graph.nodes:
+        members.setdefault(columns[node.name], []).append(node.name)
+    return {
+        name: (column, place - (len(names) - 1) / 2)
+        for column, names in members.items()
+        for place, name in enumerate(names)
+    }
+
+
+def _height(place: tuple[int, float], rows: int) -> float:
+    return (rows - 1) / 2 - place[1]
+
+
+def _arrow(
+    start: tuple[int, float], end: tuple[int, float], rows: int, strength: float, is_live: bool
+) -> FancyArrowPatch:
+    return FancyArrowPatch(
+        (start[0], _height(start, rows)),
+        (end[0], _height(end, rows)),
+        connectionstyle="arc3,rad=0.12",
+        arrowstyle="-|>",
+        mutation_scale=10,
+        shrinkA=9,
+        shrinkB=9,
+        linewidth=0.4 + 1.8 * strength,
+        alpha=0.15 + 0.6 * strength,
+        color=_INK if is_live else _SKIPPED,
+        zorder=1,
+    )
