@@ -106,14 +106,10 @@ def evaluate(arguments: list[str]) -> int:
 
 def plan(arguments: list[str]) -> int:
     """Plan one path; exit code 0 only if the goal is reached."""
-    from planners import planning
+    from planners import plan_command
 
-    config = tyro.cli(planning.PlanConfig, args=arguments, prog="python -m planners plan")
-    answer = planning.run_plan(config)
-    print(f"{answer.status.value}: {answer.message}")
-    if config.out:
-        print(f"picture: {config.out}")
-    return 0 if answer.reached else 1
+    config = tyro.cli(plan_command.PlanConfig, args=arguments, prog="python -m planners plan")
+    return plan_command.plan(config)
 
 
 def bench(arguments: list[str]) -> int:

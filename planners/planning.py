@@ -4,27 +4,36 @@ that says why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from planners import search
-from planners.atomic import write_atomically
-from planners.mazes import MazeSet
+from planners.dt_vin import DTVIN
 from planners.moves import MOVES, NEWS, MoveName, Moves
 from planners.network import PlanningNetwork
 from planners.networks import choose_device, load_weights, observation
-from planners.value_iteration import action_values
+from planners.value_iteration import action_values, value_iteration
+from planners.vin import VIN
 
 Cell = tuple[int, int]
 Maze = NDArray[np.uint8]
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+EXACT = {"a_star": search.a_star, "bfs": search.breadth_first}
+# About 40 values per cell are held at once; beyond this a plain search is the answer anyway.
+MAX_CELLS = 4_000_000
+# A long recursion is cut into slices of about this length, to look at the clock and at cancel.
+_SLICE_S = 0.15
 
 
 class Status(str, Enum):
@@ -41,9 +50,17 @@ class Status(str, Enum):
     NO_PATH = "no_path"
     """No path exists."""
     START_IN_WALL = "start_in_wall"
-    """The start is not a free cell of the map."""
+    """The start is a wall of the map."""
     GOAL_IN_WALL = "goal_in_wall"
-    """The goal is not a free cell of the map."""
+    """The goal is a wall of the map."""
+    START_OUTSIDE_MAP = "start_outside_map"
+    """The start is not on the map."""
+    GOAL_OUTSIDE_MAP = "goal_outside_map"
+    """The goal is not on the map."""
+    TIME_LIMIT = "time_limit"
+    """The time ran out before the policy reached the goal."""
+    CANCELED = "canceled"
+    """The caller no longer wanted the plan."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,8 @@ class Path2D:
     message: str
     values: NDArray[np.float32] | None = None
     """Value map ``(H, W)`` of a learned planner."""
+    layers: int = 0
+    """Layers of value iteration that a learned planner used."""
 
     @property
     def reached(self) -> bool:
@@ -63,10 +82,42 @@ class Path2D:
         return self.status in (Status.OPTIMAL, Status.VALID)
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a learned planner is."""
+
+    layers: int
+    """Layers done."""
+    next_look: int
+    """Layers at which the policy is walked next."""
+    limit: int
+    """Layers after which it gives up."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _nobody(progress: Progress) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a plan may cost, and who watches."""
+
+    time_limit_s: float = float("inf")
+    """Seconds after which a learned planner answers with what it has."""
+    is_canceled: Callable[[], bool] = _never
+    """Asked several times a second."""
+    report: Callable[[Progress], None] = _nobody
+    """Told several times a second."""
+
+
 class Planner(Protocol):
     """Anything that plans."""
 
-    def plan(self, maze: Maze, start: Cell, goal: Cell) -> Path2D:
+    def plan(self, maze: Maze, start: Cell, goal: Cell, budget: Budget | None = None) -> Path2D:
         """Plan on ``maze (H, W)``, 1 = free, between cells given as row and column."""
         ...
 
@@ -75,65 +126,174 @@ class ExactPlanner:
     """A* or breadth-first search: always optimal, and the fast way through a known map."""
 
     def __init__(self, method: str = "a_star", moves: Moves = NEWS) -> None:
-        methods = {"a_star": search.a_star, "bfs": search.breadth_first}
-        if method not in methods:
-            raise ValueError(f"planner is {method!r}: choose a_star, bfs or a weight file.")
-        self._search, self._moves = methods[method], moves
+        if method not in EXACT:
+            raise ValueError(f"planner is {method!r}: choose a_star, bfs or weights.")
+        self._search, self._moves = EXACT[method], moves
 
-    def plan(self, maze: Maze, start: Cell, goal: Cell) -> Path2D:
-        """Return a shortest path, or why there is none."""
+    def plan(self, maze: Maze, start: Cell, goal: Cell, budget: Budget | None = None) -> Path2D:
+        """Return a shortest path, or why there is none; it takes milliseconds, so the budget is not
+        looked at.
+        """
         refused = _refuse(maze, start, goal)
         if refused:
             return refused
         cells = tuple(self._search(maze, start, goal, self._moves))
         if not cells:
             return _no_path(start, goal)
-        return Path2D(Status.OPTIMAL, cells, cells, f"{len(cells) - 1} steps, as few as possible.")
+        return Path2D(Status.OPTIMAL, cells, cells, _sentence(Status.OPTIMAL, cells, cells))
 
 
 class LearnedPlanner:
-    """A planning network and the greedy walk along its actions."""
+    """A planning network and the greedy walk along its actions.
+
+    How deep it goes: ``depth`` layers if that is given. Otherwise by the rule of
+    :meth:`_looks`: the depth of training first, and twice as deep again while the walk from
+    the start does not arrive; on maps larger than those of training, until a walk that arrives
+    is the same after twice as many layers."""
 
     def __init__(
-        self, network: PlanningNetwork, depth: int, moves: Moves = NEWS, device: str = "cpu"
+        self,
+        network: PlanningNetwork,
+        depth: int = 0,
+        moves: Moves = NEWS,
+        device: str = "cpu",
+        *,
+        trained_depth: int = 1,
+        trained_size: int = 0,
     ) -> None:
+        if depth < 0:
+            raise ValueError(f"depth is {depth}: give the layers, or 0 to go as deep as needed.")
         self.network, self.depth, self.moves = network.eval(), depth, moves
+        self.trained_depth, self.trained_size = trained_depth, trained_size
         self.device = choose_device(device)
         self.network.to(self.device)
 
     @classmethod
     def load(cls, weights: Path, depth: int = 0, device: str = "auto") -> LearnedPlanner:
-        """Read weights; ``depth`` 0 takes their card's. Raises ``ValueError`` for a bad file."""
+        """Read weights; raises ``ValueError`` for a bad file."""
         network, card = load_weights(weights)
         name: MoveName = "moore" if card.get("moves") == "moore" else "news"
-        return cls(network, depth or int(card["depth"]), MOVES[name], device)
+        depths = {"trained_depth": int(card["depth"]), "trained_size": int(card.get("size", 0))}
+        return cls(network, depth, MOVES[name], device, **depths)
 
-    @torch.no_grad()
-    def act(self, maze: Maze, goal: Cell) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the best action and the value of every cell, both ``(H, W)``."""
-        maps = observation(maze[None], np.array([goal]))
-        encoded = self.network.encode(*(tensor.to(self.device) for tensor in maps))
-        states = self.network.iterate(encoded, self.depth, (self.depth,))
-        logits = self.network.decode(encoded, states)[0, 0]
-        if len(encoded) == 2 and states.ndim == 4 and encoded[0].ndim == 5:
-            values = action_values(encoded[0], encoded[1], states).amax(dim=2)[0, 0]
-        else:
-            values = logits.amax(dim=0)
-        return logits.argmax(dim=0).cpu().numpy(), values.cpu().numpy()
-
-    def plan(self, maze: Maze, start: Cell, goal: Cell) -> Path2D:
+    def plan(self, maze: Maze, start: Cell, goal: Cell, budget: Budget | None = None) -> Path2D:
         """Walk greedily from start; the exact length tells whether the way is a shortest one."""
         refused = _refuse(maze, start, goal)
         if refused:
             return refused
+        if maze.size > MAX_CELLS:
+            raise ValueError(
+                f"the map has {maze.size} cells: networks plan on {MAX_CELLS} at most; use a_star."
+            )
         exact = tuple(search.breadth_first(maze, start, goal, self.moves))
         if not exact:
             return _no_path(start, goal)
-        actions, values = self.act(maze, goal)
-        cells, status = _walk(maze, start, goal, actions, self.moves)
+        return self._walked(maze, start, goal, exact, budget or Budget())
+
+    def _walked(
+        self, maze: Maze, start: Cell, goal: Cell, exact: tuple[Cell, ...], budget: Budget
+    ) -> Path2D:
+        """Deepen and walk until the rule is content, or the budget is spent."""
+        deepening = _Deepening(self.network, maze, goal, self.device, budget)
+        looks = self._looks(maze)
+        cells: tuple[Cell, ...] = ()
+        status = Status.TIME_LIMIT
+        before: NDArray[np.int64] | None = None
+        for number, layers in enumerate(looks):
+            stopped = deepening.to(layers, looks[-1])
+            if stopped is Status.CANCELED:
+                text = f"canceled after {deepening.layers} layers."
+                return Path2D(Status.CANCELED, (), exact, text, layers=deepening.layers)
+            last, (actions, values) = cells, deepening.policy()
+            cells, status = _walk(maze, start, goal, actions, self.moves)
+            is_same = before is not None and bool((before == actions)[maze > 0].all())
+            is_small = max(maze.shape) <= self.trained_size
+            if stopped or is_same:
+                break
+            if status is Status.VALID and (is_small or (number > 0 and cells == last)):
+                break
+            before = actions
+        if stopped and status is not Status.VALID:
+            status = Status.TIME_LIMIT
         if status is Status.VALID and len(cells) == len(exact):
             status = Status.OPTIMAL
-        return Path2D(status, cells, exact, _sentence(status, cells, exact), values)
+        text = _sentence(status, cells, exact, deepening.layers)
+        return Path2D(status, cells, exact, text, values, deepening.layers)
+
+    def _looks(self, maze: Maze) -> list[int]:
+        """Return the layers after which the policy is walked: the depth asked for, or the depth of
+        training and its doubles up to one layer per cell (no shortest path is longer).
+        """
+        if self.depth:
+            return [self.depth]
+        looks = [self.trained_depth]
+        while looks[-1] < maze.size:
+            looks.append(min(2 * looks[-1], maze.size))
+        return looks
+
+
+class _Deepening:
+    """A network's planning state on one maze, deepened step by step."""
+
+    def __init__(
+        self,
+        network: PlanningNetwork,
+        maze: Maze,
+        goal: Cell,
+        device: torch.device,
+        budget: Budget,
+    ) -> None:
+        self.layers = 0
+        self._network, self._budget = network, budget
+        self._deadline_s = time.monotonic() + budget.time_limit_s
+        with torch.no_grad():
+            maps = observation(maze[None], np.array([goal]))
+            self._encoded = network.encode(*(tensor.to(device) for tensor in maps))
+        self._state: Tensor | None = None
+        # VIN and DT-VIN go on from V; the others begin anew and cannot be interrupted.
+        self._goes_on = type(network) in (VIN, DTVIN) and not getattr(network.config, "skip", 0)
+        self._slice = 8
+
+    @torch.no_grad()
+    def to(self, layers: int, limit: int) -> Status | None:
+        """Deepen to ``layers``; the status says what stopped it before."""
+        while self.layers < layers:
+            started_s = time.monotonic()
+            count = min(self._slice, layers - self.layers) if self._goes_on else layers
+            self._deepen(count, layers)
+            self._budget.report(Progress(self.layers, layers, limit))
+            took_s = max(time.monotonic() - started_s, 1e-4)
+            if count == self._slice:
+                self._slice = max(8, int(count * min(4.0, _SLICE_S / took_s)))
+            if self._budget.is_canceled():
+                return Status.CANCELED
+            if time.monotonic() > self._deadline_s:
+                return Status.TIME_LIMIT
+        return None
+
+    def _deepen(self, count: int, layers: int) -> None:
+        if self._goes_on:
+            transition, reward = self._encoded
+            self._state = value_iteration(transition, reward, count, value=self._state)[-1]
+            self.layers += count
+        else:
+            self._state = self._network.iterate(self._encoded, layers, (layers,))[-1]
+            self.layers = layers
+        if self._state.is_cuda:
+            torch.cuda.synchronize()  # for the clock
+
+    @torch.no_grad()
+    def policy(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the best action and the value of every cell, both ``(H, W)``."""
+        assert self._state is not None
+        states = self._state[None]
+        logits = self._network.decode(self._encoded, states)[0, 0]
+        if isinstance(self._network, (VIN, DTVIN)):
+            transition, reward = self._encoded
+            values = action_values(transition, reward, states).amax(dim=2)[0, 0]
+        else:
+            values = logits.amax(dim=0)
+        return logits.argmax(dim=0).cpu().numpy(), values.cpu().numpy()
 
 
 def _walk(
@@ -152,139 +312,92 @@ def _walk(
     return tuple(cells), Status.VALID
 
 
-def _sentence(status: Status, cells: Sequence[Cell], exact: Sequence[Cell]) -> str:
-    steps, best = len(cells) - 1, len(exact) - 1
+def _sentence(status: Status, cells: Sequence[Cell], exact: Sequence[Cell], layers: int = 0) -> str:
+    steps, best = _steps(cells), _steps(exact)
+    after = f" after {layers} layers" if layers else ""
     return {
-        Status.OPTIMAL: f"{steps} steps, as few as possible.",
-        Status.VALID: f"{steps} steps; {best} would do.",
-        Status.COLLISION: f"ran into a wall after {steps} steps; {best} would reach the goal.",
-        Status.TIMEOUT: f"went in circles after {steps} steps; {best} would reach the goal.",
+        Status.OPTIMAL: f"{steps}, as few as possible{', found' + after if after else ''}.",
+        Status.VALID: f"{steps}, found{after}; {best} would do.",
+        Status.COLLISION: f"the policy{after} runs into a wall after {steps}; "
+        f"{best} would reach the goal.",
+        Status.TIMEOUT: f"the policy{after} goes in circles after {steps}; "
+        f"{best} would reach the goal.",
+        Status.TIME_LIMIT: f"the time was over{after}, and the policy does not yet reach the goal; "
+        f"{best} would.",
     }[status]
 
 
+def _steps(cells: Sequence[Cell]) -> str:
+    return f"{len(cells) - 1} step{'' if len(cells) == 2 else 's'}"
+
+
+def _inside(maze: Maze, cell: Cell) -> bool:
+    rows, columns = maze.shape
+    return 0 <= cell[0] < int(rows) and 0 <= cell[1] < int(columns)
+
+
 def _free(maze: Maze, cell: Cell) -> bool:
-    inside = 0 <= cell[0] < maze.shape[0] and 0 <= cell[1] < maze.shape[1]
-    return inside and bool(maze[cell])
+    return _inside(maze, cell) and bool(maze[cell])
 
 
 def _refuse(maze: Maze, start: Cell, goal: Cell) -> Path2D | None:
-    for name, cell, status in (
-        ("start", start, Status.START_IN_WALL),
-        ("goal", goal, Status.GOAL_IN_WALL),
+    for name, cell, outside, wall in (
+        ("start", start, Status.START_OUTSIDE_MAP, Status.START_IN_WALL),
+        ("goal", goal, Status.GOAL_OUTSIDE_MAP, Status.GOAL_IN_WALL),
     ):
-        if not _free(maze, cell):
+        if not _inside(maze, cell):
+            rows, columns = maze.shape
             text = (
-                f"the {name} {cell} is no free cell of the {maze.shape[0]} x {maze.shape[1]} map."
+                f"the {name} {_text(cell)} is outside the map: rows are 0 to {rows - 1}, "
+                f"columns 0 to {columns - 1}."
             )
-            return Path2D(status, (), (), text)
+            return Path2D(outside, (), (), text)
+        if not maze[cell]:
+            free = np.argwhere(maze)
+            near = free[np.abs(free - cell).sum(axis=1).argmin()] if len(free) else None
+            hint = "" if near is None else f"; the nearest free cell is {near[0]},{near[1]}"
+            return Path2D(wall, (), (), f"the {name} {_text(cell)} is a wall{hint}.")
     return None
 
 
 def _no_path(start: Cell, goal: Cell) -> Path2D:
-    return Path2D(Status.NO_PATH, (), (), f"walls separate the start {start} from the goal {goal}.")
+    text = f"walls separate the start {_text(start)} from the goal {_text(goal)}."
+    return Path2D(Status.NO_PATH, (), (), text)
 
 
-def make_planner(name: str, depth: int = 0, device: str = "auto") -> Planner:
-    """Return a planner by name: a_star, bfs, or a weight file."""
+def _text(cell: Cell) -> str:
+    return f"{cell[0]},{cell[1]}"
+
+
+def find_weights(name: str, size: int) -> Path:
+    """Return the weight file that a name stands for, on maps whose longer side is ``size`` cells.
+
+    ``name``: a path to a ``.safetensors`` file; the stem of one in ``planners/weights``, such as
+    dt_vin_35; or a model's name, such as dt_vin: its weights for the smallest size that covers the
+    map, else for the largest there is. Raises ``ValueError`` that lists what there is.
+    """
     if name.endswith(".safetensors"):
-        return LearnedPlanner.load(Path(name), depth, device)
-    return ExactPlanner(name)
-
-
-def read_maze(path: Path) -> Maze:
-    """Return a maze ``(H, W)`` from an image, one pixel per cell, light = free, or the first of an
-    .npz.
-
-    Raises ``ValueError`` for a file that is no maze.
-    """
-    if path.suffix == ".npz":
-        return np.asarray(MazeSet.load(path).mazes[0])
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
-    if image is None:
-        raise ValueError(f"{path} is no readable image: give a PNG with one pixel per cell.")
-    maze = (image >= 128).astype(np.uint8)
-    if maze.min() == maze.max():
+        return Path(name)
+    if (WEIGHTS_FOLDER / f"{name}.safetensors").is_file():
+        return WEIGHTS_FOLDER / f"{name}.safetensors"
+    sizes = {}
+    for path in WEIGHTS_FOLDER.glob(f"{name}_*.safetensors"):
+        if match := re.fullmatch(re.escape(name) + r"_(\d+)", path.stem):
+            sizes[int(match[1])] = path
+    if not sizes:
+        known = ", ".join([*EXACT, *sorted(path.stem for path in WEIGHTS_FOLDER.glob("*.s*"))])
         raise ValueError(
-            f"{path} is no maze: all its pixels are {'free' if maze.max() else 'walls'}."
+            f"there is no planner {name!r}: choose {known}, a model's name such as dt_vin, or a "
+            "file that ends in .safetensors."
         )
-    return maze
+    return sizes[min((s for s in sizes if s >= size), default=max(sizes))]
 
 
-def draw(maze: Maze, plan: Path2D, start: Cell, goal: Cell, path: Path, scale: int = 0) -> None:
-    """Write a picture: value map, the optimal path in grey, the path in red, start green, goal
-    blue.
-    """
-    scale = scale or max(4, 800 // max(maze.shape))
-    picture = _value_picture(maze, plan)
-    picture = np.kron(picture, np.ones((scale, scale, 1), np.uint8))
-    _line(picture, plan.optimal_cells, scale, (160, 160, 160), max(1, scale // 2))
-    _line(picture, plan.cells, scale, (40, 40, 230), max(1, scale // 4))
-    for cell, colour in ((start, (60, 180, 60)), (goal, (230, 80, 40))):
-        cv2.circle(picture, _pixel(cell, scale), max(2, scale // 3), colour, -1)
-    ok, encoded = cv2.imencode(".png", picture)
-    if not ok:
-        raise ValueError(
-            f"the picture {path} could not be encoded: choose a name that ends in .png."
-        )
-    write_atomically(path, encoded.tobytes())
-
-
-def _value_picture(maze: Maze, plan: Path2D) -> NDArray[np.uint8]:
-    picture = np.repeat((maze * 255)[..., None], 3, axis=2).astype(np.uint8)
-    if plan.values is None:
-        return picture
-    ranks = np.zeros(maze.shape, np.uint8)
-    free = maze > 0
-    order = plan.values[free].argsort().argsort()  # ranks: a long maze has a few very low values
-    ranks[free] = (255 * order / max(1, order.size - 1)).astype(np.uint8)
-    colours = cv2.applyColorMap(ranks, cv2.COLORMAP_VIRIDIS)
-    return np.where(free[..., None], colours, np.uint8(0)).astype(np.uint8)
-
-
-def _pixel(cell: Cell, scale: int) -> tuple[int, int]:
-    return int(cell[1] * scale + scale // 2), int(cell[0] * scale + scale // 2)
-
-
-def _line(
-    picture: NDArray[np.uint8],
-    cells: Sequence[Cell],
-    scale: int,
-    colour: tuple[int, int, int],
-    width: int,
-) -> None:
-    if len(cells) > 1:
-        points = np.array([_pixel(cell, scale) for cell in cells], np.int32)
-        cv2.polylines(picture, [points.reshape(-1, 1, 2)], False, colour, width)
-
-
-@dataclass
-class PlanConfig:
-    """Plan a path through a maze image and draw it."""
-
-    maze: Path
-    """Image, one pixel per cell, light = free; or .npz, whose first maze is taken."""
-    start: str
-    """Row and column of the start, as in 1,1."""
-    goal: str
-    """Row and column of the goal, as in 13,13."""
-    weights: str = "a_star"
-    """Weights (.safetensors), or a_star, or bfs."""
-    out: Path | None = None
-    """Picture to write (.png)."""
-    depth: int = 0
-    """Layers; 0 takes the depth of the weights' card."""
-    device: str = "auto"
-    """cpu, cuda, or auto."""
-
-
-def run_plan(config: PlanConfig) -> Path2D:
-    """Plan as told; raises ``ValueError`` for input that makes no sense."""
-    maze = read_maze(config.maze)
-    start, goal = parse_cell(config.start, "start"), parse_cell(config.goal, "goal")
-    plan = make_planner(config.weights, config.depth, config.device).plan(maze, start, goal)
-    if config.out:
-        draw(maze, plan, start, goal, config.out)
-    return plan
+def make_planner(name: str, size: int = 0, depth: int = 0, device: str = "auto") -> Planner:
+    """Return a planner by name: a_star, bfs, or what :func:`find_weights` knows for this size."""
+    if name in EXACT:
+        return ExactPlanner(name)
+    return LearnedPlanner.load(find_weights(name, size), depth, device)
 
 
 def parse_cell(text: str, name: str) -> Cell:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,12 +13,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planners.__main__ import main
 from planners.distances import distances, optimal_actions
 from planners.evaluation import follow, parse_bins, score
+from planners.grid_map import GridMap
+from planners.map_files import NoMazeError, read_map
 from planners.mazes import MazeKind, MazeRule, generate
 from planners.moves import MOORE, NEWS
 from planners.network import PlanningNetwork
-from planners.planning import ExactPlanner, LearnedPlanner, PlanConfig, Status, read_maze, run_plan
+from planners.planning import (
+    Budget,
+    ExactPlanner,
+    LearnedPlanner,
+    Progress,
+    Status,
+    find_weights,
+    make_planner,
+)
 
 torch.set_num_threads(1)  # little tensors, and tests may share the machine
 
@@ -107,8 +120,9 @@ def test_each_way_to_fail_has_its_own_status() -> None:
     assert plan.status is Status.OPTIMAL and plan.reached and len(plan.cells) == 5
     assert planner.plan(MAZE, (0, 0), (2, 4)).status is Status.COLLISION
     assert planner.plan(MAZE, (0, 3), (2, 4)).status is Status.START_IN_WALL
-    assert planner.plan(MAZE, (-1, 0), (2, 4)).status is Status.START_IN_WALL
+    assert planner.plan(MAZE, (-1, 0), (2, 4)).status is Status.START_OUTSIDE_MAP
     assert planner.plan(MAZE, (0, 0), (1, 1)).status is Status.GOAL_IN_WALL
+    assert planner.plan(MAZE, (0, 0), (0, 5)).status is Status.GOAL_OUTSIDE_MAP
     assert planner.plan(MAZE, (0, 0), (0, 4)).status is Status.NO_PATH
     circle = EAST.copy()
     circle[0, 1] = 3
@@ -119,17 +133,241 @@ def test_each_way_to_fail_has_its_own_status() -> None:
     assert plan.status is Status.VALID and "would do" in plan.message
 
 
-def test_a_picture_goes_in_and_a_picture_comes_out(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "maze.png"), MAZE * 255)
-    np.testing.assert_array_equal(read_maze(tmp_path / "maze.png"), MAZE)
-    config = PlanConfig(tmp_path / "maze.png", "0,0", "2,4", out=tmp_path / "plan.png")
-    assert run_plan(config).status is Status.OPTIMAL
-    picture = cv2.imread(str(tmp_path / "plan.png"))
-    assert picture is not None and picture.shape[0] / 3 == picture.shape[1] / 5
-    cv2.imwrite(str(tmp_path / "white.png"), np.full((5, 5), 255, np.uint8))
-    with pytest.raises(ValueError, match="is no maze"):
-        read_maze(tmp_path / "white.png")
-    with pytest.raises(ValueError, match="no readable image"):
-        read_maze(tmp_path / "none.png")
-    with pytest.raises(ValueError, match="give row and column"):
-        run_plan(PlanConfig(tmp_path / "maze.png", "here", "2,4"))
+# -- how deep --------------------------------------------------------------------------------------
+
+
+def snake(turns: int) -> np.ndarray:
+    """One corridor that winds through a square, far longer than the mazes of training are wide."""
+    maze = np.zeros((2 * turns + 1, 2 * turns + 1), np.uint8)
+    maze[1::2, 1:-1] = 1
+    maze[2:-1:4, -2] = maze[4:-1:4, 1] = 1
+    return maze
+
+
+def test_a_longer_way_than_any_in_training_is_planned_deeper() -> None:
+    maze = snake(12)
+    way = ExactPlanner().plan(maze, (1, 1), (23, 1))
+    learned = make_planner("dt_vin_15").plan(maze, (1, 1), (23, 1))
+    assert len(way.cells) > 270
+    assert learned.status is Status.OPTIMAL and learned.layers > 200
+    shallow = make_planner("dt_vin_15", depth=100).plan(maze, (1, 1), (23, 1))
+    assert not shallow.reached and shallow.layers == 100
+
+
+def test_slices_do_not_change_the_values() -> None:
+    one = generate(MazeRule(15), 1, 3)
+    goal = (int(one.goals[0, 0]), int(one.goals[0, 1]))
+    planner = LearnedPlanner.load(find_weights("dt_vin", 15), 203)
+    plan = planner.plan(one.mazes[0], goal, goal)
+    with torch.no_grad():
+        goals = torch.zeros(1, 15, 15)
+        goals[0][goal] = 1
+        encoded = planner.network.encode(torch.from_numpy(one.mazes).float(), goals)
+        whole = planner.network.iterate(encoded, 204, (204,))[0, 0]
+    assert plan.values is not None and plan.layers == 203
+    np.testing.assert_allclose(plan.values, whole.numpy(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("weights", ["dt_vin", "vin"])
+def test_a_plan_can_be_watched_limited_and_canceled(weights: str) -> None:
+    maze, seen = snake(30), list[Progress]()
+    planner = make_planner(weights, depth=100_000)
+    canceled = Budget(is_canceled=lambda: len(seen) >= 3, report=seen.append)
+    plan = planner.plan(maze, (1, 1), (59, 59), canceled)
+    assert plan.status is Status.CANCELED and len(seen) == 3
+    assert seen[0].layers < seen[2].layers < seen[2].limit == 100_000
+    plan = planner.plan(maze, (1, 1), (59, 59), Budget(time_limit_s=0.01))
+    assert plan.status is Status.TIME_LIMIT and "time was over" in plan.message
+
+
+def test_weights_are_found_by_model_and_map_size() -> None:
+    assert find_weights("dt_vin", 10).stem == "dt_vin_15"
+    assert find_weights("dt_vin", 35).stem == "dt_vin_35"
+    assert int(find_weights("dt_vin", 5000).stem.split("_")[-1]) >= 35
+    assert find_weights("dt_vin_15", 5000).stem == "dt_vin_15"
+    with pytest.raises(ValueError, match=r"no planner 'dtvin'.*a_star.*dt_vin_15"):
+        find_weights("dtvin", 15)
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def maze_of(size: int, seed: int = 1) -> np.ndarray:
+    return np.asarray(generate(MazeRule(size), 1, seed).mazes[0])
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.integers(9, 40),
+    cell_px=st.integers(1, 12),
+    margin=st.tuples(st.integers(0, 30), st.integers(0, 30)),
+)
+def test_any_cell_size_and_margin_is_found(
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    size: int,
+    cell_px: int,
+    margin: tuple[int, int],
+) -> None:
+    maze = maze_of(size, seed)[: size - 2 * (seed % 2)].copy()
+    maze[-1] = maze[:, -1] = 0  # margins are seen outside a border
+    picture = np.kron(maze * 255, np.ones((cell_px, cell_px), np.uint8))
+    if cell_px > 1:
+        picture = np.pad(picture, (margin, margin[::-1]), constant_values=255)
+    path = tmp_path_factory.mktemp("picture") / "maze.png"
+    cv2.imwrite(str(path), picture)
+    np.testing.assert_array_equal(read_map(path).grid.free, maze)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("cell_px", [4.3, 14.28])
+def test_pictures_scaled_by_a_fraction_are_read(
+    tmp_path: Path, cell_px: float, suffix: str
+) -> None:
+    maze = maze_of(35)
+    size = round(35 * cell_px)
+    picture = cv2.resize(maze * 255, (size, size), interpolation=cv2.INTER_NEAREST)
+    cv2.imwrite(str(tmp_path / f"maze{suffix}"), picture)
+    file = read_map(tmp_path / f"maze{suffix}")
+    np.testing.assert_array_equal(file.grid.free, maze)
+    assert file.cell_px == pytest.approx(cell_px, rel=0.02) and "35 x 35 cells" in file.note
+
+
+def test_thin_walls_and_coloured_marks_are_read(tmp_path: Path) -> None:
+    maze = maze_of(35)
+    widths = np.where(np.arange(35) % 2, 14, 2)
+    grown = maze.repeat(widths, axis=0).repeat(widths, axis=1)
+    cv2.imwrite(str(tmp_path / "thin.png"), grown * 255)
+    fine = maze.repeat(widths // 2, axis=0).repeat(widths // 2, axis=1)
+    np.testing.assert_array_equal(read_map(tmp_path / "thin.png").grid.free, fine)
+    colours = np.kron(maze * 255, np.ones((8, 8), np.uint8))[..., None].repeat(3, axis=2)
+    colours[8:16, 8:16] = (0, 0, 255)  # red, in the cell 1,1
+    cv2.imwrite(str(tmp_path / "marks.png"), colours)
+    np.testing.assert_array_equal(read_map(tmp_path / "marks.png").grid.free, maze)
+
+
+def test_a_ros_map_is_read_with_its_geometry(tmp_path: Path) -> None:
+    grey = np.array([[0, 254, 254], [205, 254, 0]], np.uint8)
+    cv2.imwrite(str(tmp_path / "map.pgm"), grey)
+    about = "image: map.pgm\nresolution: 0.5\norigin: [-1.0, 2.0, 0.0]\nnegate: 0\n"
+    about += "occupied_thresh: 0.65\nfree_thresh: 0.196\n"
+    (tmp_path / "map.yaml").write_text(about)
+    grid = read_map(tmp_path / "map.yaml").grid
+    np.testing.assert_array_equal(grid.free, [[0, 1, 1], [0, 1, 0]])
+    np.testing.assert_array_equal(
+        read_map(tmp_path / "map.yaml", unknown_is_free=True).grid.free, [[0, 1, 1], [1, 1, 0]]
+    )
+    np.testing.assert_array_equal(read_map(tmp_path / "map.pgm").grid.free, grid.free)
+    assert grid.centre_of((1, 0)) == (-0.75, 2.25)  # the lower left cell
+    assert grid.cell_at((0.4, 2.9)) == (0, 2)
+    (tmp_path / "map.yaml").write_text("image: map.pgm\n")
+    with pytest.raises(NoMazeError, match="needs image, resolution and origin"):
+        read_map(tmp_path / "map.yaml")
+
+
+@given(
+    yaw=st.floats(-3.1, 3.1),
+    place=st.tuples(st.floats(-5, 25), st.floats(-5, 25)),
+    m=st.floats(0.01, 2),
+)
+def test_points_and_cells_are_inverse(yaw: float, place: tuple[float, float], m: float) -> None:
+    grid = GridMap(np.ones((20, 10), np.uint8), m, (3.0, -2.0, yaw))
+    assert grid.to_grid(grid.to_point(place)) == pytest.approx(place, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "sentence"),
+    [
+        ("white.png", np.full((50, 50), 255, np.uint8), "all its pixels are free"),
+        ("photo.jpg", None, "too many greys"),
+        ("text.png", b"hello", "no readable picture"),
+        ("absent.png", None, "does not exist"),
+    ],
+)
+def test_a_picture_that_is_no_maze_is_refused_in_one_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    picture: np.ndarray | bytes | None,
+    sentence: str,
+) -> None:
+    path = tmp_path / name
+    if name == "photo.jpg":
+        rows, columns = np.mgrid[:300, :400]
+        picture = np.uint8(128 + 60 * np.sin(columns / 30) + 50 * np.cos(rows / 40))
+    if isinstance(picture, bytes):
+        path.write_bytes(picture)
+    elif picture is not None:
+        cv2.imwrite(str(path), picture)
+    out = tmp_path / "answer.json"
+    code = main(
+        ["plan", "--maze", str(path), "--start", "1,1", "--goal", "2,2", "--json", str(out)]
+    )
+    assert code == 9 and json.loads(out.read_text())["status"] == "no_maze"
+    told = capsys.readouterr().err
+    assert sentence in told and told.count("\n") == 1
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+def plan_command(folder: Path, *options: str) -> tuple[int, dict[str, object]]:
+    """Run ``plan`` on MAZE, drawn with 5 pixels per cell; exit code and JSON."""
+    cv2.imwrite(str(folder / "maze.png"), np.kron(MAZE * 255, np.ones((5, 5), np.uint8)))
+    words = ["plan", "--maze", str(folder / "maze.png"), "--json", str(folder / "plan.json")]
+    code = main([*words, *options])
+    return code, json.loads((folder / "plan.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("start", "goal", "code", "status"),
+    [
+        ("0,0", "2,4", 0, "optimal"),
+        ("0,3", "2,4", 3, "start_in_wall"),
+        ("0,9", "2,4", 3, "start_outside_map"),
+        ("0,0", "1,1", 4, "goal_in_wall"),
+        ("0,0", "0,4", 5, "no_path"),
+    ],
+)
+@pytest.mark.parametrize("weights", ["bfs", "dt_vin"])
+def test_each_answer_has_its_exit_code(
+    tmp_path: Path, weights: str, start: str, goal: str, code: int, status: str
+) -> None:
+    ends = ("--start", start, "--goal", goal, "--weights", weights)
+    got, answer = plan_command(tmp_path, *ends)
+    assert (got, answer["status"]) == (code, status)
+    if code == 0:
+        path = answer["path"]
+        assert isinstance(path, Sequence) and path[0] == [0, 0] and path[-1] == [2, 4]
+        assert len(path) == 7 and answer["steps"] == answer["shortest_steps"] == 6
+
+
+def test_a_picture_comes_out(tmp_path: Path) -> None:
+    out = tmp_path / "plan.png"
+    plan_command(tmp_path, "--start", "0,0", "--goal", "2,4", "--out", str(out))
+    picture = cv2.imread(str(out))
+    assert picture is not None and min(picture.shape[:2]) > 200
+    red = (picture[..., 2] > 200) & (picture[..., 1] < 60) & (picture[..., 0] < 100)
+    white = (picture > 250).all(axis=2)
+    assert red.sum() > 500, "the plan is not to be seen"
+    assert white.sum() > 500, "the shortest path under it is not to be seen"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--start", "here", "--goal", "2,4"), "give row and column"),
+        (("--start", "0,0"), "there is no goal: give --goal R,C"),
+        (("--start", "0,0", "--goal", "2,4", "--weights", "x"), "no planner 'x'"),
+        (("--start", "0,0", "--goal", "2,4", "--cell-px", "99"), "larger than the picture"),
+        (("--start", "0,0", "--goal", "2,4", "--out", "plan.doc"), "ends in .png"),
+    ],
+)
+def test_bad_options_end_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], sentence: str
+) -> None:
+    cv2.imwrite(str(tmp_path / "maze.png"), np.kron(MAZE * 255, np.ones((5, 5), np.uint8)))
+    assert main(["plan", "--maze", str(tmp_path / "maze.png"), *options]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told and told.count("\n") == 1
