@@ -3,7 +3,18 @@
 from setuptools import setup
 
 PACKAGE = "asterias_nodes"
-NODES = ["bench", "demo", "recorder", "sim_robot", "target_detector", "target_finder"]
+NODES = [
+    "bench",
+    "demo",
+    "maze_demo",
+    "maze_world",
+    "path_follower",
+    "planner",
+    "recorder",
+    "sim_robot",
+    "target_detector",
+    "target_finder",
+]
 
 setup(
     name=PACKAGE,
