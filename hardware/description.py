@@ -7,33 +7,34 @@ in that one frame (x along the finger, z up), and ``base`` places the frame in t
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, ValidationError, model_validator
 
+from hardware.backends import Backend, DevicesBackend, SimBackend
 from hardware.errors import DescriptionError
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Vector3 = tuple[Finite, Finite, Finite]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+from hardware.mistakes import sentence
+from hardware.parts import (
+    Finite,
+    Name,
+    NotNegative,
+    Part,
+    Positive,
+    Share,
+    Vector3,
+    choices_hint,
+    known,
+    ordered,
+    unique,
+)
+from hardware.results import write_text
 
 ROBOTS_DIR = Path(__file__).resolve().parent.parent / "launch" / "robots"
-
-
-class Part(BaseModel):
-    """Base of all parts: unknown keys are errors, values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Pose(Part):
@@ -126,7 +127,7 @@ class Hinge(Part):
 
     @model_validator(mode="after")
     def _sound(self) -> Hinge:
-        _ordered(self.limits_rad)
+        ordered(self.limits_rad)
         if math.hypot(*self.axis) < 1e-9:
             raise ValueError("axis must not be the zero vector")
         return self
@@ -185,7 +186,7 @@ class JointDescription(Part):
 
     @model_validator(mode="after")
     def _sound(self) -> JointDescription:
-        _ordered(self.limits_rad)
+        ordered(self.limits_rad)
         if not self.limits_rad[0] <= self.home_rad <= self.limits_rad[1]:
             raise ValueError(
                 f"home_rad {self.home_rad:g} lies outside limits_rad "
@@ -254,24 +255,24 @@ class Limb(Part):
 
     @model_validator(mode="after")
     def _wired(self) -> Limb:
-        links = _unique("link", (link.name for link in self.body.links))
-        hinges = _unique("hinge", (hinge.name for hinge in self.body.hinges))
-        tendons = _unique("tendon", (tendon.name for tendon in self.body.tendons))
-        _unique("joint", (joint.name for joint in self.joints))
-        _unique("camera", (camera.name for camera in self.cameras))
+        links = unique("link", (link.name for link in self.body.links))
+        hinges = unique("hinge", (hinge.name for hinge in self.body.hinges))
+        tendons = unique("tendon", (tendon.name for tendon in self.body.tendons))
+        unique("joint", (joint.name for joint in self.joints))
+        unique("camera", (camera.name for camera in self.cameras))
         _check_tree(self.body, links)
         for tendon in self.body.tendons:
             for name in tendon.hinges:
-                _known(f"tendon '{tendon.name}'", "hinge", name, hinges)
+                known(f"tendon '{tendon.name}'", "hinge", name, hinges)
         for joint in self.joints:
             if (joint.hinge is None) == (joint.tendon is None):
                 raise ValueError(f"joint '{joint.name}' needs either a hinge or a tendon")
             if joint.hinge is not None:
-                _known(f"joint '{joint.name}'", "hinge", joint.hinge, hinges)
+                known(f"joint '{joint.name}'", "hinge", joint.hinge, hinges)
             if joint.tendon is not None:
-                _known(f"joint '{joint.name}'", "tendon", joint.tendon, tendons)
+                known(f"joint '{joint.name}'", "tendon", joint.tendon, tendons)
         for camera in self.cameras:
-            _known(f"camera '{camera.name}'", "link", camera.link, links)
+            known(f"camera '{camera.name}'", "link", camera.link, links)
         return self
 
 
@@ -293,76 +294,59 @@ class Box(Part):
     color: tuple[Share, Share, Share] = (0.5, 0.5, 0.5)
 
 
-class SimBackend(Part):
-    """The simulated body.
+class RobotDescription(Part):
+    """A whole robot; load one with :func:`load_robot`.
 
     Attributes:
-        physics_hz: integration steps per second of simulated time.
-        gravity_m_s2: downward acceleration.
-        renderer: ``auto`` takes the GPU (EGL) where it works, ``tiny`` the software renderer.
+        command_timeout_s: silence after which a limb holds that got a single command.
+        stream_timeout_s: the same for a limb that gets commands in a stream.
     """
 
-    type: Literal["sim"] = "sim"
-    physics_hz: Positive = 500.0
-    gravity_m_s2: Finite = 9.81
-    renderer: Literal["auto", "tiny", "egl"] = "tiny"
-
-
-class RobotDescription(Part):
-    """A whole robot; load one with :func:`load_robot`."""
-
     name: Name
-    backend: SimBackend = SimBackend()
+    backend: Backend = SimBackend()
     control_rate_hz: Positive = 50.0
     command_timeout_s: Positive = 0.5
-    materials: dict[str, Material] = {}
+    stream_timeout_s: Positive = 0.1
+    materials: dict[str, Material] = Field(default_factory=dict)
     limbs: tuple[Limb, ...] = Field(min_length=1)
     target: Target = Target()
     scenery: tuple[Box, ...] = ()
 
+    @property
+    def simulation(self) -> SimBackend:
+        """Settings of the simulated body, also of a robot whose backend is real devices."""
+        return self.backend if isinstance(self.backend, SimBackend) else SimBackend()
+
+    @model_validator(mode="after")
+    def _devices_wired(self) -> RobotDescription:
+        if isinstance(self.backend, DevicesBackend):
+            wiring = self.backend.limbs
+            for limb in self.limbs:
+                if limb.name not in wiring:
+                    raise ValueError(
+                        f"limb '{limb.name}' has no devices; add backend.limbs.{limb.name}"
+                    )
+                wiring[limb.name].check(
+                    limb.name,
+                    [joint.name for joint in limb.joints],
+                    [camera.name for camera in limb.cameras],
+                    [camera.name for camera in limb.live_cameras],
+                )
+            for name in wiring:
+                known("backend", "limb", name, [limb.name for limb in self.limbs])
+        return self
+
     @model_validator(mode="after")
     def _materials_known(self) -> RobotDescription:
-        _unique("limb", (limb.name for limb in self.limbs))
-        _unique("scenery box", (box.name for box in self.scenery))
+        unique("limb", (limb.name for limb in self.limbs))
+        unique("scenery box", (box.name for box in self.scenery))
         for limb in self.limbs:
             for hinge in limb.body.hinges:
                 if hinge.flexure is not None:
-                    _known(
+                    known(
                         f"hinge '{hinge.name}'", "material", hinge.flexure.material, self.materials
                     )
         return self
-
-
-BACKENDS: tuple[str, ...] = ("sim",)
-
-
-def _ordered(limits: tuple[float, float]) -> None:
-    if limits[0] >= limits[1]:
-        raise ValueError(
-            f"limits_rad [{limits[0]:g}, {limits[1]:g}] are reversed; write [lower, upper]"
-        )
-
-
-def _unique(kind: str, names: Iterable[str]) -> set[str]:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"two {kind}s are called '{name}'; give each its own name")
-        seen.add(name)
-    return seen
-
-
-def _known(owner: str, kind: str, name: str, names: Iterable[str]) -> None:
-    choices = sorted(names)
-    if name not in choices:
-        raise ValueError(f"{owner} names unknown {kind} '{name}'; {_choices(name, choices)}")
-
-
-def _choices(word: str, choices: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, choices, n=1)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"known are: {', '.join(choices) or 'none'}."
 
 
 def _check_tree(body: Body, links: set[str]) -> None:
@@ -370,8 +354,8 @@ def _check_tree(body: Body, links: set[str]) -> None:
     root = body.links[0].name
     reached = {root}
     for hinge in body.hinges:
-        _known(f"hinge '{hinge.name}'", "link", hinge.parent, links)
-        _known(f"hinge '{hinge.name}'", "link", hinge.child, links)
+        known(f"hinge '{hinge.name}'", "link", hinge.parent, links)
+        known(f"hinge '{hinge.name}'", "link", hinge.child, links)
         if hinge.child == root:
             raise ValueError(f"hinge '{hinge.name}' carries '{root}', the first link and root")
         if hinge.parent not in reached:
@@ -402,7 +386,7 @@ def robot_path(robot: str | os.PathLike[str]) -> Path:
     if path.is_file():
         return path
     names = sorted(p.stem for p in ROBOTS_DIR.glob("*.yaml"))
-    raise DescriptionError(f"There is no robot called '{text}'; {_choices(text, names)}")
+    raise DescriptionError(f"There is no robot called '{text}'; {choices_hint(text, names)}")
 
 
 def load_robot(robot: str | os.PathLike[str]) -> RobotDescription:
@@ -421,6 +405,12 @@ def load_robot(robot: str | os.PathLike[str]) -> RobotDescription:
     return parse_robot(data, source=str(path))
 
 
+def save_robot(robot: RobotDescription, path: str | os.PathLike[str]) -> None:
+    """Write a description that :func:`load_robot` reads, whole or not at all."""
+    data = robot.model_dump(mode="json", exclude_none=True)
+    write_text(path, yaml.safe_dump(data, sort_keys=False))
+
+
 def parse_robot(data: Any, *, source: str = "robot description") -> RobotDescription:
     """Check a description that is already in memory; ``source`` is named in errors.
 
@@ -429,19 +419,10 @@ def parse_robot(data: Any, *, source: str = "robot description") -> RobotDescrip
     """
     if not isinstance(data, dict):
         raise DescriptionError(f"{source}: expected a mapping with the keys name, limbs, target.")
-    backend = data.get("backend")
-    if isinstance(backend, dict) and backend.get("type", "sim") not in BACKENDS:
-        raise DescriptionError(
-            f"{source}: backend.type: unknown backend {_shown(backend['type'])}; "
-            f"choose one of: {', '.join(BACKENDS)}."
-        )
     try:
         return RobotDescription.model_validate(data)
     except ValidationError as error:
-        raise DescriptionError(_sentence(source, data, error)) from error
-
-
-# -- how mistakes are told ------------------------------------------------------------------------
+        raise DescriptionError(sentence(RobotDescription, source, data, error)) from error
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -460,27 +441,6 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-# Where pydantic speaks of Python, we speak of the file.
-_EXPECTATIONS = {
-    "model_type": "expected a mapping",
-    "model_attributes_type": "expected a mapping",
-    "dict_type": "expected a mapping",
-    "tuple_type": "expected a list",
-    "invalid_key": "expected a key that is text",
-    "string_type": "expected text",
-    "string_pattern_mismatch": "expected a name of small letters, digits and underscores",
-    "float_type": "expected a number",
-    "float_parsing": "expected a number",
-    "finite_number": "expected a finite number",
-    "int_type": "expected a whole number",
-    "int_parsing": "expected a whole number",
-    "int_parsing_size": "expected a smaller number",
-    "int_from_float": "expected a whole number",
-    "bool_type": "expected true or false",
-    "bool_parsing": "expected true or false",
-}
-
-
 def _yaml_reason(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
@@ -488,112 +448,3 @@ def _yaml_reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     return " ".join(f"{error}".split()).rstrip(".") or type(error).__name__
-
-
-def _sentence(source: str, data: Any, error: ValidationError) -> str:
-    """One sentence for the first mistake, and the count of the others."""
-    errors = _innermost(error.errors(include_url=False))
-    first = _most_telling(errors)
-    text = _mistake(first)
-    if len(errors) > 1:
-        mistakes = "mistake follows" if len(errors) == 2 else "mistakes follow"
-        text = f"{text.rstrip('.')} ({len(errors) - 1} more {mistakes})"
-    key = _key(first["loc"], data)
-    end = "" if text.endswith((".", "?")) else "."
-    return f"{source}: {key + ': ' if key else ''}{text}{end}"
-
-
-def _innermost(errors: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out echoes: a list whose element is wrong is also called too short by pydantic."""
-    inner = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
-    return [error for error in errors if error["loc"] not in inner]
-
-
-def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
-    """The first mistake; but a misspelt key explains a missing one, so it goes before that."""
-    first = errors[0]
-    if first["type"] == "missing":
-        for other in errors[1:]:
-            if other["type"] == "extra_forbidden" and other["loc"][:-1] == first["loc"][:-1]:
-                return other
-    return first
-
-
-def _mistake(error: ErrorDetails) -> str:
-    kind, location = error["type"], error["loc"]
-    if kind == "missing":
-        return _missing(location)
-    if kind == "extra_forbidden":
-        known = list(_part_at(location[:-1]).model_fields)
-        return f"this key is unknown; {_choices(str(location[-1]), known)}"
-    text = _EXPECTATIONS.get(kind) or error["msg"].removeprefix("Value error, ")
-    text = (text[:1].lower() + text[1:]).replace("input should be", "must be")
-    text = text.replace("tuple should", "the list should").replace(" after validation", "")
-    if isinstance(error["input"], (dict, list, tuple, BaseModel)):
-        return text
-    return f"{text} (got {_shown(error['input'])})"
-
-
-def _missing(location: Sequence[str | int]) -> str:
-    key = location[-1]
-    if isinstance(key, int):
-        return "this value is missing from the list"
-    annotation = _part_at(location[:-1]).model_fields[key].annotation
-    if getattr(annotation, "__origin__", None) is tuple:
-        return "this key is missing; add a list"
-    if _part_in(annotation) is not None:
-        return "this key is missing; add a mapping"
-    return f"this key is missing; add {'a number' if annotation in (int, float) else 'text'}"
-
-
-def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python refuses to print integers of thousands of digits
-        return "a huge number"
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _part_at(location: Sequence[str | int]) -> type[Part]:
-    """The part of a description that a location leads to."""
-    part: type[Part] = RobotDescription
-    for step in location:
-        field = part.model_fields.get(str(step))
-        part = (field and _part_in(field.annotation)) or part
-    return part
-
-
-def _part_in(annotation: Any) -> type[Part] | None:
-    inner = get_args(annotation)
-    if inner:
-        return next((part for part in map(_part_in, inner) if part is not None), None)
-    is_part = isinstance(annotation, type) and issubclass(annotation, Part)
-    return annotation if is_part else None
-
-
-def _key(location: Sequence[str | int], data: Any) -> str:
-    """``limbs[0].cameras[2] (tip_down).width_px``: the innermost element with a name shows it."""
-    pieces: list[str] = []
-    named: tuple[int, str] | None = None
-    for step in location:
-        pieces.append(f"[{step}]" if isinstance(step, int) else f".{_one_line(step)}")
-        data = _child(data, step)
-        name = data.get("name") if isinstance(data, dict) else None
-        if isinstance(step, int) and isinstance(name, str) and name.isidentifier():
-            named = (len(pieces) - 1, name)
-    if named is not None:
-        pieces[named[0]] += f" ({named[1]})"
-    return "".join(pieces).removeprefix(".")
-
-
-def _one_line(key: str) -> str:
-    """A key as it is, or quoted where it would break the sentence."""
-    return key if key.isprintable() else repr(key)
-
-
-def _child(data: Any, step: str | int) -> Any:
-    if isinstance(data, dict):
-        return data.get(step)
-    if isinstance(data, (list, tuple)) and isinstance(step, int) and step < len(data):
-        return data[step]
-    return None

@@ -99,7 +99,12 @@ def _closest(word: str, choices: list[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"choose one of: {', '.join(choices)}."
 
 
-def _checked_fault(fault: Fault | str, value: float | None) -> ActiveFault:
+def checked_fault(fault: Fault | str, value: float | None) -> ActiveFault:
+    """A fault with its value; None takes the word's default.
+
+    Raises:
+        FaultError: there is no such word, or the value is out of range.
+    """
     try:
         word = Fault(fault)
     except ValueError as error:
@@ -144,7 +149,7 @@ class FaultInjection(ABC):
         Raises:
             FaultError: unknown word or component, or a value out of range. Nothing changes then.
         """
-        active = _checked_fault(fault, value)
+        active = checked_fault(fault, value)
         for name in self._named(component):
             self._faults[name] = active
             self._reset_fault(name)
@@ -234,6 +239,12 @@ class FaultyLimb(LimbDriver, FaultInjection):
 
     def _close(self) -> None:
         self.inner.disconnect()
+
+    def _wake(self) -> None:
+        self.inner._wake()
+
+    def _release(self) -> None:
+        self.inner._release()
 
     def _failing(self, *words: Fault) -> Iterator[tuple[str, int, float]]:
         """Name, number and value of the joints with one of these faults."""

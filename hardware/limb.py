@@ -147,6 +147,8 @@ class LimbDriver(ABC):
             DeviceError: the position cannot be measured. The limb then stays inactive.
         """
         self._active = False
+        self._require_connected()
+        self._wake()
         self.hold()
         self._active = True
 
@@ -157,6 +159,13 @@ class LimbDriver(ABC):
                 self.hold()
             finally:
                 self._active = False
+
+    def release(self) -> None:
+        """Let go: no torque where the device can do that; inactive afterwards, still connected."""
+        self._require_connected()
+        self._active = False
+        self._hold_goal = None
+        self._release()
 
     def disconnect(self) -> None:
         """Hold, release and close the device; harmless when already closed.
@@ -300,6 +309,13 @@ class LimbDriver(ABC):
     @abstractmethod
     def _close(self) -> None:
         """Make the device safe (no torque where that is safe) and close it."""
+
+    def _wake(self) -> None:  # noqa: B027 - most devices have nothing to do
+        """Before a first command: the next write must undo what an earlier fault left behind."""
+
+    def _release(self) -> None:
+        """Take the torque off; devices that cannot do that hold."""
+        self.hold()
 
     @abstractmethod
     def _read(self) -> LimbState:

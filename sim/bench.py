@@ -57,7 +57,7 @@ def _report(
             for c in row
         ],
         "renderer": world.scene.renderer_name if world.scene else "none",
-        "physics_hz": world.robot.backend.physics_hz,
+        "physics_hz": world.robot.simulation.physics_hz,
         "simulated_s": duration_s,
         "cores": 1,
         "physics_steps_per_s": spread(steps),
@@ -84,7 +84,7 @@ def _physics(world: SimWorld, duration_s: float) -> int:
     ticks = round(duration_s / period)
     for _ in range(ticks):
         world.advance(period)
-    return round(ticks * period * world.robot.backend.physics_hz) * len(world.bodies)
+    return round(ticks * period * world.robot.simulation.physics_hz) * len(world.bodies)
 
 
 def _pictures(world: SimWorld, rounds: int) -> int:

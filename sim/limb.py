@@ -30,6 +30,12 @@ class SimLimb(LimbDriver):
     def _close(self) -> None:
         pass
 
+    def _wake(self) -> None:
+        self.body.power(True)
+
+    def _release(self) -> None:
+        self.body.power(False)
+
     def _read(self) -> LimbState:
         body = self.body
         return LimbState(self._clock(), body.servo_rad, body.servo_rad_s, body.servo_nm)

@@ -45,7 +45,7 @@ class SimWorld:
         pictures: bool = True,
     ) -> None:
         self.robot = robot if isinstance(robot, RobotDescription) else load_robot(robot)
-        backend = self.robot.backend
+        backend = self.robot.simulation
         self.dt_s = 1.0 / backend.physics_hz
         self._ticks = 0
         self._seed = seed
@@ -77,15 +77,15 @@ class SimWorld:
     @property
     def time_s(self) -> float:
         """Simulated time since the start or the last reset."""
-        return self._ticks / self.robot.backend.physics_hz
+        return self._ticks / self.robot.simulation.physics_hz
 
     def advance(self, duration_s: float) -> None:
         """Let ``duration_s`` pass, rounded to whole physics steps."""
-        self._take_steps(round(duration_s * self.robot.backend.physics_hz))
+        self._take_steps(round(duration_s * self.robot.simulation.physics_hz))
 
     def advance_to(self, time_s: float) -> None:
         """Go on to the first physics step at ``time_s`` or after it; never back."""
-        ticks = math.ceil(time_s * self.robot.backend.physics_hz - 1e-6)
+        ticks = math.ceil(time_s * self.robot.simulation.physics_hz - 1e-6)
         self._take_steps(max(ticks - self._ticks, 0))
 
     def _take_steps(self, steps: int) -> None:

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from hardware.backends import DevicesBackend
 from hardware.camera import Camera, Frame
 from hardware.description import (
     CameraDescription,
@@ -16,8 +17,10 @@ from hardware.description import (
     RobotDescription,
     load_robot,
 )
+from hardware.emulated.robot import EmulatedRobot, Family
 from hardware.faults import FaultyCamera, FaultyLimb
 from hardware.limb import Clock, FloatArray, LimbDriver, LimbState
+from hardware.robot import make_limb
 from sim.world import SimWorld
 
 
@@ -194,6 +197,28 @@ def sim_camera_case() -> CameraCase:
     return CameraCase(world.cameras[0][0], world.advance, world.close)
 
 
+def device_limb_case(family: Family) -> LimbCase:
+    """A limb of emulated servos whose motors and watchdogs run on a fake clock; bytes are real."""
+    clock = FakeClock()
+    robot = EmulatedRobot(limb_p1(), family, clock=clock, pattern=False)
+    robot.start()
+    description = with_patience(robot.description)
+    return LimbCase(make_limb(description, 0, clock), clock.advance, robot.close)
+
+
+def with_patience(robot: RobotDescription) -> RobotDescription:
+    """On a busy machine, an emulated servo may get its turn late."""
+    assert isinstance(robot.backend, DevicesBackend)
+    limbs = {
+        name: devices.model_copy(
+            update={"bus": devices.bus.model_copy(update={"answer_timeout_s": 0.2})}
+        )
+        for name, devices in robot.backend.limbs.items()
+    }
+    backend = robot.backend.model_copy(update={"limbs": limbs})
+    return robot.model_copy(update={"backend": backend})
+
+
 def with_faults(case: LimbCase) -> LimbCase:
     """The same limb inside a fault wrapper that injects nothing."""
     return replace(case, driver=FaultyLimb(case.driver))
@@ -210,6 +235,10 @@ LIMBS: dict[str, Callable[[], LimbCase]] = {
     "array with fault wrapper": lambda: with_faults(array_limb_case()),
     "sim": sim_limb_case,
     "sim with fault wrapper": lambda: with_faults(sim_limb_case()),
+    "dynamixel": lambda: device_limb_case("dynamixel"),
+    "dynamixel with fault wrapper": lambda: with_faults(device_limb_case("dynamixel")),
+    "feetech": lambda: device_limb_case("feetech"),
+    "udp": lambda: device_limb_case("udp"),
 }
 CAMERAS: dict[str, Callable[[], CameraCase]] = {
     "array": array_camera_case,

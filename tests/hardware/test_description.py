@@ -269,9 +269,13 @@ MISTAKES: list[tuple[str, object, str]] = [
     (HINGE, [BEND], "hinge 'bend' comes before the hinge that carries its parent;"),
     (HINGE, [], "is connected by no hinge."),
     # the whole
-    ("backend/type", "real", "backend.type: unknown backend 'real'; choose one of: sim."),
-    ("backend/type", None, "backend.type: unknown backend None; choose one of: sim."),
-    ("backend/type", ["sim"], "backend.type: unknown backend ['sim']; choose one of: sim."),
+    ("backend/type", "real", "backend.type: unknown backend 'real'; choose one of: sim, devices."),
+    ("backend/type", None, "backend.type: unknown backend None; choose one of: sim, devices."),
+    (
+        "backend/type",
+        ["sim"],
+        "backend.type: unknown backend ['sim']; choose one of: sim, devices.",
+    ),
     ("backend", "sim", "backend: expected a mapping (got 'sim')."),
     ("backend/physics_hz", 0, "backend.physics_hz: must be greater than 0 (got 0)."),
     ("limbs", [], "limbs: the list should have at least 1 item"),

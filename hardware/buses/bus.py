@@ -1,0 +1,167 @@
+"""The contract of a servo bus: the servos of one limb, in joint order, in radians of the shaft."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hardware.errors import DeviceError
+from hardware.limb import FloatArray
+
+
+@dataclass(frozen=True)
+class Servo:
+    """What a bus must know of one of its servos.
+
+    Attributes:
+        name: of the joint it drives, for messages.
+        id: on the bus.
+        model: as in the description.
+        torque_limit_nm, speed_limit_rad_s: written into the servo.
+    """
+
+    name: str
+    id: int
+    model: str
+    torque_limit_nm: float
+    speed_limit_rad_s: float
+
+
+@dataclass(frozen=True)
+class BusState:
+    """One reading of all servos, ``(n,)`` each; NaN where a servo did not answer.
+
+    Attributes:
+        position_rad: shaft angle, 0 at the middle of the servo's range.
+        velocity_rad_s, effort_nm: at the shaft; effort is coarse, from load or current.
+    """
+
+    position_rad: FloatArray
+    velocity_rad_s: FloatArray
+    effort_nm: FloatArray
+
+
+@dataclass(frozen=True)
+class ServoHealth:
+    """What a servo says of itself.
+
+    Attributes:
+        voltage_v, temperature_c: supply and case.
+        errors: what its error status means, in words.
+        is_stopped: its own watchdog has stopped it.
+    """
+
+    voltage_v: float
+    temperature_c: float
+    errors: tuple[str, ...] = ()
+    is_stopped: bool = False
+
+
+@dataclass
+class BusCounters:
+    """What went over the bus so far; published in diagnostics."""
+
+    requests: int = 0
+    retries: int = 0
+    missing: int = 0
+    broken: int = 0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who answers at an id."""
+
+    id: int
+    model: str
+    firmware: int
+
+
+class ServoBus(ABC):
+    """The servos of one limb.
+
+    Nothing here raises for a single servo that is silent: its values are NaN. ``DeviceError`` means
+    that the whole bus is gone, or that a servo refused what makes it safe.
+    """
+
+    def __init__(self, servos: Sequence[Servo], watchdog_s: float) -> None:
+        self.servos = tuple(servos)
+        self.watchdog_s = watchdog_s
+        self.counters = BusCounters()
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the bus is, for messages: a port or an interface."""
+
+    @property
+    @abstractmethod
+    def has_watchdog(self) -> bool:
+        """Whether all its servos stop by themselves when the bus falls silent."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Open the port; raises DeviceError with what to do."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the port; the servos keep their state."""
+
+    @abstractmethod
+    def scan(self, ids: Sequence[int]) -> list[Identity]:
+        """Who answers at these ids."""
+
+    @abstractmethod
+    def arm(self, position_rad: FloatArray) -> None:
+        """Clear stops, write limits, head for ``(n,)`` positions, torque and watchdog on."""
+
+    @abstractmethod
+    def disarm(self) -> None:
+        """Torque off, all at once and without waiting for answers."""
+
+    @abstractmethod
+    def write(self, position_rad: FloatArray) -> None:
+        """Send ``(n,)`` goals to armed servos; nobody answers."""
+
+    @abstractmethod
+    def request(self) -> None:
+        """Ask all servos for their state; :meth:`read` takes the answers."""
+
+    @abstractmethod
+    def read(self) -> BusState:
+        """States of all servos now, or as of an earlier :meth:`request`."""
+
+    @abstractmethod
+    def read_health(self, number: int) -> ServoHealth | None:
+        """Health of servo ``number``, in joint order; None when it does not answer."""
+
+    def handshake(self) -> None:
+        """Check that exactly the described servos are there.
+
+        Raises:
+            DeviceError: some are missing, unexpected, or of another model.
+        """
+        expected = {servo.id: servo for servo in self.servos}
+        found = {one.id: one for one in self.scan(self._handshake_ids())}
+        complaints = []
+        missing = [servo for id, servo in expected.items() if id not in found]
+        if missing:
+            names = ", ".join(f"{servo.id} ({servo.name})" for servo in missing)
+            complaints.append(f"no answer from id {names}: check power, cable, baud rate and id")
+        strangers = [one for id, one in found.items() if id not in expected]
+        if strangers:
+            names = ", ".join(f"{one.id} ({one.model})" for one in strangers)
+            complaints.append(f"unexpected id {names}: add it to the description or unplug it")
+        for id, one in found.items():
+            servo = expected.get(id)
+            if servo is not None and one.model != servo.model:
+                complaints.append(
+                    f"id {id} ({servo.name}) is a {one.model}, not a {servo.model}: "
+                    "correct the description"
+                )
+        if complaints:
+            raise DeviceError(f"{self.place}: {'; '.join(complaints)}.")
+
+    def _handshake_ids(self) -> list[int]:
+        """Ids that are asked at a handshake: the described ones, and low ones for strangers."""
+        return sorted({*range(1, 13), *(servo.id for servo in self.servos)})

@@ -1,0 +1,105 @@
+"""Dynamixel X series: control table and models.
+
+Source: ROBOTIS e-Manual, section "Control Table" of the XL430-W250, XM430-W350, XM430-W210,
+XM540-W270, XL330-M288 and XL330-M077 (emanual.robotis.com/docs/en/dxl/x). Torque per unit of
+current or of PWM is the stall torque over the stall current or over full PWM: enough for a limit.
+"""
+
+from __future__ import annotations
+
+import math
+
+from hardware.buses.dynamixel_protocol import DynamixelProtocol
+from hardware.buses.registers import ControlTable, Register, ServoModel, Sign
+
+SIGNED = Sign.TWOS_COMPLEMENT
+
+TABLE = ControlTable(
+    protocol=DynamixelProtocol(),
+    model_number=Register(0, 2),
+    firmware=Register(6, 1),
+    id=Register(7, 1),
+    baud_rate=Register(8, 1),
+    bauds={57_600: 1, 115_200: 2, 1_000_000: 3, 2_000_000: 4, 3_000_000: 5, 4_000_000: 6},
+    return_delay=Register(9, 1),
+    operating_mode=Register(11, 1),
+    lock=None,  # its EEPROM opens when the torque is off
+    torque_enable=Register(64, 1),
+    goal_position=Register(116, 4, SIGNED),
+    speed_limit=Register(112, 4),  # profile velocity
+    position=Register(132, 4, SIGNED),
+    velocity=Register(128, 4, SIGNED),
+    effort=Register(126, 2, SIGNED),  # present current, on the XL430 present load
+    voltage=Register(144, 2),
+    temperature=Register(146, 1),
+    error_status=Register(70, 1),
+    error_bits={
+        0: "its supply voltage is out of range",
+        2: "it is too hot",
+        3: "its encoder fails",
+        4: "its electronics had a shock or too little power",
+        5: "it is overloaded",
+    },
+    watchdog=Register(98, 1, SIGNED),
+)
+
+GOAL_PWM = Register(100, 2, SIGNED)
+GOAL_CURRENT = Register(102, 2, SIGNED)
+POSITION_MODE = 3
+CURRENT_BASED_POSITION_MODE = 5
+VELOCITY_UNIT_RAD_S = 0.229 * 2.0 * math.pi / 60.0
+
+
+def _model(
+    name: str,
+    number: int,
+    effort_unit_nm: float,
+    limit: Register,
+    limit_unit_nm: float,
+    limit_max: int,
+    watchdog_stops: bool = True,
+) -> ServoModel:
+    has_current = limit is GOAL_CURRENT
+    return ServoModel(
+        name=name,
+        number=number,
+        table=TABLE,
+        ticks_per_turn=4096,
+        middle_tick=2048,
+        velocity_unit_rad_s=VELOCITY_UNIT_RAD_S,
+        effort_unit_nm=effort_unit_nm,
+        torque_limit=limit,
+        torque_limit_unit_nm=limit_unit_nm,
+        torque_limit_max=limit_max,
+        operating_mode=CURRENT_BASED_POSITION_MODE if has_current else POSITION_MODE,
+        watchdog_stops=watchdog_stops,
+    )
+
+
+def _by_current(
+    name: str,
+    number: int,
+    unit_a: float,
+    stall_nm: float,
+    stall_a: float,
+    limit_max: int,
+    watchdog_stops: bool = True,
+) -> ServoModel:
+    unit_nm = unit_a * stall_nm / stall_a
+    return _model(name, number, unit_nm, GOAL_CURRENT, unit_nm, limit_max, watchdog_stops)
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        # 1.4 N m at full PWM (885 units); its load register counts tenths of a percent.
+        _model("xl430_w250", 1060, 1.4 / 1000, GOAL_PWM, 1.4 / 885, 885),
+        _by_current("xm430_w350", 1020, 2.69e-3, 4.1, 2.3, 1193),
+        _by_current("xm430_w210", 1030, 2.69e-3, 3.0, 2.3, 1193),
+        _by_current("xm540_w270", 1120, 2.69e-3, 10.6, 4.4, 2047),
+        # The watchdog of the 330 size trips but does not stop the motor, a fault of its firmware:
+        # forum.robotis.com, "Watchdog of XC330-T288-T does not stop motor" (topic 4814).
+        _by_current("xl330_m288", 1200, 1e-3, 0.52, 1.47, 1750, watchdog_stops=False),
+        _by_current("xl330_m077", 1190, 1e-3, 0.215, 1.47, 1750, watchdog_stops=False),
+    )
+}

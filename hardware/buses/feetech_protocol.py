@@ -1,0 +1,110 @@
+"""Feetech's SCS protocol, spoken by the STS, SMS and SCS series.
+
+Source: Feetech, "SCS/STS communication protocol manual" (as served with the FD software)::
+
+    request  FF FF | id | length | instruction | parameters | checksum
+    answer   FF FF | id | length | status bits | parameters | checksum
+
+The length counts everything behind it; the checksum is the inverted sum of all bytes between header
+and checksum. STS and SMS store numbers little-endian, SCS big-endian. The status bits of an answer
+tell of the servo's health; a request that cannot be done is not answered at all.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hardware.buses.protocol import Found, Frame, Protocol
+
+HEADER = b"\xff\xff"
+SHORTEST = 2  # instruction and checksum
+
+
+def checksum(content: bytes | bytearray) -> int:
+    """Inverted sum of the bytes from the id on."""
+    return ~sum(content) & 0xFF
+
+
+class FeetechProtocol(Protocol):
+    """The protocol of one series.
+
+    Args:
+        byte_order: ``little`` for STS and SMS, ``big`` for SCS.
+        has_sync_read: the SCS series has none.
+    """
+
+    max_id = 253
+    # One packet with a lost byte in 256 passes for whole, with the next packet's first byte.
+    has_strong_checksum = False
+
+    def __init__(self, byte_order: Literal["little", "big"], has_sync_read: bool) -> None:
+        self.byte_order = byte_order
+        self.has_sync_read = has_sync_read
+
+    def encode(self, frame: Frame) -> bytes:
+        """The packet's bytes."""
+        content = bytes([frame.id, len(frame.body) + 2, frame.code]) + frame.body
+        return HEADER + content + bytes([checksum(content)])
+
+    def find(self, buffer: bytes | bytearray) -> Found:
+        """Look at the start of a buffer for a packet."""
+        start = buffer.find(HEADER)
+        if start != 0:
+            kept = 1 if buffer[-1] == HEADER[0] else 0
+            return Found(None, start if start > 0 else len(buffer) - kept)
+        if len(buffer) < 4:
+            return Found(None, 0)
+        if buffer[2] == 0xFF:  # the header has begun one byte later
+            return Found(None, 1)
+        end = 4 + buffer[3]
+        if buffer[3] < SHORTEST:
+            return Found(None, 1, is_broken=True)
+        if len(buffer) < end:
+            return Found(None, 0)
+        if checksum(buffer[2 : end - 1]) != buffer[end - 1]:
+            return Found(None, 1, is_broken=True)
+        return Found(Frame(buffer[2], buffer[4], bytes(buffer[5 : end - 1])), end)
+
+    def answer(self, id: int, error: int, data: bytes) -> Frame:
+        """A servo's answer."""
+        return Frame(id, error, data)
+
+    def is_answer(self, frame: Frame) -> bool:
+        """Requests look the same, but the line carries none while servos answer."""
+        return True
+
+    def error_of(self, frame: Frame) -> int:
+        """Status bits of an answer."""
+        return frame.code
+
+    def data_of(self, frame: Frame) -> bytes:
+        """Registers in an answer."""
+        return frame.body
+
+    def refusal(self, error: int) -> str:
+        """Status bits speak of health, not of the request."""
+        return ""
+
+    def _span(self, address: int, size: int) -> bytes:
+        return bytes([address, size])
+
+    def _address(self, address: int) -> bytes:
+        return bytes([address])
+
+    def parse_read(self, body: bytes) -> tuple[int, int]:
+        """Address and size that a read request asks for."""
+        return body[0], body[1]
+
+    def parse_write(self, body: bytes) -> tuple[int, bytes]:
+        """Address and data of a write request."""
+        return body[0], body[1:]
+
+    def parse_sync_read(self, body: bytes) -> tuple[int, int, bytes]:
+        """Address, size and ids of a sync read request."""
+        return body[0], body[1], body[2:]
+
+    def parse_sync_write(self, body: bytes) -> tuple[int, dict[int, bytes]]:
+        """Address and data by id of a sync write request."""
+        address, size, rest = body[0], body[1], body[2:]
+        entries = range(0, len(rest) - size, size + 1)
+        return address, {rest[i]: rest[i + 1 : i + 1 + size] for i in entries}

@@ -1,0 +1,162 @@
+"""What the protocols of serial servos have in common: frames with an id, a code and a checksum."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+BROADCAST_ID = 0xFE
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One packet, in either direction.
+
+    Attributes:
+        id: of the servo that is addressed or answers.
+        code: instruction of a request; of an answer what :meth:`Protocol.error_of` reads.
+        body: what follows, without checksum.
+    """
+
+    id: int
+    code: int
+    body: bytes
+
+
+class Found(NamedTuple):
+    """What stands at the start of a buffer.
+
+    Attributes:
+        frame: a whole and sound packet, or None.
+        used: bytes to drop; 0 means that more bytes must come first.
+        is_broken: a packet whose checksum or length cannot be right.
+    """
+
+    frame: Frame | None
+    used: int
+    is_broken: bool = False
+
+
+class Protocol(ABC):
+    """Bytes of requests and answers; knows nothing of registers, units or ports."""
+
+    byte_order: Literal["little", "big"]
+    max_id: int
+    has_sync_read: bool
+    # Whether an answer may be believed although others beside it were damaged.
+    has_strong_checksum: bool
+
+    # Instruction codes, the same in both families but for the sync ones.
+    READ = 0x02
+    WRITE = 0x03
+    SYNC_READ = 0x82
+    SYNC_WRITE = 0x83
+
+    @abstractmethod
+    def encode(self, frame: Frame) -> bytes:
+        """The packet's bytes."""
+
+    @abstractmethod
+    def find(self, buffer: bytes | bytearray) -> Found:
+        """Look at the start of a buffer for a packet."""
+
+    @abstractmethod
+    def answer(self, id: int, error: int, data: bytes) -> Frame:
+        """A servo's answer."""
+
+    @abstractmethod
+    def is_answer(self, frame: Frame) -> bool:
+        """Whether a servo sent it."""
+
+    @abstractmethod
+    def error_of(self, frame: Frame) -> int:
+        """Error byte of an answer."""
+
+    @abstractmethod
+    def data_of(self, frame: Frame) -> bytes:
+        """Registers in an answer."""
+
+    @abstractmethod
+    def refusal(self, error: int) -> str:
+        """Why a servo did not do what it was told; empty when it did."""
+
+    @abstractmethod
+    def _span(self, address: int, size: int) -> bytes:
+        """Address and size of a read request."""
+
+    @abstractmethod
+    def _address(self, address: int) -> bytes:
+        """Address of a write request."""
+
+    @abstractmethod
+    def parse_read(self, body: bytes) -> tuple[int, int]:
+        """Address and size that a read request asks for."""
+
+    @abstractmethod
+    def parse_write(self, body: bytes) -> tuple[int, bytes]:
+        """Address and data of a write request."""
+
+    @abstractmethod
+    def parse_sync_read(self, body: bytes) -> tuple[int, int, bytes]:
+        """Address, size and ids of a sync read request."""
+
+    @abstractmethod
+    def parse_sync_write(self, body: bytes) -> tuple[int, dict[int, bytes]]:
+        """Address and data by id of a sync write request."""
+
+    def read(self, id: int, address: int, size: int) -> bytes:
+        """Ask one servo for registers."""
+        return self.encode(Frame(id, self.READ, self._span(address, size)))
+
+    def write(self, id: int, address: int, data: bytes) -> bytes:
+        """Write registers of one servo, or of all without an answer (``BROADCAST_ID``)."""
+        return self.encode(Frame(id, self.WRITE, self._address(address) + data))
+
+    def sync_read(self, ids: Sequence[int], address: int, size: int) -> bytes:
+        """Ask several servos for the same registers; they answer in this order."""
+        body = self._span(address, size) + bytes(ids)
+        return self.encode(Frame(BROADCAST_ID, self.SYNC_READ, body))
+
+    def sync_write(self, address: int, data: Mapping[int, bytes]) -> bytes:
+        """Write the same registers of several servos at once; none answers."""
+        size = len(next(iter(data.values())))
+        body = self._span(address, size) + b"".join(bytes([i]) + d for i, d in data.items())
+        return self.encode(Frame(BROADCAST_ID, self.SYNC_WRITE, body))
+
+
+class FrameReader:
+    """Takes packets out of a stream of bytes; noise between them is skipped and counted."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.noise_bytes = 0
+        self.broken_packets = 0
+        self._protocol = protocol
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The packets that are complete now."""
+        buffer = self._buffer
+        buffer += data
+        frames = []
+        while buffer:
+            found = self._protocol.find(buffer)
+            if found.frame is not None:
+                frames.append(found.frame)
+            else:
+                self.noise_bytes += found.used
+                self.broken_packets += found.is_broken
+            if not found.used:
+                break
+            del buffer[: found.used]
+        return frames
+
+    @property
+    def is_within_packet(self) -> bool:
+        """Whether a packet has begun."""
+        return bool(self._buffer)
+
+    def clear(self) -> None:
+        """Forget a packet that has begun."""
+        self._buffer.clear()

@@ -1,0 +1,346 @@
+"""A bus of serial servos; Dynamixel and Feetech differ in protocol and register table only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hardware.buses.bus import BusState, Identity, Servo, ServoBus, ServoHealth
+from hardware.buses.line import SerialLine
+from hardware.buses.protocol import BROADCAST_ID, FrameReader
+from hardware.buses.registers import Register, ServoModel
+from hardware.errors import DescriptionError, DeviceError
+from hardware.limb import FloatArray
+
+OVERHEAD_BYTES = 12  # of an answer, beside the registers
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often servos are asked, and how long each time they may take beyond the wire's time."""
+
+    tries: int
+    timeout_s: float
+
+
+GLANCE = Patience(1, 0.004)
+
+
+class SerialBus(ServoBus):
+    """The servos of a limb on one serial port.
+
+    Args:
+        line: the port, closed.
+        servos: in joint order.
+        models: the family's models by name.
+        answer_timeout_s: how long servos may take beyond the time on the wire.
+        retries: further attempts when an answer is missing or broken.
+        watchdog_s: silence after which the servos stop, where they can.
+    """
+
+    def __init__(
+        self,
+        line: SerialLine,
+        servos: Sequence[Servo],
+        models: Mapping[str, ServoModel],
+        *,
+        answer_timeout_s: float = 0.02,
+        retries: int = 2,
+        watchdog_s: float = 0.2,
+    ) -> None:
+        super().__init__(servos, watchdog_s)
+        self.line = line
+        self.models = models
+        self._patience = Patience(retries + 1, answer_timeout_s)
+        self._of_servo = [models[servo.model] for servo in self.servos]
+        self.table = (self._of_servo or list(models.values()))[0].table
+        if any(model.table is not self.table for model in self._of_servo):
+            raise DescriptionError(
+                f"{line.port}: servos of different series cannot share a bus; use one port each."
+            )
+        self._protocol = self.table.protocol
+        self._reader = FrameReader(self._protocol)
+        self._ids = [servo.id for servo in self.servos]
+        self._tick = np.array([model.tick_rad for model in self._of_servo])
+        self._middle = np.array([model.middle_tick for model in self._of_servo])
+        self._velocity = np.array([model.velocity_unit_rad_s for model in self._of_servo])
+        self._effort = np.array([model.effort_unit_nm for model in self._of_servo])
+        self._is_requested = False
+
+    @property
+    def place(self) -> str:
+        """The port."""
+        return self.line.port
+
+    @property
+    def has_watchdog(self) -> bool:
+        """Whether all its servos stop by themselves when the bus falls silent."""
+        return self.table.watchdog is not None and all(m.watchdog_stops for m in self._of_servo)
+
+    def open(self) -> None:
+        """Open the port; raises DeviceError with what to do."""
+        self.line.open()
+        self._is_requested = False
+
+    def close(self) -> None:
+        """Close the port; the servos keep their state."""
+        self.line.close()
+
+    # -- who is there ---------------------------------------------------------------------------
+
+    def scan(self, ids: Sequence[int]) -> list[Identity]:
+        """Who answers at these ids."""
+        found = []
+        for id in ids:
+            # At most ids nobody will answer: those are asked once, and briefly.
+            patience = self._patience if id in self._ids else GLANCE
+            number = self.read_register(id, self.table.model_number, patience)
+            if number is not None:
+                firmware = self.read_register(id, self.table.firmware)
+                found.append(Identity(id, self._name(number), firmware or 0))
+        return found
+
+    def _name(self, number: int) -> str:
+        names = [m.name for m in self.models.values() if m.number == number]
+        return names[0] if names else f"unknown model {number}"
+
+    # -- motion ---------------------------------------------------------------------------------
+
+    def arm(self, position_rad: FloatArray) -> None:
+        """Clear stops, write limits, head for ``(n,)`` positions, torque and watchdog on."""
+        table = self.table
+        if table.watchdog is not None:
+            self._write_all(table.watchdog, [0] * len(self._ids))
+        self._write_setup()
+        self.write(position_rad)
+        self._write_all(table.torque_enable, [1] * len(self._ids))
+        for servo in self.servos:
+            if self.read_register(servo.id, table.torque_enable) != 1:
+                self.disarm()
+                raise DeviceError(
+                    f"{self.place}: servo {servo.id} ({servo.name}) does not take torque; "
+                    "see `python -m hardware doctor`."
+                )
+        if table.watchdog is not None:
+            ticks = max(round(self.watchdog_s / table.watchdog_unit_s), 1)
+            self._write_all(table.watchdog, [ticks] * len(self._ids))
+
+    def _write_setup(self) -> None:
+        """Mode, answer delay, speed and torque limits."""
+        for servo, model in zip(self.servos, self._of_servo, strict=True):
+            wanted = {self.table.operating_mode: model.operating_mode, self.table.return_delay: 0}
+            for register, value in wanted.items():
+                if register is not None:
+                    self._keep(servo, register, value)
+            limit = round(servo.torque_limit_nm / model.torque_limit_unit_nm)
+            self.write_register(
+                servo.id, model.torque_limit, int(np.clip(limit, 1, model.torque_limit_max))
+            )
+        speeds = [
+            max(round(servo.speed_limit_rad_s / model.velocity_unit_rad_s), 1)
+            for servo, model in zip(self.servos, self._of_servo, strict=True)
+        ]
+        self._write_all(self.table.speed_limit, speeds)
+
+    def _keep(self, servo: Servo, register: Register, value: int) -> None:
+        """Write a permanent register, but only where it differs: it wears out."""
+        if self.read_register(servo.id, register) != value:
+            self.write_register(servo.id, self.table.torque_enable, 0)
+            self.write_permanent(servo.id, register, value)
+
+    def disarm(self) -> None:
+        """Torque off, all at once and without waiting for answers; sent twice."""
+        off = self.table.torque_enable.encode(0, self._protocol)
+        packet = self._protocol.write(BROADCAST_ID, self.table.torque_enable.address, off)
+        self._is_requested = False
+        self.line.write(packet)
+        self.line.write(packet)
+
+    def write(self, position_rad: FloatArray) -> None:
+        """Send ``(n,)`` goals to armed servos; nobody answers."""
+        ticks = np.rint(position_rad / self._tick).astype(np.int64) + self._middle
+        self._write_all(self.table.goal_position, ticks.tolist())
+
+    def _write_all(self, register: Register, values: Sequence[int]) -> None:
+        data = {
+            id: register.encode(value, self._protocol)
+            for id, value in zip(self._ids, values, strict=True)
+        }
+        self.counters.requests += 1
+        self.line.write(self._protocol.sync_write(register.address, data))
+
+    # -- readings -------------------------------------------------------------------------------
+
+    def request(self) -> None:
+        """Ask all servos for their state; :meth:`read` takes the answers."""
+        if self._protocol.has_sync_read:
+            self._ask(self._ids, *self.table.state_span)
+            self._is_requested = True
+
+    def read(self) -> BusState:
+        """States of all servos now, or as of an earlier :meth:`request`."""
+        start, size = self.table.state_span
+        if self._is_requested:
+            self._is_requested = False
+            blocks = self._collect(self._ids, size, self._patience)
+        else:
+            blocks = {}
+        blocks |= self._read_blocks([id for id in self._ids if id not in blocks], start, size)
+        table, protocol = self.table, self._protocol
+        raw = np.full((3, len(self._ids)), np.nan)
+        for i, id in enumerate(self._ids):
+            block = blocks.get(id)
+            if block is not None:
+                raw[0, i] = table.position.decode(block, start, protocol)
+                raw[1, i] = table.velocity.decode(block, start, protocol)
+                raw[2, i] = table.effort.decode(block, start, protocol)
+        return BusState(
+            (raw[0] - self._middle) * self._tick, raw[1] * self._velocity, raw[2] * self._effort
+        )
+
+    def read_health(self, number: int) -> ServoHealth | None:
+        """Health of servo ``number``, in joint order; None when it does not answer."""
+        table, protocol = self.table, self._protocol
+        start, size = table.health_span
+        id = self._ids[number]
+        block = self._read_blocks([id], start, size).get(id)
+        if block is None:
+            return None
+        watchdog = table.watchdog
+        return ServoHealth(
+            voltage_v=0.1 * table.voltage.decode(block, start, protocol),
+            temperature_c=float(table.temperature.decode(block, start, protocol)),
+            errors=table.errors(table.error_status.decode(block, start, protocol)),
+            is_stopped=watchdog is not None
+            and watchdog.decode(block, start, protocol) == table.watchdog_tripped,
+        )
+
+    # -- single registers -----------------------------------------------------------------------
+
+    def read_register(
+        self, id: int, register: Register, patience: Patience | None = None
+    ) -> int | None:
+        """One number of one servo; None when it does not answer."""
+        block = self._read_blocks([id], register.address, register.size, patience).get(id)
+        return None if block is None else register.decode(block, register.address, self._protocol)
+
+    def write_register(self, id: int, register: Register, value: int) -> None:
+        """Write one number and wait until the servo confirms it.
+
+        Raises:
+            DeviceError: it does not answer, or refuses.
+        """
+        packet = self._protocol.write(id, register.address, register.encode(value, self._protocol))
+        for _ in range(self._patience.tries):
+            self._send(packet)
+            answer = self._answers([id], 0, self._patience).get(id)
+            if answer is not None:
+                refusal = self._protocol.refusal(answer[0])
+                if refusal:
+                    raise DeviceError(
+                        f"{self.place}: servo {id} refuses {value} in register "
+                        f"{register.address}: {refusal}."
+                    )
+                return
+            self.counters.retries += 1
+        raise DeviceError(f"{self.place}: servo {id} does not confirm; check power and cable.")
+
+    def write_permanent(self, id: int, register: Register, value: int, new_id: int = -1) -> None:
+        """Write a register that outlasts power; ``new_id`` is the servo's id afterwards."""
+        lock = self.table.lock
+        if lock is not None:
+            self.write_register(id, lock, 0)
+        self.write_register(id, register, value)
+        if lock is not None:
+            self.write_register(new_id if new_id >= 0 else id, lock, 1)
+
+    def set_id(self, old: int, new: int) -> None:
+        """Give the servo at ``old`` the id ``new``; its torque goes off.
+
+        Raises:
+            DeviceError: it does not answer, or another servo has that id.
+        """
+        if not 0 <= new <= self._protocol.max_id:
+            raise DeviceError(f"An id is 0 to {self._protocol.max_id}, not {new}.")
+        if self.read_register(new, self.table.id) is not None:
+            raise DeviceError(f"{self.place}: id {new} is taken; unplug that servo first.")
+        self.write_register(old, self.table.torque_enable, 0)
+        lock = self.table.lock
+        if lock is not None:
+            self.write_register(old, lock, 0)
+        # The answer may come from either id, so it is the new one that is asked.
+        data = self.table.id.encode(new, self._protocol)
+        self._send(self._protocol.write(old, self.table.id.address, data))
+        time.sleep(0.05)
+        if self.read_register(new, self.table.id) != new:
+            raise DeviceError(f"{self.place}: servo {old} did not take the id {new}; try again.")
+        if lock is not None:
+            self.write_register(new, lock, 1)
+
+    # -- requests and answers -------------------------------------------------------------------
+
+    def _read_blocks(
+        self, ids: list[int], start: int, size: int, patience: Patience | None = None
+    ) -> dict[int, bytes]:
+        """Registers by id, with bounded retries for those that are missing."""
+        patience = patience or self._patience
+        groups = [ids] if self._protocol.has_sync_read else [[id] for id in ids]
+        blocks: dict[int, bytes] = {}
+        for group in groups:
+            for attempt in range(patience.tries):
+                waiting = [id for id in group if id not in blocks]
+                if not waiting:
+                    break
+                self.counters.retries += attempt > 0
+                self._ask(waiting, start, size)
+                blocks |= self._collect(waiting, size, patience)
+        self.counters.missing += len(set(ids) & set(self._ids) - set(blocks))
+        return blocks
+
+    def _ask(self, ids: list[int], start: int, size: int) -> None:
+        one = len(ids) == 1
+        packet = (
+            self._protocol.read(ids[0], start, size)
+            if one
+            else self._protocol.sync_read(ids, start, size)
+        )
+        self._send(packet)
+
+    def _send(self, packet: bytes) -> None:
+        """Late answers to an earlier request must not be taken for answers to this one."""
+        self.line.flush()
+        self._reader.clear()
+        self.counters.requests += 1
+        self.line.write(packet)
+
+    def _collect(self, ids: list[int], size: int, patience: Patience) -> dict[int, bytes]:
+        return {id: data for id, (_, data) in self._answers(ids, size, patience).items()}
+
+    def _answers(
+        self, ids: list[int], size: int, patience: Patience
+    ) -> dict[int, tuple[int, bytes]]:
+        """Error and data by id, of servos that were asked and answered with so many bytes."""
+        expected = len(ids) * (size + OVERHEAD_BYTES)
+        deadline_s = time.monotonic() + patience.timeout_s + self.line.wire_s(expected)
+        answers: dict[int, tuple[int, bytes]] = {}
+        protocol, noise_before = self._protocol, self._reader.noise_bytes
+        while len(answers) < len(ids):
+            data = self.line.read(deadline_s)
+            if not data:
+                break
+            for frame in self._reader.feed(data):
+                if frame.id not in ids or not protocol.is_answer(frame):
+                    continue
+                error, content = protocol.error_of(frame), protocol.data_of(frame)
+                if len(content) == size and (size == 0 or not protocol.refusal(error)):
+                    answers[frame.id] = (error, content)
+        self.counters.broken = self._reader.broken_packets
+        return {} if self._is_doubtful(noise_before) else answers
+
+    def _is_doubtful(self, noise_before: int) -> bool:
+        """A damaged exchange; with a weak checksum, none of its answers is believed."""
+        is_damaged = self._reader.noise_bytes > noise_before or self._reader.is_within_packet
+        return is_damaged and not self._protocol.has_strong_checksum

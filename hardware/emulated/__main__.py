@@ -1,0 +1,65 @@
+"""``python -m hardware.emulated``: an emulated robot in a process of its own.
+
+Writes a robot description with its ports and addresses once everything answers, and runs until its
+standard input is closed or it is told to stop.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from hardware.description import load_robot, save_robot
+from hardware.emulated.robot import EmulatedRobot
+from hardware.errors import HardwareError
+
+
+@dataclass(frozen=True)
+class Emulate:
+    """Emulate the servos and cameras of a robot."""
+
+    out: Path
+    """Robot description to write, for the drivers."""
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    family: Literal["dynamixel", "feetech", "udp"] = "dynamixel"
+    """Servos to emulate."""
+    baud_rate: int = 1_000_000
+    """Bytes take their time at this rate; 0: no time at all."""
+
+
+def main() -> int:
+    """Run until told to stop."""
+    options = tyro.cli(Emulate, prog="python -m hardware.emulated", description=__doc__)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    threading.Thread(target=_wait_for_the_end, args=(stop,), daemon=True).start()
+    try:
+        robot = EmulatedRobot(
+            load_robot(options.robot), options.family, baud_rate=options.baud_rate
+        )
+    except HardwareError as error:
+        print(error, file=sys.stderr)
+        return 2
+    with robot:
+        save_robot(robot.description, options.out)
+        stop.wait()
+    return 0
+
+
+def _wait_for_the_end(stop: threading.Event) -> None:
+    """Whoever started this process holds the other end of its standard input."""
+    while sys.stdin.buffer.read(1):
+        pass
+    stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

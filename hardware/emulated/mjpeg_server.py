@@ -1,0 +1,147 @@
+"""An HTTP server of JPEG streams, part for part as the ESP32-CAM's example firmware serves them.
+
+Source: espressif/arduino-esp32, example CameraWebServer: ``multipart/x-mixed-replace`` with a
+boundary of 32 characters, and ``Content-Type``, ``Content-Length`` and ``X-Timestamp`` per part.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from hardware.emulated.pictures import PictureSource, Shot
+from hardware.faults import HEALTHY, ActiveFault, Fault, checked_fault
+
+BOUNDARY = "123456789000000000000987654321"
+WAIT_S = 0.05
+
+
+@dataclass
+class Stream:
+    """A source, and how it fails."""
+
+    source: PictureSource
+    fault: ActiveFault = HEALTHY
+    frozen: bytes = b""
+
+
+class MjpegServer:
+    """Serves ``http://127.0.0.1:<port>/<name>`` for each source; ``inject`` lets a stream fail.
+
+    The words: ``off`` closes the connection and takes no new one; ``stuck`` repeats a picture;
+    ``garbage`` sends bytes that are no JPEG; ``wrong`` sends half pictures whose length is right;
+    ``slow`` sends a share of the pictures; ``delayed`` sends them late, with their true time;
+    ``intermittent`` loses pictures.
+    """
+
+    def __init__(self, sources: Mapping[str, PictureSource], seed: int = 0) -> None:
+        self.streams = {name: Stream(source) for name, source in sources.items()}
+        self._is_closing = threading.Event()
+        self._random = random.Random(seed)
+        self._http = _Server(("127.0.0.1", 0), _Handler)
+        self._http.owner = self
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+
+    def url(self, name: str) -> str:
+        """Address of a stream."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}/{name}"
+
+    def inject(self, name: str, word: Fault | str, value: float | None = None) -> None:
+        """Let a stream fail from now on; ``ok`` heals it."""
+        stream = self.streams[name]
+        stream.fault, stream.frozen = checked_fault(word, value), b""
+
+    def start(self) -> None:
+        """Serve from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Drop all connections."""
+        self._is_closing.set()
+        if self._thread.is_alive():
+            self._http.shutdown()
+            self._thread.join()
+        self._http.server_close()
+
+    def send(self, name: str, out: Any) -> None:
+        """Send a stream until somebody hangs up; runs in a thread of its own."""
+        stream, number, passed = self.streams[name], -1, 0.0
+        while not self._is_closing.is_set() and stream.fault.word is not Fault.OFF:
+            shot = stream.source.after(number, WAIT_S)
+            if shot is None:
+                continue
+            number = shot.number
+            fault = stream.fault
+            if fault.word is Fault.SLOW:
+                passed += fault.value
+                if passed < 1.0:
+                    continue
+                passed -= 1.0
+            if fault.word is Fault.INTERMITTENT and self._random.random() < fault.value:
+                continue
+            if fault.word is Fault.DELAYED:
+                time.sleep(max(shot.time_s + fault.value - time.monotonic(), 0.0))
+            out.write(_part(shot._replace(jpeg=self._content(stream, shot))))
+
+    def _content(self, stream: Stream, shot: Shot) -> bytes:
+        word = stream.fault.word
+        if word is Fault.STUCK:
+            stream.frozen = stream.frozen or shot.jpeg
+            return stream.frozen
+        if word is Fault.GARBAGE:
+            return self._random.randbytes(len(shot.jpeg))
+        if word is Fault.WRONG:
+            return shot.jpeg[: len(shot.jpeg) // 2]
+        return shot.jpeg
+
+
+def _part(shot: Shot) -> bytes:
+    seconds, microseconds = divmod(round(shot.time_s * 1e6), 1_000_000)
+    head = (
+        f"\r\n--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(shot.jpeg)}\r\n"
+        f"X-Timestamp: {seconds}.{microseconds:06d}\r\n\r\n"
+    )
+    return head.encode() + shot.jpeg
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    owner: MjpegServer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A viewer that hangs up is no error."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def setup(self) -> None:
+        """Small parts must not wait for each other."""
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().setup()
+
+    def do_GET(self) -> None:
+        """Serve one stream, for as long as the viewer stays."""
+        name = self.path.strip("/")
+        stream = self.server.owner.streams.get(name)
+        if stream is None:
+            self.send_error(404)
+            return
+        if stream.fault.word is Fault.OFF:
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", f"multipart/x-mixed-replace;boundary={BOUNDARY}")
+        self.end_headers()
+        self.server.owner.send(name, self.wfile)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silence."""

@@ -1,0 +1,133 @@
+"""What an emulated servo turns: an ideal motor, or one that fails in one of the eight ways."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from typing import NamedTuple, Protocol
+
+from hardware.faults import HEALTHY, Fault, checked_fault
+from hardware.limb import Clock
+
+
+class Motion(NamedTuple):
+    """Shaft angle in rad, speed in rad/s and torque in N m."""
+
+    position_rad: float
+    velocity_rad_s: float
+    effort_nm: float
+
+
+class Motor(Protocol):
+    """Drives a shaft towards a goal."""
+
+    def drive(self, goal_rad: float | None, speed_limit_rad_s: float) -> None:
+        """Head for a shaft angle; None takes the torque off."""
+
+    def motion(self) -> Motion:
+        """How the shaft moves now."""
+
+
+class IdealMotor:
+    """Runs to its goal at its speed, without inertia or load.
+
+    Args:
+        clock: seconds; motion is computed when somebody looks.
+        speed_rad_s: no-load speed.
+        position_rad: shaft angle at the start.
+    """
+
+    def __init__(
+        self, clock: Clock = time.monotonic, speed_rad_s: float = 5.5, position_rad: float = 0.0
+    ) -> None:
+        self.speed_rad_s = speed_rad_s
+        self._clock = clock
+        self._position = position_rad
+        self._goal: float | None = None
+        self._limit = speed_rad_s
+        self._time_s = clock()
+        self._lock = threading.Lock()
+
+    def drive(self, goal_rad: float | None, speed_limit_rad_s: float) -> None:
+        """Head for a shaft angle; None takes the torque off."""
+        with self._lock:
+            self._run()
+            self._goal = goal_rad
+            self._limit = min(self.speed_rad_s, speed_limit_rad_s)
+
+    def motion(self) -> Motion:
+        """How the shaft moves now."""
+        with self._lock:
+            velocity = self._run()
+            return Motion(self._position, velocity, 0.0)
+
+    def turn_to(self, position_rad: float) -> None:
+        """Turn the shaft by hand."""
+        with self._lock:
+            self._run()
+            self._position = position_rad
+
+    def _run(self) -> float:
+        """Move up to now; the speed."""
+        now = self._clock()
+        span_s, self._time_s = max(now - self._time_s, 0.0), now
+        if self._goal is None:
+            return 0.0
+        way = self._goal - self._position
+        step = min(abs(way), self._limit * span_s)
+        self._position += step if way > 0 else -step
+        is_there = abs(way) <= step
+        return 0.0 if is_there else (self._limit if way > 0 else -self._limit)
+
+
+class FailingMotor:
+    """A motor that can fail; words and values as in :mod:`hardware.faults`.
+
+    ``off`` yields, ``stuck`` jams, ``slow`` turns at a share of its speed, ``delayed`` obeys late;
+    ``garbage`` and ``wrong`` are failures of its encoder, ``intermittent`` of its wiring: that word
+    is asked for with :meth:`is_silent`.
+    """
+
+    def __init__(self, inner: Motor, clock: Clock = time.monotonic, seed: int = 0) -> None:
+        self.inner = inner
+        self._clock = clock
+        self._random = random.Random(seed)
+        self.fault = HEALTHY
+        self._late: deque[tuple[float, float | None, float]] = deque()
+
+    def inject(self, word: Fault | str, value: float | None = None) -> None:
+        """Fail from now on; ``ok`` heals."""
+        self._late.clear()
+        self.fault = checked_fault(word, value)
+
+    def is_silent(self) -> bool:
+        """Whether the servo fails to answer this time."""
+        chance = self.fault.value if self.fault.word is Fault.INTERMITTENT else 0.0
+        return self._random.random() < chance
+
+    def drive(self, goal_rad: float | None, speed_limit_rad_s: float) -> None:
+        """Head for a shaft angle, as far as the fault lets it."""
+        word, value = self.fault.word, self.fault.value
+        if word is Fault.STUCK:
+            self.inner.drive(self.inner.motion().position_rad, speed_limit_rad_s)
+        elif word is Fault.OFF:
+            self.inner.drive(None, speed_limit_rad_s)
+        elif word is Fault.SLOW:
+            self.inner.drive(goal_rad, value * speed_limit_rad_s)
+        elif word is Fault.DELAYED:
+            self._late.append((self._clock() + value, goal_rad, speed_limit_rad_s))
+        else:
+            self.inner.drive(goal_rad, speed_limit_rad_s)
+
+    def motion(self) -> Motion:
+        """How the shaft moves, as the encoder tells it."""
+        while self._late and self._late[0][0] <= self._clock():
+            self.inner.drive(*self._late.popleft()[1:])
+        motion = self.inner.motion()
+        if self.fault.word is Fault.WRONG:
+            return motion._replace(position_rad=motion.position_rad + self.fault.value)
+        if self.fault.word is Fault.GARBAGE:
+            return motion._replace(position_rad=self._random.uniform(-3.1, 3.1))
+        return motion

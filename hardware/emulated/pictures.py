@@ -1,0 +1,107 @@
+"""Pictures of emulated cameras: a source that is filled from outside, or draws a moving pattern."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from hardware.camera import ImageArray
+from hardware.limb import Clock
+
+
+class Shot(NamedTuple):
+    """Number, time and JPEG file of a picture."""
+
+    number: int
+    time_s: float
+    jpeg: bytes
+
+
+class PictureSource:
+    """Holds the newest picture; servers wait for the next one."""
+
+    def __init__(self) -> None:
+        self._shot = Shot(-1, 0.0, b"")
+        self._changed = threading.Condition()
+
+    def show(self, jpeg: bytes, time_s: float) -> None:
+        """The camera has taken a picture."""
+        with self._changed:
+            self._shot = Shot(self._shot.number + 1, time_s, jpeg)
+            self._changed.notify_all()
+
+    def latest(self) -> Shot:
+        """The newest picture; number -1 before the first."""
+        return self._shot
+
+    def after(self, number: int, timeout_s: float) -> Shot | None:
+        """The newest picture once it is newer than ``number``; None after ``timeout_s``."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._shot.number > number, timeout_s)
+            return self._shot if self._shot.number > number else None
+
+
+class PatternCamera:
+    """Fills sources with a moving pattern at a rate, in one thread.
+
+    Args:
+        sources: all get the same pictures.
+        width_px, height_px: of the pictures.
+        rate_hz: pictures per second.
+    """
+
+    def __init__(
+        self,
+        sources: list[PictureSource],
+        width_px: int,
+        height_px: int,
+        rate_hz: float,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.rate_hz = rate_hz
+        self._sources = sources
+        self._size = (width_px, height_px)
+        self._clock = clock
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pattern camera", daemon=True)
+
+    def start(self) -> None:
+        """Take pictures from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more."""
+        self._is_closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        count, due_s = 0, time.monotonic()
+        while not self._is_closing.is_set():
+            jpeg = encode_jpeg(pattern(*self._size, count))
+            for source in self._sources:
+                source.show(jpeg, self._clock())
+            count, due_s = count + 1, due_s + 1.0 / self.rate_hz
+            self._is_closing.wait(max(due_s - time.monotonic(), 0.0))
+
+
+def pattern(width_px: int, height_px: int, count: int) -> ImageArray:
+    """``(H, W, 3)`` RGB: soft colours with a bright bar that moves with ``count``."""
+    y, x = np.mgrid[0:height_px, 0:width_px]
+    image = np.stack([x * 200 // width_px, y * 200 // height_px, (x + y) * 0 + 60], axis=-1)
+    start = (count * 4) % width_px
+    image[:, start : start + max(width_px // 8, 1)] = 230
+    return image.astype(np.uint8)
+
+
+def encode_jpeg(image: ImageArray, quality: int = 85) -> bytes:
+    """A JPEG file of an ``(H, W, 3)`` RGB picture."""
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    assert done
+    return data.tobytes()

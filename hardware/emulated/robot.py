@@ -1,0 +1,181 @@
+"""A whole emulated robot: servos and cameras of each limb, and the description that drives them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Literal, Protocol
+
+from hardware.backends import DevicesBackend
+from hardware.buses.models import SERIAL_MODELS, UDP_MODEL
+from hardware.description import JointDescription, Limb, RobotDescription
+from hardware.emulated.mjpeg_server import MjpegServer
+from hardware.emulated.motor import FailingMotor, IdealMotor, Motor
+from hardware.emulated.pictures import PatternCamera, PictureSource
+from hardware.emulated.servo import EmulatedServo
+from hardware.emulated.servo_line import EmulatedLine
+from hardware.emulated.udp_boards import EmulatedBoard, EmulatedNetwork
+from hardware.limb import Clock
+
+Family = Literal["dynamixel", "feetech", "udp"]
+DEFAULT_MODELS = {"dynamixel": "xl430_w250", "feetech": "sts3215", "udp": UDP_MODEL}
+
+
+class Bench(Protocol):
+    """What holds emulated servos: a line, or a network."""
+
+    def start(self) -> None:
+        """Answer from now on."""
+
+    def close(self) -> None:
+        """Take the devices away."""
+
+
+def ideal_motor(limb: int, joint: JointDescription, clock: Clock) -> Motor:
+    """A motor at the joint's home that is a little faster than its limit."""
+    return IdealMotor(clock, 1.1 * joint.velocity_limit_rad_s, joint.home_rad)
+
+
+class EmulatedLimb:
+    """The devices of one limb.
+
+    Attributes:
+        motors: one per joint; let them fail.
+        sources: one per enabled camera; what is shown there is what the camera sees.
+        bench: the line or network of its servos.
+        servos: by their registers; empty for ``udp``.
+    """
+
+    def __init__(
+        self, limb: Limb, motors: Sequence[Motor], family: Family, clock: Clock, baud_rate: int
+    ) -> None:
+        self.limb = limb
+        self.family = family
+        self.motors = [FailingMotor(motor, clock, seed) for seed, motor in enumerate(motors)]
+        self.sources = [PictureSource() for _ in limb.live_cameras]
+        self.servos: list[EmulatedServo] = []
+        self.baud_rate = baud_rate
+        self.bench: Bench = self._boards(clock) if family == "udp" else self._line(clock)
+
+    def _line(self, clock: Clock) -> EmulatedLine:
+        model = SERIAL_MODELS[self.family][DEFAULT_MODELS[self.family]]
+        self.servos = [
+            EmulatedServo(model, id, motor, clock) for id, motor in enumerate(self.motors, start=1)
+        ]
+        return EmulatedLine(self.servos, self.baud_rate)
+
+    def _boards(self, clock: Clock) -> EmulatedNetwork:
+        sources = [*self.sources, *[None] * len(self.motors)]
+        return EmulatedNetwork(
+            [
+                EmulatedBoard(id, motor, source, clock)
+                for id, (motor, source) in enumerate(zip(self.motors, sources, strict=False), 1)
+            ]
+        )
+
+    def settings(self, server: MjpegServer | None) -> dict[str, Any]:
+        """What a description says of these devices."""
+        if isinstance(self.bench, EmulatedLine):
+            bus: dict[str, Any] = {"type": self.family, "port": self.bench.port}
+        else:
+            assert isinstance(self.bench, EmulatedNetwork)
+            bus = {"type": "udp", "interface": "127.0.0.1", "port": self.bench.port}
+        model = DEFAULT_MODELS[self.family]
+        servos = {
+            joint.name: {"id": id, "model": model} for id, joint in enumerate(self.limb.joints, 1)
+        }
+        cameras = {
+            camera.name: self._camera(number, camera.name, server)
+            for number, camera in enumerate(self.limb.live_cameras)
+        }
+        return {"bus": bus, "servos": servos, "cameras": cameras, "calibration": "none"}
+
+    def _camera(self, number: int, name: str, server: MjpegServer | None) -> dict[str, Any]:
+        if server is None:
+            return {"type": "udp", "id": number + 1}
+        return {"type": "mjpeg", "url": server.url(f"{self.limb.name}/{name}")}
+
+
+class EmulatedRobot:
+    """All limbs of a robot on ptys or on the loopback network, all cameras on one HTTP server.
+
+    Args:
+        robot: its backend does not matter.
+        family: of the servos; with ``udp``, the boards carry the cameras.
+        motor: makes what the servo of a limb's joint turns.
+        pattern: the cameras show a moving pattern; else whoever made this fills ``sources``.
+        baud_rate: bytes take their time at this rate; 0: no time at all.
+    """
+
+    def __init__(
+        self,
+        robot: RobotDescription,
+        family: Family = "dynamixel",
+        *,
+        motor: Callable[[int, JointDescription, Clock], Motor] = ideal_motor,
+        pattern: bool = True,
+        clock: Clock = time.monotonic,
+        baud_rate: int = 0,
+    ) -> None:
+        self.limbs = [
+            EmulatedLimb(
+                limb,
+                [motor(number, joint, clock) for joint in limb.joints],
+                family,
+                clock,
+                baud_rate,
+            )
+            for number, limb in enumerate(robot.limbs)
+        ]
+        self.server = None if family == "udp" else MjpegServer(self._streams())
+        self._cameras = self._patterns() if pattern else []
+        backend = DevicesBackend.model_validate(
+            {
+                "type": "devices",
+                "limbs": {limb.limb.name: limb.settings(self.server) for limb in self.limbs},
+            }
+        )
+        self.description = robot.model_copy(update={"backend": backend})
+
+    def _streams(self) -> dict[str, PictureSource]:
+        return {
+            f"{limb.limb.name}/{camera.name}": source
+            for limb in self.limbs
+            for camera, source in zip(limb.limb.live_cameras, limb.sources, strict=True)
+        }
+
+    def _patterns(self) -> list[PatternCamera]:
+        """One thread for all cameras of the same size and rate."""
+        groups: dict[tuple[int, int, float], list[PictureSource]] = {}
+        for limb in self.limbs:
+            for camera, source in zip(limb.limb.live_cameras, limb.sources, strict=True):
+                key = (camera.width_px, camera.height_px, camera.rate_hz)
+                groups.setdefault(key, []).append(source)
+        return [PatternCamera(sources, *key) for key, sources in groups.items()]
+
+    def start(self) -> None:
+        """Everything answers from now on."""
+        for part in self._parts():
+            part.start()
+
+    def close(self) -> None:
+        """Take all devices away."""
+        for part in reversed(self._parts()):
+            part.close()
+
+    def _parts(self) -> list[Bench]:
+        server = [] if self.server is None else [self.server]
+        return [*(limb.bench for limb in self.limbs), *server, *self._cameras]
+
+    def __enter__(self) -> EmulatedRobot:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,127 @@
+"""From a description's backend to drivers: the limbs and cameras of a real robot, unconnected."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hardware.backends import DevicesBackend, LimbDevices, SerialBusSettings
+from hardware.bus_limb import BusLimb
+from hardware.buses.bus import Servo, ServoBus
+from hardware.buses.line import SerialLine
+from hardware.buses.models import SERIAL_MODELS
+from hardware.buses.serial_bus import SerialBus
+from hardware.buses.udp_bus import UdpBus
+from hardware.buses.udp_link import UdpLink
+from hardware.calibration import Calibration, centered, default_path, load
+from hardware.description import JointDescription, Limb, RobotDescription
+from hardware.errors import DescriptionError
+from hardware.limb import Clock
+
+NO_CALIBRATION = "none"
+
+
+def devices_of(robot: RobotDescription) -> DevicesBackend:
+    """The devices behind a robot.
+
+    Raises:
+        DescriptionError: it is a simulated one.
+    """
+    if not isinstance(robot.backend, DevicesBackend):
+        raise DescriptionError(
+            f"Robot '{robot.name}' has the backend 'sim': give it a backend of type devices, "
+            "or start it emulated."
+        )
+    return robot.backend
+
+
+def limb_named(robot: RobotDescription, name: str) -> Limb:
+    """A limb of a robot by name.
+
+    Raises:
+        DescriptionError: there is none.
+    """
+    for limb in robot.limbs:
+        if limb.name == name:
+            return limb
+    names = ", ".join(limb.name for limb in robot.limbs)
+    raise DescriptionError(f"Robot '{robot.name}' has no limb '{name}'; its limbs are {names}.")
+
+
+def servos_of(devices: LimbDevices, joints: Sequence[JointDescription]) -> list[Servo]:
+    """The servos of a limb in joint order, with the limits that they get."""
+    return [
+        Servo(
+            joint.name,
+            devices.servos[joint.name].id,
+            devices.servos[joint.name].model,
+            joint.torque_limit_nm,
+            joint.velocity_limit_rad_s,
+        )
+        for joint in joints
+    ]
+
+
+def make_bus(devices: LimbDevices, servos: Sequence[Servo]) -> ServoBus:
+    """The bus of a limb, closed."""
+    settings = devices.bus
+    if isinstance(settings, SerialBusSettings):
+        return SerialBus(
+            SerialLine(settings.port, settings.baud_rate),
+            servos,
+            SERIAL_MODELS[settings.type],
+            answer_timeout_s=settings.answer_timeout_s,
+            retries=settings.retries,
+            watchdog_s=settings.watchdog_s,
+        )
+    return UdpBus(
+        UdpLink(settings.interface, settings.broadcast, settings.port, settings.key),
+        servos,
+        answer_timeout_s=settings.answer_timeout_s,
+        retries=settings.retries,
+        watchdog_s=settings.watchdog_s,
+    )
+
+
+def calibration_path(robot: str, limb: str, devices: LimbDevices) -> Path | None:
+    """Where a limb's calibration is; None where its servos need none."""
+    if devices.calibration == NO_CALIBRATION:
+        return None
+    return Path(devices.calibration) if devices.calibration else default_path(robot, limb)
+
+
+def calibration_of(
+    robot: str, limb: str, devices: LimbDevices, servos: Sequence[Servo]
+) -> Calibration:
+    """A limb's calibration, checked against its servos.
+
+    Raises:
+        DeviceError: there is none, or it does not fit.
+    """
+    path = calibration_path(robot, limb, devices)
+    if path is None:
+        return centered(robot, limb, servos)
+    calibration = load(path)
+    calibration.check(servos, str(path))
+    return calibration
+
+
+def make_limb(robot: RobotDescription, number: int, clock: Clock = time.monotonic) -> BusLimb:
+    """Limb ``number`` of a real robot, unconnected.
+
+    Raises:
+        DescriptionError: the robot has no devices.
+        DeviceError: the calibration is missing or does not fit.
+    """
+    limb = robot.limbs[number]
+    devices = devices_of(robot).limbs[limb.name]
+    servos = servos_of(devices, limb.joints)
+    return BusLimb(
+        limb.name,
+        limb.joints,
+        make_bus(devices, servos),
+        calibration_of(robot.name, limb.name, devices, servos),
+        command_timeout_s=robot.command_timeout_s,
+        clock=clock,
+    )
