@@ -114,12 +114,16 @@ def _check(
         )
     if transition.shape[1] > 256:
         raise ValueError(f"transition has {transition.shape[1]} actions: at most 256 are possible.")
+    if forced is not None and transition.shape[1] > 127:
+        raise ValueError(f"transition has {transition.shape[1]} actions: imposing needs below 128.")
     _check_layers(depth, keep, forced, tuple(reward.shape))
 
 
 def _sizes(reward: Tensor) -> tuple[int, int, int]:
     if reward.ndim != 3:
         raise ValueError(f"reward is {tuple(reward.shape)}: expected (B, H, W).")
+    if 0 in reward.shape[1:]:
+        raise ValueError(f"reward is {tuple(reward.shape)}: a map has at least one cell.")
     return reward.shape[0], reward.shape[1], reward.shape[2]
 
 

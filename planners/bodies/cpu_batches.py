@@ -6,54 +6,94 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from planners.bodies.cpu_kernels import (
-    BLOCK,
     Array,
-    action_row,
+    action_lines,
     advance,
+    collect,
     compiled,
     credit,
-    pay,
+    credit_all,
+    follow,
+    inlined,
+    learn,
     retreat,
 )
+from planners.bodies.lanes import LANES, choose, load, nothing, store
+
+
+@inlined
+def _of_row(inside: Any, first: Any, row: Any) -> Any:
+    """Return those of a block's lanes that lie in the row that begins at lane ``first``."""
+    below = (1 << max(0, first)) - 1
+    above = (1 << min(LANES, first + row)) - 1
+    return np.uint16(inside & (above & ~below))
+
+
+@inlined
+def _in_reach(block: Any, shape: Any, width: Any, area: Any) -> Any:
+    """Return the rows of a block, and whether vectors of the dense map stay within it."""
+    x, border = block * LANES, shape.row - width
+    first = x // shape.row
+    last = min((x + LANES - 1) // shape.row, area // width - 1)
+    return first, last, x - last * border >= 0 and x - first * border + LANES <= area
 
 
 @compiled
-def _load_kernel(source: Array, kernel: Array, area: int, row: int) -> None:
-    """Copy a kernel ``(A, F*F, H or 1, W or 1)`` into blocks."""
-    actions, taps, rows, columns = source.shape
-    for a in range(actions):
-        for tap in range(taps):
-            c = a * taps + tap
-            if rows * columns != area:  # one kernel for all cells fills one block
-                for x in range(BLOCK):
-                    kernel[c * BLOCK + x] = source[a, tap, 0, 0]
+def _load_kernel(source: Array, kernel: Array, inside: Array, shape: Any, width: int) -> None:
+    """Copy a kernel, flat in the order ``(A, F*F, H or 1, W or 1)``, into blocks."""
+    filters = shape.actions * shape.field**2
+    if shape.shared:  # one kernel for all cells fills one block
+        for c in range(filters):
+            for x in range(LANES):
+                kernel[c * LANES + x] = source[c]
+        return
+    area, row, border = source.size // filters, shape.row, shape.row - width
+    for block in range(shape.blocks):
+        x, target = block * LANES, block * filters * LANES
+        first, last, whole = _in_reach(block, shape, width, area)
+        for c in range(filters):
+            if whole:
+                weights = nothing()
+                for i in range(first, last + 1):
+                    lanes = _of_row(inside[block], i * row - x, row)
+                    weights = choose(lanes, load(source, c * area + x - i * border), weights)
+                store(kernel, target + c * LANES, weights)
                 continue
-            for i in range(rows):
-                for j in range(columns):
-                    x = i * row + j
-                    kernel[(x // BLOCK * actions * taps + c) * BLOCK + x % BLOCK] = source[
-                        a, tap, i, j
-                    ]
+            for lane in range(LANES):
+                if inside[block] >> lane & 1:
+                    place = c * area + x + lane - (x + lane) // row * border
+                    kernel[target + c * LANES + lane] = source[place]
 
 
 @compiled
-def _add_kernel(grad_kernel: Array, target: Array, row: int) -> None:
-    """Add a kernel's gradient, in blocks, to ``target (A, F*F, H or 1, W or 1)``."""
-    actions, taps, rows, columns = target.shape
-    for a in range(actions):
-        for tap in range(taps):
-            c = a * taps + tap
-            if grad_kernel.size == actions * taps * BLOCK and rows * columns == 1:
-                for x in range(BLOCK):
-                    target[a, tap, 0, 0] += grad_kernel[c * BLOCK + x]
+def _unload_kernel(grad: Array, target: Array, inside: Array, shape: Any, width: int) -> None:
+    """Copy a kernel's gradient, in blocks, to a flat array in the order ``(A, F*F, H, W)``."""
+    filters = shape.actions * shape.field**2
+    if shape.shared:
+        for c in range(filters):
+            target[c] = 0
+            for x in range(LANES):
+                target[c] += grad[c * LANES + x]
+        return
+    area, row, border = target.size // filters, shape.row, shape.row - width
+    for block in range(shape.blocks):
+        x, source = block * LANES, block * filters * LANES
+        first, last, whole = _in_reach(block, shape, width, area)
+        for c in range(filters):
+            if whole:
+                for i in range(first, last + 1):
+                    lanes = _of_row(inside[block], i * row - x, row)
+                    place = c * area + x - i * border
+                    mixed = choose(lanes, load(grad, source + c * LANES), load(target, place))
+                    store(target, place, mixed)
                 continue
-            for i in range(rows):
-                for j in range(columns):
-                    x = i * row + j
-                    target[a, tap, i, j] += grad_kernel[
-                        (x // BLOCK * actions * taps + c) * BLOCK + x % BLOCK
-                    ]
+            for lane in range(LANES):
+                if inside[block] >> lane & 1:
+                    place = c * area + x + lane - (x + lane) // row * border
+                    target[place] = grad[source + c * LANES + lane]
 
 
 @compiled
@@ -61,7 +101,7 @@ def _spread_out(source: Array, target: Array, start: int, row: int) -> None:
     """Copy a map ``(H, W)`` to a line of cells that begins at ``start``."""
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
-            target[start + i * row + j] = source[i, j]
+            target[np.uint64(start + i * row + j)] = source[i, j]
 
 
 @compiled
@@ -69,29 +109,21 @@ def _fold(source: Array, start: int, target: Array, row: int) -> None:
     """Copy a line of cells that begins at ``start`` to a map ``(H, W)``."""
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
-            target[i, j] = source[start + i * row + j]
+            target[i, j] = source[np.uint64(start + i * row + j)]
 
 
 @compiled
 def _add_map(source: Array, target: Array, start: int, row: int) -> None:
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
-            target[start + i * row + j] += source[i, j]
+            target[np.uint64(start + i * row + j)] += source[i, j]
 
 
 @compiled
 def _move(line: Array, source: int, target: int, count: int) -> None:
-    for x in range(count):
-        line[target + x] = line[source + x]
-
-
-@compiled
-def _move_and_clear(line: Array, target: int, count: int) -> None:
-    """Move the first ``count`` numbers to ``target`` and leave nothing else before it."""
-    for x in range(count):
-        line[target + x] = line[x]
-    for x in range(target):
-        line[x] = 0
+    """Copy whole vectors within a line."""
+    for x in range(0, count, LANES):
+        store(line, target + x, load(line, source + x))
 
 
 @compiled
@@ -105,7 +137,8 @@ def _begin(value: Array, reward: Array, summed: Array, start: int, row: int) -> 
     """Write R + V of layer 0; ``value (H, W)`` is V."""
     for i in range(value.shape[0]):
         for j in range(value.shape[1]):
-            summed[start + i * row + j] = value[i, j] + reward[i * row + j]
+            x = np.uint64(i * row + j)
+            summed[np.uint64(start) + x] = value[i, j] + reward[x]
 
 
 @compiled
@@ -123,32 +156,33 @@ def _impose(
 def forward_batch(
     inputs: Any, keep: Array, depth: int, ring: int, outputs: Any, room: Any, first: int, last: int
 ) -> None:
-    """Run mazes ``first`` to ``last - 1``; fill ``kept (N, B, H, W)`` and ``stored``, V at every
-    stride.
+    """Run mazes ``first`` to ``last - 1``; fill ``kept (N, B, H, W)``, ``stored``, V at every
+    stride, and ``choices`` of all layers if there is room for them.
     """
     transition, rewards, imposed, shape = inputs
-    kept, stored, stride = outputs
-    one, layers, forced, q = room
-    kernel, reward, _ = one
-    summed, values, _ = layers
-    row, cells = shape[2], reward.size
-    plane = summed.size // (ring + 1)
-    start = (plane - cells) // 2
+    kept, stored, stride, choices = outputs
+    one, layers, forced = room
+    kernel, reward, inside = one
+    summed, values = layers
+    cells, step = shape.blocks * LANES, shape.blocks * shape.bits
     for maze in range(first, last):
-        _load_kernel(transition[min(maze, len(transition) - 1)], kernel, rewards[0].size, row)
-        _spread_out(rewards[maze], reward, 0, row)
-        _begin(stored[0, maze], reward, summed, start, row)
+        source = transition[min(maze, len(transition) - 1)]
+        _load_kernel(source, kernel, inside, shape, rewards.shape[2])
+        _spread_out(rewards[maze], reward, 0, shape.row)
+        _begin(stored[0, maze], reward, summed, shape.margin, shape.row)
         place = 0
         for layer in range(0, depth, ring):
             count = min(ring, depth - layer)
-            _impose(imposed, forced, maze, layer, count, cells, row)
-            advance(one, layers, forced, q, shape, count)
+            _impose(imposed, forced, maze, layer, count, cells, shape.row)
+            choice = choices[maze, layer * step : (layer + count) * step]
+            advance(one, layers, choice, forced, shape, count)
             while place < len(keep) and keep[place] <= layer + count:
-                _fold(values, (keep[place] - layer) * cells, kept[place, maze], row)
+                _fold(values, (keep[place] - layer) * cells, kept[place, maze], shape.row)
                 place += 1
             if (layer + count) % stride == 0 and (layer + count) // stride < len(stored):
-                _fold(values, count * cells, stored[(layer + count) // stride, maze], row)
-            _move(summed, count * plane, 0, plane)
+                target = stored[(layer + count) // stride, maze]
+                _fold(values, count * cells, target, shape.row)
+            _move(summed, count * shape.plane, 0, shape.plane)
 
 
 @compiled
@@ -159,44 +193,61 @@ def backward_batch(
     outputs: Any,
     room: Any,
     tape: Any,
+    gradient_room: Any,
     gradients: Any,
     first: int,
     last: int,
 ) -> None:
-    """Add the gradients of mazes ``first`` to ``last - 1``, from the last stored layers to the
+    """Fill in the gradients of mazes ``first`` to ``last - 1``, from the last stored layers to the
     first.
     """
     transition, rewards, imposed, shape = inputs
-    grad_kept, stored, stride = outputs
-    one, layers, forced, q = room
-    grads, owed, dues, grad_kernel, grad_reward = tape
+    grad_kept, stored, stride, choices = outputs
+    one, layers, forced, scratch = room
+    kernel, reward, inside = one
+    summed = layers[0]
+    grads, grad_kernel, grad_reward, outside = gradient_room
     grad_transition, grad_rewards, grad_value = gradients
-    kernel, reward, _ = one
-    row, cells = shape[2], reward.size
-    plane = dues.size // (grads.size // cells)
+    row, plane, margin = shape.row, shape.plane, shape.margin
+    policy, current = tape
+    cells, step, known = shape.blocks * LANES, shape.blocks * shape.bits, choices.shape[1] > 0
     for maze in range(first, last):
-        _load_kernel(transition[min(maze, len(transition) - 1)], kernel, rewards[0].size, row)
+        source = transition[min(maze, len(transition) - 1)]
+        _load_kernel(source, kernel, inside, shape, rewards.shape[2])
         _spread_out(rewards[maze], reward, 0, row)
+        _clear(current)
+        learn(kernel, policy, current, current, shape)
         _clear(grad_kernel)
         _clear(grad_reward)
-        _clear(grads)
-        _clear(dues)
+        for x in range(plane):
+            grads[x] = 0
         place = len(keep) - 1
         for segment in range(len(stored) - 1, -1, -1):
             layer = segment * stride
             count = min(stride, depth - layer)
-            _begin(stored[segment, maze], reward, layers[0], (plane - cells) // 2, row)
-            _impose(imposed, forced, maze, layer, count, cells, row)
-            advance(one, layers, forced, q, shape, count)
-            _move_and_clear(grads, count * cells, cells)
+            _begin(stored[segment, maze], reward, summed, margin, row)
+            if known:
+                choice = choices[maze, layer * step : (layer + count) * step]
+                follow(one, summed, choice, tape, shape, count)
+            else:
+                choice = scratch[: count * step]
+                _impose(imposed, forced, maze, layer, count, cells, row)
+                advance(one, layers, choice, forced, shape, count)
+            _move(grads, 0, count * plane, plane)
+            _clear(outside)
             while place >= 0 and keep[place] > layer:
-                _add_map(grad_kept[place, maze], grads, (keep[place] - layer) * cells, row)
+                d = keep[place] - layer
+                if d == count:
+                    _add_map(grad_kept[place, maze], grads, d * plane + margin, row)
+                else:
+                    _spread_out(grad_kept[place, maze], grads, d * plane + margin, row)
+                    outside[d] = 1
                 place -= 1
-            retreat(one, layers[2], (grads, owed, dues), grad_reward, shape, count)
-            credit(grad_kernel, layers, grads, cells, plane, shape, count)
-        _fold(grads, 0, grad_value[maze], row)
+            retreat(one, choice, tape, grads, grad_reward, outside, shape, count)
+            credit(grad_kernel, summed, grads, choice, shape, count)
+        _fold(grads, margin, grad_value[maze], row)
         _fold(grad_reward, 0, grad_rewards[maze], row)
-        _add_kernel(grad_kernel, grad_transition[maze], row)
+        _unload_kernel(grad_kernel, grad_transition[maze], inside, shape, rewards.shape[2])
 
 
 @compiled
@@ -205,29 +256,17 @@ def actions_batch(
 ) -> None:
     """Fill ``result (N, B, A, H, W)`` with the Q of one layer on top of ``value (N, B, H, W)``."""
     transition, rewards, _, shape = inputs
-    one, layers, _, q = room
-    kernel, reward, _ = one
-    summed, values, _ = layers
-    actions, field, row = shape
-    cells, size = reward.size, actions * field * field * BLOCK
-    start = (summed.size // 2 - cells) // 2
+    one, summed, lines = room
+    kernel, reward, inside = one
     for maze in range(first, last):
-        _load_kernel(transition[min(maze, len(transition) - 1)], kernel, rewards[0].size, row)
-        _spread_out(rewards[maze], reward, 0, row)
+        source = transition[min(maze, len(transition) - 1)]
+        _load_kernel(source, kernel, inside, shape, rewards.shape[2])
+        _spread_out(rewards[maze], reward, 0, shape.row)
         for n in range(len(value)):
-            _begin(value[n, maze], reward, summed, start, row)
-            for a in range(actions):
-                for block in range(cells // BLOCK):
-                    k = (block * size if kernel.size > size else 0) + a * field * field * BLOCK
-                    action_row(kernel, summed, q, field, row, k, start + block * BLOCK)
-                    _move_to(q, values, block * BLOCK)
-                _fold(values, 0, result[n, maze, a], row)
-
-
-@compiled
-def _move_to(q: Array, line: Array, start: int) -> None:
-    for x in range(BLOCK):
-        line[start + x] = q[x]
+            _begin(value[n, maze], reward, summed, shape.margin, shape.row)
+            action_lines(kernel, summed, lines, shape)
+            for a in range(shape.actions):
+                _fold(lines, a * shape.blocks * LANES, result[n, maze, a], shape.row)
 
 
 @compiled
@@ -235,63 +274,36 @@ def actions_backward_batch(
     inputs: Any,
     value: Array,
     grad: Array,
+    ring: int,
     room: Any,
-    tape: Any,
+    gradient_room: Any,
     gradients: Any,
     first: int,
     last: int,
 ) -> None:
     """Carry ``grad (N, B, A, H, W)`` of Q back to the kernel, the reward and the values."""
     transition, rewards, _, shape = inputs
-    one, layers, _, _ = room
+    one, summed, lines = room
     kernel, reward, inside = one
-    _, owed, dues, grad_kernel, grad_reward = tape
+    owed, target, grad_kernel, grad_reward = gradient_room
     grad_transition, grad_rewards, grad_value = gradients
-    row, cells = shape[2], reward.size
-    start = (dues.size - cells) // 2
+    row, actions, cells = shape.row, shape.actions, shape.blocks * LANES
     for maze in range(first, last):
-        _load_kernel(transition[min(maze, len(transition) - 1)], kernel, rewards[0].size, row)
+        source = transition[min(maze, len(transition) - 1)]
+        _load_kernel(source, kernel, inside, shape, rewards.shape[2])
         _spread_out(rewards[maze], reward, 0, row)
         _clear(grad_kernel)
         _clear(grad_reward)
-        for n in range(len(value)):
-            _begin(value[n, maze], reward, layers[0], start, row)
-            for a in range(shape[0]):
-                _spread_out(grad[n, maze, a], layers[1], 0, row)
-                _action_backward(kernel, grad_kernel, layers, owed, dues, shape, cells, a)
-            for x in range(cells):
-                due = dues[start + x] * inside[x]
-                dues[start + x] = due
-                grad_reward[x] += due
-            _fold(dues, start, grad_value[n, maze], row)
-            _clear(dues)
+        for start in range(0, len(value), ring):
+            count = min(ring, len(value) - start)
+            for n in range(count):
+                plane = n * shape.plane + shape.margin
+                _begin(value[start + n, maze], reward, summed, plane, row)
+                for a in range(actions):
+                    line = (n * actions + a) * cells
+                    _spread_out(grad[start + n, maze, a], lines, line, row)
+                collect(one, lines, n * actions * cells, owed, target, grad_reward, shape)
+                _fold(target, 0, grad_value[start + n, maze], row)
+            credit_all(grad_kernel, summed, lines, shape, count)
         _fold(grad_reward, 0, grad_rewards[maze], row)
-        _add_kernel(grad_kernel, grad_transition[maze], row)
-
-
-@compiled
-def _action_backward(
-    kernel: Array,
-    grad_kernel: Array,
-    layers: Any,
-    owed: Array,
-    dues: Array,
-    shape: Any,
-    cells: int,
-    action: int,
-) -> None:
-    """One action's part: ``layers`` holds R + V and, in place of V, the gradient of Q."""
-    summed, grad, _ = layers
-    actions, field, row = shape
-    taps, start = field * field, (dues.size - cells) // 2
-    for block in range(cells // BLOCK):
-        shared = kernel.size == actions * taps * BLOCK
-        k = ((0 if shared else block * actions) + action) * taps * BLOCK
-        centre = start + block * BLOCK
-        for tap in range(taps):
-            shift = centre + (tap // field - field // 2) * row + tap % field - field // 2
-            for x in range(BLOCK):
-                g = grad[block * BLOCK + x]
-                owed[tap * BLOCK + x] = g * kernel[k + tap * BLOCK + x]
-                grad_kernel[k + tap * BLOCK + x] += g * summed[shift + x]
-        pay(owed, dues, field, row, centre)
+        _unload_kernel(grad_kernel, grad_transition[maze], inside, shape, rewards.shape[2])

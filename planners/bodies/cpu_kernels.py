@@ -2,368 +2,616 @@
 
 A map of H x W cells is laid out as one line of cells, row after row, each row followed by ``r = F
 // 2`` border cells that serve as the right border of one row and the left border of the next. The
-line is cut into blocks of 64 cells, filled up at the end. Arrays of one maze (all of one
+line is cut into blocks of 16 cells, filled up at the end. Arrays of one maze (all of one
 dimension):
 
-- ``kernel``: block by block, then action by action, tap by tap, then 64 cells; one block if shared
-  by all;
-- ``summed``: R + V of L+1 layers, each with a margin of zeros on both sides;
-- ``values``, ``choice`` (uint8), ``grads``: V, the winning action, the gradient of V, of L+1
-  layers;
+- ``kernel``: block by block, then action by action, tap by tap, then 16 cells; one block if shared
+  by all; zero at border cells if not;
+- ``summed``, ``grads``: R + V, and the gradient of V, of L+1 layers, each a ``plane``: the line
+  with a margin of zeros on both sides;
+- ``values``: V of L+1 layers, without margins;
+- ``choice`` (uint16): for each layer and block the winning action, as sets of cells: those whose
+  winner has bit 0, those whose winner has bit 1, and so on;
 - ``forced`` (int8): an imposed action or -1, of L layers, or empty;
-- ``reward``, ``inside`` (1 for cells of the map, 0 for border cells): one number per cell.
+- ``policy``: the winner's kernel of every cell, tap by tap, each tap a plane, and ``current``, the
+  ``choice`` that it belongs to;
+- ``reward``: a number per cell; ``inside`` (uint16): for each block the cells that are no border.
 
-All indices are unsigned: that spares a test for negative ones and lets the loops become vectors.
-Layers advance in a wavefront, a few blocks apart, so that a block of the kernel serves two layers
-while it is in the first-level cache and several while it is in the second. In a row of taps,
-``up``, ``level`` and ``down`` are the places in ``summed`` of the first neighbour in the row above,
-in the same row and in the row below."""
+Forward, layers advance in a wavefront, a few blocks apart, so that a block of the kernel serves
+several layers while it is in the first-level cache and more while it is in the second.
+
+Backward, only the winner's kernel matters, and who wins hardly ever changes from one layer to the
+next: the winners' kernels are put together once and mended where a choice changes. Layers between
+two stored ones are followed again and walked back with a quarter of the multiplications."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from planners.bodies.lanes import (
+    LANES,
+    choose,
+    equal,
+    fused,
+    greater,
+    load,
+    nothing,
+    plus,
+    store,
+)
+
 Array = NDArray[Any]
 
-BLOCK = 64  # cells; four vectors of 16 floats
-_U = np.uint64
-_LANES = _U(BLOCK)
-_ACTION = _U(9 * BLOCK)  # from one action's 3x3 kernel to the next
-_PAIR = 2  # layers that share a block of the kernel in the first-level cache
-_CHUNK = 16  # blocks that a pair of layers takes before the next pair does
-_QUAD = 36  # taps of four actions with 3x3 kernels, the case worth code of its own
+_FIRST_CACHE = 32 * 1024  # bytes of a first-level cache that a wavefront may fill with kernels
+_SECOND_CACHE = 512 * 1024  # bytes of kernels up to which layers need no chunks
+_CHUNK = 64  # blocks that a group of layers takes before the next group does
+_ALL = np.uint16(0xFFFF)
+_FOUR_SETS = np.uint64(0x0001000100010001)  # times a set of lanes: four copies of it
 
-# Contraction to fused multiply-add, and no care for the sign of zero; sums keep their order.
-_FAST = {"contract", "nsz"}
+
+class Shape(NamedTuple):
+    """Sizes of one maze's arrays."""
+
+    actions: int
+    field: int
+    row: int  # cells from one row of the map to the next
+    blocks: int
+    margin: int  # cells on both sides of a plane
+    plane: int
+    bits: int  # of an action's number
+    shared: bool  # one kernel for all cells
+
+
+# The loops own nothing: without NRT they do not count references to arrays, which would cost more
+# than the vectors do. A divisor of zero raises nothing.
+_OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "error_model": "numpy"}
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile without the interpreter lock and keep the machine code on disk."""
-    machine_code: Callable[..., Any] = njit(cache=True, nogil=True, fastmath=_FAST)(function)
+    machine_code: Callable[..., Any] = njit(cache=True, **_OPTIONS)(function)
     return machine_code
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Paste the function into its callers, so that their loops become vectors."""
-    machine_code: Callable[..., Any] = njit(inline="always", fastmath=_FAST)(function)
+    """Paste the function into its callers: numbers that are constant there unroll its loops."""
+    machine_code: Callable[..., Any] = njit(inline="always", **_OPTIONS)(function)
     return machine_code
 
 
 @inlined
-def _dot9(kernel: Array, k: Any, summed: Array, up: Any, level: Any, down: Any) -> Any:
-    """Sum one 3x3 kernel times the patch around one cell."""
-    return (
-        kernel[k] * summed[up]
-        + kernel[k + _U(64)] * summed[up + _U(1)]
-        + kernel[k + _U(128)] * summed[up + _U(2)]
-        + kernel[k + _U(192)] * summed[level]
-        + kernel[k + _U(256)] * summed[level + _U(1)]
-        + kernel[k + _U(320)] * summed[level + _U(2)]
-        + kernel[k + _U(384)] * summed[down]
-        + kernel[k + _U(448)] * summed[down + _U(1)]
-        + kernel[k + _U(512)] * summed[down + _U(2)]
-    )
+def _kernel_at(shape: Any, block: Any) -> Any:
+    """Place of a block's kernel."""
+    return 0 if shape.shared else block * shape.actions * shape.field**2 * LANES
 
 
-@compiled
+@inlined
+def _offset(tap: Any, field: Any, row: Any) -> Any:
+    """Return how many cells from a cell its neighbour at a tap is."""
+    return (tap // field - field // 2) * row + tap % field - field // 2
+
+
+@inlined
+def _dot(kernel: Array, k: Any, summed: Array, o: Any, row: Any, field: Any) -> Any:
+    """Sum one kernel times the patch around each cell of a block."""
+    total = nothing()
+    for tap in range(field * field):
+        near = load(summed, o + _offset(tap, field, row))
+        total = fused(load(kernel, k + tap * LANES), near, total)
+    return total
+
+
+@inlined
+def _pattern(action: Any) -> Any:
+    """Return four sets of lanes, all or none, by the four lowest bits of an action's number."""
+    a = np.uint64(action)
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    first = (a & one) | ((a >> one & one) << np.uint64(16))
+    second = ((a >> two & one) << np.uint64(32)) | ((a >> three & one) << np.uint64(48))
+    return (first | second) * np.uint64(0xFFFF)
+
+
+@inlined
+def _write_choice(choice: Array, c: Any, low: Any, high: Any, bits: Any) -> None:
+    for bit in range(bits):
+        word = low if bit < 4 else high
+        choice[np.uint64(c + bit)] = np.uint16(word >> np.uint64(16 * (bit & 3)))
+
+
+@inlined
 def _layer_of_four(
-    kernel: Array,
-    summed: Array,
-    values: Array,
-    choice: Array,
-    k: Any,
-    up: Any,
-    level: Any,
-    down: Any,
-    v: Any,
-) -> None:
-    """One block of one layer for four actions and 3x3 kernels; the first of equals wins."""
-    for x in range(_LANES):
-        q0 = _dot9(kernel, k + x, summed, up + x, level + x, down + x)
-        q1 = _dot9(kernel, k + x + _ACTION, summed, up + x, level + x, down + x)
-        q2 = _dot9(kernel, k + x + _U(2) * _ACTION, summed, up + x, level + x, down + x)
-        q3 = _dot9(kernel, k + x + _U(3) * _ACTION, summed, up + x, level + x, down + x)
-        low = q1 if q1 > q0 else q0
-        high = q3 if q3 > q2 else q2
-        values[v + x] = high if high > low else low
-        low_winner = np.uint8(q1 > q0)
-        high_winner = np.uint8(q3 > q2) + np.uint8(2)
-        choice[v + x] = low_winner + np.uint8(high > low) * (high_winner - low_winner)
+    kernel: Array, summed: Array, choice: Array, k: Any, o: Any, c: Any, row: Any
+) -> Any:
+    """V of a block for four actions and 3x3 kernels; the first of equals wins."""
+    size = 9 * LANES
+    q0 = _dot(kernel, k, summed, o, row, 3)
+    q1 = _dot(kernel, k + size, summed, o, row, 3)
+    q2 = _dot(kernel, k + 2 * size, summed, o, row, 3)
+    q3 = _dot(kernel, k + 3 * size, summed, o, row, 3)
+    second, fourth = greater(q1, q0), greater(q3, q2)
+    left, right = choose(second, q1, q0), choose(fourth, q3, q2)
+    high = greater(right, left)
+    if choice.size > 0:
+        choice[np.uint64(c)] = (fourth & high) | (second & ~high)
+        choice[np.uint64(c + 1)] = high
+    return choose(high, right, left)
 
 
-@compiled
+@inlined
 def _layer_of_any(
     kernel: Array,
     summed: Array,
-    values: Array,
     choice: Array,
     forced: Array,
-    q: Array,
-    shape: Any,
-    k: int,
-    centre: int,
-    v: int,
-    f: int,
-) -> None:
-    """One block of one layer for any number of actions, any kernel size, and imposed actions."""
-    actions, field, row = shape
+    k: Any,
+    o: Any,
+    c: Any,
+    f: Any,
+    row: Any,
+    actions: Any,
+    field: Any,
+    bits: Any,
+) -> Any:
+    """As above for any number of actions and imposed ones."""
+    best, low, high = nothing(), np.uint64(0), np.uint64(0)
+    free = _ALL
+    if forced.size > 0:
+        free = equal(forced, f, -1)
     for a in range(actions):
-        action_row(kernel, summed, q, field, row, k + a * field * field * BLOCK, centre)
-        for x in range(_LANES):
-            better = a == 0 or q[x] > values[_U(v) + x]
-            if forced.size > 0:
-                imposed = forced[_U(f) + x]
-                better = imposed == a or (imposed < 0 and better)
-            values[_U(v) + x] = q[x] if better else values[_U(v) + x]
-            choice[_U(v) + x] = np.uint8(a) if better else choice[_U(v) + x]
-
-
-@compiled
-def action_row(
-    kernel: Array, summed: Array, q: Array, field: int, row: int, k: int, centre: int
-) -> None:
-    """Write one action's Q of a block into ``q``; ``centre`` is its place in ``summed``."""
-    for x in range(_LANES):
-        q[x] = 0
-    for tap in range(field * field):
-        start = _U(centre + (tap // field - field // 2) * row + tap % field - field // 2)
-        weights = _U(k + tap * BLOCK)
-        for x in range(_LANES):
-            q[x] += kernel[weights + x] * summed[start + x]
-
-
-@compiled
-def _add_reward(
-    values: Array, reward: Array, inside: Array, summed: Array, v: Any, r: Any, target: Any
-) -> None:
-    for x in range(_LANES):
-        summed[target + x] = (values[v + x] + reward[r + x]) * inside[r + x]
-
-
-@compiled
-def advance(maze: Any, layers: Any, forced: Array, q: Array, shape: Any, count: int) -> None:
-    """Compute layers 1 to ``count`` from layer 0 of ``summed``, with the choices."""
-    blocks, lag = maze[1].size // BLOCK, lag_of(shape)
-    fronts = blocks + lag * (count - 1)
-    for chunk in range(0, fronts, _CHUNK):
-        for pair in range(0, count, _PAIR):
-            for front in range(chunk, min(chunk + _CHUNK, fronts)):
-                for d in range(pair, min(pair + _PAIR, count)):
-                    block = front - lag * d
-                    if block >= 0 and block < blocks:
-                        _step(maze, layers, forced, q, shape, d, block)
+        q = _dot(kernel, k + a * field * field * LANES, summed, o, row, field)
+        better = free if a == 0 else free & greater(q, best)
+        if forced.size > 0:
+            better |= equal(forced, f, a)
+        best = choose(better, q, best)
+        sets = np.uint64(better) * _FOUR_SETS
+        low = (low & ~sets) | (sets & _pattern(a))
+        high = (high & ~sets) | (sets & _pattern(a >> 4))
+    if choice.size > 0:
+        _write_choice(choice, c, low, high, bits)
+    return best
 
 
 @compiled
 def lag_of(shape: Any) -> Any:
     """Return how many blocks a layer must follow behind the one before it."""
-    _, field, row = shape
-    return (field // 2 * (row + 1) + BLOCK - 1) // BLOCK
+    return (shape.field // 2 * (shape.row + 1) + LANES - 1) // LANES
+
+
+@compiled
+def _together(shape: Any, lag: int, size: int) -> Any:
+    """Return how many layers to advance together, ``size`` bytes being used in each block."""
+    room = max(1, _FIRST_CACHE // size)
+    return 1 if shape.blocks <= room or shape.shared else max(1, (room - 1) // lag) + 1
+
+
+@compiled
+def _front_of(shape: Any, count: int) -> Any:
+    """Return the course of a wavefront: blocks between layers, layers in a group, blocks in all
+    and at a time.
+    """
+    size = 1 if shape.shared else 4 * shape.actions * shape.field**2 * LANES
+    lag = lag_of(shape) + 1  # one more: what was just written is slow to read
+    group = min(count, _together(shape, lag, size))
+    fronts = shape.blocks + lag * (count - 1)
+    return lag, group, fronts, fronts if shape.blocks * size < _SECOND_CACHE else _CHUNK
+
+
+@compiled
+def advance(maze: Any, layers: Any, choice: Array, forced: Array, shape: Any, count: int) -> None:
+    """Compute layers 1 to ``count`` from layer 0 of ``summed``, with the choices if there is room
+    for them.
+    """
+    if shape.field == 3 and shape.actions == 4 and forced.size == 0:
+        _advance_four(maze, layers, choice, shape, count)
+    elif shape.field == 3:
+        _advance_nine(maze, layers, choice, forced, shape, count)
+    else:
+        _advance_any(maze, layers, choice, forced, shape, count)
 
 
 @inlined
-def _step(maze: Any, layers: Any, forced: Array, q: Array, shape: Any, d: int, block: int) -> None:
-    """Compute one block of layer d + 1."""
+def _finish(best: Any, maze: Any, layers: Any, shape: Any, d: Any, block: Any) -> None:
+    """Write V and R + V of one block of layer d + 1."""
+    _, reward, inside = maze
+    summed, values = layers
+    x = block * LANES
+    store(values, (d + 1) * shape.blocks * LANES + x, best)
+    total = choose(inside[np.uint64(block)], plus(best, load(reward, x)), nothing())
+    store(summed, (d + 1) * shape.plane + shape.margin + x, total)
+
+
+@compiled
+def _advance_four(maze: Any, layers: Any, choice: Array, shape: Any, count: int) -> None:
+    lag, group, fronts, chunk = _front_of(shape, count)
+    for start in range(0, fronts, chunk):
+        for first in range(0, count, group):
+            for front in range(start, min(start + chunk, fronts)):
+                for d in range(first, min(first + group, count)):
+                    block = front - lag * d
+                    if block >= 0 and block < shape.blocks:
+                        o = d * shape.plane + shape.margin + block * LANES
+                        k, c = _kernel_at(shape, block), 2 * (d * shape.blocks + block)
+                        best = _layer_of_four(maze[0], layers[0], choice, k, o, c, shape.row)
+                        _finish(best, maze, layers, shape, d, block)
+
+
+@inlined
+def _advance_by(
+    field: Any, maze: Any, layers: Any, choice: Array, forced: Array, shape: Any, count: int
+) -> None:
+    lag, group, fronts, chunk = _front_of(shape, count)
+    for start in range(0, fronts, chunk):
+        for first in range(0, count, group):
+            for front in range(start, min(start + chunk, fronts)):
+                for d in range(first, min(first + group, count)):
+                    block = front - lag * d
+                    if block >= 0 and block < shape.blocks:
+                        o = d * shape.plane + shape.margin + block * LANES
+                        f = (d * shape.blocks + block) * LANES
+                        best = _layer_of_any(
+                            maze[0],
+                            layers[0],
+                            choice,
+                            forced,
+                            _kernel_at(shape, block),
+                            o,
+                            (d * shape.blocks + block) * shape.bits,
+                            f,
+                            shape.row,
+                            shape.actions,
+                            field,
+                            shape.bits,
+                        )
+                        _finish(best, maze, layers, shape, d, block)
+
+
+@compiled
+def _advance_nine(
+    maze: Any, layers: Any, choice: Array, forced: Array, shape: Any, count: int
+) -> None:
+    _advance_by(3, maze, layers, choice, forced, shape, count)
+
+
+@compiled
+def _advance_any(
+    maze: Any, layers: Any, choice: Array, forced: Array, shape: Any, count: int
+) -> None:
+    _advance_by(shape.field, maze, layers, choice, forced, shape, count)
+
+
+@inlined
+def _winners(choice: Array, c: Any, action: Any, bits: Any) -> Any:
+    """Return the set of lanes in which an action has won."""
+    lanes = _ALL
+    for bit in range(bits):
+        chosen = choice[np.uint64(c + bit)]
+        lanes &= chosen if action >> bit & 1 else ~chosen
+    return lanes
+
+
+@inlined
+def _differs(one: Array, i: Any, other: Array, j: Any, bits: Any) -> Any:
+    """Tell whether two blocks' choices differ."""
+    difference = one[np.uint64(i)] ^ other[np.uint64(j)]
+    for bit in range(1, bits):
+        difference |= one[np.uint64(i + bit)] ^ other[np.uint64(j + bit)]
+    return difference != 0
+
+
+@compiled
+def _adopt(
+    kernel: Array, policy: Array, current: Array, choice: Array, shape: Any, block: int, c: int
+) -> None:
+    """Make the choices at ``c`` the policy of a block."""
+    taps, bits = shape.field**2, shape.bits
+    k, x = _kernel_at(shape, block), shape.margin + block * LANES
+    for bit in range(bits):
+        current[block * bits + bit] = choice[c + bit]
+    for a in range(shape.actions):
+        lanes = _winners(choice, c, a, bits)
+        if lanes:
+            for tap in range(taps):
+                place = tap * shape.plane + x
+                weights = load(kernel, k + (a * taps + tap) * LANES)
+                store(policy, place, choose(lanes, weights, load(policy, place)))
+
+
+@compiled
+def learn(kernel: Array, policy: Array, current: Array, choice: Array, shape: Any) -> None:
+    """Put together the policy of one layer's choices, whatever was there before."""
+    for block in range(shape.blocks):
+        _adopt(kernel, policy, current, choice, shape, block, block * shape.bits)
+
+
+@inlined
+def _follow_by(
+    field: Any,
+    bits: Any,
+    maze: Any,
+    summed: Array,
+    choice: Array,
+    tape: Any,
+    shape: Any,
+    count: int,
+) -> None:
     kernel, reward, inside = maze
-    summed, values, choice = layers
-    actions, field, row = shape
-    cells, size = reward.size, actions * field * field * BLOCK
-    plane = level_size(cells, field // 2 * (row + 1))
-    k = block * size if kernel.size > size else 0
-    o = d * plane + (plane - cells) // 2 + block * BLOCK
-    v = (d + 1) * cells + block * BLOCK
-    if size == _QUAD * BLOCK and field == 3 and forced.size == 0:
-        up, level, down = _U(o - row - 1), _U(o - 1), _U(o + row - 1)
-        _layer_of_four(kernel, summed, values, choice, _U(k), up, level, down, _U(v))
-    else:
-        _layer_of_any(kernel, summed, values, choice, forced, q, shape, k, o, v, v - cells)
-    _add_reward(values, reward, inside, summed, _U(v), _U(block * BLOCK), _U(o + plane))
+    policy, current = tape
+    lag = lag_of(shape) + 1
+    group = min(count, _together(shape, lag, 4 * field**2 * LANES))
+    for first in range(0, count, group):
+        last = min(first + group, count)
+        for front in range(lag * first, shape.blocks + lag * (last - 1)):
+            for d in range(first, last):
+                block = front - lag * d
+                if block >= 0 and block < shape.blocks:
+                    c = (d * shape.blocks + block) * bits
+                    if _differs(choice, c, current, block * bits, bits):
+                        _adopt(kernel, policy, current, choice, shape, block, c)
+                    x = block * LANES
+                    o = d * shape.plane + shape.margin + x
+                    best = nothing()
+                    for tap in range(field * field):
+                        near = o + _offset(tap, field, shape.row)
+                        weights = load(policy, tap * shape.plane + shape.margin + x)
+                        best = fused(weights, load(summed, near), best)
+                    total = choose(inside[np.uint64(block)], plus(best, load(reward, x)), nothing())
+                    store(summed, o + shape.plane, total)
 
 
 @compiled
-def level_size(cells: int, margin: int) -> Any:
-    """Return the length of one layer of ``summed``: the cells and a whole-vector margin on both
-    sides.
+def _follow_four(
+    maze: Any, summed: Array, choice: Array, tape: Any, shape: Any, count: int
+) -> None:
+    _follow_by(3, 2, maze, summed, choice, tape, shape, count)
+
+
+@compiled
+def _follow_any(maze: Any, summed: Array, choice: Array, tape: Any, shape: Any, count: int) -> None:
+    _follow_by(shape.field, shape.bits, maze, summed, choice, tape, shape, count)
+
+
+@compiled
+def follow(maze: Any, summed: Array, choice: Array, tape: Any, shape: Any, count: int) -> None:
+    """Compute layers 1 to ``count`` of ``summed`` again, by their choices; the same to the last
+    bit.
     """
-    return cells + 2 * ((margin + 15) // 16 * 16)
+    if shape.field == 3 and shape.bits == 2:
+        _follow_four(maze, summed, choice, tape, shape, count)
+    else:
+        _follow_any(maze, summed, choice, tape, shape, count)
 
 
-@compiled
-def _owe_of_four(kernel: Array, choice: Array, grads: Array, owed: Array, k: Any, v: Any) -> None:
-    """What each cell of a block owes to each neighbour: ``owed`` is 9 taps times 64 cells."""
-    zero = np.float32(0)
-    one, two, three = _ACTION, _U(2) * _ACTION, _U(3) * _ACTION
-    for tap in range(_U(9)):
-        start = tap * _LANES
-        for x in range(_LANES):
-            winner, grad, w = choice[v + x], grads[v + x], k + start + x
-            owed[start + x] = (
-                (grad if winner == 0 else zero) * kernel[w]
-                + (grad if winner == 1 else zero) * kernel[w + one]
-                + (grad if winner == 2 else zero) * kernel[w + two]
-                + (grad if winner == 3 else zero) * kernel[w + three]
-            )
-
-
-@compiled
-def _owe_of_any(
-    kernel: Array, choice: Array, grads: Array, owed: Array, taps: int, k: Any, v: Any
+@inlined
+def _retreat_by(
+    field: Any,
+    bits: Any,
+    maze: Any,
+    choice: Array,
+    tape: Any,
+    grads: Array,
+    grad_reward: Array,
+    outside: Array,
+    shape: Any,
+    count: int,
 ) -> None:
-    """As above for any kernel: the winner's kernel is looked up cell by cell."""
-    for tap in range(_U(taps)):
-        for x in range(_LANES):
-            w = k + (_U(choice[v + x]) * _U(taps) + tap) * _LANES + x
-            owed[tap * _LANES + x] = grads[v + x] * kernel[w]
+    kernel, _, inside = maze
+    policy, current = tape
+    for d in range(count, 0, -1):
+        for block in range(shape.blocks):
+            c = ((d - 1) * shape.blocks + block) * bits
+            if _differs(choice, c, current, block * bits, bits):
+                _adopt(kernel, policy, current, choice, shape, block, c)
+        for block in range(shape.blocks):
+            x = block * LANES
+            o = d * shape.plane + shape.margin + x
+            total = nothing()
+            for tap in range(field * field):
+                back = _offset(tap, field, shape.row)
+                weights = load(policy, tap * shape.plane + shape.margin + x - back)
+                total = fused(weights, load(grads, o - back), total)
+            total = choose(inside[np.uint64(block)], total, nothing())
+            store(grad_reward, x, plus(total, load(grad_reward, x)))
+            if outside[np.uint64(d - 1)]:
+                total = plus(total, load(grads, o - shape.plane))
+            store(grads, o - shape.plane, total)
 
 
 @compiled
-def pay(owed: Array, dues: Array, field: int, row: int, centre: int) -> None:
-    """Add what a block owes to its neighbours, tap by tap, so that no two lanes collide."""
-    radius = field // 2
-    for right in range(
-        field
-    ):  # columns outside: equal places follow each other as late as possible
-        for down in range(field):
-            start = _U(centre + (down - radius) * row + right - radius)
-            source = _U((down * field + right) * BLOCK)
-            for x in range(_LANES):
-                dues[start + x] += owed[source + x]
-
-
-@compiled
-def _collect(
-    dues: Array, inside: Array, grads: Array, grad_reward: Array, due: Any, r: Any, v: Any
+def _retreat_four(
+    maze: Any,
+    choice: Array,
+    tape: Any,
+    grads: Array,
+    grad_reward: Array,
+    outside: Array,
+    shape: Any,
+    count: int,
 ) -> None:
-    """Take in a block's dues as gradient of V and R; clear them."""
-    for x in range(_LANES):
-        gradient = dues[due + x] * inside[r + x]
-        grads[v + x] += gradient
-        grad_reward[r + x] += gradient
-        dues[due + x] = 0
+    _retreat_by(3, 2, maze, choice, tape, grads, grad_reward, outside, shape, count)
+
+
+@compiled
+def _retreat_any(
+    maze: Any,
+    choice: Array,
+    tape: Any,
+    grads: Array,
+    grad_reward: Array,
+    outside: Array,
+    shape: Any,
+    count: int,
+) -> None:
+    _retreat_by(
+        shape.field, shape.bits, maze, choice, tape, grads, grad_reward, outside, shape, count
+    )
 
 
 @compiled
 def retreat(
-    maze: Any, choice: Array, tape: Any, grad_reward: Array, shape: Any, count: int
+    maze: Any,
+    choice: Array,
+    tape: Any,
+    grads: Array,
+    grad_reward: Array,
+    outside: Array,
+    shape: Any,
+    count: int,
 ) -> None:
-    """Carry the gradients of V of layers 1 to ``count`` back to layer 0, and to the reward.
+    """Carry the gradient of V of layer ``count`` back to layer 0, and to the reward.
 
-    ``grads`` begins with the gradients from outside and ends as the whole gradient of V of each
-    layer."""
-    blocks, lag = maze[1].size // BLOCK, lag_of(shape)
-    fronts = blocks + lag * count
-    for chunk in range(0, fronts, _CHUNK):
-        for pair in range(0, count + 1, _PAIR):
-            for front in range(chunk, min(chunk + _CHUNK, fronts)):
-                for back in range(pair, min(pair + _PAIR, count + 1)):
-                    block = front - lag * back
-                    if block >= 0 and block < blocks:
-                        _step_back(maze, choice, tape, grad_reward, shape, count - back, block)
-
-
-@inlined
-def _step_back(
-    maze: Any, choice: Array, tape: Any, grad_reward: Array, shape: Any, d: int, block: int
-) -> None:
-    """Complete the gradient of one block of layer d, and pass it on to layer d - 1."""
-    kernel, _, inside = maze
-    grads, owed, dues = tape
-    actions, field, row = shape
-    cells, taps = inside.size, field * field
-    plane = level_size(cells, field // 2 * (row + 1))
-    place = d * plane + (plane - cells) // 2 + block * BLOCK
-    v = _U(d * cells + block * BLOCK)
-    _collect(dues, inside, grads, grad_reward, _U(place), _U(block * BLOCK), v)
-    if d == 0:
-        return
-    k = block * actions * taps * BLOCK if kernel.size > actions * taps * BLOCK else 0
-    if actions * taps == _QUAD and field == 3:
-        _owe_of_four(kernel, choice, grads, owed, _U(k), v)
+    ``outside`` tells for each layer below ``count`` whether ``grads`` holds a gradient from
+    outside, which counts, or what is left of another time, which does not."""
+    if shape.field == 3 and shape.bits == 2:
+        _retreat_four(maze, choice, tape, grads, grad_reward, outside, shape, count)
     else:
-        _owe_of_any(kernel, choice, grads, owed, taps, _U(k), v)
-    pay(owed, dues, field, row, place - plane)
+        _retreat_any(maze, choice, tape, grads, grad_reward, outside, shape, count)
 
 
 @inlined
-def _credit4(grad: Array, k: Any, g0: Any, g1: Any, g2: Any, g3: Any, summed: Any) -> None:
-    """Credit one tap of four actions, of which at most one has a gradient."""
-    grad[k] += g0 * summed
-    grad[k + _ACTION] += g1 * summed
-    grad[k + _U(2) * _ACTION] += g2 * summed
-    grad[k + _U(3) * _ACTION] += g3 * summed
+def _give(grad_kernel: Array, k: Any, lanes: Any, amount: Any) -> None:
+    store(grad_kernel, k, plus(load(grad_kernel, k), choose(lanes, amount, nothing())))
 
 
 @compiled
-def _credit_of_four(
+def _credit_run(
     grad_kernel: Array,
-    choice: Array,
-    grads: Array,
     summed: Array,
-    k: Any,
-    v: Any,
-    up: Any,
-    level: Any,
-    down: Any,
-) -> None:
-    zero = np.float32(0)
-    for x in range(_LANES):
-        winner, grad, w = choice[v + x], grads[v + x], k + x
-        g0 = grad if winner == 0 else zero
-        g1 = grad if winner == 1 else zero
-        g2 = grad if winner == 2 else zero
-        g3 = grad if winner == 3 else zero
-        _credit4(grad_kernel, w, g0, g1, g2, g3, summed[up + x])
-        _credit4(grad_kernel, w + _U(64), g0, g1, g2, g3, summed[up + x + _U(1)])
-        _credit4(grad_kernel, w + _U(128), g0, g1, g2, g3, summed[up + x + _U(2)])
-        _credit4(grad_kernel, w + _U(192), g0, g1, g2, g3, summed[level + x])
-        _credit4(grad_kernel, w + _U(256), g0, g1, g2, g3, summed[level + x + _U(1)])
-        _credit4(grad_kernel, w + _U(320), g0, g1, g2, g3, summed[level + x + _U(2)])
-        _credit4(grad_kernel, w + _U(384), g0, g1, g2, g3, summed[down + x])
-        _credit4(grad_kernel, w + _U(448), g0, g1, g2, g3, summed[down + x + _U(1)])
-        _credit4(grad_kernel, w + _U(512), g0, g1, g2, g3, summed[down + x + _U(2)])
-
-
-@compiled
-def _credit_of_any(
-    grad_kernel: Array,
-    choice: Array,
     grads: Array,
-    summed: Array,
-    field: int,
-    row: int,
-    k: int,
-    v: int,
-    centre: int,
+    choice: Array,
+    shape: Any,
+    block: int,
+    first: int,
+    last: int,
 ) -> None:
-    taps, radius = field * field, field // 2
+    """Credit to the winners of a block what layers ``first`` to ``last``, which agree about them,
+    owe to them.
+    """
+    taps, x = shape.field**2, shape.margin + block * LANES
+    k, c = _kernel_at(shape, block), ((first - 1) * shape.blocks + block) * shape.bits
     for tap in range(taps):
-        start = _U(centre + (tap // field - radius) * row + tap % field - radius)
-        for x in range(_LANES):
-            w = _U(k) + (_U(choice[_U(v) + x]) * _U(taps) + _U(tap)) * _LANES + x
-            grad_kernel[w] += grads[_U(v) + x] * summed[start + x]
+        near = x + _offset(tap, shape.field, shape.row)
+        amount = nothing()
+        for d in range(first, last + 1):
+            seen = load(summed, (d - 1) * shape.plane + near)
+            amount = fused(load(grads, d * shape.plane + x), seen, amount)
+        for a in range(shape.actions):
+            lanes = _winners(choice, c, a, shape.bits)
+            if lanes:
+                _give(grad_kernel, k + (a * taps + tap) * LANES, lanes, amount)
 
 
 @compiled
 def credit(
-    grad_kernel: Array, layers: Any, grads: Array, cells: int, plane: int, shape: Any, count: int
+    grad_kernel: Array, summed: Array, grads: Array, choice: Array, shape: Any, count: int
 ) -> None:
     """Add to ``grad_kernel`` what layers 1 to ``count`` owe to it, block by block."""
-    summed, _, choice = layers
-    actions, field, row = shape
-    size = actions * field * field * BLOCK
-    four = size == _QUAD * BLOCK and field == 3
-    for block in range(cells // BLOCK):
-        k = block * size if grad_kernel.size > size else 0
-        for d in range(1, count + 1):
-            v = d * cells + block * BLOCK
-            o = (d - 1) * plane + (plane - cells) // 2 + block * BLOCK
-            if four:
-                up, level, down = _U(o - row - 1), _U(o - 1), _U(o + row - 1)
-                _credit_of_four(grad_kernel, choice, grads, summed, _U(k), _U(v), up, level, down)
-            else:
-                _credit_of_any(grad_kernel, choice, grads, summed, field, row, k, v, o)
+    bits, step = shape.bits, shape.blocks * shape.bits
+    for block in range(shape.blocks):
+        first = 1
+        while first <= count:
+            c = (first - 1) * step + block * bits
+            last = first
+            while last < count and not _differs(
+                choice, c, choice, last * step + block * bits, bits
+            ):
+                last += 1
+            _credit_run(grad_kernel, summed, grads, choice, shape, block, first, last)
+            first = last + 1
+
+
+@inlined
+def _values_by(field: Any, kernel: Array, summed: Array, values: Array, shape: Any) -> None:
+    for block in range(shape.blocks):
+        k, o = _kernel_at(shape, block), shape.margin + block * LANES
+        for a in range(shape.actions):
+            q = _dot(kernel, k + a * field**2 * LANES, summed, o, shape.row, field)
+            store(values, (a * shape.blocks + block) * LANES, q)
+
+
+@compiled
+def action_lines(kernel: Array, summed: Array, values: Array, shape: Any) -> None:
+    """Write Q of every action, a line each, into ``values``."""
+    if shape.field == 3:
+        _values_by(3, kernel, summed, values, shape)
+    else:
+        _values_by(shape.field, kernel, summed, values, shape)
+
+
+@inlined
+def _owe_by(field: Any, kernel: Array, lines: Array, owed: Array, start: int, shape: Any) -> None:
+    for block in range(shape.blocks):
+        k, x = _kernel_at(shape, block), block * LANES
+        for tap in range(field * field):
+            total = nothing()
+            for a in range(shape.actions):
+                grad = load(lines, start + a * shape.blocks * LANES + x)
+                total = fused(load(kernel, k + (a * field**2 + tap) * LANES), grad, total)
+            store(owed, tap * shape.plane + shape.margin + x, total)
+
+
+@inlined
+def _gather_by(
+    field: Any, owed: Array, inside: Array, target: Array, grad_reward: Array, shape: Any
+) -> None:
+    for block in range(shape.blocks):
+        x = block * LANES
+        total = nothing()
+        for tap in range(field * field):
+            back = _offset(tap, field, shape.row)
+            total = plus(total, load(owed, tap * shape.plane + shape.margin + x - back))
+        total = choose(inside[np.uint64(block)], total, nothing())
+        store(grad_reward, x, plus(total, load(grad_reward, x)))
+        store(target, x, total)
+
+
+@compiled
+def collect(
+    maze: Any,
+    lines: Array,
+    start: int,
+    owed: Array,
+    target: Array,
+    grad_reward: Array,
+    shape: Any,
+) -> None:
+    """Carry gradients of Q, a line per action from ``start`` on, to R + V: ``target``."""
+    kernel, _, inside = maze
+    if shape.field == 3:
+        _owe_by(3, kernel, lines, owed, start, shape)
+        _gather_by(3, owed, inside, target, grad_reward, shape)
+    else:
+        _owe_by(shape.field, kernel, lines, owed, start, shape)
+        _gather_by(shape.field, owed, inside, target, grad_reward, shape)
+
+
+@inlined
+def _credit_all_by(
+    field: Any, grad_kernel: Array, summed: Array, lines: Array, shape: Any, count: int
+) -> None:
+    cells = shape.blocks * LANES
+    for block in range(shape.blocks):
+        k, x = _kernel_at(shape, block), block * LANES
+        for a in range(shape.actions):
+            for tap in range(field * field):
+                near = _offset(tap, field, shape.row)
+                at = k + (a * field**2 + tap) * LANES
+                amount = load(grad_kernel, at)
+                for n in range(count):
+                    seen = load(summed, n * shape.plane + shape.margin + x + near)
+                    grad = load(lines, (n * shape.actions + a) * cells + x)
+                    amount = fused(grad, seen, amount)
+                store(grad_kernel, at, amount)
+
+
+@compiled
+def credit_all(grad_kernel: Array, summed: Array, lines: Array, shape: Any, count: int) -> None:
+    """Add to ``grad_kernel`` what ``count`` sets of Q owe to it."""
+    if shape.field == 3:
+        _credit_all_by(3, grad_kernel, summed, lines, shape, count)
+    else:
+        _credit_all_by(shape.field, grad_kernel, summed, lines, shape, count)

@@ -13,12 +13,13 @@ Not measured on a GPU yet: its results are checked by Triton's interpreter.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from planners.bodies.arguments import Sizes, sizes_of
 
 try:
     import triton
@@ -170,18 +171,17 @@ def value_iteration(
     return result
 
 
-def _geometry(transition: Tensor, reward: Tensor) -> tuple[tuple[Any, ...], dict[str, int]]:
+def _geometry(sizes: Sizes) -> tuple[tuple[Any, ...], dict[str, int]]:
     """Return the sizes and strides that both kernels take, and their constants."""
-    batch, height, width = reward.shape
-    shared = tuple(transition.shape[3:]) == (1, 1)
-    actions, taps = transition.shape[1:3]
-    cells = 1 if shared else height * width
-    maze_stride = actions * taps * cells if len(transition) > 1 else 0
-    sizes = (height, width, batch, maze_stride, cells, 0 if shared else 1)
-    block = max(16, 1 << (height * width - 1).bit_length())
+    area = sizes.height * sizes.width
+    cells = 1 if sizes.shared else area
+    maze_stride = sizes.actions * sizes.field**2 * cells if sizes.kernels > 1 else 0
+    strides = (maze_stride, cells, 0 if sizes.shared else 1)
+    block = max(16, 1 << (area - 1).bit_length())
     warps = min(32, max(1, block // 256))
-    constants = {"ACTIONS": actions, "FIELD": math.isqrt(taps), "BLOCK": block, "num_warps": warps}
-    return sizes, constants
+    constants = {"ACTIONS": sizes.actions, "FIELD": sizes.field, "BLOCK": block}
+    constants["num_warps"] = warps
+    return (sizes.height, sizes.width, sizes.batch, *strides), constants
 
 
 class _Recursion(torch.autograd.Function):
@@ -195,6 +195,7 @@ class _Recursion(torch.autograd.Function):
         depth: int,
         keep: tuple[int, ...],
     ) -> Tensor:
+        ctx.sizes = sizes_of("cuda", transition, reward, value)
         transition, reward = transition.contiguous(), reward.contiguous()
         tape = any(ctx.needs_input_grad)
         slots = torch.full((depth,), -1, dtype=torch.int32)
@@ -206,7 +207,7 @@ class _Recursion(torch.autograd.Function):
             (depth if tape else 1, *reward.shape), dtype=torch.uint8, device=reward.device
         )
         imposed = slots if forced is None else forced.to(torch.int8).contiguous()
-        sizes, constants = _geometry(transition, reward)
+        sizes, constants = _geometry(ctx.sizes)
         _forward[(len(reward),)](
             *(transition, reward, value.contiguous(), imposed, slots, kept, values, choices),
             *(depth, *sizes),
@@ -224,14 +225,14 @@ class _Recursion(torch.autograd.Function):
         whole = (len(reward), *transition.shape[1:3], *reward.shape[1:])
         grad_transition = reward.new_zeros(whole)
         grad, grad_reward = torch.empty_like(reward), torch.empty_like(reward)
-        sizes, constants = _geometry(transition, reward)
+        sizes, constants = _geometry(ctx.sizes)
         _backward[(len(reward),)](
             *(transition, slots, grad_kept.contiguous(), values, choices),
             *(grad, grad_transition, grad_reward, ctx.depth, *sizes),
             **constants,
         )
-        if tuple(transition.shape[3:]) != tuple(reward.shape[1:]):
+        if ctx.sizes.shared:
             grad_transition = grad_transition.sum(dim=(3, 4), keepdim=True)
-        if len(transition) == 1:
+        if ctx.sizes.kernels == 1:
             grad_transition = grad_transition.sum(dim=0, keepdim=True)
         return grad_transition, grad_reward, grad, None, None, None

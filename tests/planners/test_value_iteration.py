@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from planners.bodies import cpu
 from planners.value_iteration import Body, action_values, value_iteration
 
 torch.set_num_threads(1)  # little tensors, and tests may share the machine
@@ -50,11 +51,11 @@ def assert_close(found: list[Tensor], expected: list[Tensor]) -> None:
 @given(
     seed=st.integers(0, 10**6),
     batch=st.integers(1, 3),
-    actions=st.integers(1, 6),
+    actions=st.integers(1, 20),
     field=st.sampled_from([1, 3, 5]),
-    height=st.integers(1, 20),
-    width=st.integers(1, 20),
-    depth=st.integers(1, 30),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    depth=st.integers(1, 40),
     shared=st.booleans(),
     forcing=st.booleans(),
 )
@@ -65,6 +66,10 @@ def assert_close(found: list[Tensor], expected: list[Tensor]) -> None:
 @example(4, 3, 4, 3, 35, 35, 25, False, True)
 @example(5, 3, 4, 3, 1, 1, 3, True, False)
 @example(6, 2, 10, 3, 15, 16, 20, True, False)
+@example(7, 1, 4, 3, 35, 35, 200, False, False)
+@example(8, 1, 4, 3, 1, 100, 12, False, False)
+@example(9, 1, 4, 3, 100, 1, 12, False, True)
+@example(10, 2, 19, 5, 8, 33, 70, True, True)
 def test_the_cpu_body_agrees_with_the_reference(
     seed: int,
     batch: int,
@@ -85,6 +90,39 @@ def test_the_cpu_body_agrees_with_the_reference(
     assert_close(
         run("cpu", tensors, depth, keep, forced), run("reference", tensors, depth, keep, forced)
     )
+
+
+@pytest.mark.parametrize("forcing", [False, True])
+def test_beyond_the_memory_budget_gradients_are_the_same(
+    forcing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors, keep = inputs(12, 3, 4, 3, 21, 18, shared=False), [5, 64, 65, 137]
+    forced = torch.randint(-1, 4, (137, 3, 21, 18)) if forcing else None
+    within = run("cpu", tensors, 137, keep, forced)
+    assert_close(within, run("reference", tensors, 137, keep, forced))
+    monkeypatch.setattr(cpu, "MEMORY_BUDGET", 0)
+    beyond = run("cpu", tensors, 137, keep, forced)
+    torch.testing.assert_close(beyond[0], within[0], rtol=0, atol=0)
+    assert_close(beyond, within)
+
+
+def test_a_call_leaves_nothing_behind_for_the_next() -> None:
+    tensors, large = inputs(13, 2, 4, 3, 17, 14, shared=False), 1e30
+    first = run("cpu", tensors, 25, [10, 25], None)
+    with torch.no_grad():
+        value_iteration(tensors[0] * 3, tensors[1] * large, 90, value=tensors[2] * large)
+    run("cpu", tuple(tensor * large for tensor in tensors), 25, [10, 25], None)
+    for one, other in zip(run("cpu", tensors, 25, [10, 25], None), first, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_no_mazes_are_no_error() -> None:
+    transition, reward, value = inputs(14, 2, 4, 3, 6, 6, shared=False)
+    none = (transition[:0], reward[:0], value[:0])
+    assert [tuple(t.shape) for t in run("cpu", none, 5, [2, 5], None)] == [
+        (2, 0, 6, 6),
+        *(tuple(t.shape) for t in none),
+    ]
 
 
 def test_one_kernel_for_all_mazes_sums_its_gradient() -> None:
@@ -113,12 +151,19 @@ def test_gradients_of_the_reference_are_those_of_finite_differences() -> None:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_action_values_agree_in_both_bodies(shared: bool) -> None:
-    transition, reward, _ = inputs(11, 2, 4, 3, 9, 12, shared)
+@pytest.mark.parametrize(
+    ("actions", "field", "height", "width"),
+    [(4, 3, 9, 12), (4, 3, 35, 35), (10, 3, 15, 15), (4, 3, 1, 1), (3, 5, 8, 2), (1, 1, 5, 40)],
+)
+def test_action_values_agree_in_both_bodies(
+    actions: int, field: int, height: int, width: int, shared: bool
+) -> None:
+    transition, reward, _ = inputs(11, 2, actions, field, height, width, shared)
     results = []
     for body in ("cpu", "reference"):
         t, r = transition.clone().requires_grad_(), reward.clone().requires_grad_()
-        v = torch.randn(5, 2, 9, 12, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        draw = torch.Generator().manual_seed(0)
+        v = torch.randn(19, 2, height, width, generator=draw).requires_grad_()
         q = action_values(t, r, v, body=body)
         (q * torch.randn(q.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
         results.append([q.detach(), t.grad, r.grad, v.grad])
@@ -158,6 +203,8 @@ def test_wrong_input_is_told_in_one_sentence() -> None:
         value_iteration(transition[:, 0], reward, 3)
     with pytest.raises(ValueError, match="give all or 1 x 1"):
         value_iteration(transition[..., :3], reward, 3)
+    with pytest.raises(ValueError, match="at least one cell"):
+        value_iteration(transition[..., :0], reward[..., :0], 3)
     with pytest.raises(ValueError, match="forced is"):
         value_iteration(transition, reward, 3, forced=torch.zeros(2, 2, 6, 6))
     with pytest.raises(ValueError, match="float32"):
