@@ -25,7 +25,7 @@ _SIDE_PX = 900  # of the map, where its cells are not larger or smaller than the
 _CELL_PX = (3, 48)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 90, 78, 64
 _LEAST_WIDTH = 640
-_OPTIMAL, _PATH, _DRIVEN = "#ffffff", "#e6194b", "#111111"
+_OPTIMAL, _OPTIMAL_ON_LIGHT, _PATH, _DRIVEN = "#ffffff", "#7fb3e6", "#e6194b", "#111111"
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,14 @@ def _lines(axes: Axes, drawing: Drawing, cell_pt: float, zoom: float) -> list[Li
     thin = max(1.3 * zoom, 0.2 * cell_pt)
     optimal = {"color": _OPTIMAL, "linewidth": max(3.2 * zoom, 0.55 * cell_pt)}
     if drawing.values is None:
-        optimal["color"] = "#7fb3e6"
+        optimal["color"] = _OPTIMAL_ON_LIGHT
+    shortest = drawing.optimal_cells
+    reached = bool(drawing.cells) and tuple(drawing.cells[-1]) == tuple(drawing.goal)
+    if reached and len(drawing.cells) == len(shortest):
+        shortest = drawing.cells  # of several shortest paths the one that was planned
     handles = []
     for cells, name, style in (
-        (drawing.optimal_cells, "shortest path", optimal),
+        (shortest, "shortest path", optimal),
         (drawing.cells, "plan", {"color": _PATH, "linewidth": thin}),
     ):
         if cells:

@@ -136,6 +136,8 @@ class MazeDemo(Node):
         try:
             for number in range(self.settings.mazes):
                 await self._trip(number)
+                if self._trips[-1].error_code == FollowPath.Result.E_STOP:
+                    break  # whoever engaged it wants no further drive
             self._finish()
         except (TripError, ValueError, OSError) as error:
             stop_node(self, str(error))
@@ -296,7 +298,7 @@ class MazeDemo(Node):
 
 def _outcome(trip: Trip) -> str:
     if not trip.reached:
-        return f"not reached: {trip.error}"
+        return f"not reached: {trip.error.rstrip('.')}"
     way = f"{trip.steps} steps, the shortest way has {trip.shortest_steps}"
     return f"reached; {way}; drove {trip.driven_m:.1f} m in {trip.drive_robot_s:.0f} s"
 

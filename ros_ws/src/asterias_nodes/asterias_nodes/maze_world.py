@@ -68,6 +68,14 @@ class MazeWorldSettings:
             raise SettingsError("Parameter 'start' must be farthest or random.")
         if not 0 <= self.openness <= 1:
             raise SettingsError("Parameter 'openness' must be from 0 to 1.")
+        try:
+            self.rule()
+        except ValueError as error:
+            raise SettingsError(f"Parameters 'size' and 'kind': {error}") from error
+
+    def rule(self) -> MazeRule:
+        """How mazes are drawn."""
+        return MazeRule(self.size, self.kind, (0.0, self.openness))  # type: ignore[arg-type]
 
 
 class MazeWorld(ManagedNode):
@@ -153,9 +161,7 @@ class MazeWorld(ManagedNode):
         settings, farthest = self.settings, self.settings.start == "farthest"
         if settings.maze:
             return course_from_file(Path(settings.maze), seed, farthest, settings.resolution_m)
-        kind = settings.kind
-        rule = MazeRule(settings.size, kind, (0.0, settings.openness))  # type: ignore[arg-type]
-        return draw_course(rule, seed, farthest, settings.resolution_m)
+        return draw_course(settings.rule(), seed, farthest, settings.resolution_m)
 
     def _tick(self) -> None:
         pacer = self._paced()
