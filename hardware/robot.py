@@ -6,7 +6,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hardware.backends import DevicesBackend, LimbDevices, SerialBusSettings
+from hardware.backends import (
+    CameraDevice,
+    DevicesBackend,
+    LimbDevices,
+    MjpegSettings,
+    ReplaySettings,
+    SerialBusSettings,
+    UdpSettings,
+    UsbSettings,
+)
 from hardware.bus_limb import BusLimb
 from hardware.buses.bus import Servo, ServoBus
 from hardware.buses.line import SerialLine
@@ -15,7 +24,12 @@ from hardware.buses.serial_bus import SerialBus
 from hardware.buses.udp_bus import UdpBus
 from hardware.buses.udp_link import UdpLink
 from hardware.calibration import Calibration, centered, default_path, load
-from hardware.description import JointDescription, Limb, RobotDescription
+from hardware.cameras.mjpeg import MjpegSource
+from hardware.cameras.replay import ReplaySource
+from hardware.cameras.stream import Source, StreamCamera
+from hardware.cameras.udp_camera import UdpSource
+from hardware.cameras.usb import UsbSource
+from hardware.description import CameraDescription, JointDescription, Limb, RobotDescription
 from hardware.errors import DescriptionError
 from hardware.limb import Clock
 
@@ -125,3 +139,30 @@ def make_limb(robot: RobotDescription, number: int, clock: Clock = time.monotoni
         command_timeout_s=robot.command_timeout_s,
         clock=clock,
     )
+
+
+def make_camera(robot: RobotDescription, limb: Limb, about: CameraDescription) -> StreamCamera:
+    """A camera of a real robot, unconnected.
+
+    Raises:
+        DescriptionError: the robot has no devices, or a control does not exist.
+    """
+    devices = devices_of(robot).limbs[limb.name]
+    settings = devices.cameras[about.name]
+    return StreamCamera(
+        about,
+        _source(devices, settings, about),
+        flip=settings.flip,
+        silence_s=settings.silence_s,
+    )
+
+
+def _source(devices: LimbDevices, settings: CameraDevice, about: CameraDescription) -> Source:
+    if isinstance(settings, MjpegSettings):
+        return MjpegSource(about, settings.url)
+    if isinstance(settings, UsbSettings):
+        return UsbSource(about, settings.device, settings.controls)
+    if isinstance(settings, ReplaySettings):
+        return ReplaySource(about, settings.file, settings.topic, settings.loop)
+    assert isinstance(devices.bus, UdpSettings)  # as the description was checked
+    return UdpSource(about, devices.bus, settings.id)

@@ -1,7 +1,8 @@
 """An HTTP server of JPEG streams, part for part as the ESP32-CAM's example firmware serves them.
 
-Source: espressif/arduino-esp32, example CameraWebServer: ``multipart/x-mixed-replace`` with a
-boundary of 32 characters, and ``Content-Type``, ``Content-Length`` and ``X-Timestamp`` per part.
+Source: espressif/arduino-esp32, example CameraWebServer: ``multipart/x-mixed-replace`` in chunks
+(boundary, head and picture are one chunk each), with ``Content-Type``, ``Content-Length`` and
+``X-Timestamp`` per part.
 """
 
 from __future__ import annotations
@@ -38,9 +39,17 @@ class MjpegServer:
     ``garbage`` sends bytes that are no JPEG; ``wrong`` sends half pictures whose length is right;
     ``slow`` sends a share of the pictures; ``delayed`` sends them late, with their true time;
     ``intermittent`` loses pictures.
+
+    Args:
+        sources: by name.
+        seed: of the failures.
+        chunked: as the ESP32 does; False sends plain bytes, as many other cameras do.
     """
 
-    def __init__(self, sources: Mapping[str, PictureSource], seed: int = 0) -> None:
+    def __init__(
+        self, sources: Mapping[str, PictureSource], seed: int = 0, chunked: bool = True
+    ) -> None:
+        self.chunked = chunked
         self.streams = {name: Stream(source) for name, source in sources.items()}
         self._is_closing = threading.Event()
         self._random = random.Random(seed)
@@ -73,7 +82,8 @@ class MjpegServer:
 
     def send(self, name: str, out: Any) -> None:
         """Send a stream until somebody hangs up; runs in a thread of its own."""
-        stream, number, passed = self.streams[name], -1, 0.0
+        stream, passed = self.streams[name], 0.0
+        number = stream.source.latest().number
         while not self._is_closing.is_set() and stream.fault.word is not Fault.OFF:
             shot = stream.source.after(number, WAIT_S)
             if shot is None:
@@ -89,7 +99,8 @@ class MjpegServer:
                 continue
             if fault.word is Fault.DELAYED:
                 time.sleep(max(shot.time_s + fault.value - time.monotonic(), 0.0))
-            out.write(_part(shot._replace(jpeg=self._content(stream, shot))))
+            for piece in _pieces(shot._replace(jpeg=self._content(stream, shot))):
+                out.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self.chunked else piece)
 
     def _content(self, stream: Stream, shot: Shot) -> bytes:
         word = stream.fault.word
@@ -103,13 +114,14 @@ class MjpegServer:
         return shot.jpeg
 
 
-def _part(shot: Shot) -> bytes:
+def _pieces(shot: Shot) -> tuple[bytes, bytes, bytes]:
+    """Boundary, head and content of a part."""
     seconds, microseconds = divmod(round(shot.time_s * 1e6), 1_000_000)
     head = (
-        f"\r\n--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(shot.jpeg)}\r\n"
+        f"Content-Type: image/jpeg\r\nContent-Length: {len(shot.jpeg)}\r\n"
         f"X-Timestamp: {seconds}.{microseconds:06d}\r\n\r\n"
     )
-    return head.encode() + shot.jpeg
+    return f"\r\n--{BOUNDARY}\r\n".encode(), head.encode(), shot.jpeg
 
 
 class _Server(ThreadingHTTPServer):
@@ -122,6 +134,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    protocol_version = "HTTP/1.1"
 
     def setup(self) -> None:
         """Small parts must not wait for each other."""
@@ -140,7 +153,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.send_header("Content-Type", f"multipart/x-mixed-replace;boundary={BOUNDARY}")
+        if self.server.owner.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        self.close_connection = True
         self.server.owner.send(name, self.wfile)
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -63,6 +63,7 @@ class PatternCamera:
         clock: Clock = time.monotonic,
     ) -> None:
         self.rate_hz = rate_hz
+        self.is_paused = False
         self._sources = sources
         self._size = (width_px, height_px)
         self._clock = clock
@@ -83,7 +84,7 @@ class PatternCamera:
         count, due_s = 0, time.monotonic()
         while not self._is_closing.is_set():
             jpeg = encode_jpeg(pattern(*self._size, count))
-            for source in self._sources:
+            for source in self._sources if not self.is_paused else ():
                 source.show(jpeg, self._clock())
             count, due_s = count + 1, due_s + 1.0 / self.rate_hz
             self._is_closing.wait(max(due_s - time.monotonic(), 0.0))

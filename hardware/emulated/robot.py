@@ -138,6 +138,11 @@ class EmulatedRobot:
         )
         self.description = robot.model_copy(update={"backend": backend})
 
+    def show(self, is_moving: bool) -> None:
+        """Let the patterns of all cameras go on, or stop them: then no camera takes a picture."""
+        for camera in self._cameras:
+            camera.is_paused = not is_moving
+
     def _streams(self) -> dict[str, PictureSource]:
         return {
             f"{limb.limb.name}/{camera.name}": source

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import atexit
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
+from mcap_ros2.writer import Writer as McapWriter
 
 from hardware.backends import DevicesBackend
 from hardware.camera import Camera, Frame
+from hardware.cameras.replay import ReplaySource
+from hardware.cameras.stream import StreamCamera
 from hardware.description import (
     CameraDescription,
     JointDescription,
     RobotDescription,
     load_robot,
 )
+from hardware.emulated.pictures import encode_jpeg, pattern
 from hardware.emulated.robot import EmulatedRobot, Family
 from hardware.faults import FaultyCamera, FaultyLimb
 from hardware.limb import Clock, FloatArray, LimbDriver, LimbState
-from hardware.robot import make_limb
+from hardware.robot import make_camera, make_limb
 from sim.world import SimWorld
 
 
@@ -160,11 +168,21 @@ class LimbCase:
 
 @dataclass(frozen=True)
 class CameraCase:
-    """A disconnected camera, how time passes for it, and what to close after the test."""
+    """A disconnected camera, how time passes for it, and what to close after the test.
+
+    Attributes:
+        pause, resume: a live camera takes pictures by itself; these stop it and let it go on.
+        can_pause: a file cannot be stopped.
+        jitter_s: how far a real clock's frame times may be off.
+    """
 
     camera: Camera
     advance: Callable[[float], None]
     close: Callable[[], None] = do_nothing
+    pause: Callable[[], None] = do_nothing
+    resume: Callable[[], None] = do_nothing
+    can_pause: bool = True
+    jitter_s: float = 0.0
 
 
 def array_limb_case() -> LimbCase:
@@ -224,6 +242,81 @@ def with_faults(case: LimbCase) -> LimbCase:
     return replace(case, driver=FaultyLimb(case.driver))
 
 
+LIVE_HZ = 20.0
+COMPRESSED_IMAGE = """std_msgs/Header header
+string format
+uint8[] data
+================================================================================
+MSG: std_msgs/Header
+builtin_interfaces/Time stamp
+string frame_id
+================================================================================
+MSG: builtin_interfaces/Time
+int32 sec
+uint32 nanosec
+"""
+
+
+def live_description() -> RobotDescription:
+    """Prototype 1 with one quick camera."""
+    limb = limb_p1().limbs[0]
+    camera = limb.cameras[0].model_copy(update={"rate_hz": LIVE_HZ})
+    limbs = (limb.model_copy(update={"cameras": (camera,)}),)
+    return limb_p1().model_copy(update={"limbs": limbs})
+
+
+def stream_case(family: Family, chunked: bool = True) -> CameraCase:
+    """A camera on HTTP, or on a board; bytes and time are real."""
+    robot = EmulatedRobot(live_description(), family)
+    if robot.server is not None:
+        robot.server.chunked = chunked
+    robot.start()
+    limb = robot.description.limbs[0]
+    return CameraCase(
+        make_camera(robot.description, limb, limb.cameras[0]),
+        time.sleep,
+        robot.close,
+        pause=lambda: stop_showing(robot),
+        resume=lambda: robot.show(True),
+        jitter_s=0.04,
+    )
+
+
+@cache
+def record_pictures() -> Path:
+    """A recording of two seconds of the pattern, as JPEG; made once, gone with the tests."""
+    folder = tempfile.TemporaryDirectory(prefix="asterias_recording")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "pictures.mcap"
+    with path.open("wb") as file, McapWriter(file, chunk_size=16384) as writer:
+        schema = writer.register_msgdef("sensor_msgs/msg/CompressedImage", COMPRESSED_IMAGE)
+        for number in range(round(2 * LIVE_HZ)):
+            stamp_ns = round(number / LIVE_HZ * 1e9) + 10**18
+            jpeg = encode_jpeg(pattern(96, 96, number))
+            message = {"header": {}, "format": "jpeg", "data": jpeg}
+            writer.write_message("/camera", schema, message, stamp_ns, stamp_ns)
+    return path
+
+
+def replay_case() -> CameraCase:
+    """A camera that plays a recording."""
+    about = live_description().limbs[0].cameras[0]
+    camera = StreamCamera(about, ReplaySource(about, str(record_pictures()), "/camera"))
+    return CameraCase(camera, time.sleep, can_pause=False, jitter_s=0.04)
+
+
+@pytest.fixture
+def recording() -> Path:
+    """The recording that ``replay`` plays."""
+    return record_pictures()
+
+
+def stop_showing(robot: EmulatedRobot) -> None:
+    """No camera takes a picture any more, and none is on its way."""
+    robot.show(False)
+    time.sleep(0.03)
+
+
 def with_camera_faults(case: CameraCase) -> CameraCase:
     """The same camera inside a fault wrapper that injects nothing."""
     return replace(case, camera=FaultyCamera(case.camera))
@@ -245,6 +338,11 @@ CAMERAS: dict[str, Callable[[], CameraCase]] = {
     "array with fault wrapper": lambda: with_camera_faults(array_camera_case()),
     "sim": sim_camera_case,
     "sim with fault wrapper": lambda: with_camera_faults(sim_camera_case()),
+    "mjpeg": lambda: stream_case("dynamixel"),
+    "mjpeg, not chunked": lambda: stream_case("dynamixel", chunked=False),
+    "mjpeg with fault wrapper": lambda: with_camera_faults(stream_case("dynamixel")),
+    "udp": lambda: stream_case("udp"),
+    "replay": replay_case,
 }
 
 

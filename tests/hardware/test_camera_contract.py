@@ -67,10 +67,11 @@ def test_read_takes_a_picture_now(camera_case: CameraCase) -> None:
     with camera_case.camera as camera:
         first = camera.read()
         check_picture(camera, first)
-        camera_case.advance(1.0)
+        camera_case.advance(0.5)
         second = camera.read()
         check_picture(camera, second)
-    assert second.time_s - first.time_s == pytest.approx(1.0, abs=period_s(camera))
+    tolerance_s = period_s(camera) + camera_case.jitter_s
+    assert second.time_s - first.time_s == pytest.approx(0.5, abs=tolerance_s)
     assert second.sequence > first.sequence
 
 
@@ -79,7 +80,9 @@ def test_sequence_counts_from_zero_without_gaps(camera_case: CameraCase) -> None
         frames = [camera.read_next(2 * period_s(camera)) for _ in range(5)]
     assert [frame.sequence for frame in frames] == [0, 1, 2, 3, 4]
     times = [frame.time_s for frame in frames]
-    np.testing.assert_allclose(np.diff(times), period_s(camera), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.diff(times), period_s(camera), rtol=1e-6, atol=camera_case.jitter_s
+    )
     for frame in frames:
         check_picture(camera, frame)
 
@@ -99,10 +102,13 @@ def test_read_next_raises_after_its_time_out(camera_case: CameraCase) -> None:
 
 
 def test_read_latest_gives_the_same_picture_until_it_is_stale(camera_case: CameraCase) -> None:
+    if not camera_case.can_pause:
+        pytest.skip("a file cannot be stopped")
     with camera_case.camera as camera:
-        newest = camera.read()
-        assert camera.read_latest() is camera.read_latest()
-        assert camera.read_latest().sequence == newest.sequence
+        camera.read()
+        camera_case.pause()
+        newest = camera.read_latest()
+        assert camera.read_latest() is newest
         camera_case.advance(0.4)
         assert camera.read_latest(max_age_s=0.5).sequence == newest.sequence
         with pytest.raises(StaleFrameError, match=f"newest frame of camera '{camera.name}'"):
@@ -110,11 +116,15 @@ def test_read_latest_gives_the_same_picture_until_it_is_stale(camera_case: Camer
         camera_case.advance(0.2)
         with pytest.raises(StaleFrameError, match=r"more than the 0\.5 s allowed"):
             camera.read_latest()
+        camera_case.resume()
         camera.read()
         camera.read_latest()
 
 
 def test_read_latest_raises_when_there_is_none(camera_case: CameraCase) -> None:
+    if not camera_case.can_pause:
+        pytest.skip("a file cannot be stopped")
+    camera_case.pause()
     with (
         camera_case.camera as camera,
         pytest.raises(StaleFrameError, match="has not delivered a frame yet"),
@@ -127,9 +137,12 @@ def test_reconnected_camera_starts_afresh(camera_case: CameraCase) -> None:
     with camera:
         camera.read()
         camera.read()
+    camera_case.pause()
     with camera:
-        with pytest.raises(StaleFrameError):
-            camera.read_latest()
+        if camera_case.can_pause:
+            with pytest.raises(StaleFrameError):
+                camera.read_latest()
+        camera_case.resume()
         assert camera.read().sequence == 0
 
 

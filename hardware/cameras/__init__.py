@@ -1,0 +1,1 @@
+"""Cameras that are there: MJPEG over HTTP, USB, boards on UDP, and replay of what was recorded."""

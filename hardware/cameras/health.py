@@ -1,0 +1,120 @@
+"""What is wrong with a camera, in one word, from its last second of pictures."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from hardware.camera import Frame, ImageArray
+
+WINDOW_S = 1.0
+SILENT_PERIODS = 4.0
+LATE_S = 0.2
+SLOW_SHARE = 0.5
+STEADY_SHARE = 0.85
+NOISE_LEVEL = 50.0  # of 255; random pixels have 85, pictures hardly ever more than 20
+
+
+class CameraState(str, Enum):
+    """A camera's state; the worst one that applies."""
+
+    OK = "ok"
+    SILENT = "silent"
+    CORRUPT = "corrupt"
+    FROZEN = "frozen"
+    LATE = "late"
+    SLOW = "slow"
+    UNSTEADY = "unsteady"
+
+
+ADVICE = {
+    CameraState.OK: "",
+    CameraState.SILENT: "check its power, cable and address",
+    CameraState.CORRUPT: "its pictures arrive damaged: check cable, signal strength and size",
+    CameraState.FROZEN: "it repeats one picture: switch it off and on, unless nothing moves",
+    CameraState.LATE: "its pictures come late: lower the size, or get it a better network",
+    CameraState.SLOW: "it takes fewer pictures than described: more light, or a lower rate_hz",
+    CameraState.UNSTEADY: "it loses pictures: check cable, USB bandwidth or signal strength",
+}
+
+
+@dataclass(frozen=True)
+class CameraHealth:
+    """State, real rate and age of the newest picture (infinite before the first)."""
+
+    state: CameraState
+    rate_hz: float
+    age_s: float
+    delay_s: float
+
+
+def is_noise(image: ImageArray) -> bool:
+    """Whether neighbouring pixels have nothing to do with each other, as no lens can show it."""
+    rows = image[::4].astype(np.int16)
+    return bool(np.abs(np.diff(rows, axis=1)).mean() > NOISE_LEVEL)
+
+
+class CameraWatch:
+    """Listens to a camera's pictures; not safe against calls from several threads at once.
+
+    Args:
+        rate_hz: nominal rate.
+        start_s: when the camera was opened.
+    """
+
+    def __init__(self, rate_hz: float, start_s: float) -> None:
+        self._nominal_hz = rate_hz
+        self._start_s = start_s
+        self._good: deque[float] = deque()
+        self._broken: deque[float] = deque()
+        self._last: Frame | None = None
+        self._last_s = -np.inf
+        self._changed_s = start_s
+        self._delay_s = 0.0
+
+    def accept(self, frame: Frame, now_s: float) -> None:
+        """A picture has come."""
+        (self._broken if is_noise(frame.image) else self._good).append(now_s)
+        if self._last is None or not np.array_equal(frame.image, self._last.image):
+            self._changed_s = now_s
+        self._delay_s = now_s - frame.time_s
+        self._last, self._last_s = frame, now_s
+        self._forget(now_s)
+
+    def drop(self, now_s: float) -> None:
+        """A picture has come that could not be used."""
+        self._broken.append(now_s)
+        self._forget(now_s)
+
+    def health(self, now_s: float) -> CameraHealth:
+        """How the camera is now."""
+        self._forget(now_s)
+        span_s = min(max(now_s - self._start_s, 1e-9), WINDOW_S)
+        rate_hz = len(self._good) / span_s
+        age_s = now_s - self._last_s
+        return CameraHealth(self._state(rate_hz, now_s), rate_hz, age_s, self._delay_s)
+
+    def _state(self, rate_hz: float, now_s: float) -> CameraState:
+        silent_s = max(SILENT_PERIODS / self._nominal_hz, 0.3)
+        if len(self._broken) > len(self._good):
+            return CameraState.CORRUPT
+        if now_s - max(self._last_s, self._start_s) > silent_s:
+            return CameraState.SILENT
+        if now_s - self._start_s < WINDOW_S:
+            return CameraState.OK  # too early to tell
+        if now_s - self._changed_s > max(6.0 / self._nominal_hz, 0.5):
+            return CameraState.FROZEN
+        if self._delay_s > LATE_S:
+            return CameraState.LATE
+        if rate_hz < SLOW_SHARE * self._nominal_hz:
+            return CameraState.SLOW
+        steady = rate_hz >= STEADY_SHARE * self._nominal_hz
+        return CameraState.OK if steady else CameraState.UNSTEADY
+
+    def _forget(self, now_s: float) -> None:
+        for times in (self._good, self._broken):
+            while times and now_s - times[0] > WINDOW_S:
+                times.popleft()

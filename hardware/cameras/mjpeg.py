@@ -1,0 +1,60 @@
+"""MJPEG over HTTP: ESP32-CAM boards, IP cameras, and others that serve mixed-replace streams."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from hardware.cameras.http_stream import HttpStream
+from hardware.cameras.jpeg import decode_jpeg
+from hardware.cameras.multipart import MultipartReader
+from hardware.cameras.stream import Grab, Source
+from hardware.description import CameraDescription
+from hardware.errors import DeviceError
+
+BOUNDARY = re.compile(r'boundary="?([^";,\s]+)', re.IGNORECASE)
+
+
+class MjpegSource(Source):
+    """One stream of JPEG pictures.
+
+    Args:
+        description: gives the size that pictures must have.
+        url: of the stream.
+    """
+
+    def __init__(self, description: CameraDescription, url: str) -> None:
+        self.url = url
+        self._about = description
+        self._stream: HttpStream | None = None
+        self._reader = MultipartReader(b"")
+
+    def open(self) -> None:
+        """Ask for the stream."""
+        self._stream = HttpStream(self.url)
+        found = BOUNDARY.search(self._stream.content_type)
+        if found is None:
+            kind = self._stream.content_type or "nothing"
+            raise DeviceError(f"{self.url} serves {kind}, no MJPEG stream; check the path")
+        self._reader = MultipartReader(found[1].encode("latin-1"))
+
+    def grab(self, timeout_s: float) -> Grab | None:
+        """The next picture, or None after about ``timeout_s``."""
+        if self._stream is None:
+            raise DeviceError(f"{self.url} is not open")
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            part = self._reader.next()
+            if part is not None:
+                image = decode_jpeg(part.data, self._about.width_px, self._about.height_px)
+                return Grab(image, part.stamp_s)
+            wait_s = deadline_s - time.monotonic()
+            if wait_s <= 0:
+                return None
+            self._reader.feed(self._stream.read(wait_s))
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None

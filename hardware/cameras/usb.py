@@ -1,0 +1,100 @@
+"""USB cameras: V4L2 through OpenCV."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hardware.cameras.jpeg import PictureError
+from hardware.cameras.stream import Grab, Source
+from hardware.description import CameraDescription
+from hardware.errors import DescriptionError, DeviceError
+
+_PREFIX = "CAP_PROP_"
+# Set from the description itself, or not by a person.
+_RESERVED = {"FRAME_WIDTH", "FRAME_HEIGHT", "FPS", "FOURCC", "POS_MSEC", "FORMAT", "MODE"}
+
+
+def control_names() -> list[str]:
+    """Names of the controls that OpenCV knows; which of them a camera has, only it can tell."""
+    known = (name.removeprefix(_PREFIX) for name in dir(cv2) if name.startswith(_PREFIX))
+    return sorted(name.lower() for name in known if name not in _RESERVED)
+
+
+def control_number(name: str) -> int:
+    """OpenCV's number of a control such as ``brightness``.
+
+    Raises:
+        DescriptionError: there is no such control.
+    """
+    if name not in control_names():
+        raise DescriptionError(
+            f"There is no camera control '{name}'; known are brightness, contrast, exposure, gain "
+            "and what else OpenCV calls CAP_PROP_..., in small letters."
+        )
+    return int(getattr(cv2, _PREFIX + name.upper()))
+
+
+class UsbSource(Source):
+    """One device.
+
+    Args:
+        description: size and rate that are asked for.
+        device: ``/dev/video0`` or a link to it.
+        controls: values by name.
+    """
+
+    def __init__(
+        self, description: CameraDescription, device: str, controls: Mapping[str, float]
+    ) -> None:
+        self.device = device
+        self._about = description
+        self._controls = {control_number(name): value for name, value in controls.items()}
+        self._capture: cv2.VideoCapture | None = None
+
+    def open(self) -> None:
+        """Open the device and set size, rate and controls."""
+        if not Path(self.device).exists():
+            raise DeviceError(f"there is no {self.device}; plug the camera in")
+        about, motion_jpeg = self._about, cv2.VideoWriter.fourcc(*"MJPG")
+        capture = self._capture = cv2.VideoCapture(self.device, cv2.CAP_V4L2)
+        if not capture.isOpened():
+            raise DeviceError(
+                f"{self.device} cannot be opened; another program uses it, or you are not in the "
+                "group video"
+            )
+        wanted = {
+            cv2.CAP_PROP_FOURCC: motion_jpeg,
+            cv2.CAP_PROP_FRAME_WIDTH: about.width_px,
+            cv2.CAP_PROP_FRAME_HEIGHT: about.height_px,
+            cv2.CAP_PROP_FPS: about.rate_hz,
+            # One picture of buffer: an old picture is worse than a lost one.
+            cv2.CAP_PROP_BUFFERSIZE: 1,
+            **self._controls,
+        }
+        for number, value in wanted.items():
+            capture.set(number, value)
+
+    def grab(self, timeout_s: float) -> Grab | None:
+        """The next picture; blocks for as long as OpenCV does."""
+        if self._capture is None:
+            raise DeviceError(f"{self.device} is not open")
+        started_s = time.monotonic()
+        done, image = self._capture.read()
+        if not done:
+            if time.monotonic() - started_s > timeout_s:
+                return None
+            raise DeviceError(f"{self.device} has stopped; check its cable")
+        if image is None or image.ndim != 3:
+            raise PictureError("an empty picture")
+        return Grab(cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False))
+
+    def close(self) -> None:
+        """Release the device."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
