@@ -1,0 +1,39 @@
+"""The maze launch file as users start it: mazes are planned, driven, drawn and summed up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+# Real processes on a machine that may be busy with something else.
+pytestmark = [pytest.mark.system, pytest.mark.flaky(reruns=1, reruns_delay=1)]
+
+
+@pytest.mark.timeout(120)
+def test_a_robot_is_planned_and_driven_through_mazes(
+    launch: Callable[..., Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "maze"
+    arguments = ("size:=11", "planner:=dt_vin", "seed:=3", "mazes:=2", "real_time_factor:=25")
+    run = launch("launch/maze.launch.xml", *arguments, f"out:={out}")
+    assert run.wait(90) == 0, run.text
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert summary["passed"] and summary["reached"] == summary["optimal"] == 2
+    assert "size:=11 planner:=dt_vin seed:=3 mazes:=2" in summary["command"]
+    for number, maze in enumerate(summary["mazes"]):
+        assert maze["seed"] == 3 + number and maze["status"] == "optimal"
+        assert maze["steps"] == maze["shortest_steps"] > 5
+        # Cells of half a metre; corners are cut a little.
+        assert 0.4 * maze["steps"] < maze["driven_m"] <= 0.5 * maze["steps"]
+        assert maze["layers"] == 200 and 0 < maze["planning_s"] < 10
+        picture = cv2.imread(str(out / f"maze_{number + 1}.png"))
+        assert picture is not None and min(picture.shape[:2]) > 500
+    assert "reached 2 of 2" in run.text and "s left" in run.text
+    assert (out / "recording.mcap").stat().st_size > 10_000
+    assert "Traceback" not in run.text
+    assert run.text.count("finished cleanly") == 5, run.text
