@@ -136,3 +136,7 @@ class DTVIN(PlanningNetwork):
         transition, reward = encoded
         q = centred(action_values(transition, reward, values))
         return torch.einsum("nbahw,ca->nbchw", q, self.policy.weight)
+
+    def linear_policy(self) -> Tensor:
+        """The weight of f^pi."""
+        return self.policy.weight

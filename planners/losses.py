@@ -90,10 +90,15 @@ def backward(
 ) -> float:
     """Add the gradients of the mean loss to the network's parameters; return the loss.
 
-    Layers are decoded ``chunk`` at a time, each chunk back-propagated to the kept states at once:
-    the memory of a step does not grow with the number of layers that carry loss."""
+    A linear policy is read and trained in one compiled pass (``bodies/cpu_loss.py``). Other layers
+    are decoded ``chunk`` at a time, each chunk back-propagated to the kept states at once: the
+    memory of a step hardly grows with the number of layers that carry loss."""
     encoded = network.encode(mazes, goals)
     states = network.iterate(encoded, depth, layers)
+    policy = network.linear_policy()
+    fused = states.dtype == torch.float32 and states.device.type == "cpu"
+    if policy is not None and target == "any_optimal" and fused:
+        return _backward_fused(encoded, states, policy, labels, kind, layers)
     leaves = [tensor.detach().requires_grad_() for tensor in (states, *encoded)]
     weights = sample_weights(kind, labels.lengths, layers)
     total = weights.sum().clamp(min=1)
@@ -108,3 +113,21 @@ def backward(
     reached = [(tensor, grad) for tensor, grad in pairs if grad is not None]
     torch.autograd.backward([t for t, _ in reached], [grad for _, grad in reached])
     return loss
+
+
+def _backward_fused(
+    encoded: Sequence[Tensor],
+    states: Tensor,
+    policy: Tensor,
+    labels: Labels,
+    kind: LossKind,
+    layers: Sequence[int],
+) -> float:
+    from planners.bodies.cpu_loss import policy_loss
+
+    weights = sample_weights(kind, labels.lengths, layers)
+    weights /= weights.sum().clamp(min=1)
+    transition, reward = encoded
+    loss = policy_loss(transition, reward, states, policy, labels.optimal, weights)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return float(loss.detach())

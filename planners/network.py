@@ -41,6 +41,12 @@ class PlanningNetwork(nn.Module):
         """Return action logits ``(N, B, actions, H, W)`` of kept states."""
         raise NotImplementedError
 
+    def linear_policy(self) -> Tensor | None:
+        """Return the weight ``(actions, A)`` of the policy where it is linear in the ``centred``
+        Q-values of one more layer, ``encoded`` being T and R and the state being V; else None.
+        """
+        return None
+
     def forward(self, mazes: Tensor, goals: Tensor, depth: int) -> Tensor:
         """Return action logits ``(B, actions, H, W)`` after ``depth`` layers."""
         encoded = self.encode(mazes, goals)

@@ -42,7 +42,7 @@ def _in_reach(block: Any, shape: Any, width: Any, area: Any) -> Any:
 
 
 @compiled
-def _load_kernel(source: Array, kernel: Array, inside: Array, shape: Any, width: int) -> None:
+def load_kernel(source: Array, kernel: Array, inside: Array, shape: Any, width: int) -> None:
     """Copy a kernel, flat in the order ``(A, F*F, H or 1, W or 1)``, into blocks."""
     filters = shape.actions * shape.field**2
     if shape.shared:  # one kernel for all cells fills one block
@@ -69,14 +69,10 @@ def _load_kernel(source: Array, kernel: Array, inside: Array, shape: Any, width:
 
 
 @compiled
-def _unload_kernel(grad: Array, target: Array, inside: Array, shape: Any, width: int) -> None:
+def unload_kernel(grad: Array, target: Array, inside: Array, shape: Any, width: int) -> None:
     """Copy a kernel's gradient, in blocks, to a flat array in the order ``(A, F*F, H, W)``."""
     filters = shape.actions * shape.field**2
     if shape.shared:
-        for c in range(filters):
-            target[c] = 0
-            for x in range(LANES):
-                target[c] += grad[c * LANES + x]
         return
     area, row, border = target.size // filters, shape.row, shape.row - width
     for block in range(shape.blocks):
@@ -97,7 +93,19 @@ def _unload_kernel(grad: Array, target: Array, inside: Array, shape: Any, width:
 
 
 @compiled
-def _spread_out(source: Array, target: Array, start: int, row: int) -> None:
+def take_shared(grad: Array, target: Array, shape: Any) -> None:
+    """Move the gradient of a kernel shared by all cells into ``target``, of any other nothing.
+
+    Called now and then: millions of small terms in one sum would lose digits."""
+    if shape.shared:
+        for c in range(target.size):
+            for x in range(LANES):
+                target[c] += grad[c * LANES + x]
+                grad[c * LANES + x] = 0
+
+
+@compiled
+def spread_out(source: Array, target: Array, start: int, row: int) -> None:
     """Copy a map ``(H, W)`` to a line of cells that begins at ``start``."""
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
@@ -105,7 +113,7 @@ def _spread_out(source: Array, target: Array, start: int, row: int) -> None:
 
 
 @compiled
-def _fold(source: Array, start: int, target: Array, row: int) -> None:
+def fold(source: Array, start: int, target: Array, row: int) -> None:
     """Copy a line of cells that begins at ``start`` to a map ``(H, W)``."""
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
@@ -127,13 +135,13 @@ def _move(line: Array, source: int, target: int, count: int) -> None:
 
 
 @compiled
-def _clear(line: Array) -> None:
+def clear(line: Array) -> None:
     for x in range(line.size):
         line[x] = 0
 
 
 @compiled
-def _begin(value: Array, reward: Array, summed: Array, start: int, row: int) -> None:
+def begin(value: Array, reward: Array, summed: Array, start: int, row: int) -> None:
     """Write R + V of layer 0; ``value (H, W)`` is V."""
     for i in range(value.shape[0]):
         for j in range(value.shape[1]):
@@ -167,9 +175,9 @@ def forward_batch(
     cells, step = shape.blocks * LANES, shape.blocks * shape.bits
     for maze in range(first, last):
         source = transition[min(maze, len(transition) - 1)]
-        _load_kernel(source, kernel, inside, shape, rewards.shape[2])
-        _spread_out(rewards[maze], reward, 0, shape.row)
-        _begin(stored[0, maze], reward, summed, shape.margin, shape.row)
+        load_kernel(source, kernel, inside, shape, rewards.shape[2])
+        spread_out(rewards[maze], reward, 0, shape.row)
+        begin(stored[0, maze], reward, summed, shape.margin, shape.row)
         place = 0
         for layer in range(0, depth, ring):
             count = min(ring, depth - layer)
@@ -177,11 +185,11 @@ def forward_batch(
             choice = choices[maze, layer * step : (layer + count) * step]
             advance(one, layers, choice, forced, shape, count)
             while place < len(keep) and keep[place] <= layer + count:
-                _fold(values, (keep[place] - layer) * cells, kept[place, maze], shape.row)
+                fold(values, (keep[place] - layer) * cells, kept[place, maze], shape.row)
                 place += 1
             if (layer + count) % stride == 0 and (layer + count) // stride < len(stored):
                 target = stored[(layer + count) // stride, maze]
-                _fold(values, count * cells, target, shape.row)
+                fold(values, count * cells, target, shape.row)
             _move(summed, count * shape.plane, 0, shape.plane)
 
 
@@ -213,19 +221,19 @@ def backward_batch(
     cells, step, known = shape.blocks * LANES, shape.blocks * shape.bits, choices.shape[1] > 0
     for maze in range(first, last):
         source = transition[min(maze, len(transition) - 1)]
-        _load_kernel(source, kernel, inside, shape, rewards.shape[2])
-        _spread_out(rewards[maze], reward, 0, row)
-        _clear(current)
+        load_kernel(source, kernel, inside, shape, rewards.shape[2])
+        spread_out(rewards[maze], reward, 0, row)
+        clear(current)
         learn(kernel, policy, current, current, shape)
-        _clear(grad_kernel)
-        _clear(grad_reward)
+        clear(grad_kernel)
+        clear(grad_reward)
         for x in range(plane):
             grads[x] = 0
         place = len(keep) - 1
         for segment in range(len(stored) - 1, -1, -1):
             layer = segment * stride
             count = min(stride, depth - layer)
-            _begin(stored[segment, maze], reward, summed, margin, row)
+            begin(stored[segment, maze], reward, summed, margin, row)
             if known:
                 choice = choices[maze, layer * step : (layer + count) * step]
                 follow(one, summed, choice, tape, shape, count)
@@ -234,20 +242,21 @@ def backward_batch(
                 _impose(imposed, forced, maze, layer, count, cells, row)
                 advance(one, layers, choice, forced, shape, count)
             _move(grads, 0, count * plane, plane)
-            _clear(outside)
+            clear(outside)
             while place >= 0 and keep[place] > layer:
                 d = keep[place] - layer
                 if d == count:
                     _add_map(grad_kept[place, maze], grads, d * plane + margin, row)
                 else:
-                    _spread_out(grad_kept[place, maze], grads, d * plane + margin, row)
+                    spread_out(grad_kept[place, maze], grads, d * plane + margin, row)
                     outside[d] = 1
                 place -= 1
             retreat(one, choice, tape, grads, grad_reward, outside, shape, count)
             credit(grad_kernel, summed, grads, choice, shape, count)
-        _fold(grads, margin, grad_value[maze], row)
-        _fold(grad_reward, 0, grad_rewards[maze], row)
-        _unload_kernel(grad_kernel, grad_transition[maze], inside, shape, rewards.shape[2])
+            take_shared(grad_kernel, grad_transition[maze], shape)
+        fold(grads, margin, grad_value[maze], row)
+        fold(grad_reward, 0, grad_rewards[maze], row)
+        unload_kernel(grad_kernel, grad_transition[maze], inside, shape, rewards.shape[2])
 
 
 @compiled
@@ -260,13 +269,13 @@ def actions_batch(
     kernel, reward, inside = one
     for maze in range(first, last):
         source = transition[min(maze, len(transition) - 1)]
-        _load_kernel(source, kernel, inside, shape, rewards.shape[2])
-        _spread_out(rewards[maze], reward, 0, shape.row)
+        load_kernel(source, kernel, inside, shape, rewards.shape[2])
+        spread_out(rewards[maze], reward, 0, shape.row)
         for n in range(len(value)):
-            _begin(value[n, maze], reward, summed, shape.margin, shape.row)
-            action_lines(kernel, summed, lines, shape)
+            begin(value[n, maze], reward, summed, shape.margin, shape.row)
+            action_lines(kernel, summed, 0, lines, 0, shape)
             for a in range(shape.actions):
-                _fold(lines, a * shape.blocks * LANES, result[n, maze, a], shape.row)
+                fold(lines, a * shape.blocks * LANES, result[n, maze, a], shape.row)
 
 
 @compiled
@@ -290,20 +299,21 @@ def actions_backward_batch(
     row, actions, cells = shape.row, shape.actions, shape.blocks * LANES
     for maze in range(first, last):
         source = transition[min(maze, len(transition) - 1)]
-        _load_kernel(source, kernel, inside, shape, rewards.shape[2])
-        _spread_out(rewards[maze], reward, 0, row)
-        _clear(grad_kernel)
-        _clear(grad_reward)
+        load_kernel(source, kernel, inside, shape, rewards.shape[2])
+        spread_out(rewards[maze], reward, 0, row)
+        clear(grad_kernel)
+        clear(grad_reward)
         for start in range(0, len(value), ring):
             count = min(ring, len(value) - start)
             for n in range(count):
                 plane = n * shape.plane + shape.margin
-                _begin(value[start + n, maze], reward, summed, plane, row)
+                begin(value[start + n, maze], reward, summed, plane, row)
                 for a in range(actions):
                     line = (n * actions + a) * cells
-                    _spread_out(grad[start + n, maze, a], lines, line, row)
+                    spread_out(grad[start + n, maze, a], lines, line, row)
                 collect(one, lines, n * actions * cells, owed, target, grad_reward, shape)
-                _fold(target, 0, grad_value[start + n, maze], row)
+                fold(target, 0, grad_value[start + n, maze], row)
             credit_all(grad_kernel, summed, lines, shape, count)
-        _fold(grad_reward, 0, grad_rewards[maze], row)
-        _unload_kernel(grad_kernel, grad_transition[maze], inside, shape, rewards.shape[2])
+            take_shared(grad_kernel, grad_transition[maze], shape)
+        fold(grad_reward, 0, grad_rewards[maze], row)
+        unload_kernel(grad_kernel, grad_transition[maze], inside, shape, rewards.shape[2])

@@ -525,21 +525,27 @@ def credit(
 
 
 @inlined
-def _values_by(field: Any, kernel: Array, summed: Array, values: Array, shape: Any) -> None:
+def _values_by(
+    field: Any, kernel: Array, summed: Array, plane: int, values: Array, start: int, shape: Any
+) -> None:
     for block in range(shape.blocks):
-        k, o = _kernel_at(shape, block), shape.margin + block * LANES
+        k, o = _kernel_at(shape, block), plane + shape.margin + block * LANES
         for a in range(shape.actions):
             q = _dot(kernel, k + a * field**2 * LANES, summed, o, shape.row, field)
-            store(values, (a * shape.blocks + block) * LANES, q)
+            store(values, start + (a * shape.blocks + block) * LANES, q)
 
 
 @compiled
-def action_lines(kernel: Array, summed: Array, values: Array, shape: Any) -> None:
-    """Write Q of every action, a line each, into ``values``."""
+def action_lines(
+    kernel: Array, summed: Array, plane: int, values: Array, start: int, shape: Any
+) -> None:
+    """Write Q of every action, a line each, into ``values`` from ``start`` on; R + V is the plane
+    that begins at ``plane``.
+    """
     if shape.field == 3:
-        _values_by(3, kernel, summed, values, shape)
+        _values_by(3, kernel, summed, plane, values, start, shape)
     else:
-        _values_by(shape.field, kernel, summed, values, shape)
+        _values_by(shape.field, kernel, summed, plane, values, start, shape)
 
 
 @inlined

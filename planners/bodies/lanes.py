@@ -19,6 +19,7 @@ LANES = 16
 
 _BITS = ir.IntType(LANES)
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_INTS = ir.VectorType(ir.IntType(32), LANES)
 _BOOLS = ir.VectorType(ir.IntType(1), LANES)
 
 
@@ -47,6 +48,13 @@ def _pointer(context: Any, builder: Any, kind: Any, place: Any, lanes: Any) -> A
     array, index = place
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), lanes.as_pointer())
+
+
+def _spread(builder: Any, number: Any) -> Any:
+    """Emit sixteen times a number."""
+    unknown = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
+    one = builder.insert_element(unknown, number, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, unknown, ir.Constant(_INTS, None))
 
 
 def _operation(result: Any, *arguments: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -112,6 +120,30 @@ def plus(typing: Any, a: Any, b: Any) -> Any:
 
 
 @_emitted
+def minus(typing: Any, a: Any, b: Any) -> Any:
+    """``a - b``."""
+    return _operation(_lanes, _lanes, _lanes)(lambda builder, a, b: builder.fsub(a, b))
+
+
+@_emitted
+def times(typing: Any, a: Any, b: Any) -> Any:
+    """``a * b``."""
+    return _operation(_lanes, _lanes, _lanes)(lambda builder, a, b: builder.fmul(a, b))
+
+
+@_emitted
+def over(typing: Any, a: Any, b: Any) -> Any:
+    """``a / b``."""
+    return _operation(_lanes, _lanes, _lanes)(lambda builder, a, b: builder.fdiv(a, b))
+
+
+@_emitted
+def fill(typing: Any, number: Any) -> Any:
+    """Sixteen times a number."""
+    return _operation(_lanes, types.float32)(_spread)
+
+
+@_emitted
 def greater(typing: Any, a: Any, b: Any) -> Any:
     """The set of lanes in which ``a > b``."""
 
@@ -132,16 +164,37 @@ def choose(typing: Any, lanes: Any, a: Any, b: Any) -> Any:
 
 
 @_emitted
+def power_of_two(typing: Any, shifted: Any) -> Any:
+    """2**n, where ``shifted`` is n + 1.5 * 2**23: its lowest bits then are n."""
+
+    def emit(builder: Any, shifted: Any) -> Any:
+        number = builder.add(builder.bitcast(shifted, _INTS), ir.Constant(_INTS, [127] * LANES))
+        exponent = builder.shl(number, ir.Constant(_INTS, [23] * LANES))
+        return builder.bitcast(exponent, _FLOATS)
+
+    return _operation(_lanes, _lanes)(emit)
+
+
+@_emitted
+def exponent(typing: Any, a: Any) -> Any:
+    """The n of positive ``a`` = m * 2**n with m from 0.7071 to 1.4142."""
+
+    def emit(builder: Any, a: Any) -> Any:
+        from_root_of_half = ir.Constant(_INTS, [0x3F3504F3] * LANES)
+        bits = builder.sub(builder.bitcast(a, _INTS), from_root_of_half)
+        return builder.sitofp(builder.ashr(bits, ir.Constant(_INTS, [23] * LANES)), _FLOATS)
+
+    return _operation(_lanes, _lanes)(emit)
+
+
+@_emitted
 def equal(typing: Any, array: Any, index: Any, number: Any) -> Any:
     """The set of lanes in which an int8 array holds ``number``."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kind = ir.VectorType(ir.IntType(8), LANES)
         place = _pointer(context, builder, signature.args[0], values[:2], kind)
-        number = builder.trunc(values[2], ir.IntType(8))
-        one = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.IntType(32)(0))
-        order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
-        all_lanes = builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), order)
+        all_lanes = _spread(builder, builder.trunc(values[2], ir.IntType(8)))
         found = builder.icmp_signed("==", builder.load(place, align=1), all_lanes)
         return builder.bitcast(found, _BITS)
 

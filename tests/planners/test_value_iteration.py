@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from planners.bodies import cpu
+from planners.bodies.cpu_loss import policy_loss
+from planners.losses import Labels, term
+from planners.network import centred
 from planners.value_iteration import Body, action_values, value_iteration
 
 torch.set_num_threads(1)  # little tensors, and tests may share the machine
@@ -167,6 +170,39 @@ def test_action_values_agree_in_both_bodies(
         q = action_values(t, r, v, body=body)
         (q * torch.randn(q.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
         results.append([q.detach(), t.grad, r.grad, v.grad])
+    assert_close(results[0], results[1])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+@pytest.mark.parametrize(
+    ("actions", "moves", "height", "width", "shared"),
+    [(4, 4, 35, 35, False), (8, 8, 6, 40, False), (10, 4, 15, 15, True), (4, 4, 1, 1, False)],
+)
+def test_the_loss_in_one_pass_is_the_loss_in_many(
+    scale: float, actions: int, moves: int, height: int, width: int, shared: bool
+) -> None:
+    transition, reward, _ = inputs(21, 2, actions, 3, height, width, shared)
+    draw = torch.Generator().manual_seed(2)
+    values = torch.randn(11, 2, height, width, generator=draw)
+    policy = scale * torch.randn(moves, actions, generator=draw)
+    optimal = (torch.rand(2, moves, height, width, generator=draw) < 0.4).float()
+    optimal[:, 0, 0, 0] = 1
+    weights = (torch.rand(11, 2, height, width, generator=draw) < 0.7) & (optimal.sum(dim=1) > 0)
+    weights = weights / weights.sum().clamp(min=1)
+
+    def plain(t: Tensor, r: Tensor, v: Tensor, p: Tensor) -> Tensor:
+        q = centred(action_values(t, r, v, body="reference"))
+        logits = torch.einsum("nbahw,ca->nbchw", q, p)
+        return (term(logits, Labels(reward, optimal), "any_optimal") * weights).sum()
+
+    results = []
+    for loss in (lambda *leaves: policy_loss(*leaves, optimal, weights), plain):
+        leaves = [
+            tensor.clone().requires_grad_() for tensor in (transition, reward, values, policy)
+        ]
+        found = loss(*leaves)
+        (3 * found).backward()
+        results.append([found.detach(), *(leaf.grad for leaf in leaves)])
     assert_close(results[0], results[1])  # type: ignore[arg-type]
 
 
