@@ -289,7 +289,7 @@ class SafetySettings(Part):
     """
 
     follow_tolerance_rad: Positive = 0.15
-    follow_s: Positive = 0.3
+    follow_s: Positive = 0.2
     silence_s: Positive = 0.2
     hot_c: Positive = 60.0
     too_hot_c: Positive = 70.0

@@ -12,6 +12,7 @@ from hardware.calibration import Calibration
 from hardware.description import JointDescription
 from hardware.errors import DeviceError
 from hardware.limb import Clock, FloatArray, LimbDriver, LimbState
+from hardware.plausibility import Plausibility
 
 
 class BusLimb(LimbDriver):
@@ -43,6 +44,7 @@ class BusLimb(LimbDriver):
         self._zero = calibration.zeros_rad(self.joint_names)
         self._direction = calibration.directions(self.joint_names)
         self._is_armed = False
+        self.plausibility = Plausibility(self._speed)
 
     def read_health(self, number: int) -> ServoHealth | None:
         """Health of the servo of joint ``number``; None when it does not answer."""
@@ -62,6 +64,7 @@ class BusLimb(LimbDriver):
             self.bus.close()
             raise
         self._is_armed = False
+        self.plausibility.restart()
 
     def _close(self) -> None:
         try:
@@ -85,9 +88,10 @@ class BusLimb(LimbDriver):
                 f"Limb '{self.name}': no servo on {self.bus.place} answers; "
                 "check power and cable, then run `python -m hardware doctor`."
             )
+        now = self._clock()
         return LimbState(
-            self._clock(),
-            position,
+            now,
+            self.plausibility.filtered(position, now),
             state.velocity_rad_s * self._direction,
             state.effort_nm * self._direction,
         )

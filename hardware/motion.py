@@ -30,11 +30,18 @@ class LimbMotion:
     Args:
         driver: a connected limb.
         clock: the driver's clock.
+        stream_timeout_s: commands that follow each other within half this time are a stream, and
+            silence of this length ends it; None: a stream ends as a single command does.
     """
 
-    def __init__(self, driver: LimbDriver, clock: Clock) -> None:
+    def __init__(
+        self, driver: LimbDriver, clock: Clock, stream_timeout_s: float | None = None
+    ) -> None:
         self.driver = driver
         self._clock = clock
+        self._stream_timeout_s = stream_timeout_s
+        self._timeout_s = driver.command_timeout_s
+        self._refusal = ""
         self._goal: FloatArray | None = None
         self._goal_s = -np.inf
         self._path: tuple[Waypoint, ...] = ()
@@ -61,7 +68,12 @@ class LimbMotion:
         """
         goal = self._admitted(position_rad)
         self._path, self._parked = (), None
-        self._goal, self._goal_s = goal, self._clock()
+        now = self._clock()
+        self._timeout_s = self.driver.command_timeout_s
+        stream_s = self._stream_timeout_s
+        if stream_s is not None and self._goal is not None and now - self._goal_s < 0.5 * stream_s:
+            self._timeout_s = min(self._timeout_s, stream_s)
+        self._goal, self._goal_s = goal, now
 
     def follow(self, points: Sequence[Waypoint]) -> None:
         """Follow a timed move from the last sent position, linearly between its points.
@@ -86,6 +98,20 @@ class LimbMotion:
         self._stopped = engaged
         self.abandon()
 
+    def refuse(self, reason: str) -> None:
+        """Refuse every request with this sentence; an empty one lets them through again."""
+        self._refusal = reason
+
+    def return_to_rest(self, speed_share: float) -> None:
+        """Go to the joints' home at a share of their velocity limits, also while refusing."""
+        home = np.array([joint.home_rad for joint in self.driver.joints])
+        speed = np.array([joint.velocity_limit_rad_s for joint in self.driver.joints])
+        start = self.driver.last_sent_rad
+        duration_s = float(np.max(np.abs(home - start) / (speed_share * speed)))
+        self._goal, self._parked = None, None
+        self._path = (Waypoint(0.0, start), Waypoint(max(duration_s, 1e-3), home))
+        self._start_s = self._clock()
+
     def abandon(self) -> None:
         """Forget the present motion and hold."""
         self._forget()
@@ -102,7 +128,7 @@ class LimbMotion:
             self._follow_path(now - self._start_s)
         elif self._goal is not None:
             # A clock that was set back counts as too long a silence.
-            if not 0.0 <= now - self._goal_s <= self.driver.command_timeout_s:
+            if not 0.0 <= now - self._goal_s <= self._timeout_s:
                 self.driver.counters.timeouts += 1
                 self.abandon()
             else:
@@ -131,4 +157,7 @@ class LimbMotion:
                 f"Limb '{self.driver.name}' does not move: the emergency stop is engaged; "
                 "release it first."
             )
+        if self._refusal:
+            self.driver.counters.rejected += 1
+            raise NotActiveError(self._refusal)
         return self.driver.check(position_rad)

@@ -374,6 +374,12 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
+def prototype() -> RobotDescription:
+    """Prototype 1 as it is described."""
+    return limb_p1()
+
+
+@pytest.fixture
 def array_limb(clock: FakeClock) -> ArrayLimb:
     """A limb of ideal servos on ``clock``, disconnected."""
     return ArrayLimb(clock=clock)
