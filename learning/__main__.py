@@ -11,18 +11,11 @@ from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
+from learning.progress import progress_bars
 from learning.report import fill_tables
 from learning.target_finding import baselines
 from sim.world import SimWorld
@@ -47,7 +40,7 @@ class Baselines:
             raise HardwareError("--episodes must be 2 or more, so that there is a spread.")
         cells = [(policy, faults) for policy in baselines.POLICIES for faults in baselines.FAULTS]
         rows = []
-        with SimWorld(self.robot, seed=self.seed) as world, _progress() as progress:
+        with SimWorld(self.robot, seed=self.seed) as world, progress_bars() as progress:
             for policy, faults in cells:
                 bar = progress.add_task(f"{policy} {faults}", total=self.episodes)
                 results = []
@@ -101,16 +94,6 @@ Command = (
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Verdict, tyro.conf.subcommand("verdict")]
 )
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description:12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
 
 
 def _baseline_table(rows: list[dict[str, Any]]) -> Table:

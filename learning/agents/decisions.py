@@ -27,32 +27,49 @@ def majority(votes: Sequence[tuple[str, float]]) -> tuple[str, bool]:
     return ranked[0][0], len(ranked) > 1 and ranked[0][1] == ranked[1][1]
 
 
-def vote(name: str = "decision") -> Node:
+def vote(name: str = "decision", silence: str | None = None) -> Node:
     """Majority vote over ``data["answer"]``, each with ``data["weight"]`` (1 where not given).
 
-    Who says None abstains. The record says who voted how, who abstained and who failed.
+    Who says None abstains. The answer says who voted how, who abstained and who failed.
+
+    Args:
+        name: of the node.
+        silence: the answer when all who answer abstain; None makes that a failure.
     """
-    return Node(name, _vote, "decision")
+
+    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+        return count_votes(heard, silence)
+
+    return Node(name, routine, "decision")
 
 
-async def _vote(task: Task, heard: Sequence[Message]) -> Answer:
+def count_votes(heard: Sequence[Message], silence: str | None = None) -> Answer:
+    """The vote of :func:`vote`; raises ``AgentError`` when there is nothing to count."""
     spoken = answers(heard)
-    cast = [(who, said) for who, said in spoken if said.data.get("answer") is not None]
-    missing = {who: failure.text for who, failure in failures(heard)}
-    if not cast:
-        told = "; ".join(f"{who}: {text}" for who, text in missing.items()) or "all abstain"
+    cast = [
+        (who, str(said.data["answer"]), float(said.data.get("weight", 1.0)))
+        for who, said in spoken
+        if said.data.get("answer") is not None
+    ]
+    abstained = [who for who, said in spoken if said.data.get("answer") is None]
+    failed = {who: failure.text for who, failure in failures(heard)}
+    votes = [(choice, weight) for _, choice, weight in cast if weight > 0.0]
+    if votes:
+        choice, tied = majority(votes)
+    elif silence is not None and spoken:
+        choice, tied = silence, False
+    else:
+        told = "; ".join(f"{who}: {text}" for who, text in failed.items()) or "all abstain"
         raise AgentError(FailureKind.NO_INPUT, f"Nobody voted ({told}).")
-    votes = [(str(said.data["answer"]), float(said.data.get("weight", 1.0))) for _, said in cast]
-    choice, tied = majority(votes)
-    supporters = [who for who, said in cast if str(said.data["answer"]) == choice]
-    text = f"{choice}, says the vote of {len(cast)}: {', '.join(supporters)}."
+    supporters = [who for who, voted, weight in cast if voted == choice and weight > 0.0]
+    text = f"{choice}, say {', '.join(supporters) or 'none, for all abstain'}."
     data = {
         "answer": choice,
         "tied": tied,
-        "votes": {who: str(said.data["answer"]) for who, said in cast},
+        "votes": {who: voted for who, voted, _ in cast},
         "supporters": supporters,
-        "abstained": [who for who, said in spoken if said.data.get("answer") is None],
-        "failed": missing,
+        "abstained": abstained,
+        "failed": failed,
     }
     return Answer(text, data, "vote")
 
@@ -70,7 +87,7 @@ def self_consistency(agent: Routine, samples: int, name: str = "decision") -> No
                 said.append(Message(f"sample {number}", await agent(task, heard)))
             except AgentError as error:
                 said.append(Message(f"sample {number}", error.failure))
-        return await _vote(task, said)
+        return count_votes(said)
 
     return Node(name, routine, "decision")
 

@@ -92,6 +92,19 @@ class RunRecord:
             raise ValueError(f"{path} is no record of a run: {place}: {first['msg']}.") from error
 
 
+def recorded_graph(record: RunRecord) -> Graph:
+    """The graph that was run, to be drawn or replayed; its nodes say again what they said."""
+    said = {step.node: step for step in record.steps}
+    ends = [name for edge in record.edges for name in edge]
+    names = dict.fromkeys([*said, *record.skipped, *ends])
+    nodes = [Node(name, _silence, said[name].kind if name in said else "tool") for name in names]
+    return replay(Graph(tuple(nodes), frozenset(record.edges), record.output), record)
+
+
+async def _silence(task: Task, heard: Sequence[Message]) -> Answer:
+    raise AgentError(FailureKind.ERROR, "This node was not recorded.")
+
+
 def replay(graph: Graph, record: RunRecord, live: Collection[str] = ()) -> Graph:
     """The graph with each node saying again what it said in the record.
 

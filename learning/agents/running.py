@@ -152,11 +152,11 @@ class _Run:
     async def _turn(self, node: Node) -> Outcome:
         """One node's wait for its predecessors, and its answer."""
         sources = self._graph.predecessors[node.name]
-        heard: tuple[Message, ...] = ()
         started_s = time.perf_counter()
         try:
             for source in sources:
-                await asyncio.wait([self._nodes[source]])
+                if not self._nodes[source].done():
+                    await asyncio.wait([self._nodes[source]])
             heard = tuple(Message(source, self._nodes[source].result()) for source in sources)
             started_s = time.perf_counter()
             outcome = await _outcome(node, self._task, heard)
@@ -198,12 +198,34 @@ class _Run:
 
 async def _outcome(node: Node, task: Task, heard: tuple[Message, ...]) -> Outcome:
     """A node's answer, or why there is none."""
+    late = _Deadline(node.timeout_s)
     try:
-        return await asyncio.wait_for(node.routine(task, heard), node.timeout_s)
-    except (asyncio.TimeoutError, TimeoutError):
+        return await node.routine(task, heard)
+    except asyncio.CancelledError:
+        if not late.has_passed:
+            raise
         text = f"'{node.name}' did not answer within {node.timeout_s:g} s."
         return Failure(FailureKind.TIMEOUT, text)
     except AgentError as error:
         return error.failure
     except Exception as error:
         return Failure(FailureKind.ERROR, f"'{node.name}' failed: {error!r}")
+    finally:
+        late.release()
+
+
+class _Deadline:
+    """Cancels the present task after a while; ``asyncio.wait_for`` would need one more task."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.has_passed = False
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(timeout_s, self._pass)
+
+    def _pass(self) -> None:
+        self.has_passed = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def release(self) -> None:
+        self._timer.cancel()

@@ -1,0 +1,305 @@
+"""``python -m learning.agents``: graphs, mindstorms and economies of language agents."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from hardware.errors import HardwareError
+from hardware.results import write_json
+from learning.agents import drawing
+from learning.agents.edge_optimisation import EdgeOptions
+from learning.agents.embodied import draw_explorers, draw_worlds, truth
+from learning.agents.experiments import economies, faulty_cameras, mindstorms, speed
+from learning.agents.explorers import explorer_speaker, leader_speaker, mission_of
+from learning.agents.graph import Edge
+from learning.agents.lookaround import LookAround, draw_liars
+from learning.agents.messages import AgentError, Answer, Outcome, Task
+from learning.agents.mindstorm import POLICIES, Utterance, decide, mindstorm
+from learning.agents.models.model import Model
+from learning.agents.models.recording import RecordingModel, ReplayModel
+from learning.agents.models.server import ServerModel, ServerOptions
+from learning.agents.record import RunRecord, Step, recorded_graph
+from learning.agents.running import run
+from learning.agents.saved_graph import load_edges, save_edges
+from learning.agents.where import QUESTION, camera_swarm
+from learning.progress import Stages, progress_bars
+from sim.pictures import save_png
+
+Backend = Literal["scripted", "openai", "replay"]
+
+
+@dataclass(frozen=True)
+class BackendOptions:
+    """Who speaks."""
+
+    backend: Backend = "scripted"
+    """scripted: rules, offline; openai: a server; replay: recorded traffic."""
+    server: ServerOptions = field(default_factory=lambda: ServerOptions(model="llama3.1"))
+    """The server of the openai back end."""
+    traffic: Path | None = None
+    """File of traffic: read by replay, written by openai."""
+
+    def model(self) -> Model | None:
+        """The model; None for the members' own rules."""
+        if self.backend == "scripted":
+            return None
+        if self.backend == "replay":
+            if self.traffic is None:
+                raise HardwareError("--traffic is missing: name the file to replay.")
+            return ReplayModel(self.traffic)
+        server = ServerModel(self.server)
+        return server if self.traffic is None else RecordingModel(server, self.traffic)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Look around with the simulated limb, and let its cameras answer where the target is."""
+
+    seed: int = 0
+    """Of the look: poses, target, liars."""
+    liars: int = 1
+    """How many of the six cameras are broken."""
+    edges: Path | None = None
+    """Graph that optimise has written; without it, a plain vote."""
+    who: BackendOptions = field(default_factory=BackendOptions)
+    """Who speaks."""
+    record: Path | None = None
+    """Record of the run to write (.json)."""
+    picture: Path | None = None
+    """Picture of the run to write (.png)."""
+
+    def run(self) -> int:
+        """Look, ask, print node by node."""
+        around = LookAround(self.seed)
+        look = next(iter(around.looks(1)))
+        around.close()
+        liars = draw_liars(around.cameras, self.liars, np.random.default_rng((self.seed, 1)))
+        swarm = camera_swarm(around.cameras, self.who.model())
+        graph = swarm.graph(swarm.vote_edges if self.edges is None else load_edges(self.edges))
+        console = Console(highlight=False)
+        for name, way in liars.items():
+            console.print(f"broken: {name} is {way}")
+        task = Task(QUESTION, look.observations(liars))
+        record = asyncio.run(run(graph, task, name="cameras", on_step=lambda s: _tell(console, s)))
+        console.print(f"true place: {look.truth}; {record.usage.calls} model calls")
+        if self.record is not None:
+            record.save(self.record)
+        if self.picture is not None:
+            save_png(str(self.picture), drawing.draw(graph, record))
+        return 0 if isinstance(record.result, Answer) else 1
+
+
+@dataclass(frozen=True)
+class Optimise:
+    """Learn whom to believe when some of the six cameras are broken."""
+
+    out: Path
+    """Graph to write (.json), for run --edges."""
+    seed: int = 0
+    """Of looks, liars and the optimiser."""
+    liars: int = 2
+    """How many of the six cameras are broken."""
+    looks: int = 200
+    """Looks to learn from; as many judge."""
+    options: EdgeOptions = field(default_factory=lambda: faulty_cameras.FaultyCameras().edges)
+    """The optimiser."""
+    picture: Path | None = None
+    """Picture of the learned graph to write (.png)."""
+
+    def run(self) -> int:
+        """Look, learn, judge, write."""
+        around = LookAround(self.seed)
+        looks = []
+        with progress_bars(24) as progress:
+            stages = Stages(progress)
+            for look in around.looks(2 * self.looks):
+                looks.append(look)
+                stages("looks around", len(looks), 2 * self.looks)
+            around.close()
+            liars = draw_liars(around.cameras, self.liars, np.random.default_rng((self.seed, 1)))
+            swarm = camera_swarm(around.cameras)
+            learned = asyncio.run(
+                faulty_cameras.learn(
+                    swarm,
+                    looks[: self.looks],
+                    liars,
+                    self.options,
+                    lambda n, _: stages("learning", n, self.options.iterations),
+                )
+            )
+        console = Console(highlight=False)
+        for name, edges in (("learned graph", learned.edges), ("plain vote", swarm.vote_edges)):
+            judged = faulty_cameras.accuracy(swarm.graph(edges), looks[self.looks :], liars)
+            console.print(f"{name}: {100 * asyncio.run(judged):.1f} % right, {len(edges)} edges")
+        chances = learned.distribution.probabilities
+        console.print(_edge_table(chances, learned.edges, liars))
+        save_edges(self.out, learned.edges, chances)
+        if self.picture is not None:
+            graph = swarm.graph(learned.edges)
+            title = f"Broken: {', '.join(f'{name} ({way})' for name, way in liars.items())}"
+            save_png(str(self.picture), drawing.draw(graph, None, chances, title))
+        return 0
+
+
+@dataclass(frozen=True)
+class Mindstorm:
+    """Hold a mindstorm of explorers about one maze, and print what is said."""
+
+    members: int = 5
+    """Explorers."""
+    rounds: int = 5
+    """Rounds of interviews."""
+    seed: int = 0
+    """Of maze, things and explorers."""
+    question: Literal["what", "how many", "how far"] = "how many"
+    """Kind of the question."""
+    who: BackendOptions = field(default_factory=BackendOptions)
+    """Who speaks."""
+    record: Path | None = None
+    """Record to write (.json)."""
+
+    def run(self) -> int:
+        """Explore, talk, decide twice: by the leader and by vote."""
+        world, questions = next(iter(draw_worlds(1, self.seed)))
+        question = next(one for one in questions if one.kind == self.question)
+        size, model = len(world.maze), self.who.model()
+        members = [
+            explorer_speaker(one.name, one.explore(world, 0), size, model)
+            for one in draw_explorers(self.members, self.seed)
+        ]
+        console = Console(highlight=False)
+
+        def tell(said: Utterance) -> None:
+            console.print(f"{said.phase} {said.round or ''} {said.speaker}: {said.outcome.text}")
+
+        storm = mindstorm(
+            mission_of(question),
+            leader_speaker(size, model),
+            members,
+            rounds=self.rounds,
+            on_utterance=tell,
+        )
+        record = asyncio.run(storm)
+        for policy in POLICIES:
+            console.print(f"{policy}: {_answer(decide(record, policy))}")
+        console.print(f"truth: {truth(world, question)}; {record.usage.calls} model calls")
+        if self.record is not None:
+            record.save(self.record)
+        return 0
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw the record of a run."""
+
+    record: tyro.conf.Positional[Path]
+    """Record that run has written (.json)."""
+    picture: tyro.conf.Positional[Path]
+    """Picture to write (.png)."""
+
+    def run(self) -> int:
+        """Read and draw."""
+        record = RunRecord.load(self.record)
+        save_png(str(self.picture), drawing.draw(recorded_graph(record), record))
+        return 0
+
+
+def _named(name: str) -> Any:
+    return tyro.conf.subcommand(name, prefix_name=False)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Make a file of results/ anew."""
+
+    experiment: (
+        Annotated[faulty_cameras.FaultyCameras, _named("edges")]
+        | Annotated[mindstorms.Mindstorms, _named("mindstorm")]
+        | Annotated[economies.Economies, _named("economy")]
+        | Annotated[speed.Speed, _named("speed")]
+    )
+    """What to measure."""
+    json: Path
+    """Result file to write."""
+    plot: Path | None = None
+    """Picture to write (.png), for mindstorms and economies."""
+
+    def run(self) -> int:
+        """Measure, print the summary, write."""
+        with progress_bars(28) as progress:
+            data = _measure(self.experiment, Stages(progress))
+        write_json(self.json, data)
+        Console().print_json(data={k: v for k, v in data.items() if k in _SHOWN})
+        if self.plot is not None:
+            draws = mindstorms if isinstance(self.experiment, mindstorms.Mindstorms) else economies
+            draws.plot(data, self.plot)
+        return 0
+
+
+_SHOWN = ("summary", "answer_s", "graphs_per_minute")
+
+Command = (
+    Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Optimise, tyro.conf.subcommand("optimise")]
+    | Annotated[Mindstorm, tyro.conf.subcommand("mindstorm")]
+    | Annotated[Draw, tyro.conf.subcommand("draw")]
+    | Annotated[Measure, tyro.conf.subcommand("measure")]
+)
+
+
+def _measure(experiment: Any, stages: Stages) -> dict[str, Any]:
+    for module, kind in (
+        (faulty_cameras, faulty_cameras.FaultyCameras),
+        (mindstorms, mindstorms.Mindstorms),
+        (economies, economies.Economies),
+    ):
+        if isinstance(experiment, kind):
+            data: dict[str, Any] = module.measure(experiment, stages)
+            return data
+    return speed.measure(experiment, stages)
+
+
+def _tell(console: Console, step: Step) -> None:
+    console.print(f"{step.ended_s:7.3f} s  {step.node}: {step.outcome.text}")
+
+
+def _answer(outcome: Outcome) -> str:
+    return str(outcome.data["answer"]) if isinstance(outcome, Answer) else outcome.text
+
+
+def _edge_table(
+    chances: Mapping[Edge, float], kept: tuple[Edge, ...], liars: Mapping[str, str]
+) -> Table:
+    table = Table(title="Potential edges, the likeliest first")
+    for heading in ("from", "to", "probability", "kept"):
+        table.add_column(heading)
+    for edge, chance in sorted(chances.items(), key=lambda entry: -entry[1]):
+        source = f"{edge[0]} ({liars[edge[0]]})" if edge[0] in liars else edge[0]
+        table.add_row(source, edge[1], f"{chance:.3f}", "yes" if edge in kept else "")
+    return table
+
+
+def main() -> int:
+    """Run one verb; mistakes of the user end in one sentence and exit code 2."""
+    command = tyro.cli(Command, prog="python -m learning.agents", description=__doc__)
+    try:
+        return command.run()
+    except (HardwareError, AgentError, ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Experiments of the language agents; each makes one file of results/."""

@@ -1,0 +1,169 @@
+"""Whom to believe: edge optimisation of six camera members, k of which lie."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from hardware.results import provenance
+from learning.agents.edge_optimisation import (
+    EdgeDistribution,
+    EdgeOptions,
+    EdgeResult,
+    optimise,
+)
+from learning.agents.graph import Edge, Graph
+from learning.agents.lookaround import FAILURES, Look, LookAround, draw_liars
+from learning.agents.messages import Answer, Task
+from learning.agents.running import run
+from learning.agents.swarm import Swarm
+from learning.agents.where import QUESTION, camera_swarm
+
+OnProgress = Callable[[str, int, int], None]
+OnStep = Callable[[int, float], None]
+_CONTROLS = 20  # graphs per random control
+
+
+@dataclass(frozen=True)
+class FaultyCameras:
+    """Options of the experiment."""
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Each draws its own looks, liars, graphs and tasks."""
+    train: int = 300
+    """Looks to learn from, per seed."""
+    held_out: int = 300
+    """Looks that judge, per seed."""
+    glances: int = 6
+    """Poses per look."""
+    liars: tuple[int, ...] = (1, 2, 3)
+    """How many of the six cameras lie."""
+    mixes: int = 4
+    """Choices of liars per seed and number of liars; the first fails in each way in turn."""
+    edges: EdgeOptions = field(
+        default_factory=lambda: EdgeOptions(graphs=24, tasks=6, edge_cost=0.005)
+    )
+    """The optimiser."""
+
+
+def measure(options: FaultyCameras, on_progress: OnProgress) -> dict[str, Any]:
+    """Run the experiment; the content of ``results/agents_edges.json``."""
+    rows = []
+    for seed in options.seeds:
+        around = LookAround(seed, options.glances)
+        try:
+            total = options.train + options.held_out
+            looks = []
+            for look in around.looks(total):
+                looks.append(look)
+                on_progress(f"seed {seed}: looks", len(looks), total)
+        finally:
+            around.close()
+        rng = np.random.default_rng((seed, 1))
+        cells = [(k, mix) for k in options.liars for mix in range(options.mixes)]
+        for done, (k, mix) in enumerate(cells, start=1):
+            states = draw_liars(around.cameras, k, rng, first=FAILURES[mix % len(FAILURES)])
+            rows.append(_cell(options, seed, around.cameras, looks, states))
+            on_progress(f"seed {seed}: {k} of 6 lie", done, len(cells))
+    return {
+        **provenance(options.seeds[0]),
+        "seeds": options.seeds,
+        "options": asdict(options),
+        "summary": [_summary(k, [row for row in rows if row["k"] == k]) for k in options.liars],
+        "rows": rows,
+    }
+
+
+def _cell(
+    options: FaultyCameras,
+    seed: int,
+    cameras: Sequence[str],
+    looks: Sequence[Look],
+    states: Mapping[str, str],
+) -> dict[str, Any]:
+    """One choice of liars: learn on the first looks, judge on the others."""
+    swarm = camera_swarm(cameras)
+    train, held_out = looks[: options.train], looks[options.train :]
+    learned = asyncio.run(learn(swarm, train, states, replace(options.edges, seed=seed)))
+
+    def judge(graphs: Sequence[Sequence[Edge]], on: Sequence[Look] = held_out) -> float:
+        scores = [asyncio.run(accuracy(swarm.graph(edges), on, states)) for edges in graphs]
+        return round(100 * statistics.fmean(scores), 2)
+
+    rng = np.random.default_rng((seed, 2))
+    distribution = EdgeDistribution(swarm)
+    of_liars = [edge for edge in swarm.potential_edges if edge[0] in states]
+    density = len(learned.edges)
+    singles = [[(camera, swarm.decision.name)] for camera in cameras]
+    best = max(singles, key=lambda one: judge([one], train))
+    return {
+        "seed": seed,
+        "k": len(states),
+        "liars": dict(states),
+        "learned": judge([learned.edges]),
+        "plain_vote": judge([swarm.vote_edges]),
+        "oracle": judge([[edge for edge in swarm.vote_edges if edge[0] not in states]]),
+        "best_single": judge([best]),
+        "random_graph": judge(distribution.draw(_CONTROLS, rng).edges),
+        "same_density": judge([distribution.random(density, rng) for _ in range(_CONTROLS)]),
+        "edges": [list(edge) for edge in learned.edges],
+        "liars_edges": len(of_liars),
+        "liars_edges_cut": sum(edge not in learned.edges for edge in of_liars),
+        "graphs_tried": learned.graphs_tried,
+    }
+
+
+async def learn(
+    swarm: Swarm,
+    looks: Sequence[Look],
+    states: Mapping[str, str],
+    options: EdgeOptions,
+    on_step: OnStep | None = None,
+) -> EdgeResult:
+    """Optimise the edges of camera members with some cameras failing."""
+
+    async def utility(graph: Graph, look: Look) -> float:
+        return await _is_right(graph, look, states)
+
+    return await optimise(swarm, looks, utility, options, on_step)
+
+
+async def accuracy(graph: Graph, looks: Sequence[Look], states: Mapping[str, str]) -> float:
+    """Share of looks after which the graph names the target's place."""
+    return statistics.fmean([await _is_right(graph, look, states) for look in looks])
+
+
+async def _is_right(graph: Graph, look: Look, states: Mapping[str, str]) -> float:
+    record = await run(graph, Task(QUESTION, look.observations(states)))
+    said = record.result
+    return float(isinstance(said, Answer) and said.data["answer"] == look.truth)
+
+
+_COLUMNS = ("learned", "plain_vote", "oracle", "best_single", "random_graph", "same_density")
+
+
+def _summary(k: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over the mixes of a seed; then mean and standard deviation over the seeds."""
+    seeds = sorted({row["seed"] for row in rows})
+
+    def over_seeds(value: str, less: str = "") -> dict[str, float]:
+        means = [
+            statistics.fmean(row[value] - row.get(less, 0.0) for row in rows if row["seed"] == seed)
+            for seed in seeds
+        ]
+        spread = statistics.stdev(means) if len(means) > 1 else 0.0
+        return {"mean": round(statistics.fmean(means), 2), "std": round(spread, 2)}
+
+    cut = sum(row["liars_edges_cut"] for row in rows) / sum(row["liars_edges"] for row in rows)
+    return {
+        "k": k,
+        **{name: over_seeds(name) for name in _COLUMNS},
+        "above_plain_vote": over_seeds("learned", less="plain_vote"),
+        "above_oracle": over_seeds("learned", less="oracle"),
+        "liars_edges_cut_percent": round(100 * cut, 2),
+    }
