@@ -214,17 +214,17 @@ def backward_batch(
     one, layers, forced, scratch = room
     kernel, reward, inside = one
     summed = layers[0]
-    grads, grad_kernel, grad_reward, outside = gradient_room
+    grads, grad_kernel, grad_reward, amounts, outside = gradient_room
     grad_transition, grad_rewards, grad_value = gradients
     row, plane, margin = shape.row, shape.plane, shape.margin
-    policy, current = tape
+    current = tape[1]
     cells, step, known = shape.blocks * LANES, shape.blocks * shape.bits, choices.shape[1] > 0
     for maze in range(first, last):
         source = transition[min(maze, len(transition) - 1)]
         load_kernel(source, kernel, inside, shape, rewards.shape[2])
         spread_out(rewards[maze], reward, 0, row)
         clear(current)
-        learn(kernel, policy, current, current, shape)
+        learn(kernel, tape, current, shape)
         clear(grad_kernel)
         clear(grad_reward)
         for x in range(plane):
@@ -252,7 +252,7 @@ def backward_batch(
                     outside[d] = 1
                 place -= 1
             retreat(one, choice, tape, grads, grad_reward, outside, shape, count)
-            credit(grad_kernel, summed, grads, choice, shape, count)
+            credit(grad_kernel, amounts, summed, grads, choice, shape, count)
             take_shared(grad_kernel, grad_transition[maze], shape)
         fold(grads, margin, grad_value[maze], row)
         fold(grad_reward, 0, grad_rewards[maze], row)

@@ -186,7 +186,9 @@ def lag_of(shape: Any) -> Any:
 def _together(shape: Any, lag: int, size: int) -> Any:
     """Return how many layers to advance together, ``size`` bytes being used in each block."""
     room = max(1, _FIRST_CACHE // size)
-    return 1 if shape.blocks <= room or shape.shared else max(1, (room - 1) // lag) + 1
+    if shape.shared or shape.blocks <= room + room // 4:
+        return 1
+    return max(1, (room - 1) // lag) + 1
 
 
 @compiled
@@ -295,25 +297,26 @@ def _winners(choice: Array, c: Any, action: Any, bits: Any) -> Any:
 
 
 @inlined
-def _differs(one: Array, i: Any, other: Array, j: Any, bits: Any) -> Any:
-    """Tell whether two blocks' choices differ."""
-    difference = one[np.uint64(i)] ^ other[np.uint64(j)]
+def _changed(one: Array, i: Any, other: Array, j: Any, bits: Any) -> Any:
+    """Return the lanes in which two blocks' choices differ."""
+    lanes = one[np.uint64(i)] ^ other[np.uint64(j)]
     for bit in range(1, bits):
-        difference |= one[np.uint64(i + bit)] ^ other[np.uint64(j + bit)]
-    return difference != 0
+        lanes |= one[np.uint64(i + bit)] ^ other[np.uint64(j + bit)]
+    return np.uint16(lanes)
 
 
 @compiled
 def _adopt(
-    kernel: Array, policy: Array, current: Array, choice: Array, shape: Any, block: int, c: int
+    kernel: Array, tape: Any, choice: Array, c: int, shape: Any, block: int, changed: Any
 ) -> None:
-    """Make the choices at ``c`` the policy of a block."""
+    """Make the choices at ``c`` the policy of a block, of which some lanes have changed."""
+    policy, current = tape
     taps, bits = shape.field**2, shape.bits
     k, x = _kernel_at(shape, block), shape.margin + block * LANES
     for bit in range(bits):
-        current[block * bits + bit] = choice[c + bit]
+        current[np.uint64(block * bits + bit)] = choice[np.uint64(c + bit)]
     for a in range(shape.actions):
-        lanes = _winners(choice, c, a, bits)
+        lanes = _winners(choice, c, a, bits) & changed
         if lanes:
             for tap in range(taps):
                 place = tap * shape.plane + x
@@ -322,10 +325,10 @@ def _adopt(
 
 
 @compiled
-def learn(kernel: Array, policy: Array, current: Array, choice: Array, shape: Any) -> None:
+def learn(kernel: Array, tape: Any, choice: Array, shape: Any) -> None:
     """Put together the policy of one layer's choices, whatever was there before."""
     for block in range(shape.blocks):
-        _adopt(kernel, policy, current, choice, shape, block, block * shape.bits)
+        _adopt(kernel, tape, choice, block * shape.bits, shape, block, _ALL)
 
 
 @inlined
@@ -350,8 +353,9 @@ def _follow_by(
                 block = front - lag * d
                 if block >= 0 and block < shape.blocks:
                     c = (d * shape.blocks + block) * bits
-                    if _differs(choice, c, current, block * bits, bits):
-                        _adopt(kernel, policy, current, choice, shape, block, c)
+                    changed = _changed(choice, c, current, block * bits, bits)
+                    if changed:
+                        _adopt(kernel, tape, choice, c, shape, block, changed)
                     x = block * LANES
                     o = d * shape.plane + shape.margin + x
                     best = nothing()
@@ -404,8 +408,9 @@ def _retreat_by(
     for d in range(count, 0, -1):
         for block in range(shape.blocks):
             c = ((d - 1) * shape.blocks + block) * bits
-            if _differs(choice, c, current, block * bits, bits):
-                _adopt(kernel, policy, current, choice, shape, block, c)
+            changed = _changed(choice, c, current, block * bits, bits)
+            if changed:
+                _adopt(kernel, tape, choice, c, shape, block, changed)
         for block in range(shape.blocks):
             x = block * LANES
             o = d * shape.plane + shape.margin + x
@@ -472,55 +477,104 @@ def retreat(
         _retreat_any(maze, choice, tape, grads, grad_reward, outside, shape, count)
 
 
-@inlined
-def _give(grad_kernel: Array, k: Any, lanes: Any, amount: Any) -> None:
-    store(grad_kernel, k, plus(load(grad_kernel, k), choose(lanes, amount, nothing())))
-
-
 @compiled
-def _credit_run(
-    grad_kernel: Array,
-    summed: Array,
-    grads: Array,
-    choice: Array,
-    shape: Any,
-    block: int,
-    first: int,
-    last: int,
+def _settle(
+    grad_kernel: Array, amounts: Array, choice: Array, c: int, shape: Any, block: int, lanes: Any
 ) -> None:
-    """Credit to the winners of a block what layers ``first`` to ``last``, which agree about them,
-    owe to them.
-    """
-    taps, x = shape.field**2, shape.margin + block * LANES
-    k, c = _kernel_at(shape, block), ((first - 1) * shape.blocks + block) * shape.bits
+    """Move ``amounts``, tap by tap, of some lanes of a block to their winners' kernels."""
+    taps, k = shape.field**2, _kernel_at(shape, block)
+    for a in range(shape.actions):
+        winners = _winners(choice, c, a, shape.bits) & lanes
+        if winners:
+            for tap in range(taps):
+                place = k + (a * taps + tap) * LANES
+                amount = choose(winners, load(amounts, tap * LANES), nothing())
+                store(grad_kernel, place, plus(load(grad_kernel, place), amount))
     for tap in range(taps):
-        near = x + _offset(tap, shape.field, shape.row)
-        amount = nothing()
+        store(amounts, tap * LANES, choose(lanes, nothing(), load(amounts, tap * LANES)))
+
+
+@inlined
+def _owed_to_nine(
+    summed: Array, grads: Array, amounts: Array, shape: Any, block: int, first: int, last: int
+) -> None:
+    """Add what each tap of a block's winners is owed by layers ``first`` to ``last``."""
+    row, x = shape.row, shape.margin + block * LANES
+    s0 = load(amounts, 0 * LANES)
+    s1 = load(amounts, 1 * LANES)
+    s2 = load(amounts, 2 * LANES)
+    s3 = load(amounts, 3 * LANES)
+    s4 = load(amounts, 4 * LANES)
+    s5 = load(amounts, 5 * LANES)
+    s6 = load(amounts, 6 * LANES)
+    s7 = load(amounts, 7 * LANES)
+    s8 = load(amounts, 8 * LANES)
+    for d in range(first, last + 1):
+        grad, o = load(grads, d * shape.plane + x), (d - 1) * shape.plane + x
+        s0 = fused(grad, load(summed, o - row - 1), s0)
+        s1 = fused(grad, load(summed, o - row), s1)
+        s2 = fused(grad, load(summed, o - row + 1), s2)
+        s3 = fused(grad, load(summed, o - 1), s3)
+        s4 = fused(grad, load(summed, o), s4)
+        s5 = fused(grad, load(summed, o + 1), s5)
+        s6 = fused(grad, load(summed, o + row - 1), s6)
+        s7 = fused(grad, load(summed, o + row), s7)
+        s8 = fused(grad, load(summed, o + row + 1), s8)
+    store(amounts, 0, s0)
+    store(amounts, LANES, s1)
+    store(amounts, 2 * LANES, s2)
+    store(amounts, 3 * LANES, s3)
+    store(amounts, 4 * LANES, s4)
+    store(amounts, 5 * LANES, s5)
+    store(amounts, 6 * LANES, s6)
+    store(amounts, 7 * LANES, s7)
+    store(amounts, 8 * LANES, s8)
+
+
+@inlined
+def _owed_to_any(
+    summed: Array, grads: Array, amounts: Array, shape: Any, block: int, first: int, last: int
+) -> None:
+    x = shape.margin + block * LANES
+    for tap in range(shape.field**2):
+        near, amount = x + _offset(tap, shape.field, shape.row), load(amounts, tap * LANES)
         for d in range(first, last + 1):
             seen = load(summed, (d - 1) * shape.plane + near)
             amount = fused(load(grads, d * shape.plane + x), seen, amount)
-        for a in range(shape.actions):
-            lanes = _winners(choice, c, a, shape.bits)
-            if lanes:
-                _give(grad_kernel, k + (a * taps + tap) * LANES, lanes, amount)
+        store(amounts, tap * LANES, amount)
 
 
 @compiled
 def credit(
-    grad_kernel: Array, summed: Array, grads: Array, choice: Array, shape: Any, count: int
+    grad_kernel: Array,
+    amounts: Array,
+    summed: Array,
+    grads: Array,
+    choice: Array,
+    shape: Any,
+    count: int,
 ) -> None:
-    """Add to ``grad_kernel`` what layers 1 to ``count`` owe to it, block by block."""
+    """Add to ``grad_kernel`` what layers 1 to ``count`` owe to it, block by block; layers that
+    agree about the winners at once. ``amounts`` is zero before and after.
+    """
     bits, step = shape.bits, shape.blocks * shape.bits
     for block in range(shape.blocks):
         first = 1
         while first <= count:
             c = (first - 1) * step + block * bits
-            last = first
-            while last < count and not _differs(
-                choice, c, choice, last * step + block * bits, bits
-            ):
+            last, lanes = first, _ALL
+            while last < count:
+                lanes = _changed(choice, c, choice, c + (last - first + 1) * step, bits)
+                if lanes:
+                    break
                 last += 1
-            _credit_run(grad_kernel, summed, grads, choice, shape, block, first, last)
+            if shape.field == 3:
+                _owed_to_nine(summed, grads, amounts, shape, block, first, last)
+            else:
+                _owed_to_any(summed, grads, amounts, shape, block, first, last)
+            if last == count:
+                lanes = _ALL
+            _settle(grad_kernel, amounts, choice, c, shape, block, lanes)
             first = last + 1
 
 

@@ -155,7 +155,8 @@ class Job:
         room = self.one(), (line((count + 1) * plane), values), forced, scratch
         policy = line(self.shape.field**2 * plane), line(bits, np.uint16)
         lines = line((count + 1) * plane), line(self.kernel_size), line(self.cells)
-        return room, policy, (*lines, line(count + 1, np.uint8))
+        amounts = line(self.shape.field**2 * LANES)
+        return room, policy, (*lines, amounts, line(count + 1, np.uint8))
 
     def gradients(self) -> tuple[Array, Array, Array]:
         """Room for the gradients of the transition of each maze, the reward and the value."""
