@@ -54,9 +54,11 @@ class VIN(PlanningNetwork):
         moves = min(self.config.latent_actions, self.config.actions)
         for a, tap in enumerate(lean(self.config.field, moves)):
             self.kernel[0, a, tap] += 1.0
-        for channel in range(2):  # the maze, then the goal
+        self.hidden.weight.mul_(0.1)
+        self.reward.weight.mul_(0.1)
+        for channel, worth in enumerate((0.1, 1.0)):  # of a free cell, of the goal
             self.hidden.weight[channel, channel, 1, 1] += 1.0
-            self.reward.weight[0, channel] += 1.0
+            self.reward.weight[0, channel] += worth
         self.policy.weight.mul_(0.1)
         self.policy.weight += torch.eye(*self.policy.weight.shape)
 
