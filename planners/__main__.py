@@ -1,5 +1,5 @@
-"""Command line: ``python -m planners mazes | train | evaluate | plan | bench``; each verb knows
-``--help``.
+"""Command line: ``python -m planners mazes | train | evaluate | study | plan | bench``; each
+verb knows ``--help``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ USAGE = """usage: python -m planners VERB ...
   mazes     draw a set of mazes             mazes --out test.npz --size 15
   train     train a planner from a preset   train 15 --out runs/15
   evaluate  score weights on mazes          evaluate --weights W --mazes test.npz
+  study     train and test a whole table    study 15 --json results/planners_15.json
   plan      plan through one maze, draw it  plan --maze maze.png --start 1,1 --goal 13,13
   bench     measure speed and memory        bench
 
@@ -69,16 +70,15 @@ def train(arguments: list[str]) -> int:
     config = tyro.extras.overridable_config_cli(
         training.PRESETS, args=arguments, prog="python -m planners train"
     )
-    from planners.progress import TrainingDisplay
+    from planners.progress import train_with_display
 
     for name in (signal.SIGINT, signal.SIGTERM):  # also where a shell has masked Ctrl-C
         signal.signal(name, signal.default_int_handler)
-    with TrainingDisplay(config) as display:
-        try:
-            trainer = training.train(config, display.report)
-        except KeyboardInterrupt:
-            print(f"\nstopped; go on with: train ... --out {config.out} --resume", file=sys.stderr)
-            return 130
+    try:
+        trainer = train_with_display(config)
+    except KeyboardInterrupt:
+        print(f"\nstopped; go on with: train ... --out {config.out} --resume", file=sys.stderr)
+        return 130
     last = trainer.progress.history[-1]
     print(f"trained in {trainer.progress.seconds:.0f} s; validation {last}")
     print(f"weights: {config.out / training.WEIGHTS}")
@@ -112,6 +112,23 @@ def plan(arguments: list[str]) -> int:
     return plan_command.plan(config)
 
 
+def study(arguments: list[str]) -> int:
+    """Train and test a whole table; a stopped study goes on with the same command."""
+    from planners import study
+    from planners.progress import train_with_display
+
+    config = tyro.cli(study.StudyConfig, args=arguments, prog="python -m planners study")
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.default_int_handler)
+    try:
+        for line in study.study(config, train_with_display):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        print("\nstopped; go on with the same command", file=sys.stderr)
+        return 130
+    return 0
+
+
 def bench(arguments: list[str]) -> int:
     """Measure and print."""
     from planners import benchmark
@@ -126,6 +143,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "mazes": mazes,
     "train": train,
     "evaluate": evaluate,
+    "study": study,
     "plan": plan,
     "bench": bench,
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from planners.training import TrainConfig, Trainer
+from planners.training import TrainConfig, Trainer, train
 
 
 class TrainingDisplay:
@@ -60,3 +60,9 @@ class TrainingDisplay:
             for name, value in row.items():
                 self._curves.add_scalar(f"validation/{name}", value, int(row["update"]))
         self._validations = len(history)
+
+
+def train_with_display(config: TrainConfig) -> Trainer:
+    """Run a training to its end, with its bar and curves."""
+    with TrainingDisplay(config) as display:
+        return train(config, display.report)

@@ -82,6 +82,9 @@ class TrainConfig:
     """Mazes per update."""
     epochs: int = 4
     """Passes through the training mazes."""
+    time_limit_s: float = 0.0
+    """Seconds after which training ends, whatever updates are left, with the rate at its end too; 0
+    for none."""
     seed: int = 0
     """Seed of data, initial weights and order."""
     begin_with: Path | None = None
@@ -102,6 +105,7 @@ class TrainConfig:
     """Write curves for tensorboard."""
 
 
+# Each size begins, by --begin-with, where the one before it ended.
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "15": ("15 x 15 mazes, 200 layers", TrainConfig(out=Path("runs/15"))),
     "35": (
@@ -118,6 +122,23 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             batch=16,
             bins="1,100,200,300",
             validation=100,
+            validate_every=50,
+        ),
+    ),
+    "61": (
+        "61 x 61 mazes, 1800 layers: the step from 35 to 100",
+        TrainConfig(
+            out=Path("runs/61"),
+            size=61,
+            mazes=2400,
+            stratify="0,150,350,650,1000",
+            depth=1800,
+            stride=60,
+            rate=2e-2,
+            epochs=1,
+            batch=8,
+            bins="1,350,650,1000",
+            validation=60,
             validate_every=50,
         ),
     ),
@@ -141,6 +162,17 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
 }
 
 
+class Clock:
+    """Wall and processor time since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def passed(self) -> tuple[float, float]:
+        """Return the seconds of wall time and those of all this process's threads."""
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu
+
+
 @dataclass
 class Progress:
     """Where a training is; part of every checkpoint."""
@@ -148,6 +180,10 @@ class Progress:
     update: int = 0
     best_score: float = -1.0
     seconds: float = 0.0
+    """Wall time of updates and validations."""
+    cpu_seconds: float = 0.0
+    """Processor time of all threads in them; unlike the above it does not grow on a busy machine.
+    """
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -235,7 +271,7 @@ class Trainer:
         self.save_mazes()
         saved = time.monotonic()
         try:
-            while self.progress.update < self.updates:
+            while self._share_done() < 1.0:
                 yield self._update()
                 if self.progress.update % self.config.validate_every == 0:
                     self.validate()
@@ -247,7 +283,7 @@ class Trainer:
             self.save()
 
     def _update(self) -> dict[str, float]:
-        config, start = self.config, time.perf_counter()
+        config, clock = self.config, Clock()
         mazes = self.batch(self.progress.update)
         maze, goal = (t.to(self.device) for t in observation(mazes.mazes, mazes.goals))
         self.network.train()
@@ -269,12 +305,24 @@ class Trainer:
             self._set_rate()
             self.optimiser.step()
         self.progress.update += 1
-        seconds = time.perf_counter() - start
-        self.progress.seconds += seconds
+        seconds = self._count(clock)
         return {"loss": loss, "mazes_per_s": config.batch / seconds, "grad_norm": float(norm)}
 
+    def _count(self, clock: Clock) -> float:
+        """Add what has passed on a clock to the progress; return its wall time."""
+        wall, cpu = clock.passed()
+        self.progress.seconds += wall
+        self.progress.cpu_seconds += cpu
+        return wall
+
+    def _share_done(self) -> float:
+        """Return the share of the training that is done, by updates or by time."""
+        limit = self.config.time_limit_s
+        by_time = self.progress.seconds / limit if limit else 0.0
+        return min(1.0, max(self.progress.update / self.updates, by_time))
+
     def _set_rate(self) -> None:
-        share = self.progress.update / self.updates
+        share = self._share_done()
         factor = 0.5 * (1 + math.cos(math.pi * share)) if self.config.decay else 1.0
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.rate * factor
@@ -289,7 +337,7 @@ class Trainer:
 
     def validate(self) -> None:
         """Score on the validation mazes; keep the weights if they are the best so far."""
-        start = time.perf_counter()
+        clock = Clock()
         self.network.eval()
         actions = greedy_actions(
             self.network, self.validation, self.config.depth, self.config.batch, self.device
@@ -298,7 +346,7 @@ class Trainer:
         filled = [row for row in rows if row.starts]
         mean = sum(row.success for row in filled) / max(1, len(filled))
         optimal = sum(row.optimal for row in filled) / max(1, len(filled))
-        self.progress.seconds += time.perf_counter() - start
+        self._count(clock)
         self.progress.history.append(
             {
                 "update": self.progress.update,
@@ -330,6 +378,7 @@ class Trainer:
             "curriculum": config.begin_with.name if config.begin_with else None,
             "training": settings,
             "seconds": round(self.progress.seconds, 1),
+            "cpu_seconds": round(self.progress.cpu_seconds, 1),
             "threads": torch.get_num_threads(),
             "validation": self.progress.history[-1],
         }

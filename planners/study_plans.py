@@ -1,0 +1,87 @@
+"""What is trained for the tables: networks, starts and curricula, size by size."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+_PLAIN = json.dumps({"start": "random"})
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a table: a preset with changes, by name."""
+
+    name: str
+    about: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Fields of the preset that differ."""
+    begin_with: str = ""
+    """The case, as size/name, whose weights of the same seed this one begins with."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study of one size trains and how it tests."""
+
+    cases: tuple[Case, ...]
+    bins: str
+    plain: int
+    """Test mazes drawn as in the paper."""
+    stratified: int
+    """Test mazes whose longest path lies in each bin."""
+
+
+_VIN = {"model": "vin", "depth": 100, "rate": 1e-2, "epochs": 6}
+_HIGHWAY = {"chains": 1, "epsilon": 0.02}
+
+PLANS: dict[str, Plan] = {
+    "15": Plan(
+        (
+            Case("dt_vin", "structured start"),
+            Case(
+                "dt_vin_lean", "latent actions lean, goal unknown", {"options": '{"start": "lean"}'}
+            ),
+            Case("dt_vin_goal", "goal worth going to", {"options": '{"start": "goal"}'}),
+            Case("dt_vin_plain", "random start", {"options": _PLAIN}),
+            Case("vin", "structured start", _VIN),
+            Case("vin_longer", "goes on from vin", {**_VIN, "rate": 5e-3}, "15/vin"),
+            Case(
+                "highway_vin",
+                "goes on from vin: the same weights and a gate",
+                {**_VIN, "model": "highway_vin", "rate": 5e-3, "options": json.dumps(_HIGHWAY)},
+                "15/vin",
+            ),
+            Case(
+                "gppn",
+                "random start",
+                {"model": "gppn", "depth": 30, "rate": 3e-3, "epochs": 6, "stratify": ""},
+            ),
+            Case("vin_plain", "random start", {**_VIN, "options": _PLAIN}),
+            Case(
+                "highway_vin_plain",
+                "random start",
+                {
+                    **_VIN,
+                    "model": "highway_vin",
+                    "options": json.dumps({**_HIGHWAY, "start": "random"}),
+                },
+            ),
+        ),
+        "1,15,30,60,90",
+        5000,
+        200,
+    ),
+    "35": Plan(
+        (
+            Case("dt_vin", "goes on from 15", {}, "15/dt_vin"),
+            Case("dt_vin_plain", "random start", {"options": _PLAIN, "time_limit_s": 3600.0}),
+        ),
+        "1,100,200,300",
+        2000,
+        60,
+    ),
+    "61": Plan((Case("dt_vin", "goes on from 35", {}, "35/dt_vin"),), "1,350,650,1000", 200, 20),
+    "100": Plan((Case("dt_vin", "goes on from 61", {}, "61/dt_vin"),), "1,600,1200,1800", 200, 60),
+}

@@ -1,0 +1,91 @@
+"""A study trains what is missing, tests all runs on mazes none has seen, and writes one table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from planners import study
+from planners.mazes import MazeSet
+from planners.study_plans import Case, Plan
+from planners.training import MAZES, PRESETS, TrainConfig, Trainer, train
+
+SIZE = "9"
+
+
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine by nine mazes, two networks, of which one begins with the other's weights."""
+    preset = TrainConfig(
+        size=9,
+        mazes=64,
+        validation=8,
+        depth=20,
+        batch=16,
+        epochs=1,
+        bins="1,8,20",
+        stratify="",
+    )
+    cases = (Case("first", "a start"), Case("second", "goes on", {"rate": 1e-3}, "9/first"))
+    monkeypatch.setitem(PRESETS, SIZE, ("nine", preset))
+    monkeypatch.setitem(study.PLANS, SIZE, Plan(cases, "1,8,20", plain=20, stratified=4))
+
+
+@pytest.mark.usefixtures("little")
+def test_a_study_trains_tests_and_tabulates(tmp_path: Path) -> None:
+    table = tmp_path / "table.json"
+    config = study.StudyConfig(SIZE, seeds="0,1", out=tmp_path, json=table, threads=1)
+    lines = list(study.study(config, train))
+    assert any("second seed 1" in line for line in lines)
+    result = json.loads(table.read_text())
+    assert [row["case"] for row in result["summary"]] == ["first", "second"]
+    assert result["summary"][0]["seeds"] == [0, 1]
+    first, second = result["runs"][0], result["runs"][2]
+    assert first["tests"]["plain"]["mazes"] == 20
+    assert "--begin-with" in second["command"] and "--rate 0.001" in second["command"]
+
+
+@pytest.mark.usefixtures("little")
+def test_a_study_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    config = study.StudyConfig(SIZE, seeds="0", out=tmp_path, threads=1)
+    trained: list[TrainConfig] = []
+
+    def count(run: TrainConfig) -> Trainer:
+        trained.append(run)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return train(run)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(study.study(config, count))
+    list(study.study(config, count))
+    assert [run.out.name for run in trained] == ["first_0", "second_0", "second_0"]
+    list(study.study(config, count))
+    assert len(trained) == 3
+
+
+@pytest.mark.usefixtures("little")
+def test_no_test_maze_was_trained_on(tmp_path: Path) -> None:
+    config = study.StudyConfig(SIZE, seeds="0", out=tmp_path, threads=1)
+    list(study.study(config, train))
+    runs = study.runs_of(config)
+    seen = {key for run in runs for key in MazeSet.load(run.folder / MAZES).fingerprints()}
+    for mazes in study.test_mazes(config, runs).values():
+        assert not seen & set(mazes.fingerprints())
+
+
+@pytest.mark.parametrize(
+    ("size", "cases", "named"), [("16", "", "'16'"), ("15", "dt_win", "'dt_win'")]
+)
+def test_an_unknown_study_or_case_is_named(size: str, cases: str, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        study.runs_of(study.StudyConfig(size, cases=cases))
+
+
+def test_every_case_names_a_command_that_the_command_line_takes() -> None:
+    for size in study.PLANS:
+        for run in study.runs_of(replace(study.StudyConfig(size), seeds="3")):
+            assert run.command().startswith(f"python -m planners train {size} --seed 3")
