@@ -10,7 +10,7 @@ import pytest
 
 from planners import study
 from planners.mazes import MazeSet
-from planners.study_plans import Case, Plan
+from planners.study_plans import PLANS, Case, Plan
 from planners.training import MAZES, PRESETS, TrainConfig, Trainer, train
 
 SIZE = "9"
@@ -31,7 +31,7 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     cases = (Case("first", "a start"), Case("second", "goes on", {"rate": 1e-3}, "9/first"))
     monkeypatch.setitem(PRESETS, SIZE, ("nine", preset))
-    monkeypatch.setitem(study.PLANS, SIZE, Plan(cases, "1,8,20", plain=20, stratified=4))
+    monkeypatch.setitem(PLANS, SIZE, Plan(cases, "1,8,20", plain=20, stratified=4))
 
 
 @pytest.mark.usefixtures("little")
@@ -86,6 +86,6 @@ def test_an_unknown_study_or_case_is_named(size: str, cases: str, named: str) ->
 
 
 def test_every_case_names_a_command_that_the_command_line_takes() -> None:
-    for size in study.PLANS:
+    for size in PLANS:
         for run in study.runs_of(replace(study.StudyConfig(size), seeds="3")):
             assert run.command().startswith(f"python -m planners train {size} --seed 3")
