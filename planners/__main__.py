@@ -1,4 +1,4 @@
-"""Command line: ``python -m planners mazes | train | evaluate | study | plan | bench``; each
+"""Command line: ``python -m planners mazes | train | evaluate | study | plan | bench | warm``; each
 verb knows ``--help``.
 """
 
@@ -20,6 +20,7 @@ USAGE = """usage: python -m planners VERB ...
   study     train and test a whole table    study 15 --json results/planners_15.json
   plan      plan through one maze, draw it  plan --maze maze.png --start 1,1 --goal 13,13
   bench     measure speed and memory        bench
+  warm      compile ahead of first use      warm
 
 Each verb explains its options with --help."""
 
@@ -139,6 +140,15 @@ def bench(arguments: list[str]) -> int:
     return 0
 
 
+def warm(arguments: list[str]) -> int:
+    """Compile what would otherwise be compiled at the first use."""
+    from planners import warm
+
+    tyro.cli(warm.WarmConfig, args=arguments, prog="python -m planners warm")
+    warm.warm()
+    return 0
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "mazes": mazes,
     "train": train,
@@ -146,6 +156,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "study": study,
     "plan": plan,
     "bench": bench,
+    "warm": warm,
 }
 
 

@@ -5,26 +5,30 @@ planner.
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from planners import search
 from planners.atomic import write_atomically
+from planners.bodies import reference
 from planners.distances import distances
 from planners.losses import Labels, backward, layers_for
+from planners.machine import machine
 from planners.mazes import MazeRule, MazeSet, generate, generate_stratified
 from planners.networks import build, observation
-from planners.value_iteration import Body, value_iteration
+from planners.value_iteration import value_iteration
 
 
 @dataclass
@@ -49,6 +53,46 @@ class BenchConfig:
     """Where to write the result."""
 
 
+def _unfolded(transition: Tensor, total: Tensor) -> Tensor:
+    """Q by ``unfold``, multiply and sum: the reference body."""
+    return reference.action_values(transition, total, torch.zeros(()))
+
+
+def _windows(transition: Tensor, total: Tensor) -> Tensor:
+    """Q by strided windows of the padded map, multiply and sum."""
+    field = math.isqrt(transition.shape[2])
+    padded = functional.pad(total, (field // 2,) * 4)
+    windows = padded.unfold(1, field, 1).unfold(2, field, 1).permute(0, 3, 4, 1, 2)
+    return (transition * windows.reshape(len(total), 1, -1, *total.shape[1:])).sum(dim=2)
+
+
+def _shifted(transition: Tensor, total: Tensor) -> Tensor:
+    """Q by one multiply-add of a shifted map per tap."""
+    field, (height, width) = math.isqrt(transition.shape[2]), total.shape[1:]
+    padded = functional.pad(total, (field // 2,) * 4).unsqueeze(1)
+    q = torch.zeros(())
+    for tap in range(field**2):
+        down, right = divmod(tap, field)
+        shifted = padded[:, :, down : down + height, right : right + width]
+        q = torch.addcmul(q, transition[:, :, tap], shifted)
+    return q
+
+
+# Natural ways to write a layer in PyTorch; each comparison is with the fastest.
+EAGER = {"unfold": _unfolded, "windows": _windows, "shifted": _shifted}
+
+
+def eager(form: str, transition: Tensor, reward: Tensor, depth: int, every: int) -> Tensor:
+    """Return the sum of V over every so many layers, in plain PyTorch."""
+    value, total = torch.zeros_like(reward), torch.zeros(())
+    for layer in range(1, depth + 1):
+        q = EAGER[form](transition, reward + value)
+        value = q.max(dim=1).values if q.requires_grad else q.amax(dim=1)
+        if layer % every == 0:
+            total = total + value.sum()
+    return total
+
+
 def fastest(work: Callable[[], Any], repeats: int, budget_s: float) -> float:
     """Return the least seconds of CPU time that this thread needed for ``work``."""
     times: list[float] = []
@@ -68,9 +112,11 @@ def bench(config: BenchConfig) -> Iterator[str]:
     for size, depth in sizes:
         rows.append(_operator(config, size, depth))
         yield (
-            "{size} x {size} x {depth}: forward {cpu_ms:.2f} ms, PyTorch {eager_ms:.1f} ms "
-            "({ratio:.1f} x); training {train_ms:.1f} ms, PyTorch {eager_train_ms:.0f} ms "
-            "({train_ratio:.1f} x)".format_map(rows[-1])
+            "{size} x {size} x {depth}: forward {cpu_ms:.2f} ms, PyTorch ({eager_form}) "
+            "{eager_ms:.1f} ms ({ratio:.1f} x); training {train_ms:.2f} ms, "
+            "({eager_train_form}) {eager_train_ms:.0f} ms ({train_ratio:.1f} x)".format_map(
+                rows[-1]
+            )
         )
     searches = []
     for size, depth in sizes:
@@ -80,7 +126,9 @@ def bench(config: BenchConfig) -> Iterator[str]:
             "A* {a_star_ms:.3f} ms, DT-VIN {dt_vin_ms:.1f} ms (all cells)".format_map(searches[-1])
         )
     command = " ".join(["python -m planners", *sys.argv[1:]])
-    result: dict[str, Any] = {"command": command, "machine": _machine()}
+    clock = "CPU time of the measuring thread, fastest of the repeats"
+    result: dict[str, Any] = {"command": command, "machine": machine()}
+    result |= {"threads": 1, "clock": clock}
     result |= {"operator": rows, "planners": searches}
     if config.memory:
         result["training_step_mb"] = training_memory_mb(*sizes[-1])
@@ -103,25 +151,37 @@ def _operator(config: BenchConfig, size: int, depth: int) -> dict[str, Any]:
     transition = torch.randn(batch, 4, 9, size, size, generator=draw).softmax(dim=2)
     reward = torch.randn(batch, size, size, generator=draw)
 
-    def forward(body: Body) -> None:
+    def forward() -> None:
         with torch.no_grad():
-            value_iteration(transition[:1], reward[:1], depth, body=body)
+            value_iteration(transition[:1], reward[:1], depth, body="cpu")
 
-    def train(body: Body, layers: int) -> None:
+    def eager_forward(form: str) -> None:
+        with torch.no_grad():
+            eager(form, transition[:1], reward[:1], depth, depth)
+
+    def train() -> None:
         t, r = transition.clone().requires_grad_(), reward.clone().requires_grad_()
-        keep = layers_for("adaptive", layers, 10)
-        value_iteration(t, r, layers, keep, body=body).sum().backward()  # type: ignore[no-untyped-call]
+        keep = layers_for("adaptive", depth, 10)
+        value_iteration(t, r, depth, keep, body="cpu").sum().backward()  # type: ignore[no-untyped-call]
+
+    def eager_train(form: str) -> None:
+        t, r = transition.clone().requires_grad_(), reward.clone().requires_grad_()
+        eager(form, t, r, part, 10).backward()  # type: ignore[no-untyped-call]
 
     def best(work: Callable[[], Any]) -> float:
         return 1e3 * fastest(work, config.repeats, config.budget_s)
 
     part = min(depth, config.eager_layers)
     row: dict[str, Any] = {"size": size, "depth": depth, "training_batch": batch}
-    row["cpu_ms"] = best(lambda: forward("cpu"))
-    row["eager_ms"] = best(lambda: forward("reference"))
+    row["cpu_ms"] = best(forward)
+    forms = {form: best(partial(eager_forward, form)) for form in EAGER}
+    row["eager_ms"], row["eager_form"] = min((ms, form) for form, ms in forms.items())
+    row["eager_forms_ms"] = forms
     row["ratio"] = row["eager_ms"] / row["cpu_ms"]
-    row["train_ms"] = best(lambda: train("cpu", depth))
-    row["eager_train_ms"] = best(lambda: train("reference", part)) * depth / part
+    row["train_ms"] = best(train)
+    forms = {form: best(partial(eager_train, form)) * depth / part for form in EAGER}
+    row["eager_train_ms"], row["eager_train_form"] = min((ms, form) for form, ms in forms.items())
+    row["eager_train_forms_ms"] = forms
     row["eager_train_layers_measured"] = part
     row["train_ratio"] = row["eager_train_ms"] / row["train_ms"]
     return row
@@ -188,24 +248,3 @@ def _training_step(size: int, depth: int) -> None:
     labels = Labels(torch.from_numpy(lengths), optimal)
     layers = layers_for("adaptive", depth, 10)
     backward(build("dt_vin"), *observation(one.mazes, one.goals), labels, depth, layers)
-
-
-def _processor() -> str:
-    """Return the processor's model name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _machine() -> dict[str, Any]:
-    load = Path("/proc/loadavg")
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "threads": 1,
-        "clock": "CPU time of the measuring thread, fastest of the repeats",
-        "load_average": load.read_text().split()[0] if load.is_file() else "unknown",
-    }

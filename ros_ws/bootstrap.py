@@ -354,9 +354,10 @@ def write_environment() -> None:
 
 
 def warm_caches() -> None:
-    """Compiles what would otherwise be compiled at the first start of the simulation."""
-    if (ROOT / "sim" / "__main__.py").is_file():
-        run([VENV / "bin" / "python", "-m", "sim", "warm"])
+    """Compiles what the first simulation and the first training would otherwise wait for."""
+    for room in ("sim", "planners"):
+        if (ROOT / room / "__main__.py").is_file():
+            run([VENV / "bin" / "python", "-m", room, "warm"])
 
 
 # -- all together
@@ -369,7 +370,8 @@ def plan_stages() -> list[Stage]:
     pinned = hash_of_files(iter([ROOT / "constraints.txt", ROOT / "pyproject.toml"]))
     packages_key = hash_of(venv_key, pinned, torch_source(venv_key))
     workspace_key = hash_of(packages_key, hash_of_files(workspace_sources()), *launch_files())
-    sim_key = hash_of(packages_key, hash_of_files((ROOT / "sim").glob("**/*.py")))
+    loops = [*(ROOT / "sim").glob("**/*.py"), *(ROOT / "planners" / "bodies").glob("*.py")]
+    loops_key = hash_of(packages_key, hash_of_files(iter(loops)))
     python = VENV / "bin" / "python"
     version = sys.version.split()[0]
     return [
@@ -377,7 +379,7 @@ def plan_stages() -> list[Stage]:
         Stage("packages", PACKAGES_TITLE, packages_key, SITE_PACKAGES, install_packages),
         Stage("workspace", WORKSPACE_TITLE, workspace_key, INSTALL / "share", build_workspace),
         Stage("environment", "writing paths", workspace_key, ENVIRONMENT_FILE, write_environment),
-        Stage("caches", "compiling the simulation's kernels", sim_key, VENV, warm_caches),
+        Stage("caches", "compiling kernels", loops_key, VENV, warm_caches),
     ]
 
 

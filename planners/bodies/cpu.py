@@ -29,8 +29,8 @@ from planners.bodies.cpu_rooms import Job, line, pool, threads
 MEMORY_BUDGET = 256 * 2**20  # bytes of one call, from its forward pass to its backward pass
 
 _RING = 8  # layers computed between two looks at what to keep
-_SEGMENT = 2**20  # bytes of R + V and of gradients that the backward pass works on at a time
-_LONGEST = 64  # layers of a segment
+_SEGMENT = 2**21  # bytes of R + V and of gradients that the backward pass works on at a time
+_LONGEST = 32  # layers of a segment
 
 
 def action_values(transition: Tensor, reward: Tensor, value: Tensor) -> Tensor:

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from planners.bodies.compiling import compiled, inlined
 from planners.bodies.cpu_kernels import (
     Array,
     action_lines,
     advance,
     collect,
-    compiled,
     credit,
     credit_all,
     follow,
-    inlined,
     learn,
     retreat,
 )

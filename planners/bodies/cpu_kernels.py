@@ -26,13 +26,12 @@ two stored ones are followed again and walked back with a quarter of the multipl
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from planners.bodies.compiling import compiled, inlined
 from planners.bodies.lanes import (
     LANES,
     choose,
@@ -49,6 +48,7 @@ Array = NDArray[Any]
 
 _FIRST_CACHE = 32 * 1024  # bytes of a first-level cache that a wavefront may fill with kernels
 _SECOND_CACHE = 512 * 1024  # bytes of kernels up to which layers need no chunks
+_STRIP = 4  # blocks of a layer that are computed in a row
 _CHUNK = 64  # blocks that a group of layers takes before the next group does
 _ALL = np.uint16(0xFFFF)
 _FOUR_SETS = np.uint64(0x0001000100010001)  # times a set of lanes: four copies of it
@@ -65,23 +65,6 @@ class Shape(NamedTuple):
     plane: int
     bits: int  # of an action's number
     shared: bool  # one kernel for all cells
-
-
-# The loops own nothing: without NRT they do not count references to arrays, which would cost more
-# than the vectors do. A divisor of zero raises nothing.
-_OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "error_model": "numpy"}
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile without the interpreter lock and keep the machine code on disk."""
-    machine_code: Callable[..., Any] = njit(cache=True, **_OPTIONS)(function)
-    return machine_code
-
-
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Paste the function into its callers: numbers that are constant there unroll its loops."""
-    machine_code: Callable[..., Any] = njit(inline="always", **_OPTIONS)(function)
-    return machine_code
 
 
 @inlined
@@ -183,24 +166,22 @@ def lag_of(shape: Any) -> Any:
 
 
 @compiled
-def _together(shape: Any, lag: int, size: int) -> Any:
-    """Return how many layers to advance together, ``size`` bytes being used in each block."""
-    room = max(1, _FIRST_CACHE // size)
-    if shape.shared or shape.blocks <= room + room // 4:
-        return 1
-    return max(1, (room - 1) // lag) + 1
-
-
-@compiled
-def _front_of(shape: Any, count: int) -> Any:
-    """Return the course of a wavefront: blocks between layers, layers in a group, blocks in all
-    and at a time.
+def _front_of(shape: Any, count: int, size: int) -> Any:
+    """Return the course of a wavefront over layers that use ``size`` bytes in each block: the lag
+    between two layers, the layers in a group, and the blocks that a layer and a group take at a
+    time.
     """
-    size = 1 if shape.shared else 4 * shape.actions * shape.field**2 * LANES
-    lag = lag_of(shape) + 1  # one more: what was just written is slow to read
-    group = min(count, _together(shape, lag, size))
-    fronts = shape.blocks + lag * (count - 1)
-    return lag, group, fronts, fronts if shape.blocks * size < _SECOND_CACHE else _CHUNK
+    lag = max(1, lag_of(shape))
+    room = _FIRST_CACHE // max(1, size)
+    if shape.shared or shape.blocks <= room + room // 4:
+        return lag, 1, shape.blocks, shape.blocks
+    group = min(count, max(2, (room - _STRIP) // lag + 1))
+    return (
+        lag,
+        group,
+        _STRIP,
+        _CHUNK if shape.blocks * size > _SECOND_CACHE else shape.blocks + lag * count,
+    )
 
 
 @compiled
@@ -229,13 +210,14 @@ def _finish(best: Any, maze: Any, layers: Any, shape: Any, d: Any, block: Any) -
 
 @compiled
 def _advance_four(maze: Any, layers: Any, choice: Array, shape: Any, count: int) -> None:
-    lag, group, fronts, chunk = _front_of(shape, count)
+    lag, group, strip, chunk = _front_of(shape, count, 4 * shape.actions * shape.field**2 * LANES)
+    fronts = shape.blocks + (lag * (count - 1) if group > 1 else 0)
     for start in range(0, fronts, chunk):
         for first in range(0, count, group):
-            for front in range(start, min(start + chunk, fronts)):
+            for front in range(start, min(start + chunk, fronts), strip):
                 for d in range(first, min(first + group, count)):
-                    block = front - lag * d
-                    if block >= 0 and block < shape.blocks:
+                    left = front - (lag * d if group > 1 else 0)
+                    for block in range(max(left, 0), min(left + strip, shape.blocks)):
                         o = d * shape.plane + shape.margin + block * LANES
                         k, c = _kernel_at(shape, block), 2 * (d * shape.blocks + block)
                         best = _layer_of_four(maze[0], layers[0], choice, k, o, c, shape.row)
@@ -246,13 +228,14 @@ def _advance_four(maze: Any, layers: Any, choice: Array, shape: Any, count: int)
 def _advance_by(
     field: Any, maze: Any, layers: Any, choice: Array, forced: Array, shape: Any, count: int
 ) -> None:
-    lag, group, fronts, chunk = _front_of(shape, count)
+    lag, group, strip, chunk = _front_of(shape, count, 4 * shape.actions * shape.field**2 * LANES)
+    fronts = shape.blocks + (lag * (count - 1) if group > 1 else 0)
     for start in range(0, fronts, chunk):
         for first in range(0, count, group):
-            for front in range(start, min(start + chunk, fronts)):
+            for front in range(start, min(start + chunk, fronts), strip):
                 for d in range(first, min(first + group, count)):
-                    block = front - lag * d
-                    if block >= 0 and block < shape.blocks:
+                    left = front - (lag * d if group > 1 else 0)
+                    for block in range(max(left, 0), min(left + strip, shape.blocks)):
                         o = d * shape.plane + shape.margin + block * LANES
                         f = (d * shape.blocks + block) * LANES
                         best = _layer_of_any(
@@ -344,14 +327,14 @@ def _follow_by(
 ) -> None:
     kernel, reward, inside = maze
     policy, current = tape
-    lag = lag_of(shape) + 1
-    group = min(count, _together(shape, lag, 4 * field**2 * LANES))
+    lag, group, strip, _ = _front_of(shape, count, 4 * field**2 * LANES)
     for first in range(0, count, group):
         last = min(first + group, count)
-        for front in range(lag * first, shape.blocks + lag * (last - 1)):
+        ahead = lag if group > 1 else 0
+        for front in range(ahead * first, shape.blocks + ahead * (last - 1), strip):
             for d in range(first, last):
-                block = front - lag * d
-                if block >= 0 and block < shape.blocks:
+                left = front - ahead * d
+                for block in range(max(left, 0), min(left + strip, shape.blocks)):
                     c = (d * shape.blocks + block) * bits
                     changed = _changed(choice, c, current, block * bits, bits)
                     if changed:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from planners.bodies.compiling import compiled, inlined
 from planners.bodies.cpu_batches import (
     begin,
     clear,
@@ -27,9 +28,7 @@ from planners.bodies.cpu_kernels import (
     Array,
     action_lines,
     collect,
-    compiled,
     credit_all,
-    inlined,
 )
 from planners.bodies.cpu_rooms import Job, line, pool, threads
 from planners.bodies.lanes import (

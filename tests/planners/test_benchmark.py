@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from planners.benchmark import BenchConfig, bench, training_memory_mb
+from planners.benchmark import EAGER, BenchConfig, bench, eager, training_memory_mb
+from planners.value_iteration import value_iteration
 
 
 def test_a_little_bench_writes_its_figures(tmp_path: Path) -> None:
@@ -18,9 +19,21 @@ def test_a_little_bench_writes_its_figures(tmp_path: Path) -> None:
     torch.set_num_threads(threads)
     assert len(lines) == 2 and "BFS" in lines[1]
     result = json.loads((tmp_path / "bench.json").read_text())
-    assert result["operator"][0]["cpu_ms"] > 0 and "processor" in result["machine"]
+    row = result["operator"][0]
+    assert row["cpu_ms"] > 0 and row["eager_ms"] == min(row["eager_forms_ms"].values())
+    assert row["eager_train_ms"] == row["eager_train_forms_ms"][row["eager_train_form"]]
+    assert "processor" in result["machine"]
     with pytest.raises(ValueError, match="size x depth"):
         list(bench(BenchConfig("large")))
+
+
+def test_the_plain_forms_compute_the_same() -> None:
+    draw = torch.Generator().manual_seed(0)
+    transition = torch.randn(2, 4, 9, 6, 7, generator=draw).softmax(dim=2)
+    reward = torch.randn(2, 6, 7, generator=draw)
+    expected = value_iteration(transition, reward, 6, (3, 6), body="reference").sum()
+    for form in EAGER:
+        torch.testing.assert_close(eager(form, transition, reward, 6, 3), expected)
 
 
 def test_memory_of_a_training_step_does_not_grow_with_the_depth() -> None:
