@@ -56,9 +56,9 @@ class TrainConfig:
     """Rows and columns of the mazes."""
     mazes: int = 8000
     """Training mazes."""
-    validation: int = 200
+    validation: int = 400
     """Validation mazes."""
-    stratify: str = "0,20,30,45,90"
+    stratify: str = "0,20,40,60,90"
     """Edges of longest-path bins to fill evenly; empty for plain sampling."""
     moves: Literal["news", "moore"] = "news"
     """Move set."""
@@ -80,7 +80,7 @@ class TrainConfig:
     """Largest norm of the gradient."""
     batch: int = 32
     """Mazes per update."""
-    epochs: int = 4
+    epochs: int = 8
     """Passes through the training mazes."""
     time_limit_s: float = 0.0
     """Seconds after which training ends, whatever updates are left, with the rate at its end too; 0
@@ -113,16 +113,16 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         TrainConfig(
             out=Path("runs/35"),
             size=35,
-            mazes=2000,
-            stratify="0,50,100,200,400",
+            mazes=2400,
+            stratify="0,100,150,220,400",
             depth=600,
             stride=20,
-            rate=1e-2,
-            epochs=4,
+            rate=2e-2,
+            epochs=6,
             batch=16,
             bins="1,100,200,300",
-            validation=100,
-            validate_every=50,
+            validation=160,
+            validate_every=75,
         ),
     ),
     "61": (
@@ -147,16 +147,16 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         TrainConfig(
             out=Path("runs/100"),
             size=100,
-            mazes=400,
+            mazes=1200,
             stratify="0,300,600,1200,1800",
             depth=5000,
             stride=100,
-            rate=5e-3,
+            rate=1e-2,
             epochs=1,
             batch=4,
             bins="1,600,1200,1800",
-            validation=12,
-            validate_every=25,
+            validation=36,
+            validate_every=50,
         ),
     ),
 }
