@@ -113,11 +113,9 @@ def bench(config: BenchConfig) -> Iterator[str]:
         rows.append(_operator(config, size, depth))
         yield (
             "{size} x {size} x {depth}: forward {cpu_ms:.2f} ms, PyTorch ({eager_form}) "
-            "{eager_ms:.1f} ms ({ratio:.1f} x); training {train_ms:.2f} ms, "
-            "({eager_train_form}) {eager_train_ms:.0f} ms ({train_ratio:.1f} x)".format_map(
-                rows[-1]
-            )
-        )
+            "{eager_ms:.1f} ms ({ratio:.1f} x); training step {train_ms:.2f} ms, PyTorch "
+            "({eager_train_form}) {eager_train_ms:.0f} ms ({train_ratio:.1f} x)"
+        ).format_map(rows[-1])
     searches = []
     for size, depth in sizes:
         searches.append(_searches(config, size, depth))
