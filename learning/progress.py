@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -11,6 +13,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+# Stage, done, total.
+OnProgress = Callable[[str, int, int], None]
 
 
 def progress_bars(width: int = 12) -> Progress:

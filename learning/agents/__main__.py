@@ -19,46 +19,19 @@ from hardware.results import write_json
 from learning.agents import drawing
 from learning.agents.edge_optimisation import EdgeOptions
 from learning.agents.embodied import draw_explorers, draw_worlds, truth
-from learning.agents.experiments import economies, faulty_cameras, mindstorms, speed
+from learning.agents.experiments import economies, faulty_cameras, mindstorms, nodes, speed
 from learning.agents.explorers import explorer_speaker, leader_speaker, mission_of
 from learning.agents.graph import Edge
 from learning.agents.lookaround import LookAround, draw_liars
 from learning.agents.messages import AgentError, Answer, Outcome, Task
 from learning.agents.mindstorm import POLICIES, Utterance, decide, mindstorm
-from learning.agents.models.model import Model
-from learning.agents.models.recording import RecordingModel, ReplayModel
-from learning.agents.models.server import ServerModel, ServerOptions
+from learning.agents.models.back_ends import BackendOptions, make_model
 from learning.agents.record import RunRecord, Step, recorded_graph
 from learning.agents.running import run
 from learning.agents.saved_graph import load_edges, save_edges
 from learning.agents.where import QUESTION, camera_swarm
 from learning.progress import Stages, progress_bars
 from sim.pictures import save_png
-
-Backend = Literal["scripted", "openai", "replay"]
-
-
-@dataclass(frozen=True)
-class BackendOptions:
-    """Who speaks."""
-
-    backend: Backend = "scripted"
-    """scripted: rules, offline; openai: a server; replay: recorded traffic."""
-    server: ServerOptions = field(default_factory=lambda: ServerOptions(model="llama3.1"))
-    """The server of the openai back end."""
-    traffic: Path | None = None
-    """File of traffic: read by replay, written by openai."""
-
-    def model(self) -> Model | None:
-        """The model; None for the members' own rules."""
-        if self.backend == "scripted":
-            return None
-        if self.backend == "replay":
-            if self.traffic is None:
-                raise HardwareError("--traffic is missing: name the file to replay.")
-            return ReplayModel(self.traffic)
-        server = ServerModel(self.server)
-        return server if self.traffic is None else RecordingModel(server, self.traffic)
 
 
 @dataclass(frozen=True)
@@ -84,9 +57,9 @@ class Run:
         look = next(iter(around.looks(1)))
         around.close()
         liars = draw_liars(around.cameras, self.liars, np.random.default_rng((self.seed, 1)))
-        swarm = camera_swarm(around.cameras, self.who.model())
+        swarm = camera_swarm(around.cameras, make_model(self.who))
         graph = swarm.graph(swarm.vote_edges if self.edges is None else load_edges(self.edges))
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False)
         for name, way in liars.items():
             console.print(f"broken: {name} is {way}")
         task = Task(QUESTION, look.observations(liars))
@@ -137,7 +110,7 @@ class Optimise:
                     lambda n, _: stages("learning", n, self.options.iterations),
                 )
             )
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False)
         for name, edges in (("learned graph", learned.edges), ("plain vote", swarm.vote_edges)):
             judged = faulty_cameras.accuracy(swarm.graph(edges), looks[self.looks :], liars)
             console.print(f"{name}: {100 * asyncio.run(judged):.1f} % right, {len(edges)} edges")
@@ -172,12 +145,12 @@ class Mindstorm:
         """Explore, talk, decide twice: by the leader and by vote."""
         world, questions = next(iter(draw_worlds(1, self.seed)))
         question = next(one for one in questions if one.kind == self.question)
-        size, model = len(world.maze), self.who.model()
+        size, model = len(world.maze), make_model(self.who)
         members = [
             explorer_speaker(one.name, one.explore(world, 0), size, model)
             for one in draw_explorers(self.members, self.seed)
         ]
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False)
 
         def tell(said: Utterance) -> None:
             console.print(f"{said.phase} {said.round or ''} {said.speaker}: {said.outcome.text}")
@@ -226,6 +199,7 @@ class Measure:
         Annotated[faulty_cameras.FaultyCameras, _named("edges")]
         | Annotated[mindstorms.Mindstorms, _named("mindstorm")]
         | Annotated[economies.Economies, _named("economy")]
+        | Annotated[nodes.Nodes, _named("nodes")]
         | Annotated[speed.Speed, _named("speed")]
     )
     """What to measure."""
@@ -236,16 +210,26 @@ class Measure:
 
     def run(self) -> int:
         """Measure, print the summary, write."""
+        module = _EXPERIMENTS[type(self.experiment)]
+        plot = getattr(module, "plot", None)
+        if self.plot is not None and plot is None:
+            raise HardwareError("--plot draws mindstorm and economy only; leave it out.")
         with progress_bars(28) as progress:
-            data = _measure(self.experiment, Stages(progress))
+            data = module.measure(self.experiment, Stages(progress))
         write_json(self.json, data)
         Console().print_json(data={k: v for k, v in data.items() if k in _SHOWN})
-        if self.plot is not None:
-            draws = mindstorms if isinstance(self.experiment, mindstorms.Mindstorms) else economies
-            draws.plot(data, self.plot)
+        if self.plot is not None and plot is not None:
+            plot(data, self.plot)
         return 0
 
 
+_EXPERIMENTS: dict[type, Any] = {
+    faulty_cameras.FaultyCameras: faulty_cameras,
+    mindstorms.Mindstorms: mindstorms,
+    economies.Economies: economies,
+    nodes.Nodes: nodes,
+    speed.Speed: speed,
+}
 _SHOWN = ("summary", "answer_s", "graphs_per_minute")
 
 Command = (
@@ -255,18 +239,6 @@ Command = (
     | Annotated[Draw, tyro.conf.subcommand("draw")]
     | Annotated[Measure, tyro.conf.subcommand("measure")]
 )
-
-
-def _measure(experiment: Any, stages: Stages) -> dict[str, Any]:
-    for module, kind in (
-        (faulty_cameras, faulty_cameras.FaultyCameras),
-        (mindstorms, mindstorms.Mindstorms),
-        (economies, economies.Economies),
-    ):
-        if isinstance(experiment, kind):
-            data: dict[str, Any] = module.measure(experiment, stages)
-            return data
-    return speed.measure(experiment, stages)
 
 
 def _tell(console: Console, step: Step) -> None:

@@ -23,6 +23,7 @@ _COLORS = {
     "skill": "#e45756",
     "decision": "#b279a2",
 }
+_PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 _FAILED, _SKIPPED, _INK = "#d62728", "#c8c8c8", "#282c34"
 
 
@@ -64,7 +65,14 @@ def draw(
         if node.name in said:
             text = "\n".join(textwrap.wrap(said[node.name].text, 38)[:2])
             color = _FAILED if is_failed else _INK
-            axes.text(x, y - 0.2, text, ha="center", va="top", size=6.5, color=color, zorder=4)
+            about: dict[str, Any] = {
+                "ha": "center",
+                "va": "top",
+                "size": 6.5,
+                "color": color,
+                "bbox": _PAPER,
+            }
+            axes.text(x, y - 0.2, text, zorder=4, **about)
     heading = title or (record.task if record is not None else "")
     axes.text(-0.5, rows + 0.02, heading, size=10, va="center", color=_INK)
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib types its canvas only in part

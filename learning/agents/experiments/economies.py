@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from matplotlib.figure import Figure
 from hardware.results import provenance
 from learning.agents.economy import Economy, EconomyOptions, Trader
 from learning.agents.embodied import Explorer, MazeWorld, Question, answer_from, draw_worlds, truth
+from learning.agents.experiments.spread import spread
+from learning.progress import OnProgress
 
-OnProgress = Callable[[str, int, int], None]
 _WINDOW = 500  # rounds that one point of the curves sums up
 
 
@@ -126,10 +126,6 @@ def _observe(
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    def spread(values: list[float]) -> dict[str, float]:
-        std = statistics.stdev(values) if len(values) > 1 else 0.0
-        return {"mean": round(statistics.fmean(values), 2), "std": round(std, 2)}
-
     return {
         "largest_change_of_total_credit": max(r["largest_change_of_total_credit"] for r in rows),
         "first_accuracy_percent": spread([row["accuracy_percent"][0] for row in rows]),

@@ -17,14 +17,15 @@ from learning.agents.edge_optimisation import (
     EdgeResult,
     optimise,
 )
+from learning.agents.experiments.spread import spread
 from learning.agents.graph import Edge, Graph
 from learning.agents.lookaround import FAILURES, Look, LookAround, draw_liars
 from learning.agents.messages import Answer, Task
 from learning.agents.running import run
 from learning.agents.swarm import Swarm
 from learning.agents.where import QUESTION, camera_swarm
+from learning.progress import OnProgress
 
-OnProgress = Callable[[str, int, int], None]
 OnStep = Callable[[int, float], None]
 _CONTROLS = 20  # graphs per random control
 
@@ -156,8 +157,7 @@ def _summary(k: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             statistics.fmean(row[value] - row.get(less, 0.0) for row in rows if row["seed"] == seed)
             for seed in seeds
         ]
-        spread = statistics.stdev(means) if len(means) > 1 else 0.0
-        return {"mean": round(statistics.fmean(means), 2), "std": round(spread, 2)}
+        return spread(means)
 
     cut = sum(row["liars_edges_cut"] for row in rows) / sum(row["liars_edges"] for row in rows)
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from learning.agents.embodied import (
     draw_worlds,
     truth,
 )
+from learning.agents.experiments.spread import spread
 from learning.agents.explorers import explorer_speaker, leader_speaker, mission_of
 from learning.agents.messages import AgentError, Answer, Message, Outcome
 from learning.agents.mindstorm import POLICIES, decide, mindstorm
+from learning.progress import OnProgress
 
-OnProgress = Callable[[str, int, int], None]
 WAYS = (*POLICIES, "plain_vote", "best_single")
 _LABELS = {
     "monarchy": "mindstorm, leader decides",
@@ -152,8 +153,7 @@ def _summary(count: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for seed in seeds
         ]
         summary[way] = {
-            "mean": round(statistics.fmean(means), 2),
-            "std": round(statistics.stdev(means) if len(means) > 1 else 0.0, 2),
+            **spread(means),
             **{
                 kind: round(
                     statistics.fmean(r["right_percent"] for r in mine if r["kind"] == kind), 2
@@ -171,8 +171,8 @@ def plot(data: Mapping[str, Any], path: Path) -> None:
     members = [row["members"] for row in data["summary"]]
     for way in WAYS:
         means = [row[way]["mean"] for row in data["summary"]]
-        spread = [row[way]["std"] for row in data["summary"]]
-        axes.errorbar(members, means, spread, marker="o", capsize=3, label=_LABELS[way])
+        errors = [row[way]["std"] for row in data["summary"]]
+        axes.errorbar(members, means, errors, marker="o", capsize=3, label=_LABELS[way])
     axes.set_xlabel("members")
     axes.set_ylabel("right answers in unseen mazes, %")
     size = data["options"]["size"]

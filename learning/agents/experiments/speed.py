@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,8 +16,7 @@ from learning.agents.graph import Graph
 from learning.agents.messages import Answer, Task
 from learning.agents.running import run
 from learning.agents.where import NOWHERE, PLACES, QUESTION, CameraReport, camera_swarm
-
-OnProgress = Callable[[str, int, int], None]
+from learning.progress import OnProgress
 
 
 @dataclass(frozen=True)

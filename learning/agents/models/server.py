@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,10 @@ _HINT = "install it with: pip install -c constraints.txt -e '.[openai]'."
 class ServerOptions:
     """How to reach a model."""
 
-    model: str
+    model: str = "llama3.1"
     """Name of the model on the server."""
     base_url: str = "http://127.0.0.1:11434/v1"
     """Root of the server's API; the default is Ollama's on this machine."""
-    api_key: str = "none"
-    """Key; local servers ask for none."""
     timeout_s: float = 30.0
     """Time for one attempt."""
     retries: int = 2
@@ -91,7 +90,8 @@ class ServerModel:
         # A client per call: its connections belong to the event loop that runs now.
         client = self._openai.AsyncOpenAI(
             base_url=self._options.base_url,
-            api_key=self._options.api_key,
+            # From the environment, as the client itself does; local servers ask for none.
+            api_key=os.environ.get("OPENAI_API_KEY", "none"),
             timeout=self._options.timeout_s,
             max_retries=self._options.retries,
         )

@@ -85,8 +85,8 @@ class Listener(Node):
 class LaunchedRobot:
     """``ros2 launch`` in a process group of its own; stopped with Ctrl-C's signal."""
 
-    def __init__(self, options: Bench) -> None:
-        command = ["ros2", "launch", options.launch_file, f"robot:={options.robot}"]
+    def __init__(self, launch_file: str, *arguments: str) -> None:
+        command = ["ros2", "launch", launch_file, *arguments]
         self.started_s = time.monotonic()
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -148,7 +148,7 @@ def _arrivals(listener: Listener) -> dict[str, Any]:
 
 
 def _cycle(cameras: int, options: Bench, seconds: float) -> dict[str, Any]:
-    robot = LaunchedRobot(options)
+    robot = LaunchedRobot(options.launch_file, f"robot:={options.robot}")
     figures: dict[str, Any] = {"first_image_s": None}
     try:
         figures = _listen(cameras, robot, seconds)
