@@ -33,7 +33,8 @@ class Plan:
     """Test mazes whose longest path lies in each bin."""
 
 
-_VIN = {"model": "vin", "depth": 100, "rate": 1e-2, "epochs": 6}
+_VIN = {"model": "vin", "depth": 100, "rate": 1e-2, "epochs": 16}
+_LONGER = {**_VIN, "rate": 5e-3, "epochs": 4}
 _HIGHWAY = {"chains": 1, "epsilon": 0.02}
 
 PLANS: dict[str, Plan] = {
@@ -46,11 +47,11 @@ PLANS: dict[str, Plan] = {
             Case("dt_vin_goal", "goal worth going to", {"options": '{"start": "goal"}'}),
             Case("dt_vin_plain", "random start", {"options": _PLAIN}),
             Case("vin", "structured start", _VIN),
-            Case("vin_longer", "goes on from vin", {**_VIN, "rate": 5e-3}, "15/vin"),
+            Case("vin_longer", "goes on from vin", _LONGER, "15/vin"),
             Case(
                 "highway_vin",
                 "goes on from vin: the same weights and a gate",
-                {**_VIN, "model": "highway_vin", "rate": 5e-3, "options": json.dumps(_HIGHWAY)},
+                {**_LONGER, "model": "highway_vin", "options": json.dumps(_HIGHWAY)},
                 "15/vin",
             ),
             Case(
@@ -58,13 +59,14 @@ PLANS: dict[str, Plan] = {
                 "random start",
                 {"model": "gppn", "depth": 30, "rate": 3e-3, "epochs": 6, "stratify": ""},
             ),
-            Case("vin_plain", "random start", {**_VIN, "options": _PLAIN}),
+            Case("vin_plain", "random start", {**_VIN, "epochs": 4, "options": _PLAIN}),
             Case(
                 "highway_vin_plain",
                 "random start",
                 {
                     **_VIN,
                     "model": "highway_vin",
+                    "epochs": 4,
                     "options": json.dumps({**_HIGHWAY, "start": "random"}),
                 },
             ),
