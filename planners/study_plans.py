@@ -41,9 +41,7 @@ PLANS: dict[str, Plan] = {
     "15": Plan(
         (
             Case("dt_vin", "structured start"),
-            Case(
-                "dt_vin_lean", "latent actions lean, goal unknown", {"options": '{"start": "lean"}'}
-            ),
+            Case("dt_vin_lean", "latent actions lean", {"options": '{"start": "lean"}'}),
             Case("dt_vin_goal", "goal worth going to", {"options": '{"start": "goal"}'}),
             Case("dt_vin_plain", "random start", {"options": _PLAIN}),
             Case("vin", "structured start", _VIN),

@@ -220,8 +220,7 @@ class Trainer:
             options = {"actions": 8, "latent_actions": 8, **options}
         network = build(self.config.model, options)
         if self.config.begin_with:
-            earlier, _ = load_weights(self.config.begin_with)
-            network.load_state_dict(earlier.state_dict())
+            _take_over(network, self.config.begin_with)
         return network
 
     def _optimiser(self) -> torch.optim.Optimizer:
@@ -414,6 +413,21 @@ class Trainer:
             optimiser["state"].setdefault(int(index), {})[key] = tensor
         self.optimiser.load_state_dict(optimiser)
         torch.set_rng_state(tensors["random"])
+
+
+def _take_over(network: PlanningNetwork, path: Path) -> None:
+    """Begin with the weights of a file; what only the new network has keeps its start, as the gate
+    of a Highway VIN that begins with a VIN.
+    """
+    earlier, card = load_weights(path)
+    try:
+        foreign = network.load_state_dict(earlier.state_dict(), strict=False).unexpected_keys
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit the network to train: {error}.") from error
+    if foreign:
+        raise ValueError(
+            f"{path} holds a {card['model']}, whose {foreign[0]} the network to train lacks."
+        )
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -144,3 +144,27 @@ def test_validation_mazes_are_not_trained_on(tmp_path: Path) -> None:
         trainer = Trainer(replace(tiny(tmp_path), stratify=stratify))
         assert not set(trainer.train.fingerprints()) & set(trainer.validation.fingerprints())
     assert len(generate(MazeRule(9), 3, 0)) == 3
+
+
+def test_a_highway_vin_begins_with_a_vin_and_nothing_else_fits(tmp_path: Path) -> None:
+    options = {"vin": '{"hidden": 8}', "dt_vin": "{}"}
+    for model in ("vin", "dt_vin"):
+        config = replace(tiny(tmp_path / model), model=model, options=options[model], epochs=1)
+        train(config)
+    highway = replace(tiny(tmp_path / "highway"), model="highway_vin", options='{"hidden": 8}')
+    trainer = Trainer(replace(highway, begin_with=tmp_path / "vin" / WEIGHTS))
+    earlier, _ = load_weights(tmp_path / "vin" / WEIGHTS)
+    torch.testing.assert_close(
+        trainer.network.state_dict()["kernel"], earlier.state_dict()["kernel"]
+    )
+    with pytest.raises(ValueError, match="does not fit"):
+        Trainer(replace(highway, options="{}", begin_with=tmp_path / "vin" / WEIGHTS))
+    with pytest.raises(ValueError, match="dt_vin"):
+        Trainer(replace(highway, begin_with=tmp_path / "dt_vin" / WEIGHTS))
+
+
+def test_a_training_ends_with_its_time(tmp_path: Path) -> None:
+    config = replace(tiny(tmp_path), epochs=10_000, time_limit_s=1.0)
+    trainer = train(config)
+    assert trainer.progress.update < trainer.updates
+    assert trainer.progress.seconds >= 1.0
