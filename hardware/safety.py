@@ -35,6 +35,7 @@ from hardware.backends import SafetySettings
 from hardware.bus_limb import BusLimb
 from hardware.buses.bus import ServoHealth
 from hardware.errors import HardwareError
+from hardware.faults import FaultyLimb
 from hardware.limb import Clock, FloatArray, LimbDriver, LimbState
 from hardware.motion import LimbMotion
 from hardware.plausibility import Plausibility
@@ -145,7 +146,8 @@ class LimbGuard:
         self.driver = driver
         self.motion = motion
         self.health: list[ServoHealth | None] = [None] * len(driver.joints)
-        self._bus_limb = driver if isinstance(driver, BusLimb) else None
+        device = driver.inner if isinstance(driver, FaultyLimb) else driver
+        self._bus_limb = device if isinstance(device, BusLimb) else None
         self._settings = settings
         self._clock = clock
         self._plausibility = Plausibility(

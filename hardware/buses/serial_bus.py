@@ -116,6 +116,10 @@ class SerialBus(ServoBus):
             self._write_all(table.watchdog, [0] * len(self._ids))
         self._write_setup()
         self.write(position_rad)
+        # The watchdog first: it counts from the moment the torque is on.
+        if table.watchdog is not None:
+            ticks = max(round(self.watchdog_s / table.watchdog_unit_s), 1)
+            self._write_all(table.watchdog, [ticks] * len(self._ids))
         self._write_all(table.torque_enable, [1] * len(self._ids))
         for servo in self.servos:
             if self.read_register(servo.id, table.torque_enable) != 1:
@@ -124,9 +128,6 @@ class SerialBus(ServoBus):
                     f"{self.place}: servo {servo.id} ({servo.name}) does not take torque; "
                     "see `python -m hardware doctor`."
                 )
-        if table.watchdog is not None:
-            ticks = max(round(self.watchdog_s / table.watchdog_unit_s), 1)
-            self._write_all(table.watchdog, [ticks] * len(self._ids))
 
     def _write_setup(self) -> None:
         """Mode, answer delay, speed and torque limits."""

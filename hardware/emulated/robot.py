@@ -19,6 +19,7 @@ from hardware.emulated.udp_boards import EmulatedBoard, EmulatedNetwork
 from hardware.limb import Clock
 
 Family = Literal["dynamixel", "feetech", "udp"]
+PATIENCE_S = 0.05  # an emulated servo gets its turn when the operating system gives it
 DEFAULT_MODELS = {"dynamixel": "xl430_w250", "feetech": "sts3215", "udp": UDP_MODEL}
 
 
@@ -81,6 +82,7 @@ class EmulatedLimb:
         else:
             assert isinstance(self.bench, EmulatedNetwork)
             bus = {"type": "udp", "interface": "127.0.0.1", "port": self.bench.port}
+        bus["answer_timeout_s"] = PATIENCE_S
         model = DEFAULT_MODELS[self.family]
         servos = {
             joint.name: {"id": id, "model": model} for id, joint in enumerate(self.limb.joints, 1)

@@ -68,7 +68,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (
         f"{LIMB}/bus/baudrate",
         9600,
-        f"{AT}.bus.bauds: this key is unknown; did you mean 'baud_rate'?",
+        f"{AT}.bus.baudrate: this key is unknown; did you mean 'baud_rate'?",
     ),
     (f"{LIMB}/bus/baud_rate", 12, f"{AT}.bus.baud_rate: must be greater than or equal to 9600"),
     (f"{LIMB}/bus/watchdog_s", 9.0, f"{AT}.bus.watchdog_s: must be less than or equal to 2.54"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -12,17 +14,34 @@ from asterias_nodes.conversions import (
     to_image_msg,
     to_time_msg,
 )
-from asterias_nodes.diagnostics import OK, STALE, Report
+from asterias_nodes.diagnostics import OK, STALE, WARN, Report
 from asterias_nodes.qos import sensor_qos
 from hardware.camera import Camera, Frame
+from hardware.cameras.health import ADVICE, CameraState
+from hardware.cameras.stream import StreamCamera
 from hardware.errors import HardwareError
 
 
 class CameraPort:
-    """Everything a camera says under ``/limb_<limb>/camera_<number>``; connects the camera."""
+    """Everything a camera says under ``/limb_<limb>/camera_<number>``; connects the camera.
 
-    def __init__(self, node: Node, limb: int, number: int, camera: Camera) -> None:
+    Args:
+        node: the hosting node.
+        limb, number: on the topics.
+        camera: unconnected.
+        to_stamp: a time of the camera's clock as a stamp.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        limb: int,
+        number: int,
+        camera: Camera,
+        to_stamp: Callable[[float], Time] = to_time_msg,
+    ) -> None:
         self.camera = camera
+        self._to_stamp = to_stamp
         self.camera.connect()
         self._node = node
         prefix = f"/limb_{limb}/camera_{number}"
@@ -43,7 +62,7 @@ class CameraPort:
         frame = self._due_frame()
         if frame is None:
             return
-        stamp = to_time_msg(frame.time_s)
+        stamp = self._to_stamp(frame.time_s)
         self._raw.publish(to_image_msg(frame.image, stamp, self.frame_id))
         self._model.header.stamp = stamp
         self._info.publish(self._model)
@@ -64,8 +83,24 @@ class CameraPort:
         }
         stale = self._published > 0 and fresh == 0
         level, message = (STALE, "no new frames") if stale else (OK, "ok")
+        if isinstance(self.camera, StreamCamera):
+            level, message = self._health(self.camera, values)
         name = f"{self._node.get_name()}: {self.label} ({self.camera.name})"
         return Report(name, level, message, values)
+
+    @staticmethod
+    def _health(camera: StreamCamera, values: dict[str, object]) -> tuple[bytes, str]:
+        """Level and message of a camera that watches itself."""
+        health = camera.health()
+        values["state"] = health.state.value
+        values["rate_hz"] = round(health.rate_hz, 1)
+        values["delay_s"] = round(health.delay_s, 3)
+        values["reconnects"] = camera.reconnects
+        if health.state is CameraState.OK:
+            return OK, "ok"
+        reasons = [health.state.value, camera.problem, ADVICE[health.state]]
+        level = STALE if health.state is CameraState.SILENT else WARN
+        return level, "; ".join(reason for reason in reasons if reason)
 
     def close(self) -> None:
         """Close the camera, then take the topics down."""

@@ -15,11 +15,14 @@ from trajectory_msgs.msg import JointTrajectory
 from asterias_nodes.conversions import to_seconds
 from asterias_nodes.diagnostics import ERROR, OK, WARN, Report
 from asterias_nodes.qos import reliable_qos
+from hardware.backends import SafetySettings
+from hardware.bus_limb import BusLimb
 from hardware.camera import Camera
 from hardware.errors import CommandError, HardwareError
-from hardware.faults import FaultInjection
-from hardware.limb import FloatArray, LimbDriver
+from hardware.faults import FaultInjection, FaultyLimb
+from hardware.limb import FloatArray, LimbDriver, LimbState
 from hardware.motion import LimbMotion, Waypoint
+from hardware.safety import LimbGuard, Severity
 
 Passive = Callable[[], tuple[Sequence[str], FloatArray, FloatArray]]
 
@@ -35,6 +38,8 @@ class LimbPort:
         cameras: the limb's cameras; faults are injected into them as well.
         allow_faults: whether ``inject_fault`` is served or refused.
         passive: names, angles and speeds of joints that are measured but not commanded.
+        safety: thresholds of the guard that watches a real limb; None: nobody watches.
+        stream_timeout_s: see :class:`hardware.motion.LimbMotion`.
     """
 
     def __init__(
@@ -46,10 +51,13 @@ class LimbPort:
         cameras: Sequence[Camera],
         allow_faults: bool,
         passive: Passive | None = None,
+        safety: SafetySettings | None = None,
+        stream_timeout_s: float | None = None,
     ) -> None:
         self.driver = driver
         self.driver.connect()
-        self.motion = LimbMotion(driver, clock)
+        self.motion = LimbMotion(driver, clock, stream_timeout_s)
+        self.guard = None if safety is None else LimbGuard(driver, self.motion, safety, clock)
         self._node = node
         self._cameras = cameras
         self._allow_faults = allow_faults
@@ -69,19 +77,50 @@ class LimbPort:
             InjectFault, f"{prefix}/inject_fault", self._on_inject_fault
         )
 
+    def activate(self) -> None:
+        """Accept commands, starting where the limb is."""
+        self.driver.activate()
+        if self.guard is not None:
+            self.guard.restart()
+
+    def deactivate(self) -> None:
+        """Hold and refuse commands; a device that does not answer is told."""
+        try:
+            self.driver.deactivate()
+        except HardwareError as error:
+            self._node.get_logger().error(str(error))
+
+    def stop(self, is_engaged: bool) -> None:
+        """Engage or release the emergency stop; a device that does not answer is told."""
+        try:
+            self.motion.stop(is_engaged)
+        except HardwareError as error:
+            self._node.get_logger().error(str(error))
+
     def tick(self) -> None:
         """Send this control period's step; a device that does not answer is counted."""
+        if self.guard is not None:
+            self.guard.tick()
         try:
             self.motion.tick()
         except HardwareError:
             self._device_errors += 1
 
+    def request(self) -> None:
+        """Ask a bus for the state that :meth:`publish` takes, so that all buses work at once."""
+        device = self.driver.inner if isinstance(self.driver, FaultyLimb) else self.driver
+        if isinstance(device, BusLimb):
+            try:
+                device.request()
+            except HardwareError:
+                self._device_errors += 1
+
     def publish(self, stamp: Time) -> None:
         """Measure and publish the joints; a device that does not answer is counted."""
-        try:
-            state = self.driver.read()
-        except HardwareError:
-            self._device_errors += 1
+        state = self._measure()
+        if self.guard is not None:
+            self.guard.observe(state)
+        if state is None:
             return
         message = JointState()
         message.header.stamp = stamp
@@ -92,6 +131,25 @@ class LimbPort:
         message.velocity = [*state.velocity_rad_s.tolist(), *speeds.tolist()]
         message.effort = [*state.effort_nm.tolist(), *[float("nan")] * len(names)]
         self._states.publish(message)
+
+    def _servo_values(self) -> dict[str, object]:
+        """What the servos of a watched limb say of themselves."""
+        if self.guard is None:
+            return {}
+        names = zip(self.driver.joint_names, self.guard.health, strict=True)
+        return {
+            f"{name}_{key}": value
+            for name, health in names
+            if health is not None
+            for key, value in (("c", health.temperature_c), ("v", round(health.voltage_v, 1)))
+        }
+
+    def _measure(self) -> LimbState | None:
+        try:
+            return self.driver.read()
+        except HardwareError:
+            self._device_errors += 1
+            return None
 
     def report(self) -> Report:
         """Health of the limb for ``/diagnostics``."""
@@ -105,14 +163,24 @@ class LimbPort:
             "rejected_commands": counters.rejected,
             "command_timeouts": counters.timeouts,
             "device_errors": self._device_errors,
+            **self._servo_values(),
         }
         level, message = OK, "ok"
         if not self.driver.is_active:
             level, message = WARN, "not active"
+        if self.guard is not None and self.guard.findings:
+            level, message = self._findings(self.guard, values)
         if self.motion.is_stopped:
             level, message = ERROR, "emergency stop engaged"
         name = f"{self._node.get_name()}: {self.driver.name}"
         return Report(name, level, message, values)
+
+    @staticmethod
+    def _findings(guard: LimbGuard, values: dict[str, object]) -> tuple[bytes, str]:
+        """Level and message of a limb with which something is wrong."""
+        values["severity"] = guard.severity.name.lower()
+        message = "; ".join(f"{finding.name}: {finding.text}" for finding in guard.findings)
+        return (WARN if guard.severity is Severity.WARN else ERROR), message
 
     def close(self) -> None:
         """Make the limb safe, then take the topics down."""

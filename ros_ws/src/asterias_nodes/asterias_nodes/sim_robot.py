@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from rclpy.publisher import Publisher
-from rclpy.service import Service
 from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock
-from std_msgs.msg import Bool
-from std_srvs.srv import SetBool
 
 from asterias_nodes.camera_port import CameraPort
 from asterias_nodes.conversions import to_time_msg
 from asterias_nodes.diagnostics import OK, WARN, Diagnostics, Report
+from asterias_nodes.emergency_stop import EmergencyStop
 from asterias_nodes.limb_port import LimbPort
 from asterias_nodes.managed import ManagedNode
-from asterias_nodes.qos import latched_qos, reliable_qos
+from asterias_nodes.qos import reliable_qos
 from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import declare_settings
 from hardware.faults import FaultyCamera, FaultyLimb
@@ -54,10 +52,10 @@ class SimRobot(ManagedNode):
         self.cameras: list[CameraPort] = []
         self.pacer: Pacer | None = None
         self._topics: list[Publisher] = []
-        self._stop_service: Service | None = None
+        self._stop: EmergencyStop | None = None
         self._timer: Timer | None = None
         self._diagnostics: Diagnostics | None = None
-        self._stopped = False
+        self._was_stopped = False
 
     # -- life cycle -----------------------------------------------------------------------------
 
@@ -71,10 +69,8 @@ class SimRobot(ManagedNode):
         for number in range(len(self.world.limbs)):
             self._open_limb(self.world, number)
         self._sim_clock = self.create_publisher(Clock, "/clock", reliable_qos())
-        self._stop_state = self.create_publisher(Bool, "/e_stop_state", latched_qos())
-        self._topics = [self._sim_clock, self._stop_state]
-        self._stop_service = self.create_service(SetBool, "/e_stop", self._on_stop)
-        self._stop_state.publish(Bool(data=self._stopped))
+        self._topics = [self._sim_clock]
+        self._stop = EmergencyStop(self, self.limbs, self._was_stopped)
         limbs = [limb.report for limb in self.limbs]
         cameras = [camera.report for camera in self.cameras]
         self._diagnostics = Diagnostics(self, [self._report, *limbs, *cameras])
@@ -112,9 +108,10 @@ class SimRobot(ManagedNode):
         if self._diagnostics is not None:
             self._diagnostics.close()
             self._diagnostics = None
-        if self._stop_service is not None:
-            self.destroy_service(self._stop_service)
-            self._stop_service = None
+        if self._stop is not None:
+            self._was_stopped = self._stop.is_engaged
+            self._stop.close()
+            self._stop = None
         for topic in self._topics:
             self.destroy_publisher(topic)
         self._topics = []
@@ -175,30 +172,17 @@ class SimRobot(ManagedNode):
         for camera in self.cameras:
             camera.publish()
 
-    def _on_stop(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._stopped = bool(request.data)
-        for limb in self.limbs:
-            limb.motion.stop(self._stopped)
-        self._stop_state.publish(Bool(data=self._stopped))
-        response.success = True
-        response.message = (
-            "All limbs hold; commands are refused until the emergency stop is released."
-            if self._stopped
-            else "The emergency stop is released; the limbs hold until the next command."
-        )
-        self.get_logger().warning(response.message)
-        return response
-
     def _report(self) -> Report:
         pacer = self._pacer()
+        stopped = self._stop is not None and self._stop.is_engaged
         values: dict[str, object] = {
             "time_s": round(self._world().time_s, 3),
             "real_time_factor": round(pacer.measured_factor(), 3),
             "dropped_periods": pacer.dropped,
             "renderer": self._renderer(),
-            "e_stop": self._stopped,
+            "e_stop": stopped,
         }
-        level, message = (WARN, "emergency stop engaged") if self._stopped else (OK, "ok")
+        level, message = (WARN, "emergency stop engaged") if stopped else (OK, "ok")
         return Report("sim_robot: world", level, message, values)
 
 
