@@ -46,6 +46,10 @@ class EmulatedServo:
         """Its id now."""
         return self.get(self.model.table.id)
 
+    def be_called(self, id: int) -> None:
+        """Have an id that was set elsewhere."""
+        self._set(self.model.table.id, id)
+
     @property
     def has_torque(self) -> bool:
         """Whether it holds."""

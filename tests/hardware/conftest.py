@@ -339,8 +339,9 @@ CAMERAS: dict[str, Callable[[], CameraCase]] = {
     "sim": sim_camera_case,
     "sim with fault wrapper": lambda: with_camera_faults(sim_camera_case()),
     "mjpeg": lambda: stream_case("dynamixel"),
-    "mjpeg, not chunked": lambda: stream_case("dynamixel", chunked=False),
-    "mjpeg with fault wrapper": lambda: with_camera_faults(stream_case("dynamixel")),
+    "mjpeg, not chunked, with fault wrapper": lambda: with_camera_faults(
+        stream_case("dynamixel", chunked=False)
+    ),
     "udp": lambda: stream_case("udp"),
     "replay": replay_case,
 }

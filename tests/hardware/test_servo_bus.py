@@ -26,7 +26,7 @@ ANGLES = np.array([-0.6, -0.2, 0.3, 0.7])
 class Rig:
     """Four servos on a line, and a bus that is open."""
 
-    def __init__(self, family: str, retries: int = 2, timeout_s: float = 0.2) -> None:
+    def __init__(self, family: str, retries: int = 2, timeout_s: float = 0.06) -> None:
         name = FAMILIES[family]
         self.models = SERIAL_MODELS[family.partition(" ")[0]]
         self.model = self.models[name]

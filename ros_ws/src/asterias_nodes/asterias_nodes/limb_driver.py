@@ -26,6 +26,7 @@ from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import declare_settings
 from hardware.description import RobotDescription
 from hardware.faults import FaultyLimb
+from hardware.realtime import ask_for_priority
 from hardware.robot import devices_of, make_limb
 
 
@@ -35,6 +36,7 @@ class LimbDriverSettings:
 
     robot: Annotated[str, "name or path of a robot description with a backend of type devices"] = ""
     seed: Annotated[int, "seed of injected faults"] = 0
+    priority: Annotated[int, "real-time priority, 1 to 99, where it is granted; 0: none"] = 0
     enable_faults: Annotated[bool, "serve inject_fault instead of refusing it"] = False
     wait_s: Annotated[float, WAIT_HELP] = 0.0
 
@@ -54,6 +56,8 @@ class LimbDriverNode(ManagedNode):
 
     def configure(self) -> None:
         """Open the buses and check who is there; nothing moves yet."""
+        if self.settings.priority > 0 and not ask_for_priority(self.settings.priority):
+            self.get_logger().warning("No real-time priority is granted; see the README.")
         robot = wait_for_robot(self.settings.robot, self.settings.wait_s)
         self._period_s = 1.0 / robot.control_rate_hz
         for number in range(len(robot.limbs)):
@@ -63,8 +67,10 @@ class LimbDriverNode(ManagedNode):
 
     def activate(self) -> None:
         """Torque on where each limb is; accept commands."""
-        for limb in self.limbs:
+        for number, limb in enumerate(self.limbs):
             limb.activate()
+            for earlier in self.limbs[:number]:
+                earlier.request()  # its servos' watchdogs want to hear something
         self._timer = self.create_timer(self._period_s, self._tick)
         joints = sum(len(limb.driver.joints) for limb in self.limbs)
         self.get_logger().info(f"{len(self.limbs)} limb(s) with {joints} servos are active.")
