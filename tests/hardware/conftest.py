@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import os
+import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,13 +22,14 @@ from hardware.backends import DevicesBackend
 from hardware.camera import Camera, Frame
 from hardware.cameras.replay import ReplaySource
 from hardware.cameras.stream import StreamCamera
+from hardware.cameras.usb import UsbSource
 from hardware.description import (
     CameraDescription,
     JointDescription,
     RobotDescription,
     load_robot,
 )
-from hardware.emulated.pictures import encode_jpeg, pattern
+from hardware.emulated.pictures import PatternCamera, PictureSource, encode_jpeg, pattern
 from hardware.emulated.robot import EmulatedRobot, Family
 from hardware.faults import FaultyCamera, FaultyLimb
 from hardware.limb import Clock, FloatArray, LimbDriver, LimbState
@@ -345,6 +350,111 @@ CAMERAS: dict[str, Callable[[], CameraCase]] = {
     "udp": lambda: stream_case("udp"),
     "replay": replay_case,
 }
+
+
+# -- a USB camera, in a process that test_usb_camera.py has started -------------------------------
+
+USB_DEVICE = os.environ.get("V4L2_CAMERA", "")
+
+
+class SocketCamera:
+    """The other end of ``v4l2_camera.c``: sends the pattern to whoever opens the device.
+
+    Attributes:
+        told: values of the device's control that were set.
+    """
+
+    def __init__(self) -> None:
+        self.source = PictureSource()
+        self.pattern = PatternCamera([self.source], 96, 96, LIVE_HZ)
+        self.told: list[int] = []
+        self._viewers: list[socket.socket] = []
+        Path(USB_DEVICE).unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(USB_DEVICE)
+        self._socket.listen()
+        self.pattern.start()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def pull(self) -> None:
+        """Pull the cable of whoever has it open."""
+        for viewer in self._viewers:
+            viewer.shutdown(socket.SHUT_RDWR)
+        self._viewers = []
+
+    def close(self) -> None:
+        """Take the device away."""
+        self.pattern.close()
+        self._socket.close()
+        self.pull()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                viewer, _ = self._socket.accept()
+                self._viewers.append(viewer)
+                threading.Thread(target=self._send, args=(viewer,), daemon=True).start()
+                threading.Thread(target=self._listen, args=(viewer,), daemon=True).start()
+
+    def _send(self, viewer: socket.socket) -> None:
+        number = self.source.latest().number
+        with contextlib.suppress(OSError):
+            while True:
+                shot = self.source.after(number, 1.0)
+                if shot is not None:
+                    number = shot.number
+                    viewer.sendall(len(shot.jpeg).to_bytes(4, "little") + shot.jpeg)
+
+    def _listen(self, viewer: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := viewer.recv(16):
+                self.told.extend(data)
+
+
+@dataclass(frozen=True)
+class UsbRig:
+    """A camera and its device."""
+
+    camera: StreamCamera
+    device: SocketCamera
+
+
+def make_usb_rig() -> UsbRig:
+    """A USB camera, unconnected."""
+    about = live_description().limbs[0].cameras[0]
+    device = SocketCamera()
+    return UsbRig(StreamCamera(about, UsbSource(about, USB_DEVICE, {"brightness": 77})), device)
+
+
+@pytest.fixture
+def usb_rig() -> Iterator[UsbRig]:
+    """A USB camera that is connected."""
+    if not USB_DEVICE:
+        pytest.skip("there is no device; test_usb_camera.py makes one")
+    rig = make_usb_rig()
+    with rig.camera:
+        yield rig
+    rig.device.close()
+
+
+def usb_case() -> CameraCase:
+    """A USB camera for the contract tests."""
+    rig = make_usb_rig()
+
+    def pause() -> None:
+        rig.device.pattern.is_paused = True
+        time.sleep(0.05)
+
+    def resume() -> None:
+        rig.device.pattern.is_paused = False
+
+    return CameraCase(
+        rig.camera, time.sleep, rig.device.close, pause=pause, resume=resume, jitter_s=0.04
+    )
+
+
+if USB_DEVICE:
+    CAMERAS["usb"] = usb_case
 
 
 @pytest.fixture(params=list(LIMBS))
