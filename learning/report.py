@@ -103,8 +103,28 @@ def _figures(results: Path) -> str:
             f"{launch['clean_cycles']} of {launch['cycles']}",
             "[launch_bench.json](results/launch_bench.json)",
         ),
+        *_driver_figures(results),
     ]
     return f"Measured on {cores}, shared with other work:\n\n" + _rows(rows)
+
+
+def _driver_figures(results: Path) -> list[tuple[str, ...]]:
+    bench = _load(results, "hardware_bench.json")
+    loop, file = bench["loops"][0], "[hardware_bench.json](results/hardware_bench.json)"
+    width, height = bench["camera_size_px"]
+    devices = (
+        f"{bench['servos']} emulated servos at {loop['rate_hz']:g} Hz and {bench['cameras']} "
+        f"MJPEG cameras {width}x{height} at {bench['camera_hz']:g} Hz"
+    )
+    priority = f"real-time priority {bench['realtime_priority']}"
+    return [
+        (
+            f"{devices}: period error, 99th percentile ({priority})",
+            f"{loop['period_error_ms']['p99']:.2f} ms",
+            file,
+        ),
+        ("their driver's share of one core", f"{100 * loop['processor_share']:.0f} %", file),
+    ]
 
 
 def _planners(results: Path) -> str:
