@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -165,6 +165,10 @@ class LimbGuard:
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, the worst first."""
         return tuple(sorted(self._findings.values(), key=lambda f: -f.severity))
+
+    def bus_counts(self) -> dict[str, int]:
+        """Requests, retries, missing and broken answers of a limb on a bus."""
+        return {} if self._bus_limb is None else asdict(self._bus_limb.bus.counters)
 
     def restart(self) -> None:
         """A person has activated the limb: all is well until shown otherwise."""

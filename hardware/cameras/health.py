@@ -11,6 +11,7 @@ import numpy as np
 from hardware.camera import Frame, ImageArray
 
 WINDOW_S = 1.0
+EARLY_S = 0.5
 SILENT_PERIODS = 4.0
 LATE_S = 0.2
 SLOW_SHARE = 0.5
@@ -103,7 +104,7 @@ class CameraWatch:
             return CameraState.CORRUPT
         if now_s - max(self._last_s, self._start_s) > silent_s:
             return CameraState.SILENT
-        if now_s - self._start_s < WINDOW_S:
+        if now_s - self._start_s < EARLY_S:
             return CameraState.OK  # too early to tell
         if now_s - self._changed_s > max(6.0 / self._nominal_hz, 0.5):
             return CameraState.FROZEN

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hardware.cameras.jpeg import PictureError
+from hardware.cameras.jpeg import PictureError, decode_jpeg
 from hardware.cameras.stream import Grab, Source
 from hardware.description import CameraDescription
 from hardware.errors import DescriptionError, DeviceError
@@ -55,6 +55,7 @@ class UsbSource(Source):
         self._about = description
         self._controls = {control_number(name): value for name, value in controls.items()}
         self._capture: cv2.VideoCapture | None = None
+        self._is_jpeg = False
 
     def open(self) -> None:
         """Open the device and set size, rate and controls."""
@@ -78,6 +79,9 @@ class UsbSource(Source):
         }
         for number, value in wanted.items():
             capture.set(number, value)
+        # OpenCV would show the last picture again instead of a damaged one.
+        self._is_jpeg = round(capture.get(cv2.CAP_PROP_FOURCC)) == motion_jpeg
+        capture.set(cv2.CAP_PROP_CONVERT_RGB, 0.0 if self._is_jpeg else 1.0)
 
     def grab(self, timeout_s: float) -> Grab | None:
         """The next picture; blocks for as long as OpenCV does."""
@@ -89,8 +93,10 @@ class UsbSource(Source):
             if time.monotonic() - started_s > timeout_s:
                 return None
             raise DeviceError(f"{self.device} has stopped; check its cable")
-        if image is None or image.ndim != 3:
+        if image is None or image.size == 0:
             raise PictureError("an empty picture")
+        if self._is_jpeg:
+            return Grab(decode_jpeg(image.tobytes(), self._about.width_px, self._about.height_px))
         return Grab(cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False))
 
     def close(self) -> None:

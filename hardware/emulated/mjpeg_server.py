@@ -7,38 +7,21 @@ Source: espressif/arduino-esp32, example CameraWebServer: ``multipart/x-mixed-re
 
 from __future__ import annotations
 
-import random
 import socket
 import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from hardware.emulated.pictures import PictureSource, Shot
-from hardware.faults import HEALTHY, ActiveFault, Fault, checked_fault
+from hardware.emulated.pictures import FailingPictures, PictureSource, Shot
+from hardware.faults import Fault
 
 BOUNDARY = "123456789000000000000987654321"
-WAIT_S = 0.05
-
-
-@dataclass
-class Stream:
-    """A source, and how it fails."""
-
-    source: PictureSource
-    fault: ActiveFault = HEALTHY
-    frozen: bytes = b""
+WAIT_S = 0.02
 
 
 class MjpegServer:
-    """Serves ``http://127.0.0.1:<port>/<name>`` for each source; ``inject`` lets a stream fail.
-
-    The words: ``off`` closes the connection and takes no new one; ``stuck`` repeats a picture;
-    ``garbage`` sends bytes that are no JPEG; ``wrong`` sends half pictures whose length is right;
-    ``slow`` sends a share of the pictures; ``delayed`` sends them late, with their true time;
-    ``intermittent`` loses pictures.
+    """Serves ``http://127.0.0.1:<port>/<name>`` for each source; a stream that is off hangs up.
 
     Args:
         sources: by name.
@@ -50,9 +33,8 @@ class MjpegServer:
         self, sources: Mapping[str, PictureSource], seed: int = 0, chunked: bool = True
     ) -> None:
         self.chunked = chunked
-        self.streams = {name: Stream(source) for name, source in sources.items()}
+        self.streams = {name: FailingPictures(source, seed) for name, source in sources.items()}
         self._is_closing = threading.Event()
-        self._random = random.Random(seed)
         self._http = _Server(("127.0.0.1", 0), _Handler)
         self._http.owner = self
         self._thread = threading.Thread(
@@ -65,8 +47,7 @@ class MjpegServer:
 
     def inject(self, name: str, word: Fault | str, value: float | None = None) -> None:
         """Let a stream fail from now on; ``ok`` heals it."""
-        stream = self.streams[name]
-        stream.fault, stream.frozen = checked_fault(word, value), b""
+        self.streams[name].inject(word, value)
 
     def start(self) -> None:
         """Serve from now on."""
@@ -82,36 +63,12 @@ class MjpegServer:
 
     def send(self, name: str, out: Any) -> None:
         """Send a stream until somebody hangs up; runs in a thread of its own."""
-        stream, passed = self.streams[name], 0.0
+        stream = self.streams[name]
         number = stream.source.latest().number
-        while not self._is_closing.is_set() and stream.fault.word is not Fault.OFF:
-            shot = stream.source.after(number, WAIT_S)
-            if shot is None:
-                continue
-            number = shot.number
-            fault = stream.fault
-            if fault.word is Fault.SLOW:
-                passed += fault.value
-                if passed < 1.0:
-                    continue
-                passed -= 1.0
-            if fault.word is Fault.INTERMITTENT and self._random.random() < fault.value:
-                continue
-            if fault.word is Fault.DELAYED:
-                time.sleep(max(shot.time_s + fault.value - time.monotonic(), 0.0))
-            for piece in _pieces(shot._replace(jpeg=self._content(stream, shot))):
+        while not self._is_closing.is_set() and not stream.is_off:
+            number, shot = stream.take(number, WAIT_S)
+            for piece in _pieces(shot) if shot is not None else ():
                 out.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self.chunked else piece)
-
-    def _content(self, stream: Stream, shot: Shot) -> bytes:
-        word = stream.fault.word
-        if word is Fault.STUCK:
-            stream.frozen = stream.frozen or shot.jpeg
-            return stream.frozen
-        if word is Fault.GARBAGE:
-            return self._random.randbytes(len(shot.jpeg))
-        if word is Fault.WRONG:
-            return shot.jpeg[: len(shot.jpeg) // 2]
-        return shot.jpeg
 
 
 def _pieces(shot: Shot) -> tuple[bytes, bytes, bytes]:
@@ -148,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         if stream is None:
             self.send_error(404)
             return
-        if stream.fault.word is Fault.OFF:
+        if stream.is_off:
             self.close_connection = True
             return
         self.send_response(200)

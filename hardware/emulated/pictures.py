@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
+from collections import deque
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from hardware.camera import ImageArray
+from hardware.faults import HEALTHY, Fault, checked_fault
 from hardware.limb import Clock
 
 
@@ -43,6 +46,68 @@ class PictureSource:
         with self._changed:
             self._changed.wait_for(lambda: self._shot.number > number, timeout_s)
             return self._shot if self._shot.number > number else None
+
+
+class FailingPictures:
+    """Pictures of a source on their way out, which can fail in one of the eight ways.
+
+    ``off`` gives none; ``stuck`` repeats one; ``garbage`` gives bytes that are no JPEG; ``wrong``
+    cuts pictures in half; ``slow`` gives a share of them; ``delayed`` gives them late, with their
+    true time; ``intermittent`` loses some.
+    """
+
+    def __init__(self, source: PictureSource, seed: int = 0) -> None:
+        self.source = source
+        self.fault = HEALTHY
+        self._random = random.Random(seed)
+        self._late: deque[tuple[float, Shot]] = deque()
+        self._frozen = b""
+        self._passed = 0.0
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing comes at all."""
+        return self.fault.word is Fault.OFF
+
+    def inject(self, word: Fault | str, value: float | None = None) -> None:
+        """Fail from now on; ``ok`` heals."""
+        self._late.clear()
+        self.fault, self._frozen = checked_fault(word, value), b""
+
+    def take(self, number: int, timeout_s: float) -> tuple[int, Shot | None]:
+        """Wait for a picture newer than ``number``.
+
+        Returns:
+            The number of the newest picture seen, and what comes out now, if anything.
+        """
+        shot = self.source.after(number, timeout_s)
+        if shot is not None:
+            number = shot.number
+            if not self._is_lost():
+                late_s = self.fault.value if self.fault.word is Fault.DELAYED else 0.0
+                self._late.append((shot.time_s + late_s, shot))
+        if self._late and self._late[0][0] <= time.monotonic():
+            shot = self._late.popleft()[1]
+            return number, shot._replace(jpeg=self._content(shot.jpeg))
+        return number, None
+
+    def _is_lost(self) -> bool:
+        word, value = self.fault.word, self.fault.value
+        if word is Fault.SLOW:
+            self._passed += value
+            is_lost = self._passed < 1.0
+            self._passed -= 0.0 if is_lost else 1.0
+            return is_lost
+        return word is Fault.OFF or (word is Fault.INTERMITTENT and self._random.random() < value)
+
+    def _content(self, jpeg: bytes) -> bytes:
+        word = self.fault.word
+        if word is Fault.STUCK:
+            self._frozen = self._frozen or jpeg
+            return self._frozen
+        if word is Fault.GARBAGE:
+            return self._random.randbytes(len(jpeg))
+        return jpeg[: len(jpeg) // 2] if word is Fault.WRONG else jpeg
 
 
 class PatternCamera:

@@ -16,6 +16,7 @@ from hardware.emulated.pictures import PatternCamera, PictureSource
 from hardware.emulated.servo import EmulatedServo
 from hardware.emulated.servo_line import EmulatedLine
 from hardware.emulated.udp_boards import EmulatedBoard, EmulatedNetwork
+from hardware.errors import DescriptionError
 from hardware.limb import Clock
 
 Family = Literal["dynamixel", "feetech", "udp"]
@@ -67,6 +68,10 @@ class EmulatedLimb:
         return EmulatedLine(self.servos, self.baud_rate)
 
     def _boards(self, clock: Clock) -> EmulatedNetwork:
+        if len(self.sources) > len(self.motors):
+            raise DescriptionError(
+                f"Limb '{self.limb.name}' has more cameras than joints: a board carries one each."
+            )
         sources = [*self.sources, *[None] * len(self.motors)]
         return EmulatedNetwork(
             [

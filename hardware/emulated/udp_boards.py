@@ -26,7 +26,7 @@ from hardware.buses.udp_packets import (
     unpack_command,
 )
 from hardware.emulated.motor import FailingMotor
-from hardware.emulated.pictures import PictureSource
+from hardware.emulated.pictures import FailingPictures, PictureSource
 from hardware.faults import Fault
 from hardware.limb import Clock
 
@@ -62,14 +62,14 @@ class EmulatedBoard:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
-        self._pictures = pictures
+        self.pictures = None if pictures is None else FailingPictures(pictures, seed=id)
         self._clock = clock
         self._key = key.encode()
         self._session, self._sequence = -1, 0
         self._command: Command | None = None
         self._heard_s = clock()
         self._viewers: dict[Address, tuple[Packet, float]] = {}
-        self._sent_picture = -1
+        self._seen_picture = -1
 
     def announce(self, call: Packet, address: Address) -> None:
         """Answer a call."""
@@ -143,12 +143,12 @@ class EmulatedBoard:
         self._send(answer, address)
 
     def _send_pictures(self) -> None:
-        if self._pictures is None or not self._viewers:
+        if self.pictures is None or not self._viewers:
             return
-        number, time_s, jpeg = self._pictures.latest()
-        if number == self._sent_picture or not jpeg:
+        self._seen_picture, shot = self.pictures.take(self._seen_picture, 0.0)
+        if shot is None:
             return
-        self._sent_picture = number
+        number, time_s, jpeg = shot
         pieces = [jpeg[i : i + PART_BYTES] for i in range(0, len(jpeg), PART_BYTES)]
         now = self._clock()
         self._viewers = {a: v for a, v in self._viewers.items() if v[1] > now}

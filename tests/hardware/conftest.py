@@ -29,7 +29,13 @@ from hardware.description import (
     RobotDescription,
     load_robot,
 )
-from hardware.emulated.pictures import PatternCamera, PictureSource, encode_jpeg, pattern
+from hardware.emulated.pictures import (
+    FailingPictures,
+    PatternCamera,
+    PictureSource,
+    encode_jpeg,
+    pattern,
+)
 from hardware.emulated.robot import EmulatedRobot, Family
 from hardware.faults import FaultyCamera, FaultyLimb
 from hardware.limb import Clock, FloatArray, LimbDriver, LimbState
@@ -365,8 +371,9 @@ class SocketCamera:
     """
 
     def __init__(self) -> None:
-        self.source = PictureSource()
-        self.pattern = PatternCamera([self.source], 96, 96, LIVE_HZ)
+        source = PictureSource()
+        self.pictures = FailingPictures(source)
+        self.pattern = PatternCamera([source], 96, 96, LIVE_HZ)
         self.told: list[int] = []
         self._viewers: list[socket.socket] = []
         Path(USB_DEVICE).unlink(missing_ok=True)
@@ -397,12 +404,11 @@ class SocketCamera:
                 threading.Thread(target=self._listen, args=(viewer,), daemon=True).start()
 
     def _send(self, viewer: socket.socket) -> None:
-        number = self.source.latest().number
+        number = self.pictures.source.latest().number
         with contextlib.suppress(OSError):
             while True:
-                shot = self.source.after(number, 1.0)
+                number, shot = self.pictures.take(number, 0.05)
                 if shot is not None:
-                    number = shot.number
                     viewer.sendall(len(shot.jpeg).to_bytes(4, "little") + shot.jpeg)
 
     def _listen(self, viewer: socket.socket) -> None:

@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hardware.cameras.health import CameraState
+from hardware.faults import Fault
 
 if TYPE_CHECKING:
     from tests.hardware.conftest import UsbRig
@@ -30,3 +33,29 @@ def test_usb_camera_that_is_pulled_out_is_opened_anew(usb_rig: UsbRig) -> None:
     usb_rig.device.pull()
     wait_until(lambda: usb_rig.camera.reconnects > 0)
     wait_until(lambda: usb_rig.camera.health().state is CameraState.OK)
+
+
+EXPECTED = {
+    Fault.OK: {CameraState.OK},
+    Fault.OFF: {CameraState.SILENT},
+    Fault.STUCK: {CameraState.FROZEN},
+    Fault.GARBAGE: {CameraState.CORRUPT},
+    Fault.WRONG: {CameraState.CORRUPT},
+    Fault.SLOW: {CameraState.SLOW},
+    # A device has no clock of its own that OpenCV would tell: pictures that come late look young.
+    Fault.DELAYED: {CameraState.OK, CameraState.SILENT},
+    Fault.INTERMITTENT: {CameraState.UNSTEADY, CameraState.SLOW},
+}
+
+
+@pytest.mark.parametrize("word", list(Fault))
+def test_each_failure_of_a_usb_camera_gets_its_name_within_a_second(
+    usb_rig: UsbRig, word: Fault
+) -> None:
+    camera = usb_rig.camera
+    camera.read_next(10.0)
+    time.sleep(0.4)
+    usb_rig.device.pictures.inject(word, 0.5 if word is Fault.INTERMITTENT else None)
+    start_s = time.monotonic()
+    wait_until(lambda: camera.health().state in EXPECTED[word])
+    assert time.monotonic() - start_s <= 1.0

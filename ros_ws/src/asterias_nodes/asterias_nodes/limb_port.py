@@ -63,6 +63,7 @@ class LimbPort:
         self._allow_faults = allow_faults
         self._passive = passive
         self._device_errors = 0
+        self._last_state: LimbState | None = None
         prefix = f"/limb_{number}"
         self._states = node.create_publisher(JointState, f"{prefix}/joint_states", reliable_qos())
         self._inputs = [
@@ -133,23 +134,26 @@ class LimbPort:
         self._states.publish(message)
 
     def _servo_values(self) -> dict[str, object]:
-        """What the servos of a watched limb say of themselves."""
+        """What the servos and the bus of a watched limb say of themselves."""
         if self.guard is None:
             return {}
-        names = zip(self.driver.joint_names, self.guard.health, strict=True)
-        return {
-            f"{name}_{key}": value
-            for name, health in names
-            if health is not None
-            for key, value in (("c", health.temperature_c), ("v", round(health.voltage_v, 1)))
-        }
+        values: dict[str, object] = {}
+        for name, health in zip(self.driver.joint_names, self.guard.health, strict=True):
+            if health is not None:
+                values[f"{name}_c"] = health.temperature_c
+                values[f"{name}_v"] = round(health.voltage_v, 1)
+        if self._last_state is not None:
+            load = zip(self.driver.joint_names, self._last_state.effort_nm.tolist(), strict=True)
+            values |= {f"{name}_nm": round(effort, 3) for name, effort in load}
+        return values | {f"bus_{key}": count for key, count in self.guard.bus_counts().items()}
 
     def _measure(self) -> LimbState | None:
         try:
-            return self.driver.read()
+            self._last_state = self.driver.read()
         except HardwareError:
             self._device_errors += 1
-            return None
+            self._last_state = None
+        return self._last_state
 
     def report(self) -> Report:
         """Health of the limb for ``/diagnostics``."""
