@@ -49,7 +49,7 @@ def set_ids(bus: SerialBus, ask: Ask, most_id: int = 253) -> Iterator[str]:
     done: set[int] = set()
     for number, servo in enumerate(bus.servos):
         ask(f"Plug in the servo of '{servo.name}', and no other new one.", "plug", number)
-        fresh = [one for one in bus.scan(range(most_id + 1)) if one.id not in done]
+        fresh = [one for one in bus.scan(range(most_id + 1), thorough=True) if one.id not in done]
         if len(fresh) != 1:
             there = ", ".join(str(one.id) for one in fresh) or "none"
             raise DeviceError(

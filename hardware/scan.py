@@ -64,7 +64,7 @@ def scan_port(
             bus = SerialBus(SerialLine(port, baud_rate), [], SERIAL_MODELS[family])
             bus.open()
             try:
-                servos = tuple(bus.scan(ids))
+                servos = tuple(bus.scan(ids, thorough=True))
             finally:
                 bus.close()
             if servos:

@@ -108,8 +108,8 @@ class ServoBus(ABC):
         """Close the port; the servos keep their state."""
 
     @abstractmethod
-    def scan(self, ids: Sequence[int]) -> list[Identity]:
-        """Who answers at these ids."""
+    def scan(self, ids: Sequence[int], *, thorough: bool = False) -> list[Identity]:
+        """Who answers at these ids; ``thorough`` takes more time over ids that are not its own."""
 
     @abstractmethod
     def arm(self, position_rad: FloatArray) -> None:

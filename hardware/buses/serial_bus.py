@@ -27,6 +27,7 @@ class Patience:
 
 
 GLANCE = Patience(1, 0.004)
+SEARCH = Patience(2, 0.012)
 
 
 class SerialBus(ServoBus):
@@ -91,12 +92,13 @@ class SerialBus(ServoBus):
 
     # -- who is there ---------------------------------------------------------------------------
 
-    def scan(self, ids: Sequence[int]) -> list[Identity]:
-        """Who answers at these ids."""
+    def scan(self, ids: Sequence[int], *, thorough: bool = False) -> list[Identity]:
+        """Who answers at these ids; ``thorough`` takes more time over ids that are not its own."""
         found = []
         for id in ids:
-            # At most ids nobody will answer: those are asked once, and briefly.
-            patience = self._patience if id in self._ids else GLANCE
+            # At most ids nobody will answer: time spent there is lost.
+            search = SEARCH if thorough else GLANCE
+            patience = self._patience if id in self._ids else search
             number = self.read_register(id, self.table.model_number, patience)
             if number is not None:
                 firmware = self.read_register(id, self.table.firmware)

@@ -71,7 +71,7 @@ class UdpBus(ServoBus):
         """End the session."""
         self.link.close()
 
-    def scan(self, ids: Sequence[int]) -> list[Identity]:
+    def scan(self, ids: Sequence[int], *, thorough: bool = False) -> list[Identity]:
         """Who has announced itself, of these boards; all known ones where ``ids`` is empty."""
         boards = [b for b in self.link.boards.values() if not ids or b.id in ids]
         return [Identity(board.id, UDP_MODEL, board.firmware) for board in boards]

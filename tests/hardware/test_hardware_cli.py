@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
+from hardware.__main__ import main
 from hardware.calibration import load
 from hardware.description import load_robot, save_robot
 from hardware.doctor import Diagnosis, Verdict, examine
@@ -24,40 +28,57 @@ ROOT = Path(__file__).resolve().parents[2]
 REHEARSED = ("--robot", "limb_p1", "--backend", "emulated")
 
 
-def run(*arguments: str, keys: str = "") -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Run(Protocol):
     """One command, with what a person types."""
-    return subprocess.run(
-        [sys.executable, "-m", "hardware", *arguments],
-        cwd=ROOT,
-        input=keys,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+
+    def __call__(self, *arguments: str, keys: str = "") -> Done:
+        """Run it."""
 
 
-def test_scan_lists_servos_and_cameras() -> None:
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs commands in this process."""
+
+    def call(*arguments: str, keys: str = "") -> Done:
+        monkeypatch.setattr(sys, "argv", ["python -m hardware", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(keys))
+        status = main()
+        said = capsys.readouterr()
+        return Done(status, said.out, said.err)
+
+    return call
+
+
+def test_scan_lists_servos_and_cameras(run: Run) -> None:
     done = run("scan", "--most-id", "6", *REHEARSED)
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"id +\d+  xl430_w250", done.stdout)) == 4
     assert done.stdout.count("camera ") == 4
 
 
-def test_scan_without_devices_says_so() -> None:
+def test_scan_without_devices_says_so(run: Run) -> None:
     done = run("scan")
     assert done.returncode == 0
     assert done.stdout.strip()
 
 
-def test_ids_are_set_one_by_one() -> None:
+def test_ids_are_set_one_by_one(run: Run) -> None:
     done = run("set-id", "--most-id", "25", *REHEARSED, keys="\n" * 4)
     assert done.returncode == 0, done.stderr
     assert "'shoulder_yaw' has id 1 (was 20)." in done.stdout
     assert "'finger' has id 4 (was 23)." in done.stdout
 
 
-def test_a_limb_is_calibrated_by_hand(tmp_path: Path) -> None:
+def test_a_limb_is_calibrated_by_hand(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "limb_0.json"
     done = run("calibrate", "--out", str(out), *REHEARSED, "--family", "feetech", keys="\n" * 9)
     assert done.returncode == 0, done.stderr
@@ -67,13 +88,13 @@ def test_a_limb_is_calibrated_by_hand(tmp_path: Path) -> None:
     assert calibration.joints["wrist_roll"].direction == 1
 
 
-def test_an_input_that_ends_is_told_as_such() -> None:
+def test_an_input_that_ends_is_told_as_such(run: Run) -> None:
     done = run("calibrate", *REHEARSED)
     assert done.returncode == 2
     assert "nobody to answer" in done.stderr
 
 
-def test_a_limb_goes_to_rest_and_lets_go() -> None:
+def test_a_limb_goes_to_rest_and_lets_go(run: Run) -> None:
     done = run("rest", *REHEARSED, "--family", "udp")
     assert done.returncode == 0, done.stderr
     assert "limb_0 is at rest" in done.stdout
@@ -90,7 +111,9 @@ def test_a_limb_goes_to_rest_and_lets_go() -> None:
         (("scan", "--ports", "/dev/ttyUSB77"), "there is no such port"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:
+def test_what_cannot_be_done_is_one_sentence(
+    run: Run, arguments: tuple[str, ...], sentence: str
+) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
@@ -172,7 +195,7 @@ def test_the_doctor_says_what_is_wrong_with_each_part(monkeypatch: pytest.Monkey
     assert texts["limb_0 tip_forward"].startswith("corrupt")
 
 
-def test_the_doctor_tells_of_a_port_that_is_not_there(tmp_path: Path) -> None:
+def test_the_doctor_tells_of_a_port_that_is_not_there(run: Run, tmp_path: Path) -> None:
     with EmulatedRobot(load_robot("limb_p1"), "dynamixel", pattern=False) as robot:
         save_robot(robot.description, tmp_path / "gone.yaml")
     done = run("doctor", "--robot", str(tmp_path / "gone.yaml"))
