@@ -9,11 +9,13 @@ finding               seen when                                                 
 ``lost_answers``      servos had to be asked again too often in the last second   warn
 ``lags``              a joint follows, but later than ``follow_s``                warn
 ``hot``, ``voltage``  a servo says so                                             warn
+``asleep``            this program was silent for longer than the servos' own     warn, and armed
+                      watchdog allows; more than five times a minute: hold        again where it is
 ``no_answer``         a joint was not measured for ``silence_s``                  hold
 ``implausible``       a joint's readings jump as no joint can                     hold
 ``does_not_follow``   a joint is not where it was sent, and is not on its way     hold
 ``servo_error``       a servo reports an error and has shut down                  hold
-``stopped``           a servo's own watchdog has stopped it                       hold
+``stopped``           a servo's own watchdog has stopped it, nobody knows why     hold
 ``too_hot``           a servo is above ``too_hot_c``                              rest, then let go
 ``bus_silent``        no joint was measured for twice ``silence_s``               let go
 ====================  ==========================================================  ===============
@@ -46,6 +48,8 @@ PATIENCE_S = 0.2  # a joint may be off its way for so long
 WARN_S = 1.0  # a warning stays for so long after its last cause
 LOST_PER_SECOND = 5
 IMPLAUSIBLE_PER_SECOND = 5
+MINUTE_S = 60.0
+NAPS_PER_MINUTE = 5
 MOVING_SHARE = 0.02  # of the velocity limit: slower counts as standing
 
 
@@ -182,6 +186,8 @@ class LimbGuard:
         self._next_health = 0
         self._health_s = now
         self._done = Severity.OK
+        self._ticked_s = now
+        self._naps_s: list[float] = []
         self._plausibility.restart()
         self._follow.restart()
         self.motion.refuse("")
@@ -281,7 +287,8 @@ class LimbGuard:
 
     def _find(self, severity: Severity, name: str, text: str) -> None:
         self._seen_s[name] = self._clock()
-        if name not in self._findings:
+        known = self._findings.get(name)
+        if known is None or severity > known.severity:
             self._findings[name] = Finding(severity, name, text)
 
     def _forget_warnings(self, now: float) -> None:
@@ -294,6 +301,7 @@ class LimbGuard:
 
     def tick(self) -> None:
         """Do what the present rung asks for; raises nothing, and tries again where that failed."""
+        self._wake_up()
         severity = self.severity
         if self._done is Severity.REST and severity is Severity.REST and not self.motion.is_moving:
             severity = Severity.LET_GO  # it has come to rest
@@ -314,3 +322,25 @@ class LimbGuard:
         except HardwareError:
             return
         self._done = severity
+
+    def _wake_up(self) -> None:
+        """After a nap the servos have stopped by themselves: arm them where the limb is now."""
+        now = self._clock()
+        nap_s, self._ticked_s = now - self._ticked_s, now
+        limb = self._bus_limb
+        if limb is None or not limb.bus.has_watchdog or not self.driver.is_active:
+            return
+        if nap_s <= limb.bus.watchdog_s or self.severity > Severity.WARN:
+            return
+        self._naps_s = [at for at in self._naps_s if now - at < MINUTE_S] + [now]
+        if len(self._naps_s) > NAPS_PER_MINUTE:
+            text = "this program comes too late again and again; give it priority (see README)"
+            self._find(Severity.HOLD, "asleep", text)
+            return
+        self._find(Severity.WARN, "asleep", f"this program was silent for {nap_s:.2f} s")
+        try:
+            self.driver.activate()
+        except HardwareError:
+            self._ticked_s = -np.inf  # once more
+        self._answered_s[:] = now
+        self._follow.restart()

@@ -258,16 +258,37 @@ def test_a_pulled_cable_ends_in_letting_go(make_rig: Callable[[str], Rig], devic
     assert {"no_answer", "bus_silent"} <= {finding.name for finding in rig.guard.findings}
 
 
-def test_a_stopped_servo_is_found_and_freed_by_activation(
-    make_rig: Callable[[str], Rig], clock: FakeClock
+@pytest.mark.parametrize("device", ["dynamixel", "udp"])
+def test_a_driver_that_was_asleep_arms_the_servos_where_they_are_and_goes_on(
+    make_rig: Callable[[str], Rig], clock: FakeClock, device: str
+) -> None:
+    rig = make_rig(device)
+    target = np.full(4, 0.8)
+    send(rig, target)
+    clock.advance(0.3)  # this program was asleep, and the servos have stopped
+    steps = [send(rig, target) for _ in range(60)]
+    assert max(steps) <= 1.0 + 1e-9
+    assert {finding.name for finding in rig.guard.findings} <= {"asleep"}
+    np.testing.assert_allclose(rig.driver.read().position_rad, target, atol=0.01)
+    for _ in range(5):
+        clock.advance(0.3)
+        rig.step()
+    assert rig.guard.severity is Severity.HOLD
+    with pytest.raises(NotActiveError, match="asleep"):
+        rig.motion.command(target)
+
+
+def test_a_servo_that_stopped_for_no_known_reason_is_freed_by_activation(
+    make_rig: Callable[[str], Rig],
 ) -> None:
     rig = make_rig("dynamixel")
     assert rig.devices is not None
-    send(rig, np.full(4, 0.4))
-    clock.advance(0.3)  # this program was asleep
+    servo = rig.devices.servos[2]
+    assert servo.model.table.watchdog is not None
+    servo._set(servo.model.table.watchdog, servo.model.table.watchdog_tripped)
     for _ in range(60):
         rig.step()
-    assert "stopped" in {finding.name for finding in rig.guard.findings}
+    assert [finding.name for finding in rig.guard.findings] == ["stopped"]
     assert rig.guard.severity is Severity.HOLD
     rig.driver.activate()
     rig.guard.restart()
