@@ -1,5 +1,5 @@
-"""Command line: ``python -m planners mazes | train | evaluate | study | plan | bench | warm``; each
-verb knows ``--help``.
+"""Command line: ``python -m planners mazes | train | evaluate | study | transfer | plan | bench |
+warm``; each verb knows ``--help``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ USAGE = """usage: python -m planners VERB ...
   train     train a planner from a preset   train 15 --out runs/15
   evaluate  score weights on mazes          evaluate --weights W --mazes test.npz
   study     train and test a whole table    study 15 --json results/planners_15.json
+  transfer  score weights on larger mazes   transfer --weights W --sizes 201,501
   plan      plan through one maze, draw it  plan --maze maze.png --start 1,1 --goal 13,13
   bench     measure speed and memory        bench
   warm      compile ahead of first use      warm
@@ -130,6 +131,16 @@ def study(arguments: list[str]) -> int:
     return 0
 
 
+def transfer(arguments: list[str]) -> int:
+    """Score weights on mazes larger than those of their training."""
+    from planners import transfer as transfers
+
+    config = tyro.cli(transfers.TransferConfig, args=arguments, prog="python -m planners transfer")
+    for line in transfers.transfer(config):
+        print(line, flush=True)
+    return 0
+
+
 def bench(arguments: list[str]) -> int:
     """Measure and print."""
     from planners import benchmark
@@ -154,6 +165,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
     "study": study,
+    "transfer": transfer,
     "plan": plan,
     "bench": bench,
     "warm": warm,

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from planners.atomic import write_atomically
 from planners.bodies import reference
 from planners.distances import distances
 from planners.losses import Labels, backward, layers_for
-from planners.machine import machine
+from planners.machine import command, machine
 from planners.mazes import MazeRule, MazeSet, generate, generate_stratified
 from planners.networks import build, observation
 from planners.value_iteration import value_iteration
@@ -123,9 +122,8 @@ def bench(config: BenchConfig) -> Iterator[str]:
             "{size} x {size}, {length} steps: BFS {bfs_ms:.3f} ms (all cells), "
             "A* {a_star_ms:.3f} ms, DT-VIN {dt_vin_ms:.1f} ms (all cells)".format_map(searches[-1])
         )
-    command = " ".join(["python -m planners", *sys.argv[1:]])
     clock = "CPU time of the measuring thread, fastest of the repeats"
-    result: dict[str, Any] = {"command": command, "machine": machine()}
+    result: dict[str, Any] = {"command": command(), "machine": machine()}
     result |= {"threads": 1, "clock": clock}
     result |= {"operator": rows, "planners": searches}
     if config.memory:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ import tyro
 
 from planners.atomic import write_atomically
 from planners.evaluation import Bin, greedy_actions, parse_bins, score
-from planners.machine import machine
+from planners.machine import command, machine
 from planners.mazes import MazeRule, MazeSet, generate, generate_stratified
 from planners.moves import MOVES
 from planners.networks import load_weights
@@ -171,7 +170,7 @@ def _table(config: StudyConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "what": f"{config.size} x {config.size} mazes: success and optimality in per cent, from "
         "every reachable cell of mazes that no run has seen",
-        "command": " ".join(["python -m planners", *sys.argv[1:]]),
+        "command": command(),
         "machine": machine(),
         "test_seeds": {"plain": 1_000_000, "stratified": 2_000_000},
         "summary": [_summary(name, rows) for name in dict.fromkeys(row["case"] for row in rows)],

@@ -25,6 +25,7 @@ from planners.atomic import write_atomically
 from planners.distances import distances, optimal_actions
 from planners.evaluation import greedy_actions, parse_bins, score
 from planners.losses import Labels, LossKind, Target, backward, layers_for
+from planners.machine import Clock
 from planners.mazes import MazeRule, MazeSet, generate_splits, generate_stratified
 from planners.moves import MOVES
 from planners.network import PlanningNetwork
@@ -160,17 +161,6 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         ),
     ),
 }
-
-
-class Clock:
-    """Wall and processor time since it was made."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def passed(self) -> tuple[float, float]:
-        """Return the seconds of wall time and those of all this process's threads."""
-        return time.perf_counter() - self._wall, time.process_time() - self._cpu
 
 
 @dataclass
