@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from planners.atomic import write_atomically
-from planners.planning import Cell, Maze
+from planners.grid_map import Cell
 
 _DPI = 100
 _SIDE_PX = 900  # of the map, where its cells are not larger or smaller than these
@@ -32,7 +32,7 @@ _OPTIMAL, _OPTIMAL_ON_LIGHT, _PATH, _DRIVEN = "#ffffff", "#7fb3e6", "#e6194b", "
 class Drawing:
     """What a picture shows; what is empty is left out."""
 
-    maze: Maze
+    maze: NDArray[np.uint8]
     """Cells ``(H, W)``, 1 = free."""
     start: Cell
     goal: Cell

@@ -32,6 +32,12 @@ class DTVINConfig(NetworkConfig):
     """What the kernel depends on (Table 1): state and observation, one of them, or none."""
     softmax: bool = True
     """Make each kernel a distribution over the neighbours (Sec. 3.1)."""
+    softmax_over: Literal["neighbours", "actions_and_neighbours"] = "neighbours"
+    """What sums to one in a cell: the kernel of each action, or all of them together."""
+    sees_goal: bool = False
+    """Let f^T see the goal map beside the maze; the paper's parameter count speaks against it."""
+    reads: Literal["q", "patch"] = "q"
+    """What f^pi reads: the A latent Q-values of the cell, or the F x F patch of V around it."""
     skip: int = 0
     """Layers that an inter-highway connection spans (Sec. 4.4, a rejected variant); 0 for none."""
     map_size: int = 0
@@ -57,7 +63,8 @@ class DTVIN(PlanningNetwork):
         channels = config.latent_actions * taps
         self.reward = nn.Conv2d(2, 1, kernel_size=1)
         if config.kernel_type in ("fully_dynamic", "observation_dynamic"):
-            self.transition = nn.Conv2d(1, channels, config.field, padding=config.field // 2)
+            seen = 2 if config.sees_goal else 1
+            self.transition = nn.Conv2d(seen, channels, config.field, padding=config.field // 2)
         elif config.kernel_type == "state_dynamic":
             if config.map_size < 1:
                 raise ValueError("kernel type state_dynamic needs map_size, the size of all mazes.")
@@ -65,7 +72,8 @@ class DTVIN(PlanningNetwork):
             self.kernel = nn.Parameter(0.1 * torch.randn(shape))
         else:
             self.kernel = nn.Parameter(0.1 * torch.randn(1, channels, 1, 1))
-        self.policy = nn.Linear(config.latent_actions, config.actions, bias=False)
+        read = config.latent_actions if config.reads == "q" else taps
+        self.policy = nn.Linear(read, config.actions, bias=False)
         self._begin()
 
     @torch.no_grad()
@@ -87,27 +95,36 @@ class DTVIN(PlanningNetwork):
         if hasattr(self, "transition"):
             self.transition.weight.mul_(0.1)
         self.policy.weight.mul_(0.1)
-        self.policy.weight += torch.eye(*self.policy.weight.shape)
+        if self.config.reads == "q":
+            self.policy.weight += torch.eye(*self.policy.weight.shape)
+            return
+        for action, tap in enumerate(lean(self.config.field, self.config.actions)):
+            self.policy.weight[action, tap] += 1.0
 
     def rewards(self, mazes: Tensor, goals: Tensor) -> Tensor:
         """R = f^R(x) ``(B, H, W)``."""
         reward: Tensor = self.reward(torch.stack((mazes, goals), dim=1))
         return reward.squeeze(1)
 
-    def kernels(self, mazes: Tensor) -> Tensor:
+    def kernels(self, mazes: Tensor, goals: Tensor) -> Tensor:
         """T = f^T(x) ``(B or 1, A, F*F, H or 1, W or 1)``, by the kernel type (Table 1)."""
+        maps = (mazes, goals) if self.config.sees_goal else (mazes,)
         if self.config.kernel_type == "fully_dynamic":
-            logits = self.transition(mazes.unsqueeze(1))
+            logits = self.transition(torch.stack(maps, dim=1))
         elif self.config.kernel_type == "observation_dynamic":
-            logits = self.transition(mazes.unsqueeze(1)).mean(dim=(2, 3), keepdim=True)
+            logits = self.transition(torch.stack(maps, dim=1)).mean(dim=(2, 3), keepdim=True)
         else:
             logits = self.kernel
         kernel = logits.unflatten(1, (self.config.latent_actions, self.config.field**2))
-        return functional.softmax(kernel, dim=2) if self.config.softmax else kernel
+        if not self.config.softmax:
+            return kernel
+        if self.config.softmax_over == "actions_and_neighbours":
+            return functional.softmax(kernel.flatten(1, 2), dim=1).view_as(kernel)
+        return functional.softmax(kernel, dim=2)
 
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
         """T and R."""
-        return self.kernels(mazes), self.rewards(mazes, goals)
+        return self.kernels(mazes, goals), self.rewards(mazes, goals)
 
     def iterate(self, encoded: Sequence[Tensor], depth: int, keep: Sequence[int]) -> Tensor:
         """V of the layers in ``keep`` by Eq. (2): ``(N, B, H, W)``."""
@@ -133,10 +150,22 @@ class DTVIN(PlanningNetwork):
 
     def decode(self, encoded: Sequence[Tensor], values: Tensor) -> Tensor:
         """f^pi of values ``(N, B, H, W)``: logits ``(N, B, actions, H, W)``."""
+        if self.config.reads == "patch":
+            return self._decode_patches(values)
         transition, reward = encoded
         q = centred(action_values(transition, reward, values))
         return torch.einsum("nbahw,ca->nbchw", q, self.policy.weight)
 
-    def linear_policy(self) -> Tensor:
-        """The weight of f^pi."""
-        return self.policy.weight
+    def _decode_patches(self, values: Tensor) -> Tensor:
+        """Logits from the F x F values around each cell, less their mean."""
+        count, batch, height, width = values.shape
+        field = self.config.field
+        flat = values.reshape(count * batch, 1, height, width)
+        patches = functional.unfold(flat, field, padding=field // 2)
+        patches = patches - patches.mean(dim=1, keepdim=True)
+        logits = torch.einsum("mtc,at->mac", patches, self.policy.weight)
+        return logits.view(count, batch, -1, height, width)
+
+    def linear_policy(self) -> Tensor | None:
+        """The weight of f^pi, unless it reads patches of V."""
+        return self.policy.weight if self.config.reads == "q" else None

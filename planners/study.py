@@ -28,7 +28,7 @@ from planners.training import CHECKPOINT, MAZES, PRESETS, WEIGHTS, TrainConfig, 
 
 @dataclass
 class StudyConfig:
-    """Train and test all networks of one size: 15, 35, 61 or 100, in this order."""
+    """Train and test all networks of a study: 15, 35, 61 and 100, in this order, or 15-ablations."""
 
     size: tyro.conf.Positional[str]
     """Study to run."""
@@ -43,6 +43,11 @@ class StudyConfig:
     threads: int = 0
     """Threads; 0 leaves the choice to PyTorch."""
 
+    @property
+    def preset(self) -> str:
+        """The preset that all runs of the study change."""
+        return self.size.split("-")[0]
+
 
 @dataclass(frozen=True)
 class Run:
@@ -50,7 +55,7 @@ class Run:
 
     case: Case
     config: TrainConfig
-    size: str
+    preset: str
 
     @property
     def folder(self) -> Path:
@@ -64,7 +69,7 @@ class Run:
 
     def command(self) -> str:
         """Return the command that does the same training alone."""
-        words = ["python -m planners train", self.size, f"--seed {self.config.seed}"]
+        words = ["python -m planners train", self.preset, f"--seed {self.config.seed}"]
         for name, value in self.case.changes.items():
             shown = f"'{value}'" if name in ("options", "stratify") else value
             words.append(f"--{name.replace('_', '-')} {shown}")
@@ -88,7 +93,7 @@ def runs_of(config: StudyConfig) -> list[Run]:
 
 def _run(config: StudyConfig, case: Case, seed: int) -> Run:
     earlier = config.out / f"{case.begin_with}_{seed}" / WEIGHTS if case.begin_with else None
-    preset = PRESETS[config.size][1]
+    preset = PRESETS[config.preset][1]
     folder = config.out / config.size / f"{case.name}_{seed}"
     broken = (folder / CHECKPOINT).is_file()
     changed: TrainConfig = replace(
@@ -101,7 +106,7 @@ def _run(config: StudyConfig, case: Case, seed: int) -> Run:
         tensorboard=False,
         resume=broken,
     )
-    return Run(case, changed, config.size)
+    return Run(case, changed, config.preset)
 
 
 def study(config: StudyConfig, train: Callable[[TrainConfig], Trainer]) -> Iterator[str]:
@@ -130,7 +135,7 @@ def study(config: StudyConfig, train: Callable[[TrainConfig], Trainer]) -> Itera
 
 def test_mazes(config: StudyConfig, runs: list[Run]) -> dict[str, MazeSet]:
     """Return fresh mazes, plain and stratified, of which none was seen by any of the runs."""
-    plan, rule = PLANS[config.size], MazeRule(int(config.size))
+    plan, rule = PLANS[config.size], MazeRule(PRESETS[config.preset][1].size)
     seen = [MazeSet.load(run.folder / MAZES) for run in runs]
     edges = [0, *parse_bins(plan.bins)[1:]]
     return {
@@ -168,7 +173,7 @@ def tested(run: Run, tests: dict[str, MazeSet], bins: str) -> dict[str, Any]:
 
 def _table(config: StudyConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "what": f"{config.size} x {config.size} mazes: success and optimality in per cent, from "
+        "what": f"{config.preset} x {config.preset} mazes: success and optimality in per cent, from "
         "every reachable cell of mazes that no run has seen",
         "command": command(),
         "machine": machine(),

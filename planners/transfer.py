@@ -1,4 +1,4 @@
-"""Size transfer: weights trained on small mazes, run deeper on mazes far larger than any they saw."""
+"""Size transfer: weights of small mazes, run deeper on mazes far larger than any they saw."""
 
 from __future__ import annotations
 

@@ -23,6 +23,8 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
     ("dt_vin", {"kernel_type": "state_dynamic", "map_size": 9}),
     ("dt_vin", {"kernel_type": "invariant"}),
     ("dt_vin", {"skip": 5}),
+    ("dt_vin", {"sees_goal": True, "softmax_over": "actions_and_neighbours"}),
+    ("dt_vin", {"reads": "patch"}),
     ("dt_vin", {"actions": 8, "latent_actions": 8}),
     ("vin", {"hidden": 8}),
     ("highway_vin", {"hidden": 8, "block": 4}),
@@ -63,7 +65,8 @@ def test_the_kernel_adds_as_many_weights_as_the_paper_says() -> None:
 def test_each_kernel_is_a_distribution_and_sees_the_maze_alone() -> None:
     network = DTVIN(DTVINConfig(start="random"))
     maze = torch.ones(1, 6, 6)
-    kernel = network.kernels(maze)
+    kernel = network.kernels(maze, torch.rand(1, 6, 6))
+    torch.testing.assert_close(kernel, network.kernels(maze, torch.zeros(1, 6, 6)), rtol=0, atol=0)
     assert kernel.shape == (1, 4, 9, 6, 6)
     torch.testing.assert_close(kernel.sum(dim=2), torch.ones(1, 4, 6, 6))
 
@@ -76,7 +79,7 @@ def test_chunked_back_propagation_is_the_whole_gradient() -> None:
     grads = []
     for chunk in (1, 2, 100):
         torch.manual_seed(1)
-        network = build("dt_vin")
+        network = build("dt_vin", {"reads": "patch"})  # not the fused loss, which has no chunks
         loss = backward(network, maze, goal, labels, 20, (5, 10, 15, 20), chunk=chunk)
         flat = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
         grads.append((loss, flat))
