@@ -22,7 +22,7 @@ from hardware.errors import DeviceError
 from hardware.limb import FloatArray
 from hardware.motion import LimbMotion
 
-Hand = Literal["plug", "zero", "upper", "lower"]
+Hand = Literal["plug", "hold", "zero", "upper", "lower"]
 # What a person shall do (the text), and what that means to an emulated limb.
 Ask = Callable[[str, Hand, int], None]
 
@@ -78,8 +78,9 @@ def calibrate(
     Raises:
         DeviceError: a servo does not answer, or a joint was not moved as asked.
     """
+    ask("Hold the limb: it is going to be limp.", "hold", -1)
     bus.disarm()
-    ask("The limb is limp now. Bring all joints to zero: the straight pose.", "zero", -1)
+    ask("Bring all joints to zero: the straight pose.", "zero", -1)
     zero = _shafts(bus)
     calibrated = {}
     for number, (joint, servo) in enumerate(zip(joints, bus.servos, strict=True)):

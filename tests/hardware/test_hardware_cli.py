@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pty
 import re
@@ -80,12 +81,26 @@ def test_ids_are_set_one_by_one(run: Run) -> None:
 
 def test_a_limb_is_calibrated_by_hand(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "limb_0.json"
-    done = run("calibrate", "--out", str(out), *REHEARSED, "--family", "feetech", keys="\n" * 9)
+    done = run("calibrate", "--out", str(out), *REHEARSED, "--family", "feetech", keys="\n" * 10)
     assert done.returncode == 0, done.stderr
     calibration = load(out)
     assert calibration.joints["finger"].model == "sts3215"
     assert calibration.joints["wrist_roll"].range_rad[1] == pytest.approx(1.178, abs=0.01)
     assert calibration.joints["wrist_roll"].direction == 1
+
+
+def test_the_bench_measures_periods_processor_and_cameras(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    sizes = ("--cameras", "2", "--duration-s", "1", "--rates-hz", "50", "--priority", "0")
+    done = run("bench", "--robot", "limb_p1", *sizes, "--json", str(out))
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    loop = figures["loops"][0]
+    assert (figures["servos"], figures["cameras"]) == (4, 2)
+    assert loop["periods"] > 10
+    assert 0.0 < loop["processor_share"] < 2.0
+    assert loop["camera_rate_hz"]["min"] > 1.0
+    assert figures["command"].startswith("python")
 
 
 def test_an_input_that_ends_is_told_as_such(run: Run) -> None:
@@ -222,7 +237,8 @@ def test_a_range_that_does_not_fit_is_refused(share: float, offset: float, words
 
         def ask(text: str, hand: Hand, joint: int) -> None:
             low, high = limb.joints[joint].limits_rad
-            angle = {"zero": offset, "upper": share * high, "lower": share * low}[hand]
+            angles = {"hold": 0.0, "zero": offset, "upper": share * high, "lower": share * low}
+            angle = angles[hand]
             robot.limbs[0].motors[joint].inner.turn_to(angle)  # type: ignore[attr-defined]
 
         def ask_all(text: str, hand: Hand, joint: int) -> None:
