@@ -1,1 +1,1 @@
-"""What a limb and a camera are: descriptions, contracts, limits, faults and time-outs."""
+"""What a limb and a camera are, and the drivers of real ones: contracts, limits, faults, safety."""

@@ -212,7 +212,9 @@ def test_a_held_limb_refuses_until_it_is_activated_and_starts_where_it_is(
     np.testing.assert_allclose(rig.driver.read().position_rad, target, atol=0.1)
 
 
-def test_a_hot_servo_warns_then_rests_then_lets_go(make_rig: Callable[[str], Rig]) -> None:
+def test_a_hot_servo_warns_rests_lets_go_and_is_used_again_when_it_is_cool(
+    make_rig: Callable[[str], Rig],
+) -> None:
     rig = make_rig("dynamixel")
     assert rig.devices is not None
     for _ in range(40):
@@ -234,6 +236,13 @@ def test_a_hot_servo_warns_then_rests_then_lets_go(make_rig: Callable[[str], Rig
     np.testing.assert_allclose(rig.driver.last_sent_rad, 0.0, atol=0.02)
     rig.step()
     assert not any(servo.has_torque for servo in rig.devices.servos)
+    rig.devices.servos[2].temperature_c = 40
+    rig.driver.activate()
+    rig.guard.restart()
+    for _ in range(60):
+        send(rig, np.full(4, 0.3))
+    assert not rig.guard.findings
+    np.testing.assert_allclose(rig.driver.read().position_rad, 0.3, atol=0.01)
 
 
 def test_an_overloaded_servo_makes_the_others_hold(make_rig: Callable[[str], Rig]) -> None:

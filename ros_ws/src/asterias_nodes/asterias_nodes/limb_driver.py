@@ -96,6 +96,12 @@ class LimbDriverNode(ManagedNode):
             self._stop.close()
             self._stop = None
 
+    def close(self) -> None:
+        """Torque off everywhere first: no limb waits for another one's silent bus."""
+        for limb in self.limbs:
+            limb.let_go()
+        super().close()
+
     def _open_limb(self, robot: RobotDescription, number: int) -> None:
         driver = make_limb(robot, number)
         faults = self.settings.enable_faults

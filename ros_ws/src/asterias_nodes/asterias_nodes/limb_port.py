@@ -91,6 +91,13 @@ class LimbPort:
         except HardwareError as error:
             self._node.get_logger().error(str(error))
 
+    def let_go(self) -> None:
+        """Torque off at once; a device that does not answer is told."""
+        try:
+            self.driver.release()
+        except HardwareError as error:
+            self._node.get_logger().error(str(error))
+
     def stop(self, is_engaged: bool) -> None:
         """Engage or release the emergency stop; a device that does not answer is told."""
         try:
