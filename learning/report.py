@@ -116,6 +116,7 @@ def _driver_figures(results: Path) -> list[tuple[str, ...]]:
         f"{bench['servos']} emulated servos at {loop['rate_hz']:g} Hz and {bench['cameras']} "
         f"MJPEG cameras {width}x{height} at {bench['camera_hz']:g} Hz"
     )
+    search = _load(results, "hardware_find_target.json")
     priority = f"real-time priority {bench['realtime_priority']}"
     return [
         (
@@ -124,6 +125,12 @@ def _driver_figures(results: Path) -> list[tuple[str, ...]]:
             file,
         ),
         ("their driver's share of one core", f"{100 * loop['processor_share']:.0f} %", file),
+        (
+            "searches (BMMS) with the real drivers on an emulated Dynamixel limb",
+            f"{search['found']} of {len(search['episodes'])} found, "
+            f"{search['mean_steps_of_finds']:.1f} steps",
+            "[hardware_find_target.json](results/hardware_find_target.json)",
+        ),
     ]
 
 
