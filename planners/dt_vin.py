@@ -119,7 +119,8 @@ class DTVIN(PlanningNetwork):
         if not self.config.softmax:
             return kernel
         if self.config.softmax_over == "actions_and_neighbours":
-            return functional.softmax(kernel.flatten(1, 2), dim=1).view_as(kernel)
+            together: Tensor = functional.softmax(kernel.flatten(1, 2), dim=1)
+            return together.view_as(kernel)
         return functional.softmax(kernel, dim=2)
 
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:

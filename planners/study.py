@@ -28,7 +28,7 @@ from planners.training import CHECKPOINT, MAZES, PRESETS, WEIGHTS, TrainConfig, 
 
 @dataclass
 class StudyConfig:
-    """Train and test all networks of a study: 15, 35, 61 and 100, in this order, or 15-ablations."""
+    """Train and test all networks of a study: 15, 35, 61, 100 in this order, or 15-ablations."""
 
     size: tyro.conf.Positional[str]
     """Study to run."""
@@ -173,8 +173,8 @@ def tested(run: Run, tests: dict[str, MazeSet], bins: str) -> dict[str, Any]:
 
 def _table(config: StudyConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "what": f"{config.preset} x {config.preset} mazes: success and optimality in per cent, from "
-        "every reachable cell of mazes that no run has seen",
+        "what": f"{config.preset} x {config.preset} mazes: success and optimality in per cent, "
+        "from every reachable cell of mazes that no run has seen",
         "command": command(),
         "machine": machine(),
         "test_seeds": {"plain": 1_000_000, "stratified": 2_000_000},

@@ -106,7 +106,12 @@ PLANS: dict[str, Plan] = {
     "35": Plan(
         (
             Case("dt_vin", "goes on from 15", {}, "15/dt_vin"),
-            Case("dt_vin_plain", "random start", {"options": _PLAIN, "time_limit_s": 3600.0}),
+            Case(
+                "dt_vin_plain",
+                "random start at 15 x 15, then for as long as the time allows",
+                {"options": _PLAIN, "time_limit_s": 2700.0, "epochs": 400},
+                "15/dt_vin_plain",
+            ),
         ),
         "1,100,200,300",
         2000,
