@@ -104,6 +104,7 @@ def _figures(results: Path) -> str:
             "[launch_bench.json](results/launch_bench.json)",
         ),
         *_driver_figures(results),
+        *_agent_figures(results),
     ]
     return f"Measured on {cores}, shared with other work:\n\n" + _rows(rows)
 
@@ -130,6 +131,45 @@ def _driver_figures(results: Path) -> list[tuple[str, ...]]:
             f"{search['found']} of {len(search['episodes'])} found, "
             f"{search['mean_steps_of_finds']:.1f} steps",
             "[hardware_find_target.json](results/hardware_find_target.json)",
+        ),
+    ]
+
+
+def _agent_figures(results: Path) -> list[tuple[str, ...]]:
+    """Rows about language agents."""
+    ask, speed = _load(results, "agents_ask.json"), _load(results, "agents_speed.json")
+    economy, nodes = _load(results, "agents_economy.json"), _load(results, "agents_nodes.json")
+    lives, learns = economy["summary"], nodes["summary"]
+    return [
+        (
+            f'`/ask "{ask["task"]}"`, one camera of 4 broken',
+            f"{ask['true']} of {ask['trials']} answers true",
+            "[agents_ask.json](results/agents_ask.json)",
+        ),
+        (
+            f"a graph of {speed['options']['members']} scripted members answers in",
+            f"{speed['answer_s']['median']:.3f} s",
+            "[agents_speed.json](results/agents_speed.json)",
+        ),
+        (
+            f"graphs of {speed['options']['swarm']} members drawn, run and learned from",
+            f"{speed['graphs_per_minute']:,} per minute",
+            "[agents_speed.json](results/agents_speed.json)",
+        ),
+        (
+            f"economy of minds, {economy['options']['rounds']:,} rounds: credit made or lost; "
+            "bad founders bankrupt; right answers at first, at last",
+            f"{lives['largest_change_of_total_credit']}; "
+            f"{lives['bad_founders_bankrupt_percent']['mean']:.0f} %; "
+            f"{_mean_std(lives['first_accuracy_percent'])} %, "
+            f"{_mean_std(lives['last_accuracy_percent'])} %",
+            "[agents_economy.json](results/agents_economy.json)",
+        ),
+        (
+            "orders understood: before, with learned examples, with a rewritten prompt",
+            f"{_mean_std(learns['before'])} %, {_mean_std(learns['demonstrations'])} %, "
+            f"{_mean_std(learns['prompt'])} %",
+            "[agents_nodes.json](results/agents_nodes.json)",
         ),
     ]
 
@@ -161,8 +201,45 @@ def _worst_success(run: dict[str, Any]) -> float:
     return min(float(bin_["success"]) for bin_ in run["tests"]["stratified"]["bins"])
 
 
+def _agents(results: Path) -> str:
+    """Whom to believe: learned edges beside their controls, per cent right on held-out looks."""
+    rows: list[tuple[str, ...]] = [
+        (
+            "of 6 cameras lie",
+            "learned edges",
+            "plain vote",
+            "knows the liars",
+            "best camera",
+            "random graph",
+            "same density",
+            "liars' edges cut",
+        )
+    ]
+    ways = ("learned", "plain_vote", "oracle", "best_single", "random_graph", "same_density")
+    for row in _load(results, "agents_edges.json")["summary"]:
+        cut = f"{row['liars_edges_cut_percent']:.1f} %"
+        rows.append((str(row["k"]), *(_mean_std(row[way]) for way in ways), cut))
+    return _rows(rows)
+
+
+def _mindstorms(results: Path) -> str:
+    """Right answers about unseen mazes, per cent, over the size of the society."""
+    ways = ("monarchy", "democracy", "plain_vote", "best_single")
+    heading = ("members", "leader decides", "members vote", "vote without talk", "best member")
+    rows: list[tuple[str, ...]] = [heading]
+    for row in _load(results, "agents_mindstorm.json")["summary"]:
+        rows.append((str(row["members"]), *(_mean_std(row[way]) for way in ways)))
+    return _rows(rows)
+
+
+def _mean_std(value: dict[str, float]) -> str:
+    return f"{value['mean']:.1f} ({value['std']:.1f})"
+
+
 _TABLES: dict[str, Callable[[Path], str]] = {
+    "agents": _agents,
     "baselines": _baselines,
     "figures": _figures,
+    "mindstorms": _mindstorms,
     "planners": _planners,
 }

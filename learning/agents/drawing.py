@@ -24,6 +24,7 @@ _COLORS = {
     "decision": "#b279a2",
 }
 _PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+_MOST_COLUMNS = 4  # after the first
 _FAILED, _SKIPPED, _INK = "#d62728", "#c8c8c8", "#282c34"
 
 
@@ -43,19 +44,19 @@ def draw(
     """
     places = _layout(graph)
     columns = max(x for x, _ in places.values()) + 1
-    rows = max(sum(x == column for x, _ in places.values()) for column in range(columns))
+    rows = max(y for _, y in places.values()) + 1
     figure = Figure(figsize=(3.2 * columns + 0.6, 0.95 * rows + 1.0), dpi=110)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set_xlim(-0.6, columns - 0.25)
+    axes.set_xlim(-0.6, columns - 0.4)
     axes.set_ylim(-0.5, rows + 0.2)
     axes.axis("off")
     for edge in sorted(graph.edges):
         strength = 1.0 if probabilities is None else probabilities.get(edge, 1.0)
         is_live = {*edge} <= graph.needed
-        axes.add_patch(_arrow(places[edge[0]], places[edge[1]], rows, strength, is_live))
+        axes.add_patch(_arrow(places[edge[0]], places[edge[1]], strength, is_live))
     said = {step.node: step.outcome for step in record.steps} if record is not None else {}
     for node in graph.nodes:
-        x, y = places[node.name][0], _height(places[node.name], rows)
+        x, y = places[node.name]
         is_failed = isinstance(said.get(node.name), Failure)
         color = _COLORS[node.kind] if node.name in graph.needed else _SKIPPED
         edge_color = _FAILED if is_failed else color
@@ -63,7 +64,8 @@ def draw(
         name = node.name + (" (output)" if node.name == graph.output else "")
         axes.text(x, y + 0.22, name, ha="center", size=8, weight="bold", color=_INK, zorder=4)
         if node.name in said:
-            text = "\n".join(textwrap.wrap(said[node.name].text, 38)[:2])
+            text = textwrap.shorten(said[node.name].text, 72, placeholder=" …")
+            text = "\n".join(textwrap.wrap(text, 38))
             color = _FAILED if is_failed else _INK
             about: dict[str, Any] = {
                 "ha": "center",
@@ -81,32 +83,46 @@ def draw(
     return np.ascontiguousarray(picture)
 
 
-def _layout(graph: Graph) -> dict[str, tuple[int, float]]:
-    """Column (longest way from a source) and place from the top in it, middle at 0."""
+def _layout(graph: Graph) -> dict[str, tuple[float, float]]:
+    """Where nodes lie, x from the left and y from below, a place taking about 1 by 1.
+
+    In columns by the longest way from a source, the output last; on a ring, the output beside it,
+    where that would be too many columns.
+    """
     columns: dict[str, int] = {}
     for name in graph.order:
         columns[name] = 1 + max((columns[one] for one in graph.predecessors[name]), default=-1)
     columns[graph.output] = max(columns.values())
+    if columns[graph.output] > _MOST_COLUMNS:
+        return _ring(graph)
     members: dict[int, list[str]] = {}
     for node in graph.nodes:
         members.setdefault(columns[node.name], []).append(node.name)
+    middle = (max(map(len, members.values())) - 1) / 2
     return {
-        name: (column, place - (len(names) - 1) / 2)
+        name: (float(column), middle + (len(names) - 1) / 2 - place)
         for column, names in members.items()
         for place, name in enumerate(names)
     }
 
 
-def _height(place: tuple[int, float], rows: int) -> float:
-    return (rows - 1) / 2 - place[1]
+def _ring(graph: Graph) -> dict[str, tuple[float, float]]:
+    names = [node.name for node in graph.nodes if node.name != graph.output]
+    height = max(5.0, len(names) / 2)
+    angles = np.pi * (0.5 + 2 * (np.arange(len(names)) + 0.5) / len(names))
+    ring = {
+        name: (0.9 + 0.9 * float(np.cos(angle)), height / 2 * (1 + float(np.sin(angle))))
+        for name, angle in zip(names, angles, strict=True)
+    }
+    return {**ring, graph.output: (2.8, height / 2)}
 
 
 def _arrow(
-    start: tuple[int, float], end: tuple[int, float], rows: int, strength: float, is_live: bool
+    start: tuple[float, float], end: tuple[float, float], strength: float, is_live: bool
 ) -> FancyArrowPatch:
     return FancyArrowPatch(
-        (start[0], _height(start, rows)),
-        (end[0], _height(end, rows)),
+        start,
+        end,
         connectionstyle="arc3,rad=0.12",
         arrowstyle="-|>",
         mutation_scale=10,

@@ -132,13 +132,17 @@ class EdgeDistribution:
         return total
 
     def realise(self, threshold: float = 0.5) -> tuple[Edge, ...]:
-        """The one graph to use: edges above the threshold, the likeliest first, no circles."""
+        """The one graph to use: edges above the threshold, the likeliest first, no circles.
+
+        Edges that lead to nodes off every path to the decision carry nothing, and are left out.
+        """
         chance = torch.sigmoid(self.logits).detach().numpy()
         taken = np.zeros(len(chance), np.float32)
         order = self._draw_order(None) if self.learned_order else None
         ranked = np.argsort(-chance, kind="stable")
         self._admit(chance > threshold, order, taken, np.zeros_like(taken), ranked.tolist())
-        return self._edges(taken)
+        needed = self.swarm.graph(self._edges(taken)).needed
+        return tuple(edge for edge in self._edges(taken) if edge[1] in needed)
 
     def random(self, count: int, rng: np.random.Generator) -> tuple[Edge, ...]:
         """A control without learning: ``count`` edges by chance, fewer where circles forbid."""

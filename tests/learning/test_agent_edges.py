@@ -66,7 +66,8 @@ def test_every_drawn_graph_is_acyclic(
     for edges in drawn.edges:
         swarm.graph(edges)  # raises for a circle
     assert ((drawn.taken == 0) | (drawn.visited == 1)).all()
-    swarm.graph(distribution.realise(threshold=initial / 2))
+    realised = swarm.graph(distribution.realise(threshold=initial / 2))
+    assert all(target in realised.needed for _, target in realised.edges - swarm.inner_edges)
 
 
 def test_the_likelihood_is_that_of_the_decisions_that_chance_made() -> None:

@@ -166,7 +166,7 @@ def _summary(count: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def plot(data: Mapping[str, Any], path: Path) -> None:
     """Draw right answers over the number of members, with one standard deviation."""
-    figure = Figure(figsize=(7.5, 4.2), dpi=130, layout="constrained")
+    figure = Figure(figsize=(7.5, 4.8), dpi=130, layout="constrained")
     axes = figure.add_subplot()
     members = [row["members"] for row in data["summary"]]
     for way in WAYS:
@@ -179,6 +179,6 @@ def plot(data: Mapping[str, Any], path: Path) -> None:
     axes.set_title(f"What is where, how many, how far: {size} x {size} mazes, 5 seeds")
     axes.set_ylim(0, 100)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
