@@ -81,6 +81,8 @@ def train(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; go on with: train ... --out {config.out} --resume", file=sys.stderr)
         return 130
+    if trainer.rank:
+        return 0
     last = trainer.progress.history[-1]
     print(f"trained in {trainer.progress.seconds:.0f} s; validation {last}")
     print(f"weights: {config.out / training.WEIGHTS}")

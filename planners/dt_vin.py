@@ -115,7 +115,7 @@ class DTVIN(PlanningNetwork):
             logits = self.transition(torch.stack(maps, dim=1)).mean(dim=(2, 3), keepdim=True)
         else:
             logits = self.kernel
-        kernel = logits.unflatten(1, (self.config.latent_actions, self.config.field**2))
+        kernel: Tensor = logits.unflatten(1, (self.config.latent_actions, self.config.field**2))
         if not self.config.softmax:
             return kernel
         if self.config.softmax_over == "actions_and_neighbours":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import Any
 
@@ -63,6 +64,8 @@ class TrainingDisplay:
 
 
 def train_with_display(config: TrainConfig) -> Trainer:
-    """Run a training to its end, with its bar and curves."""
+    """Run a training to its end; the first of several processes shows its bar and curves."""
+    if os.environ.get("RANK", "0") != "0":
+        return train(config)
     with TrainingDisplay(config) as display:
         return train(config, display.report)

@@ -306,9 +306,14 @@ class Trainer:
 
     def _share_done(self) -> float:
         """Return the share of the training that is done, by updates or by time."""
-        limit = self.config.time_limit_s
-        by_time = self.progress.seconds / limit if limit else 0.0
-        return min(1.0, max(self.progress.update / self.updates, by_time))
+        share = self.progress.update / self.updates
+        if self.config.time_limit_s:
+            share = max(share, self.progress.seconds / self.config.time_limit_s)
+            if self.world > 1:  # clocks differ, and all must stop at the same update
+                latest = torch.tensor(share, device=self.device)
+                torch.distributed.all_reduce(latest, torch.distributed.ReduceOp.MAX)
+                share = float(latest)
+        return min(1.0, share)
 
     def _set_rate(self) -> None:
         share = self._share_done()

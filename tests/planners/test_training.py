@@ -168,3 +168,17 @@ def test_a_training_ends_with_its_time(tmp_path: Path) -> None:
     trainer = train(config)
     assert trainer.progress.update < trainer.updates
     assert trainer.progress.seconds >= 1.0
+
+
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    recipe = "15 --size 9 --mazes 96 --validation 16 --depth 40 --batch 16 --bins 1,8,20"
+    options = "--validate-every 6 --epochs 2 --time-limit-s 100 --threads 1 --no-tensorboard"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "planners", "train", *recipe.split(), *options.split(), "--stratify", ""]
+    result = subprocess.run(
+        [*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("weights:") == 1
+    card = json.loads((tmp_path / WEIGHTS).with_suffix(".json").read_text())
+    assert card["validation"]["1-8"] > 50
