@@ -16,6 +16,9 @@ NODES = [
     "target_finder",
 ]
 
+# Their modules take long to import, with PyTorch, numba or matplotlib.
+LATE = ["maze_demo", "maze_world", "planner"]
+
 setup(
     name=PACKAGE,
     version="0.1.0",
@@ -29,5 +32,10 @@ setup(
     ],
     python_requires=">=3.10",
     zip_safe=True,
-    entry_points={"console_scripts": [f"{node} = {PACKAGE}.{node}:main" for node in NODES]},
+    entry_points={
+        "console_scripts": [
+            f"{node} = {PACKAGE}.{'run_node:main_late' if node in LATE else f'{node}:main'}"
+            for node in NODES
+        ]
+    },
 )

@@ -9,7 +9,6 @@ viewers where the robot is to go.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
@@ -30,7 +29,7 @@ from rclpy.task import Future
 from asterias_nodes.event_action_server import Event, run
 from asterias_nodes.navigation_messages import from_map_msg, point_of
 from asterias_nodes.qos import latched_qos, reliable_qos
-from asterias_nodes.run_node import run_node, stop_node
+from asterias_nodes.run_node import stop_node
 from asterias_nodes.settings import SettingsError, declare_settings
 from hardware.results import provenance, write_json
 from planners.drawing import Drawing, save_drawing
@@ -307,10 +306,6 @@ def _seconds(duration: Any) -> float:
     return float(duration.sec) + float(duration.nanosec) * 1e-9
 
 
-def main() -> None:
-    """Run the node until all mazes are done."""
-    sys.exit(run_node(MazeDemo))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> MazeDemo:
+    """The node, for ``main_late``."""
+    return MazeDemo()

@@ -9,7 +9,6 @@ maze in the world and the robot at its start.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +30,6 @@ from asterias_nodes.diagnostics import OK, WARN, Diagnostics, Report
 from asterias_nodes.managed import ManagedNode
 from asterias_nodes.navigation_messages import to_map_msg, to_pose, to_pose_stamped
 from asterias_nodes.qos import latched_qos, reliable_qos
-from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import SettingsError, declare_settings
 from hardware.pacing import Pacer
 from planners.courses import Course, course_from_file, draw_course
@@ -262,10 +260,6 @@ class MazeWorld(ManagedNode):
         return Report("maze_world: robot", level, message, values)
 
 
-def main() -> None:
-    """Run the node until it is told to stop."""
-    sys.exit(run_node(MazeWorld))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> MazeWorld:
+    """The node, for ``main_late``."""
+    return MazeWorld()

@@ -9,7 +9,6 @@ its own thread: cancel and the other topics are served meanwhile.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,7 +34,6 @@ from asterias_nodes.navigation_messages import (
     to_value_map_msg,
 )
 from asterias_nodes.qos import latched_qos, reliable_qos
-from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import SettingsError, declare_settings
 from planners.grid_map import GridMap
 from planners.networks import choose_device
@@ -430,10 +428,6 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def main() -> None:
-    """Run the node until it is told to stop."""
-    sys.exit(run_node(PlannerNode))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> PlannerNode:
+    """The node, for ``main_late``."""
+    return PlannerNode()

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -95,16 +96,25 @@ def run_node(factory: NodeFactory, arguments: Sequence[str] | None = None) -> in
     Returns:
         Exit code: 0 after a clean stop, 1 after a failure, 2 for parameters that cannot be used.
     """
-    try:
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    except RCLError as error:
-        return _complain(_name(None), error, EXIT_BAD_PARAMETERS)
     stop = Future()
-    try:
-        with _stop_on_signals(stop):
+    with _stop_on_signals(stop):
+        try:
+            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        except RCLError as error:
+            return _complain(_name(None), error, EXIT_BAD_PARAMETERS)
+        try:
             return _run(factory, stop)
-    finally:
-        rclpy.try_shutdown()
+        finally:
+            rclpy.try_shutdown()
+
+
+def main_late() -> None:
+    """Entry point of nodes whose modules take long to import: a signal meanwhile ends them cleanly.
+
+    The command's name is the module's, which has a function ``make_node``.
+    """
+    module = f"asterias_nodes.{Path(sys.argv[0]).name}"
+    sys.exit(run_node(lambda: import_module(module).make_node()))
 
 
 def _run(factory: NodeFactory, stop: Future[Any]) -> int:
