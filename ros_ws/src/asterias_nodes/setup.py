@@ -4,8 +4,11 @@ from setuptools import setup
 
 PACKAGE = "asterias_nodes"
 NODES = [
+    "ask_bench",
     "bench",
+    "command_multiplexer",
     "demo",
+    "language_agent",
     "maze_demo",
     "maze_world",
     "path_follower",
