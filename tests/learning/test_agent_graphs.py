@@ -274,7 +274,7 @@ def test_a_run_can_be_drawn() -> None:
 
 
 def test_129_members_answer_quickly() -> None:
-    """The number is measured in results/agents_edges.json; here only that it is no problem."""
+    """The number is measured in results/agents_speed.json; here only that it is no problem."""
     society = swarm(["left"] * 129)
     edges = [(a, b) for a, b in society.potential_edges if b == "decision" or a < b]
     record = asyncio.run(run(society.graph(edges), TASK))
