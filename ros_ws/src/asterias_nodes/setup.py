@@ -6,9 +6,12 @@ PACKAGE = "asterias_nodes"
 NODES = [
     "ask_bench",
     "bench",
+    "camera_driver",
     "command_multiplexer",
     "demo",
+    "emulated_robot",
     "language_agent",
+    "limb_driver",
     "maze_demo",
     "maze_world",
     "path_follower",
