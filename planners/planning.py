@@ -193,32 +193,34 @@ class LearnedPlanner:
     def _walked(
         self, maze: Maze, start: Cell, goal: Cell, exact: tuple[Cell, ...], budget: Budget
     ) -> Path2D:
-        """Deepen and walk until the rule is content, or the budget is spent."""
+        """Deepen and walk until the rule is content, or the budget is spent; of several walks that
+        arrive the shortest counts.
+        """
         deepening = _Deepening(self.network, maze, goal, self.device, budget)
         looks = self._looks(maze)
-        cells: tuple[Cell, ...] = ()
-        status = Status.TIME_LIMIT
-        before: NDArray[np.int64] | None = None
-        for number, layers in enumerate(looks):
+        is_small = max(maze.shape) <= self.trained_size
+        before: _Look | None = None
+        best: _Look | None = None
+        for layers in looks:
             stopped = deepening.to(layers, looks[-1])
             if stopped is Status.CANCELED:
                 text = f"canceled after {deepening.layers} layers."
                 return Path2D(Status.CANCELED, (), exact, text, layers=deepening.layers)
-            last, (actions, values) = cells, deepening.policy()
-            cells, status = _walk(maze, start, goal, actions, self.moves)
-            is_same = before is not None and bool((before == actions)[maze > 0].all())
-            is_small = max(maze.shape) <= self.trained_size
-            if stopped or is_same:
+            actions, values = deepening.policy()
+            look = _Look(
+                deepening.layers, actions, values, *_walk(maze, start, goal, actions, self.moves)
+            )
+            if look.arrives and (best is None or len(look.cells) < len(best.cells)):
+                best = look
+            if stopped or (look.arrives and is_small) or _is_settled(maze, before, look):
                 break
-            if status is Status.VALID and (is_small or (number > 0 and cells == last)):
-                break
-            before = actions
-        if stopped and status is not Status.VALID:
-            status = Status.TIME_LIMIT
-        if status is Status.VALID and len(cells) == len(exact):
+            before = look
+        chosen = best or look
+        status = Status.TIME_LIMIT if stopped and best is None else chosen.status
+        if chosen.arrives and len(chosen.cells) == len(exact):
             status = Status.OPTIMAL
-        text = _sentence(status, cells, exact, deepening.layers)
-        return Path2D(status, cells, exact, text, values, deepening.layers)
+        text = _sentence(status, chosen.cells, exact, chosen.layers)
+        return Path2D(status, chosen.cells, exact, text, chosen.values, chosen.layers)
 
     def _looks(self, maze: Maze) -> list[int]:
         """Return the layers after which the policy is walked: the depth asked for, or the depth of
@@ -230,6 +232,33 @@ class LearnedPlanner:
         while looks[-1] < maze.size:
             looks.append(min(2 * looks[-1], maze.size))
         return looks
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A policy after some layers, and the walk along it."""
+
+    layers: int
+    actions: NDArray[np.int64]
+    values: NDArray[np.float32]
+    cells: tuple[Cell, ...]
+    status: Status
+
+    @property
+    def arrives(self) -> bool:
+        return self.status is Status.VALID
+
+
+def _is_settled(maze: Maze, before: _Look | None, look: _Look) -> bool:
+    """Whether more layers than those of ``look`` promise nothing: neither the walk that arrived nor
+    any action has changed, or a walk that arrived no longer does, as happens to networks at many
+    times their depth.
+    """
+    if before is None:
+        return False
+    if before.arrives:
+        return not look.arrives or look.cells == before.cells
+    return bool((before.actions == look.actions)[maze > 0].all())
 
 
 class _Deepening:

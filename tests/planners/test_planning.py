@@ -154,6 +154,23 @@ def test_a_longer_way_than_any_in_training_is_planned_deeper() -> None:
     assert not shallow.reached and shallow.layers == 100
 
 
+class Forgetful(Oracle):
+    """Goes east when it is planned up to 8 layers deep, and west beyond."""
+
+    def iterate(self, encoded: object, depth: int, keep: object) -> torch.Tensor:
+        states = super().iterate(encoded, depth, keep)
+        return states if depth <= 8 else states.roll(2, dims=2)
+
+
+def test_a_walk_that_arrived_counts_even_if_a_deeper_policy_errs() -> None:
+    maze = np.ones((3, 40), np.uint8)
+    network = Forgetful(np.ones(maze.shape, np.int64))
+    plan = LearnedPlanner(network, trained_depth=8).plan(maze, (1, 0), (1, 39))
+    assert plan.status is Status.OPTIMAL and plan.layers == 8
+    late = LearnedPlanner(network, trained_depth=9).plan(maze, (1, 0), (1, 39))
+    assert late.status is Status.COLLISION and late.layers == 18  # nothing changes any more
+
+
 def test_slices_do_not_change_the_values() -> None:
     one = generate(MazeRule(15), 1, 3)
     goal = (int(one.goals[0, 0]), int(one.goals[0, 1]))

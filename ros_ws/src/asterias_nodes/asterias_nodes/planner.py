@@ -282,7 +282,10 @@ class PlannerNode(ManagedNode):
         if plan.values is not None:
             self._value_topic.publish(to_value_map_msg(plan.values, grid, stamp, frame))
         if not plan.reached:
-            raise PlanError(CODES[plan.status], _capital(plan.message))
+            # Planners speak of rows and columns from the top left, callers of metres.
+            places = [f"{point_of(end)[0]:.2f},{point_of(end)[1]:.2f}" for end in (start, goal)]
+            where = f"(From {places[0]} to {places[1]} m; cells are row,column from the top left.)"
+            raise PlanError(CODES[plan.status], f"{_capital(plan.message)} {where}")
         result.path = to_path_msg(plan.cells, grid, start, goal, stamp, frame)
         self._plan_topic.publish(result.path)
 
