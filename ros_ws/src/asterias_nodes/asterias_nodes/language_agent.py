@@ -10,7 +10,6 @@ data. Agents run in a thread of their own; cancel and topics are served meanwhil
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,7 +31,6 @@ from asterias_nodes.managed import ManagedNode
 from asterias_nodes.qos import reliable_qos
 from asterias_nodes.robot_eyes import RobotEyes
 from asterias_nodes.robot_skills import RobotSkills
-from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import SettingsError, declare_settings
 from hardware.description import load_robot
 from learning.agents.drawing import draw
@@ -346,10 +344,6 @@ class LanguageAgent(ManagedNode):
         return Report(f"{self.get_name()}: agents", values=values)
 
 
-def main() -> None:
-    """Run the node until it is told to stop."""
-    sys.exit(run_node(LanguageAgent))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> LanguageAgent:
+    """The node, for :func:`asterias_nodes.run_node.main_late`."""
+    return LanguageAgent()
