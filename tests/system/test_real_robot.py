@@ -127,7 +127,8 @@ def test_a_pulled_cable_leaves_the_servos_to_their_watchdog_and_is_told(
 ) -> None:
     process = start_driver("limb_driver")
     health = client.collect(DiagnosticArray, "/diagnostics")
-    seconds_until(lambda: all(has_torque(robot)))
+    states = client.collect(JointState, "/limb_0/joint_states")
+    client.until(lambda: states)
     robot.limbs[0].bench.unplug()  # type: ignore[attr-defined]
     servos = robot.limbs[0].servos
     assert seconds_until(lambda: all(servo.is_stopped for servo in servos)) <= 0.2 + SAFE_S

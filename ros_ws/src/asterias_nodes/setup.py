@@ -23,7 +23,7 @@ NODES = [
 ]
 
 # Their modules take long to import, with PyTorch, numba or matplotlib.
-LATE = ["language_agent", "maze_demo", "maze_world", "planner"]
+LATE = ["emulated_robot", "language_agent", "maze_demo", "maze_world", "planner"]
 
 setup(
     name=PACKAGE,

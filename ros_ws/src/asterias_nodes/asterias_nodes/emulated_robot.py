@@ -6,7 +6,6 @@ reach the real robot. It writes a description for them once everything answers.
 
 from __future__ import annotations
 
-import sys
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Annotated
 
 from rclpy.node import Node
 
-from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import SettingsError, declare_settings
 from hardware.description import load_robot, save_robot
 from hardware.emulated.robot import Family
@@ -61,10 +59,6 @@ class EmulatedRobotNode(Node):
         self._devices.close()
 
 
-def main() -> None:
-    """Run the node until it is told to stop."""
-    sys.exit(run_node(EmulatedRobotNode))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> EmulatedRobotNode:
+    """The node, for ``main_late``."""
+    return EmulatedRobotNode()
