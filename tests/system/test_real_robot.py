@@ -91,11 +91,14 @@ def has_torque(robot: EmulatedRobot) -> list[bool]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_driver_that_is_told_to_stop_makes_its_servos_safe_at_once(
     robot: EmulatedRobot,
+    client: Any,
     start_driver: Callable[[str], subprocess.Popen[str]],
     number: signal.Signals,
 ) -> None:
     process = start_driver("limb_driver")
-    seconds_until(lambda: all(has_torque(robot)))
+    states = client.collect(JointState, "/limb_0/joint_states")
+    client.until(lambda: len(states) > 10)
+    assert all(has_torque(robot))
     node_process(process).send_signal(number)
     assert seconds_until(lambda: not any(has_torque(robot))) <= SAFE_S
     assert process.wait(10.0) == 0
