@@ -30,7 +30,7 @@ from learning.agents.where import QUESTION, camera_swarm
 from learning.progress import OnProgress
 
 OnStep = Callable[[int, float], None]
-_CONTROLS = 10  # graphs per random control
+_CONTROLS = 20  # graphs per random control
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FaultyCameras:
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Each draws its own looks, liars, graphs and tasks."""
-    train: int = 200
+    train: int = 300
     """Looks to learn from, per seed."""
     held_out: int = 300
     """Looks that judge, per seed."""
@@ -52,7 +52,7 @@ class FaultyCameras:
     workers: int = 2
     """Processes."""
     edges: EdgeOptions = field(
-        default_factory=lambda: EdgeOptions(graphs=16, tasks=6, edge_cost=0.005)
+        default_factory=lambda: EdgeOptions(graphs=24, tasks=6, edge_cost=0.005)
     )
     """The optimiser."""
 
