@@ -21,7 +21,7 @@ from planners.evaluation import Bin, greedy_actions, parse_bins, score
 from planners.machine import command, machine
 from planners.mazes import MazeRule, MazeSet, generate, generate_stratified
 from planners.moves import MOVES
-from planners.networks import load_weights
+from planners.networks import load_weights, save_weights
 from planners.study_plans import PLANS, Case
 from planners.training import CHECKPOINT, MAZES, PRESETS, WEIGHTS, TrainConfig, Trainer
 
@@ -42,6 +42,8 @@ class StudyConfig:
     """Where to write the table."""
     threads: int = 0
     """Threads; 0 leaves the choice to PyTorch."""
+    publish: Path | None = None
+    """Folder for the weights of each network's best seed, best on its validation mazes."""
 
     @property
     def preset(self) -> str:
@@ -66,6 +68,11 @@ class Run:
     def finished(self) -> bool:
         """Whether it was trained to its end."""
         return (self.folder / "finished").is_file()
+
+    def validation(self) -> float:
+        """Return success plus optimality of its best weights on its validation mazes."""
+        card = json.loads((self.folder / WEIGHTS).with_suffix(".json").read_text())
+        return float(card["validation"]["mean"] + card["validation"]["optimal"])
 
     def command(self) -> str:
         """Return the command that does the same training alone."""
@@ -129,6 +136,9 @@ def study(config: StudyConfig, train: Callable[[TrainConfig], Trainer]) -> Itera
         for name, result in rows[-1]["tests"].items():
             shares = " / ".join(f"{bin_['success']:.2f}" for bin_ in result["bins"])
             yield f"{run.case.name} seed {run.config.seed}, {name} mazes: {shares} %"
+    if config.publish:
+        for run in _best_seeds(everything):
+            yield f"weights: {_publish(run, rows[everything.index(run)], config.publish)}"
     if config.json:
         write_atomically(config.json, (json.dumps(_table(config, rows), indent=1) + "\n").encode())
 
@@ -169,6 +179,26 @@ def tested(run: Run, tests: dict[str, MazeSet], bins: str) -> dict[str, Any]:
         "threads": card["threads"],
         "tests": results,
     }
+
+
+def _best_seeds(runs: list[Run]) -> list[Run]:
+    """Return the run of each network that did best on its validation mazes; tests have no say."""
+    best: dict[str, Run] = {}
+    for run in runs:
+        if run.case.name != run.config.model:
+            continue  # a variant
+        before = best.get(run.case.name)
+        if before is None or run.validation() > before.validation():
+            best[run.case.name] = run
+    return list(best.values())
+
+
+def _publish(run: Run, row: dict[str, Any], folder: Path) -> Path:
+    network, card = load_weights(run.folder / WEIGHTS)
+    path = folder / f"{run.case.name}_{run.preset}.safetensors"
+    added = {name: row[name] for name in ("command", "training_cpu_seconds", "tests")}
+    save_weights(network, run.config.model, path, card | added)
+    return path
 
 
 def _table(config: StudyConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from planners import study
 from planners.mazes import MazeSet
+from planners.networks import load_weights
 from planners.study_plans import PLANS, Case, Plan
 from planners.training import MAZES, PRESETS, TrainConfig, Trainer, train
 
@@ -75,6 +77,21 @@ def test_no_test_maze_was_trained_on(tmp_path: Path) -> None:
     seen = {key for run in runs for key in MazeSet.load(run.folder / MAZES).fingerprints()}
     for mazes in study.test_mazes(config, runs).values():
         assert not seen & set(mazes.fingerprints())
+
+
+def test_the_best_seed_by_validation_is_published(tmp_path: Path, monkeypatch: Any) -> None:
+    preset = replace(PRESETS["15"][1], size=9, mazes=32, validation=8, depth=10, epochs=1)
+    preset = replace(preset, bins="1,8,20", stratify="", batch=16)
+    monkeypatch.setitem(PRESETS, SIZE, ("nine", preset))
+    plan = Plan((Case("dt_vin", "a start"), Case("variant", "another")), "1,8,20", 20, 4)
+    monkeypatch.setitem(PLANS, SIZE, plan)
+    config = study.StudyConfig(SIZE, seeds="0,1", out=tmp_path, threads=1, publish=tmp_path / "w")
+    lines = list(study.study(config, train))
+    assert lines[-1] == f"weights: {tmp_path / 'w' / 'dt_vin_9.safetensors'}"
+    _, card = load_weights(tmp_path / "w" / "dt_vin_9.safetensors")
+    scores = [run.validation() for run in study.runs_of(config) if run.case.name == "dt_vin"]
+    assert card["validation"]["mean"] + card["validation"]["optimal"] == max(scores)
+    assert card["tests"]["plain"]["mazes"] == 20
 
 
 @pytest.mark.parametrize(
