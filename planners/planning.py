@@ -34,6 +34,7 @@ EXACT = {"a_star": search.a_star, "bfs": search.breadth_first}
 MAX_CELLS = 4_000_000
 # A long recursion is cut into slices of about this length, to look at the clock and at cancel.
 _SLICE_S = 0.15
+_LAYERS_PER_STEP = 8
 
 
 class Status(str, Enum):
@@ -148,8 +149,9 @@ class LearnedPlanner:
 
     How deep it goes: ``depth`` layers if that is given. Otherwise by the rule of
     :meth:`_looks`: the depth of training first, and twice as deep again while the walk from
-    the start does not arrive; on maps larger than those of training, until a walk that arrives
-    is the same after twice as many layers."""
+    the start does not arrive; on maps larger than those of training, until twice as
+    many layers do not shorten a walk that arrives. It gives up after eight layers per step of the
+    shortest path."""
 
     def __init__(
         self,
@@ -197,7 +199,7 @@ class LearnedPlanner:
         arrive the shortest counts.
         """
         deepening = _Deepening(self.network, maze, goal, self.device, budget)
-        looks = self._looks(maze)
+        looks = self._looks(len(exact) - 1)
         is_small = max(maze.shape) <= self.trained_size
         before: _Look | None = None
         best: _Look | None = None
@@ -222,15 +224,16 @@ class LearnedPlanner:
         text = _sentence(status, chosen.cells, exact, chosen.layers)
         return Path2D(status, chosen.cells, exact, text, chosen.values, chosen.layers)
 
-    def _looks(self, maze: Maze) -> list[int]:
+    def _looks(self, steps: int) -> list[int]:
         """Return the layers after which the policy is walked: the depth asked for, or the depth of
-        training and its doubles up to one layer per cell (no shortest path is longer).
+        training and its doubles, up to eight layers per step of the shortest path (those of
+        training are two to three).
         """
         if self.depth:
             return [self.depth]
-        looks = [self.trained_depth]
-        while looks[-1] < maze.size:
-            looks.append(min(2 * looks[-1], maze.size))
+        looks, limit = [self.trained_depth], _LAYERS_PER_STEP * steps
+        while looks[-1] < limit:
+            looks.append(min(2 * looks[-1], limit))
         return looks
 
 
@@ -250,14 +253,14 @@ class _Look:
 
 
 def _is_settled(maze: Maze, before: _Look | None, look: _Look) -> bool:
-    """Whether more layers than those of ``look`` promise nothing: neither the walk that arrived nor
-    any action has changed, or a walk that arrived no longer does, as happens to networks at many
-    times their depth.
+    """Whether more layers than those of ``look`` promise nothing: they did not shorten the walk
+    that arrived, or broke it, as happens to networks at many times their depth; or no action has
+    changed.
     """
     if before is None:
         return False
     if before.arrives:
-        return not look.arrives or look.cells == before.cells
+        return not look.arrives or len(look.cells) >= len(before.cells)
     return bool((before.actions == look.actions)[maze > 0].all())
 
 
