@@ -112,7 +112,7 @@ PLANS: dict[str, Plan] = {
             Case(
                 "dt_vin_plain",
                 "random start at 15 x 15, then for as long as the time allows",
-                {"options": _PLAIN, "time_limit_s": 1800.0, "epochs": 400},
+                {"options": _PLAIN, "time_limit_s": 1200.0, "epochs": 400},
                 "15/dt_vin_plain",
             ),
         ),
