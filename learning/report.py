@@ -216,10 +216,25 @@ def _agents(results: Path) -> str:
         )
     ]
     ways = ("learned", "plain_vote", "oracle", "best_single", "random_graph", "same_density")
-    for row in _load(results, "agents_edges.json")["summary"]:
-        cut = f"{row['liars_edges_cut_percent']:.1f} %"
+    data = _load(results, "agents_edges.json")
+    for row in data["summary"]:
+        cells = [cell for cell in data["rows"] if cell["k"] == row["k"]]
+        cut = f"{100 * _liars_edges_cut(cells):.1f} %"
         rows.append((str(row["k"]), *(_mean_std(row[way]) for way in ways), cut))
     return _rows(rows)
+
+
+def _liars_edges_cut(cells: list[dict[str, Any]]) -> float:
+    """Share of the liars' edges that no answer passes: cut, or into members that nobody hears."""
+    possible = carrying = 0
+    for cell in cells:
+        heard, before = {"decision"}, 0
+        while len(heard) > before:
+            before = len(heard)
+            heard |= {source for source, target in cell["edges"] if target in heard}
+        possible += cell["liars_edges"]
+        carrying += sum(s in cell["liars"] and t in heard for s, t in cell["edges"])
+    return 1.0 - carrying / possible
 
 
 def _mindstorms(results: Path) -> str:
