@@ -82,7 +82,12 @@ def _edges(dark: Dark) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def _exact_grid(dark: Dark) -> tuple[int, tuple[int, int]]:
     """Return the number whose multiples all runs between edges are, and where its grid begins."""
-    places = [np.flatnonzero(count) for count in _edges(dark)]
+    places = []
+    for axis, count in enumerate(_edges(dark)):
+        # A dark border is a run like any other; a light one may be a margin of any width.
+        lines = np.append(count > 0, False)
+        lines[0], lines[-1] = (dark.take(k, axis).mean() >= _BORDER for k in (0, -1))
+        places.append(np.flatnonzero(lines))
     if min(len(line) for line in places) < 2:
         return 1, (0, 0)
     size = int(np.gcd.reduce(np.concatenate([np.diff(line) for line in places])))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from planners.__main__ import main
@@ -220,6 +220,7 @@ def maze_of(size: int, seed: int = 1) -> np.ndarray:
     cell_px=st.integers(1, 12),
     margin=st.tuples(st.integers(0, 30), st.integers(0, 30)),
 )
+@example(seed=10**6, size=9, cell_px=1, margin=(0, 0))  # an empty room
 def test_any_cell_size_and_margin_is_found(
     tmp_path_factory: pytest.TempPathFactory,
     seed: int,
