@@ -34,6 +34,9 @@ class DTVINConfig(NetworkConfig):
     """Make each kernel a distribution over the neighbours (Sec. 3.1)."""
     softmax_over: Literal["neighbours", "actions_and_neighbours"] = "neighbours"
     """What sums to one in a cell: the kernel of each action, or all of them together."""
+    sharpness: float = 1.0
+    """Factor on the logits before the softmax: above 1, trained kernels leak less into walls, and
+    paths may be longer than those of the training."""
     sees_goal: bool = False
     """Let f^T see the goal map beside the maze; the paper's parameter count speaks against it."""
     reads: Literal["q", "patch"] = "q"
@@ -118,6 +121,7 @@ class DTVIN(PlanningNetwork):
         kernel: Tensor = logits.unflatten(1, (self.config.latent_actions, self.config.field**2))
         if not self.config.softmax:
             return kernel
+        kernel = self.config.sharpness * kernel
         if self.config.softmax_over == "actions_and_neighbours":
             together: Tensor = functional.softmax(kernel.flatten(1, 2), dim=1)
             return together.view_as(kernel)
