@@ -174,31 +174,147 @@ def _agent_figures(results: Path) -> list[tuple[str, ...]]:
     ]
 
 
+# Success rates of DT-VIN, Table 7 of Wang et al., ICML 2025; there is no table for 15 x 15.
+_PAPER_DT_VIN = {35: (100.00, 99.99, 99.77), 100: (99.98, 99.56, 88.65)}
+
+
 def _planners(results: Path) -> str:
-    """The best DT-VIN of each size, on fresh mazes sampled evenly over path lengths."""
+    """DT-VIN of each size, on fresh mazes sampled evenly over path lengths, beside the paper."""
     rows: list[tuple[str, ...]] = [
-        ("mazes", "path length", "starts tested", "success", "optimal", "trained in, one thread")
+        ("mazes", "steps", "starts, mazes", "success", "optimal", "paper", "processor time")
     ]
-    for size in (15, 35):
-        runs = _load(results, f"planners_{size}.json")["runs"]
-        networks = [run for run in runs if run["model"] == "dt_vin"]
-        best = max(networks, key=_worst_success)
-        for bin_ in best["tests"]["stratified"]["bins"]:
+    for size in (15, 35, 100):
+        data = _load(results, f"planners_{size}.json")
+        case = next(row for row in data["summary"] if row["case"] == "dt_vin")
+        paper = _PAPER_DT_VIN.get(size)
+        for index, bin_ in enumerate(case["bins"]):
             rows.append(
                 (
                     f"{size} x {size}",
                     f"{bin_['lo']} to {bin_['hi']}",
-                    f"{bin_['starts']:,}",
-                    f"{bin_['success']:.2f} %",
-                    f"{bin_['optimal']:.2f} %",
-                    f"{best['training_seconds']:.0f} s",
+                    f"{bin_['starts']:,}, {bin_['mazes']}",
+                    _spread(bin_["success"]),
+                    _spread(bin_["optimal"]),
+                    f"{paper[index]:.2f} %" if paper else "",
+                    f"{case['training_cpu_seconds']['mean']:.0f} s",
                 )
             )
     return _rows(rows)
 
 
-def _worst_success(run: dict[str, Any]) -> float:
-    return min(float(bin_["success"]) for bin_ in run["tests"]["stratified"]["bins"])
+def _spread(numbers: dict[str, float]) -> str:
+    if numbers["std"] < 0.005:
+        return f"{numbers['mean']:.2f} %"
+    return f"{numbers['mean']:.2f} ± {numbers['std']:.2f} %"
+
+
+def _networks(results: Path) -> str:
+    """All networks at 15 x 15, by start."""
+    data = _load(results, "planners_15.json")
+    about = {run["case"]: run for run in data["runs"]}
+    spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
+    rows: list[tuple[str, ...]] = [("network", "start", *spans, "seeds", "processor time")]
+    for case in data["summary"]:
+        run = about[case["case"]]
+        rows.append(
+            (
+                _NETWORK_NAMES[run["model"]],
+                run["about"],
+                *(_spread(bin_["success"]) for bin_ in case["bins"]),
+                str(len(case["seeds"])),
+                f"{case['training_cpu_seconds']['mean']:.0f} s",
+            )
+        )
+    return _rows(rows)
+
+
+def _plain_35(results: Path) -> str:
+    """DT-VIN at 35 x 35 by start, seed by seed."""
+    data = _load(results, "planners_35.json")
+    spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
+    rows: list[tuple[str, ...]] = [("start", "seed", *spans, "updates", "processor time")]
+    for run in data["runs"]:
+        bins = run["tests"]["stratified"]["bins"]
+        rows.append(
+            (
+                run["about"],
+                str(run["seed"]),
+                *(f"{bin_['success']:.2f} %" for bin_ in bins),
+                f"{run['updates']:,}",
+                f"{run['training_cpu_seconds']:.0f} s",
+            )
+        )
+    return _rows(rows)
+
+
+_NETWORK_NAMES = {
+    "dt_vin": "DT-VIN",
+    "vin": "VIN",
+    "highway_vin": "Highway VIN",
+    "gppn": "GPPN",
+}
+
+
+def _ablations(results: Path) -> str:
+    """DT-VIN at 15 x 15 with one thing changed."""
+    data = _load(results, "planners_15_ablations.json")
+    about = {run["case"]: run["about"] for run in data["runs"]}
+    spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
+    rows: list[tuple[str, ...]] = [("changed", *spans, "processor time")]
+    for case in data["summary"]:
+        rows.append(
+            (
+                about[case["case"]],
+                *(_spread(bin_["success"]) for bin_ in case["bins"]),
+                f"{case['training_cpu_seconds']['mean']:.0f} s",
+            )
+        )
+    return _rows(rows)
+
+
+def _transfer(results: Path) -> str:
+    """DT-VIN of 100 x 100 on larger mazes."""
+    data = _load(results, "planners_transfer.json")
+    rows: list[tuple[str, ...]] = [
+        ("mazes", "sharpness", "steps", "starts, mazes", "success", "optimal", "layers", "per maze")
+    ]
+    for row in data["sizes"]:
+        for bin_ in row["bins"]:
+            rows.append(
+                (
+                    f"{row['size']} x {row['size']}",
+                    f"{row['sharpness']:g}",
+                    f"{bin_['lo']:,} to {bin_['hi']:,}",
+                    f"{bin_['starts']:,}, {bin_['mazes']}",
+                    f"{bin_['success']:.2f} %",
+                    f"{bin_['optimal']:.2f} %",
+                    f"{row['depth']:,}",
+                    f"{row['cpu_seconds'] / row['mazes']:.1f} s",
+                )
+            )
+    return _rows(rows)
+
+
+def _operator(results: Path) -> str:
+    """Speed of the fused operator against plain PyTorch, and exact search beside DT-VIN."""
+    data = _load(results, "planners_bench.json")
+    rows: list[tuple[str, ...]] = [
+        ("map x layers", "forward", "PyTorch", "training step", "PyTorch", "BFS", "A*", "DT-VIN")
+    ]
+    for one, search in zip(data["operator"], data["planners"], strict=True):
+        rows.append(
+            (
+                f"{one['size']} x {one['size']} x {one['depth']}",
+                f"{one['cpu_ms']:.2f} ms",
+                f"{one['ratio']:.0f} times as long",
+                f"{one['train_ms']:.1f} ms",
+                f"{one['train_ratio']:.0f} times as long",
+                f"{search['bfs_ms']:.3f} ms",
+                f"{search['a_star_ms']:.3f} ms",
+                f"{search['dt_vin_ms']:.1f} ms",
+            )
+        )
+    return _rows(rows)
 
 
 def _agents(results: Path) -> str:
@@ -257,4 +373,9 @@ _TABLES: dict[str, Callable[[Path], str]] = {
     "figures": _figures,
     "mindstorms": _mindstorms,
     "planners": _planners,
+    "networks": _networks,
+    "plain_35": _plain_35,
+    "ablations": _ablations,
+    "transfer": _transfer,
+    "operator": _operator,
 }

@@ -12,10 +12,11 @@ from learning.report import fill_tables
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_readme_shows_the_results_as_they_are() -> None:
-    document = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert fill_tables(document) == document, "run: python -m learning report"
-    assert document.count("<!-- table:") == 5
+@pytest.mark.parametrize(("name", "tables"), [("README.md", 6), ("planners/FINDINGS.md", 4)])
+def test_documents_show_the_results_as_they_are(name: str, tables: int) -> None:
+    document = (ROOT / name).read_text(encoding="utf-8")
+    assert fill_tables(document) == document, f"run: python -m learning report {name}"
+    assert document.count("<!-- table:") == tables
 
 
 def test_an_unknown_table_is_named() -> None:
