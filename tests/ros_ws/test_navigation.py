@@ -135,7 +135,7 @@ def test_a_path_is_planned_published_and_every_failure_has_its_code(
     start_node: Any, peer: Any
 ) -> None:
     node = start_node(
-        "planner", planners="[a_star, dt_vin, vin_15]", patience_s=0.3, autostart=False
+        "planner", planners="[a_star, dt_vin, gppn_15]", patience_s=0.3, autostart=False
     )
     change_state(peer, Transition.TRANSITION_CONFIGURE)
     asker = Asker(peer, ComputePath, "/compute_path")
@@ -165,7 +165,7 @@ def test_a_path_is_planned_published_and_every_failure_has_its_code(
     peer.wait_until(lambda: len(plans) == 3)
     assert plans[-1] == result.path
     for goal, code, words in (
-        (goal_msg((0, 0), (2, 4), "psychic"), Code.INVALID_PLANNER, "a_star, dt_vin, vin_15"),
+        (goal_msg((0, 0), (2, 4), "psychic"), Code.INVALID_PLANNER, "a_star, dt_vin, gppn_15"),
         (goal_msg((0, 0), (2, 4), frame="odom"), Code.TF_ERROR, "give it in 'map'"),
         (goal_msg(None, (2, 4)), Code.TF_ERROR, "nothing comes on /odom"),
         (goal_msg((5, 0), (2, 4)), Code.START_OUTSIDE_MAP, "outside the map"),
@@ -188,7 +188,7 @@ def test_a_path_is_planned_published_and_every_failure_has_its_code(
     maze = GridMap(generate(MazeRule(35, decimation=(0, 0)), 1, 1).mazes[0], 1.0)
     maps.publish(to_map_msg(maze, to_time_msg(2.0), "map"))
     assert maps.wait_for_all_acked()
-    hard = ComputePath.Goal(planner_id="vin_15", use_start=True)
+    hard = ComputePath.Goal(planner_id="gppn_15", use_start=True)
     hard.start = to_pose_stamped(maze.centre_of((1, 1)), to_time_msg(0.0), "map")
     hard.goal = to_pose_stamped(maze.centre_of((33, 33)), to_time_msg(0.0), "map")
     result = asker.ask(hard)
