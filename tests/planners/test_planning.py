@@ -185,7 +185,7 @@ def test_slices_do_not_change_the_values() -> None:
     np.testing.assert_allclose(plan.values, whole.numpy(), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("weights", ["dt_vin", "vin"])
+@pytest.mark.parametrize("weights", ["dt_vin_15", "vin_15"])
 def test_a_plan_can_be_watched_limited_and_canceled(weights: str) -> None:
     maze, seen = snake(30), list[Progress]()
     planner = make_planner(weights, depth=100_000)
