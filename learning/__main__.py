@@ -7,7 +7,7 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -17,7 +17,9 @@ from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
 from learning.progress import progress_bars
 from learning.report import fill_tables
-from learning.target_finding import baselines
+from learning.target_finding import baselines, evaluation
+from learning.target_finding.environment import Faults, TargetFindingEnv, TargetFindingOptions
+from learning.target_finding.linear_policy import FILE, find_policy
 from sim.world import SimWorld
 
 
@@ -57,6 +59,109 @@ class Baselines:
 
 
 @dataclass(frozen=True)
+class Train:
+    """Train a policy to find the target in simulation."""
+
+    out: Path
+    """Folder for checkpoint, policy, summary and tensorboard's curves."""
+    algo: Literal["ppo"] = "ppo"
+    """Algorithm."""
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    faults: Faults = "kill0"
+    """Cameras dead in each episode: none, 1 of 4, or 1 or 2."""
+    seed: int = 0
+    """Seed of everything."""
+    steps: int = 3600
+    """Steps of the robot, a multiple of 75; the paper takes 3,600."""
+    processes: int = 3
+    """Processes that simulate, 1 for the learner's own; 75 must be a multiple of it."""
+    resume: bool = False
+    """Go on from the checkpoint in --out."""
+
+    def run(self) -> int:
+        """Train, and say what came of it."""
+        from learning.target_finding import training  # PyTorch takes seconds to import
+
+        if self.steps < 1 or self.steps % training.ITERATION_STEPS:
+            raise HardwareError("--steps must be a multiple of 75, the steps of an iteration.")
+        config = training.PpoConfig(
+            out=self.out,
+            options=TargetFindingOptions(robot=self.robot, faults=self.faults),
+            seed=self.seed,
+            iterations=self.steps // training.ITERATION_STEPS,
+            processes=self.processes,
+            resume=self.resume,
+        )
+        with progress_bars(unit="steps") as progress:
+            bar = progress.add_task(f"{self.algo} {self.faults}", total=self.steps)
+            summary = training.train(
+                config, lambda done, total: progress.update(bar, completed=done)
+            )
+        last = summary["last_5_iterations"]
+        Console().print(
+            f"Last 5 iterations: {last['mean_steps']:.2f} steps, {100 * last['found']:.0f} % found."
+            f" {summary['steps_per_s']:.0f} steps/s: {summary['act_s']:.1f} s to act,"
+            f" {summary['learn_s']:.1f} s to learn. Policy: {self.out / FILE}"
+        )
+        return 0
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure how many steps a trained policy needs."""
+
+    policy: str
+    """Name of a trained policy, folder of a training, or .safetensors file."""
+    faults: Faults = "kill0"
+    """Cameras dead in each episode: none, 1 of 4, or 1 or 2."""
+    robot: str | None = None
+    """Name or path of a robot description; the one of the training where none is given."""
+    episodes: int = 200
+    """Episodes."""
+    seed: int = 1
+    """Seed of start poses, dead cameras and the policy's draws."""
+    deterministic: bool = False
+    """Take the policy's mean instead of drawing, as it does in training."""
+    json: Path | None = None
+    """Result file to write."""
+
+    def run(self) -> int:
+        """Run the episodes, print the summary, write the result file if asked for."""
+        if self.episodes < 2:
+            raise HardwareError("--episodes must be 2 or more, so that there is a spread.")
+        try:
+            policy = find_policy(self.policy)
+        except ValueError as error:
+            raise HardwareError(str(error)) from error
+        given = policy.card["options"] | {"faults": self.faults}
+        given["command_range"] = tuple(given["command_range"])
+        options = TargetFindingOptions(**given | ({"robot": self.robot} if self.robot else {}))
+        results = []
+        with TargetFindingEnv(options) as environment, progress_bars() as progress:
+            bar = progress.add_task(f"{self.faults}", total=self.episodes)
+            for result in evaluation.episodes(
+                environment,
+                policy,
+                count=self.episodes,
+                seed=self.seed,
+                deterministic=self.deterministic,
+            ):
+                results.append(result)
+                progress.advance(bar)
+        summary = evaluation.summarise(results, self.faults)
+        Console().print(
+            f"{summary['mean_steps']:.2f} ± {summary['std_steps']:.2f} steps, "
+            f"{100 * summary['success_within_cap']:.1f} % found within {options.cap}; "
+            f"the paper's PPO: {summary['paper_mean_steps']} ± {summary['paper_std_steps']}."
+        )
+        if self.json is not None:
+            about = {"policy": self.policy, "deterministic": self.deterministic}
+            write_json(self.json, {**provenance(self.seed), **about, **summary})
+        return 0
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Say whether a demo reached its goal: exit code 0 if so, 1 if not."""
 
@@ -91,7 +196,9 @@ class Report:
 
 Command = (
     Annotated[Baselines, tyro.conf.subcommand("baselines")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Verdict, tyro.conf.subcommand("verdict")]
 )
 

@@ -8,22 +8,42 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 # Stage, done, total.
 OnProgress = Callable[[str, int, int], None]
 
 
-def progress_bars(width: int = 12) -> Progress:
-    """Bars with counts, time passed and time left; descriptions get ``width`` characters."""
+class RateColumn(ProgressColumn):
+    """How many ``unit`` are done per second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        """The rate of late, or of the whole when it is finished."""
+        rate = task.finished_speed or task.speed
+        return Text(f"{rate:.0f} {self._unit}/s" if rate else "")
+
+
+def progress_bars(width: int = 12, unit: str = "") -> Progress:
+    """Bars with counts, time passed and time left.
+
+    Descriptions get ``width`` characters; with a ``unit`` there is also a rate in it per second.
+    """
     return Progress(
         TextColumn(f"{{task.description:{width}}}"),
         BarColumn(),
         MofNCompleteColumn(),
+        *([RateColumn(unit)] if unit else []),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

@@ -62,7 +62,7 @@ def run_episode(
     searcher = make(rng)
     steps = 0
     while cap is None or steps < cap:
-        position = searcher.act(position)
+        position = searcher.act(position, live)
         steps += 1
         seeing = task.step(position, live)
         if seeing:
@@ -78,7 +78,9 @@ def measure(
     for episode in range(episodes):
         yield run_episode(
             task,
-            lambda rng: make_searcher(policy, task.lower, task.upper, rng),
+            lambda rng: make_searcher(
+                policy, task.lower, task.upper, rng, cameras=len(task.cameras)
+            ),
             seed=(seed, POLICIES.index(policy), FAULTS.index(faults), episode),
             faults=faults,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,8 +28,8 @@ class BrownianSearcher:
     single: bool = False
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
-    def act(self, position_rad: FloatArray) -> FloatArray:
-        """Next ``(n,)`` positions to command, from the last commanded ones."""
+    def act(self, position_rad: FloatArray, live: Collection[int] = ()) -> FloatArray:
+        """Next ``(n,)`` positions to command, from the last commanded ones alone."""
         half_range = 0.5 * (self.upper_rad - self.lower_rad)
         increment = self.rng.normal(0.0, STEP, size=half_range.size) * half_range
         if self.single:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import numpy as np
 
 from hardware.limb import FloatArray
 from learning.target_finding.brownian import BrownianSearcher
+from learning.target_finding.linear_policy import PolicySearcher, trained_policies
 
 
 class Searcher(Protocol):
     """A policy of the target-finding task."""
 
-    def act(self, position_rad: FloatArray) -> FloatArray:
-        """Next ``(n,)`` positions to command, from the last commanded ones."""
+    def act(self, position_rad: FloatArray, live: Collection[int]) -> FloatArray:
+        """Next ``(n,)`` positions to command, from the last commanded ones and live cameras."""
 
 
 Maker = Callable[[FloatArray, FloatArray, np.random.Generator], Searcher]
@@ -30,18 +31,31 @@ DEFAULT_POLICY = "bmms"
 
 def policy_names() -> list[str]:
     """Names that :func:`make_searcher` knows."""
-    return sorted(_MAKERS)
+    return [*sorted(_MAKERS), *trained_policies()]
 
 
 def make_searcher(
-    name: str, lower_rad: FloatArray, upper_rad: FloatArray, rng: np.random.Generator
+    name: str,
+    lower_rad: FloatArray,
+    upper_rad: FloatArray,
+    rng: np.random.Generator,
+    *,
+    cameras: int,
 ) -> Searcher:
-    """The searcher called ``name`` (the default for an empty name) for ``(n,)`` limits.
+    """The searcher called ``name`` (the default for an empty name) for a limb.
+
+    Args:
+        name: a baseline or one of the trained policies.
+        lower_rad, upper_rad: ``(n,)`` limits of the joints.
+        rng: source of the searcher's randomness.
+        cameras: number of the limb's cameras, dead ones included.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none of that name, or it does not fit the limb.
     """
     name = name or DEFAULT_POLICY
-    if name not in _MAKERS:
-        raise ValueError(f"Unknown policy '{name}'; known are {', '.join(policy_names())}.")
-    return _MAKERS[name](lower_rad, upper_rad, rng)
+    if name in _MAKERS:
+        return _MAKERS[name](lower_rad, upper_rad, rng)
+    if name in trained_policies():
+        return PolicySearcher.on_limb(name, lower_rad, upper_rad, cameras, rng)
+    raise ValueError(f"Unknown policy '{name}'; known are {', '.join(policy_names())}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ def test_the_same_seed_gives_the_same_episode(world: SimWorld) -> None:
     def episode(seed: int) -> object:
         return run_episode(
             task,
-            lambda rng: make_searcher("bmms", task.lower, task.upper, rng),
+            lambda rng: make_searcher("bmms", task.lower, task.upper, rng, cameras=4),
             seed=(seed,),
             faults="kill12",
             cap=20,
@@ -61,7 +61,7 @@ def test_the_cap_ends_an_episode_without_a_find(world: SimWorld) -> None:
     task = TargetFindingTask(world)
 
     class Still:
-        def act(self, position_rad: np.ndarray) -> np.ndarray:
+        def act(self, position_rad: np.ndarray, live: Collection[int]) -> np.ndarray:
             return position_rad
 
     result = run_episode(task, lambda rng: Still(), seed=(0,), cap=2)
@@ -100,7 +100,7 @@ def test_unknown_names_are_answered_with_the_choices() -> None:
     with pytest.raises(ValueError, match="kill0, kill1, kill12"):
         draw_dead_cameras(np.random.default_rng(0), 4, "kill3")
     with pytest.raises(ValueError, match=", ".join(policy_names())):
-        make_searcher("psychic", np.zeros(4), np.ones(4), np.random.default_rng(0))
+        make_searcher("psychic", np.zeros(4), np.ones(4), np.random.default_rng(0), cameras=4)
 
 
 def test_the_table_holds_what_was_measured(world: SimWorld) -> None:

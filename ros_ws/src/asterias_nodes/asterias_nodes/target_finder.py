@@ -250,7 +250,9 @@ class TargetFinder(Node):
             raise SearchError(FindTarget.Result.NO_CAMERAS, text)
         name = goal.policy or self.settings.policy
         try:
-            searcher = make_searcher(name, self._lower, self._upper, rng)
+            searcher = make_searcher(
+                name, self._lower, self._upper, rng, cameras=len(self._cameras)
+            )
         except ValueError as error:
             raise SearchError(FindTarget.Result.UNKNOWN_POLICY, str(error)) from error
         steps = goal.max_steps or self.settings.max_steps
@@ -262,7 +264,7 @@ class TargetFinder(Node):
             await self._random_start(search)
         position = self._last_commanded()
         while search.steps < search.max_steps:
-            position = search.searcher.act(position)
+            position = search.searcher.act(position, search.live)
             search.steps += 1
             self._tell(search, "moving")
             seeing = await self._drive_and_look(search, position, search.live)
