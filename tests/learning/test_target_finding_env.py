@@ -155,7 +155,7 @@ def test_a_policy_that_does_not_fit_is_refused_in_one_sentence(tmp_path: Path) -
         find_policy("ppo_kill9")
 
 
-@pytest.mark.parametrize("name", ["ppo_kill1"])
+@pytest.mark.parametrize("name", ["ppo_kill0", "ppo_kill1", "ppo_kill12"])
 def test_trained_policies_come_along(name: str) -> None:
     assert name in trained_policies()
     card = find_policy(name).card
@@ -198,7 +198,17 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path: Path)
 
 def test_train_and_evaluate_from_the_command_line(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    arguments = ("train", "--faults", "kill1", "--steps", "75", "--out", str(out))
+    arguments = (
+        "train",
+        "--faults",
+        "kill1",
+        "--steps",
+        "75",
+        "--processes",
+        "1",
+        "--out",
+        str(out),
+    )
     done = run_learning(*arguments)
     assert done.returncode == 0, done.stderr
     assert "75/75" in done.stdout and "steps/s" in done.stdout
