@@ -13,7 +13,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("numpy", "numba", "pybullet", "opencv-python-headless", "ros-rclpy", "torch")
+PACKAGES = (
+    "numpy",
+    "numba",
+    "pybullet",
+    "opencv-python-headless",
+    "ros-rclpy",
+    "torch",
+    "stable-baselines3",
+)
 
 
 def provenance(seed: int | None = None, command: str | None = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 from rich.console import Console
@@ -130,6 +130,18 @@ class Evaluate:
         """Run the episodes, print the summary, write the result file if asked for."""
         if self.episodes < 2:
             raise HardwareError("--episodes must be 2 or more, so that there is a spread.")
+        summary = self.measure()
+        Console().print(
+            f"{summary['mean_steps']:.2f} ± {summary['std_steps']:.2f} steps, "
+            f"{100 * summary['success_within_cap']:.1f} % found within {summary['cap']}; "
+            f"the paper's PPO: {summary['paper_mean_steps']} ± {summary['paper_std_steps']}."
+        )
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), **summary})
+        return 0
+
+    def measure(self) -> dict[str, Any]:
+        """Run the episodes, with a bar; returns policy, protocol and figures."""
         try:
             policy = find_policy(self.policy)
         except ValueError as error:
@@ -149,15 +161,31 @@ class Evaluate:
             ):
                 results.append(result)
                 progress.advance(bar)
-        summary = evaluation.summarise(results, self.faults)
-        Console().print(
-            f"{summary['mean_steps']:.2f} ± {summary['std_steps']:.2f} steps, "
-            f"{100 * summary['success_within_cap']:.1f} % found within {options.cap}; "
-            f"the paper's PPO: {summary['paper_mean_steps']} ± {summary['paper_std_steps']}."
-        )
+        about = {"policy": self.policy, "deterministic": self.deterministic, "cap": options.cap}
+        return about | evaluation.summarise(results, self.faults)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Measure the trained policies that come with Asterias, beside the paper's."""
+
+    episodes: int = 400
+    """Episodes per policy."""
+    seed: int = 1
+    """Seed of start poses, dead cameras and the policies' draws."""
+    json: Path | None = None
+    """Result file to write, for example results/target_finding.json."""
+
+    def run(self) -> int:
+        """Measure each under the camera failures that it was trained with; print the table."""
+        rows = [
+            Evaluate(f"ppo_{faults}", faults, episodes=self.episodes, seed=self.seed).measure()
+            | {"trained": dict(find_policy(f"ppo_{faults}").card["last_5_iterations"])}
+            for faults in get_args(Faults)
+        ]
+        Console().print(_policy_table(rows))
         if self.json is not None:
-            about = {"policy": self.policy, "deterministic": self.deterministic}
-            write_json(self.json, {**provenance(self.seed), **about, **summary})
+            write_json(self.json, {**provenance(self.seed), "rows": rows})
         return 0
 
 
@@ -196,6 +224,7 @@ class Report:
 
 Command = (
     Annotated[Baselines, tyro.conf.subcommand("baselines")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Train, tyro.conf.subcommand("train")]
@@ -203,18 +232,35 @@ Command = (
 )
 
 
+_DEAD = {"kill0": "none", "kill1": "1 of 4", "kill12": "1 or 2 of 4"}
+
+
 def _baseline_table(rows: list[dict[str, Any]]) -> Table:
     table = Table(title="Steps until the target is found, mean ± standard deviation")
     for heading in ("searcher", "dead cameras", "simulation", "paper (real limb)", "ratio"):
         table.add_column(heading, justify="right" if heading == "ratio" else "left")
-    words = {"kill0": "none", "kill1": "1 of 4", "kill12": "1 or 2 of 4"}
     for row in rows:
         table.add_row(
             row["policy"].upper(),
-            words[row["faults"]],
+            _DEAD[row["faults"]],
             f"{row['mean_steps']:.1f} ± {row['std_steps']:.1f}",
             f"{row['paper_mean_steps']:.1f} ± {row['paper_std_steps']:.1f}",
             f"{row['ratio_to_paper']:.2f}",
+        )
+    return table
+
+
+def _policy_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Steps until the target is found, mean ± standard deviation")
+    for heading in ("policy", "dead cameras", "simulation", "paper (real limb)", "found in time"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(
+            row["policy"],
+            _DEAD[row["faults"]],
+            f"{row['mean_steps']:.2f} ± {row['std_steps']:.2f}",
+            f"{row['paper_mean_steps']:.2f} ± {row['paper_std_steps']:.2f}",
+            f"{100 * row['success_within_cap']:.1f} %",
         )
     return table
 

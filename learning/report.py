@@ -45,9 +45,11 @@ def _rows(rows: list[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+_DEAD = {"kill0": "none", "kill1": "1 of 4", "kill12": "1 or 2 of 4"}
+
+
 def _baselines(results: Path) -> str:
     data = _load(results, "brownian_baselines.json")
-    dead = {"kill0": "none", "kill1": "1 of 4", "kill12": "1 or 2 of 4"}
     searchers = {"bmms": "all servos (BMMS)", "bmss": "one servo (BMSS)"}
     rows: list[tuple[str, ...]] = [
         ("Brownian motion of", "dead cameras", "simulation", "paper, real limb", "ratio")
@@ -56,10 +58,28 @@ def _baselines(results: Path) -> str:
         rows.append(
             (
                 searchers[row["policy"]],
-                dead[row["faults"]],
+                _DEAD[row["faults"]],
                 f"{row['mean_steps']:.1f} ({row['std_steps']:.1f})",
                 f"{row['paper_mean_steps']:.1f} ({row['paper_std_steps']:.1f})",
                 f"{row['ratio_to_paper']:.2f}",
+            )
+        )
+    return _rows(rows)
+
+
+def _policies(results: Path) -> str:
+    """Trained policies on fresh episodes, beside the paper's figures at the end of training."""
+    rows: list[tuple[str, ...]] = [
+        ("policy", "dead cameras", "simulation", "found within 5", "paper, real limb")
+    ]
+    for row in _load(results, "target_finding.json")["rows"]:
+        rows.append(
+            (
+                f"`{row['policy']}`",
+                _DEAD[row["faults"]],
+                f"{row['mean_steps']:.2f} ({row['std_steps']:.2f})",
+                f"{100 * row['success_within_cap']:.1f} %",
+                f"{row['paper_mean_steps']:.2f} ({row['paper_std_steps']:.2f})",
             )
         )
     return _rows(rows)
@@ -117,7 +137,7 @@ def _driver_figures(results: Path) -> list[tuple[str, ...]]:
         f"{bench['servos']} emulated servos at {loop['rate_hz']:g} Hz and {bench['cameras']} "
         f"MJPEG cameras {width}x{height} at {bench['camera_hz']:g} Hz"
     )
-    search = _load(results, "hardware_find_target.json")
+    searches = _load(results, "hardware_find_target.json")["searches"]
     priority = f"real-time priority {bench['realtime_priority']}"
     return [
         (
@@ -126,11 +146,14 @@ def _driver_figures(results: Path) -> list[tuple[str, ...]]:
             file,
         ),
         ("their driver's share of one core", f"{100 * loop['processor_share']:.0f} %", file),
-        (
-            "searches (BMMS) with the real drivers on an emulated Dynamixel limb",
-            f"{search['found']} of {len(search['episodes'])} found, "
-            f"{search['mean_steps_of_finds']:.1f} steps",
-            "[hardware_find_target.json](results/hardware_find_target.json)",
+        *(
+            (
+                f"searches (`{search['policy']}`), real drivers on an emulated Dynamixel limb",
+                f"{search['found']} of {len(search['episodes'])} found, "
+                f"{search['mean_steps_of_finds']:.1f} steps",
+                "[hardware_find_target.json](results/hardware_find_target.json)",
+            )
+            for search in searches
         ),
     ]
 
@@ -373,6 +396,7 @@ _TABLES: dict[str, Callable[[Path], str]] = {
     "figures": _figures,
     "mindstorms": _mindstorms,
     "planners": _planners,
+    "policies": _policies,
     "networks": _networks,
     "plain_35": _plain_35,
     "ablations": _ablations,
