@@ -1,5 +1,5 @@
 """Command line: ``python -m planners mazes | train | evaluate | study | transfer | plan | bench |
-warm``; each verb knows ``--help``.
+mapper | warm``; each verb knows ``--help``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ USAGE = """usage: python -m planners VERB ...
   transfer  score weights on larger mazes   transfer --weights W --sizes 201,501
   plan      plan through one maze, draw it  plan --maze maze.png --start 1,1 --goal 13,13
   bench     measure speed and memory        bench
+  mapper    train the mapper of ViZDoom     mapper --out runs/mapper
   warm      compile ahead of first use      warm
 
 Each verb explains its options with --help."""
@@ -153,6 +154,29 @@ def bench(arguments: list[str]) -> int:
     return 0
 
 
+def mapper(arguments: list[str]) -> int:
+    """Train the mapper with a progress bar; Ctrl-C and a polite kill leave a checkpoint."""
+    from planners import mapper_training
+
+    config = tyro.cli(
+        mapper_training.MapperTrainConfig, args=arguments, prog="python -m planners mapper"
+    )
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.default_int_handler)
+    try:
+        trainer = mapper_training.train_mapper(config)
+    except KeyboardInterrupt:
+        print(f"\nstopped; go on with: mapper ... --out {config.out} --resume", file=sys.stderr)
+        return 130
+    last = trainer.progress.history[-1]
+    print(
+        f"trained in {trainer.progress.seconds:.0f} s; wrong cells {100 * last['wrong']:.3f} % "
+        f"with all views, {100 * last['wrong_half_given']:.2f} % with half of them"
+    )
+    print(f"weights: {config.out / mapper_training.WEIGHTS}")
+    return 0
+
+
 def warm(arguments: list[str]) -> int:
     """Compile what would otherwise be compiled at the first use."""
     from planners import warm
@@ -170,6 +194,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "transfer": transfer,
     "plan": plan,
     "bench": bench,
+    "mapper": mapper,
     "warm": warm,
 }
 

@@ -1,0 +1,98 @@
+"""Pictures for people: the map with plan, way and player on it, beside what the player sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.doom.game import Picture
+
+Place = tuple[float, float]
+FREE, WALL, UNKNOWN = 0, 100, -1
+_COLOURS = {FREE: (237, 237, 237), WALL: (33, 33, 33), UNKNOWN: (168, 176, 190)}
+_PLAN, _WAY, _PLAYER, _GOAL, _PAPER = (
+    (230, 25, 75),
+    (40, 110, 220),
+    (44, 160, 44),
+    (255, 176, 0),
+    (250, 250, 250),
+)
+_SUPER = 4  # sub-pixel bits of OpenCV's lines
+
+
+@dataclass(frozen=True)
+class MapPicture:
+    """What a map shows. Places are (row, column) with fractions, (0.5, 0.5) in the first cell."""
+
+    occupancy: NDArray[np.int8]
+    """Cells ``(H, W)``: 0 free, 100 wall, -1 unknown; between them grey."""
+    goal: Place | None = None
+    player: Place | None = None
+    yaw_rad: float = 0.0
+    """Where the player looks, counter-clockwise from east."""
+    plan: Sequence[Place] = field(default_factory=tuple)
+    way: Sequence[Place] = field(default_factory=tuple)
+    """Where the player has been."""
+
+
+def draw_map(shown: MapPicture, height_px: int) -> Picture:
+    """Return the map as a picture ``(height_px, about height_px, 3)``."""
+    rows, columns = shown.occupancy.shape
+    scale = height_px / rows
+    values = shown.occupancy.astype(int)
+    free, wall = np.array(_COLOURS[FREE], float), np.array(_COLOURS[WALL], float)
+    colours = free + (np.clip(values, 0, 100) / 100)[..., None] * (wall - free)
+    colours[values < 0] = _COLOURS[UNKNOWN]
+    size = (round(columns * scale), height_px)
+    picture = cv2.resize(colours.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    thick = max(1, round(scale / 7))
+    for places, colour, width in ((shown.way, _WAY, thick), (shown.plan, _PLAN, 2 * thick)):
+        if len(places) > 1:
+            points = np.round(np.array(places)[:, ::-1] * scale * 2**_SUPER).astype(np.int32)
+            cv2.polylines(picture, [points], False, colour, width, cv2.LINE_AA, _SUPER)
+    if shown.goal is not None:
+        cv2.drawMarker(
+            picture, _pixel(shown.goal, scale), _GOAL, cv2.MARKER_STAR, round(scale), 2 * thick
+        )
+    if shown.player is not None:
+        _arrow(picture, shown.player, shown.yaw_rad, scale)
+    return np.asarray(picture, np.uint8)
+
+
+def beside(view: Picture, shown: MapPicture, text: str = "", height_px: int = 240) -> Picture:
+    """Return the view, the map to its right and a line of text below: ``(height_px + 24, W, 3)``.
+
+    The height is even, as video encoders want it, and so is the width.
+    """
+    width_px = round(view.shape[1] * height_px / view.shape[0])
+    big = cv2.resize(view, (width_px, height_px), interpolation=cv2.INTER_NEAREST)
+    both = np.hstack(
+        [big, np.full((height_px, 8, 3), _PAPER, np.uint8), draw_map(shown, height_px)]
+    )
+    foot = np.full((24, both.shape[1], 3), _PAPER, np.uint8)
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(foot, text, (6, 17), font, 0.42, (40, 44, 52), 1, cv2.LINE_AA)
+    whole = np.vstack([both, foot])
+    return whole[: whole.shape[0] // 2 * 2, : whole.shape[1] // 2 * 2]
+
+
+def _pixel(place: Place, scale: float) -> tuple[int, int]:
+    return round(place[1] * scale), round(place[0] * scale)
+
+
+def _arrow(picture: Picture, place: Place, yaw_rad: float, scale: float) -> None:
+    """Draw the player as a triangle that points where it looks."""
+    radius = max(4.0, 0.42 * scale)
+    corners = [
+        (
+            place[1] * scale + radius * size * math.cos(yaw_rad + angle),
+            place[0] * scale - radius * size * math.sin(yaw_rad + angle),
+        )
+        for angle, size in ((0.0, 1.2), (2.5, 1.0), (math.pi, 0.4), (-2.5, 1.0))
+    ]
+    cv2.fillPoly(picture, [np.round(corners).astype(np.int32)], _PLAYER, cv2.LINE_AA)

@@ -1,0 +1,176 @@
+"""Mazes in ViZDoom: maps, the game around them, and the views of their cells."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import signal
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import vizdoom
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from sim.doom.game import GameDiedError, MazeGame
+from sim.doom.maps import MazeMap, cell_at, centre_of, text_map, write_wad
+from sim.doom.textures import GROUPS, TEXTURE_SETS, Look, choose_look
+from sim.doom.views import survey, survey_mazes
+
+MAZE = np.array(
+    [[0, 0, 0, 0, 0], [0, 1, 1, 1, 0], [0, 1, 0, 1, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0]], np.uint8
+)
+FREE = [(1, 1), (1, 2), (1, 3), (2, 1), (2, 3), (3, 1)]
+
+
+@pytest.fixture(scope="module")
+def module_game() -> Iterator[MazeGame]:
+    with MazeGame([MazeMap(MAZE, (1, 1)), MazeMap(MAZE[::-1].copy(), (1, 1))]) as game:
+        yield game
+
+
+@pytest.fixture
+def game(module_game: MazeGame) -> MazeGame:
+    if module_game.process_id is None:
+        module_game.restart()
+    module_game.load(0)
+    return module_game
+
+
+def lumps(wad: bytes) -> dict[str, int]:
+    """Names and sizes of a WAD's lumps."""
+    kind, count, place = struct.unpack("<4sii", wad[:12])
+    assert kind in (b"PWAD", b"IWAD")
+    entries = [struct.unpack("<ii8s", wad[place + 16 * k :][:16]) for k in range(count)]
+    assert all(start + size <= len(wad) for start, size, _ in entries)
+    return {name.rstrip(b"\0").decode(): size for _, size, name in entries}
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(np.uint8, (6, 7), elements=st.integers(0, 1)).filter(lambda maze: maze.any()))
+def test_walls_run_exactly_between_free_cells_and_others(maze: NDArray[np.uint8]) -> None:
+    row, column = np.argwhere(maze)[0].tolist()
+    text = text_map(MazeMap(maze, (row, column)))
+    padded = np.pad(maze, 1)
+    edges = sum(int((padded != np.roll(padded, 1, axis)).sum()) for axis in (0, 1))
+    assert text.count("linedef{") == text.count("sidedef{") == edges
+    corners = [(int(x), int(y)) for x, y in re.findall(r"vertex\{x=(-?\d+);y=(-?\d+);\}", text)]
+    for first, second in re.findall(r"linedef\{v1=(\d+);v2=(\d+)", text):
+        (x0, y0), (x1, y1) = corners[int(first)], corners[int(second)]
+        right = ((y1 - y0) / 64, -(x1 - x0) / 64)  # the front of a line is on its right
+        middle = ((x0 + x1) / 2, (y0 + y1) / 2)
+        front = cell_at(middle[0] + 8 * right[0], middle[1] + 8 * right[1], len(maze))
+        back = cell_at(middle[0] - 8 * right[0], middle[1] - 8 * right[1], len(maze))
+        assert padded[front[0] + 1, front[1] + 1] == 1
+        assert padded[back[0] + 1, back[1] + 1] == 0
+
+
+def test_a_wad_holds_its_maps_in_order() -> None:
+    found = lumps(write_wad([MazeMap(MAZE, (1, 1)), MazeMap(MAZE, (3, 1))]))
+    assert [name for name in found if name.startswith("MAP")] == ["MAP01", "MAP02"]
+
+
+def test_every_texture_is_in_the_data_that_the_wheel_brings() -> None:
+    data = (Path(vizdoom.__file__).parent / "freedoom2.wad").read_bytes()
+    flats = lumps(data)
+    for textures in TEXTURE_SETS.values():
+        assert textures.floor in flats and textures.ceiling in flats
+        for wall in textures.walls:
+            assert wall.encode().ljust(8, b"\0") in data  # an entry of TEXTURE1
+    assert not set(GROUPS["training"]) & set(GROUPS["held_out"])
+
+
+def test_a_seed_draws_the_same_look_and_groups_are_kept_apart() -> None:
+    looks = [choose_look("held_out", seed) for seed in range(40)]
+    assert looks == [choose_look("held_out", seed) for seed in range(40)]
+    assert {look.textures for look in looks} == set(GROUPS["held_out"])
+    assert choose_look("brick", 5, 100) == Look("brick", 100, 5)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Look("velvet"), "'velvet': choose one of startan"),
+        (lambda: Look("brick", 300), "light is 300"),
+        (lambda: choose_look("velvet", 0), "training, held_out"),
+        (lambda: MazeMap(MAZE, (0, 0)), "the start 0,0 is no free cell"),
+        (lambda: MazeMap(MAZE, (1, 1), (9, 9)), "the goal 9,9"),
+        (lambda: MazeMap(np.ones((600, 4), np.uint8), (1, 1)), "511"),
+        (lambda: write_wad([]), "1 to 99 mazes"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_sentence(make: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()  # type: ignore[operator]
+
+
+def test_the_player_starts_where_it_should_and_looks_north(game: MazeGame) -> None:
+    assert game.cell == (1, 1)
+    assert game.pose[:2] == centre_of((1, 1), 5)
+    assert game.pose[2] == pytest.approx(math.pi / 2)
+    assert game.picture.shape == (120, 160, 3)
+
+
+def test_velocities_are_kept_and_walls_stop(game: MazeGame) -> None:
+    x = game.pose[0]
+    for _ in range(8):
+        game.drive(0.0, -4.0, 0.0)  # to the right of north is east
+    assert game.pose[0] - x > 7 * 4 - 4
+    assert game.pose[1] == pytest.approx(centre_of((1, 1), 5)[1], abs=0.1)
+    for _ in range(60):
+        game.drive(0.0, -4.0, 0.0)
+    assert game.cell == (1, 3)  # the wall at the end of the corridor
+    assert game.pose[0] <= 4 * 64 - 15
+
+
+def test_looking_around_leaves_the_player_as_it_stood(game: MazeGame) -> None:
+    before = game.pose
+    pictures = game.look_around()
+    assert game.pose == pytest.approx(before, abs=1e-3)
+    views = survey(game).views[1, 1]
+    assert len(pictures) == 4
+    for picture, view in zip(pictures, views, strict=True):
+        small = picture.reshape(24, 5, 32, 5, 3).mean(axis=(1, 3))
+        assert np.abs(small - view).mean() < 2
+
+
+def test_views_show_what_is_near(game: MazeGame) -> None:
+    seen = survey(game)
+    assert [tuple(cell) for cell in np.argwhere(seen.given).tolist()] == FREE
+    assert not seen.views[0, 0].any()
+    # From one corner of the U to the other the corridor is longer than what is behind.
+    assert not np.array_equal(seen.views[1, 1, 1], seen.views[1, 1, 3])
+
+
+def test_the_same_seeds_give_the_same_views() -> None:
+    first, second = (survey_mazes(np.stack([MAZE] * 2), [3, 4]) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one.views, other.views)
+    assert not np.array_equal(first[0].views, first[1].views)
+
+
+def test_a_dead_game_is_noticed_and_can_be_restarted(game: MazeGame) -> None:
+    process = game.process_id
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+    with pytest.raises(GameDiedError):
+        for _ in range(50):
+            game.drive(1.0, 0.0, 0.0)
+    game.restart()
+    assert game.process_id not in (None, process)
+    assert game.cell == (1, 1)
+    assert game.restarts >= 1
+
+
+def test_closing_leaves_neither_process_nor_files() -> None:
+    game = MazeGame([MazeMap(MAZE, (1, 1))])
+    process = game.process_id
+    game.close()
+    assert process is not None and not psutil.pid_exists(process)
