@@ -15,7 +15,7 @@ from rich.table import Table
 
 from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
-from learning.progress import progress_bars
+from learning.progress import JsonLines, progress_bars, stop_requests
 from learning.report import fill_tables
 from learning.target_finding import baselines, evaluation
 from learning.target_finding.environment import Faults, TargetFindingEnv, TargetFindingOptions
@@ -78,6 +78,8 @@ class Train:
     """Processes that simulate, 1 for the learner's own; 75 must be a multiple of it."""
     resume: bool = False
     """Go on from the checkpoint in --out."""
+    progress: Literal["bar", "json"] = "bar"
+    """A bar for people; or for programs a line of JSON per iteration, and one with the summary."""
 
     def run(self) -> int:
         """Train, and say what came of it."""
@@ -93,10 +95,20 @@ class Train:
             processes=self.processes,
             resume=self.resume,
         )
-        with progress_bars(unit="steps") as progress:
+        if self.progress == "json":
+            json_lines = JsonLines(self.steps)
+            with stop_requests() as is_stopped:
+                summary = training.train(
+                    config, on_iteration=json_lines.tell, is_stopped=is_stopped
+                )
+            json_lines.end(summary)
+            return 0
+        with progress_bars(unit="steps") as progress, stop_requests() as is_stopped:
             bar = progress.add_task(f"{self.algo} {self.faults}", total=self.steps)
             summary = training.train(
-                config, lambda done, total: progress.update(bar, completed=done)
+                config,
+                lambda done, total: progress.update(bar, completed=done),
+                is_stopped=is_stopped,
             )
         last = summary["last_5_iterations"]
         Console().print(

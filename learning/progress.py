@@ -1,8 +1,13 @@
-"""Progress of long work on a terminal."""
+"""Progress of long work on a terminal, or as lines for the program that started it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from rich.progress import (
     BarColumn,
@@ -61,3 +66,66 @@ class Stages:
         if stage not in self._bars:
             self._bars[stage] = self._progress.add_task(stage, total=total)
         self._progress.update(self._bars[stage], completed=done)
+
+
+class JsonLines:
+    """A training's progress on stdout, a line of JSON per iteration.
+
+    Each is ``{"steps", "total", "mean_return", "found", "steps_per_s", "left_s"}``; the last line
+    is ``{"summary": {...}}``, without the history, which stands in the training's folder.
+
+    Args:
+        total: steps of the whole training.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._last: tuple[int, float] | None = None
+        self._rate = 0.0
+
+    def tell(self, steps: int, entry: Mapping[str, float]) -> None:
+        """An iteration has ended after ``steps``, with this entry of the history."""
+        now_s = time.monotonic()
+        if self._last is not None:
+            rate = (steps - self._last[0]) / max(now_s - self._last[1], 1e-9)
+            # Smooth, so that the time left does not jump.
+            self._rate = rate if self._rate == 0.0 else 0.7 * self._rate + 0.3 * rate
+        self._last = steps, now_s
+        line = {
+            "steps": steps,
+            "total": self._total,
+            "mean_return": entry["mean_return"],
+            "found": entry["found"],
+            "steps_per_s": round(self._rate, 1),
+            "left_s": round((self._total - steps) / self._rate, 1) if self._rate else None,
+        }
+        print(json.dumps(line), flush=True)
+
+    @staticmethod
+    def end(summary: Mapping[str, Any]) -> None:
+        """The training has ended."""
+        told = {key: value for key, value in summary.items() if key != "history"}
+        print(json.dumps({"summary": told}), flush=True)
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Within, SIGINT and SIGTERM ask for a stop, and the second one insists.
+
+    Yields:
+        whether a stop was asked for.
+    """
+    asked = False
+
+    def ask(number: int, frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

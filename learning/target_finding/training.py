@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -45,6 +45,8 @@ LEARNING_RATE = 0.1
 
 # Steps done, steps in all.
 OnSteps = Callable[[int, int], None]
+# Steps done, and the entry of the history; called when the iteration's checkpoint is written.
+OnIteration = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,22 @@ class PpoConfig:
         return whole
 
 
-def train(config: PpoConfig, on_steps: OnSteps = lambda done, total: None) -> dict[str, Any]:
+def train(
+    config: PpoConfig,
+    on_steps: OnSteps = lambda done, total: None,
+    on_iteration: OnIteration = lambda steps, entry: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
     """Train, write policy, card and summary into ``config.out``; returns the summary.
 
+    Args:
+        config: the training.
+        on_steps: hears of every step.
+        on_iteration: hears of every finished iteration.
+        is_stopped: asked after each iteration; if true, the training ends with its checkpoint.
+
     Raises:
+        KeyboardInterrupt: ``is_stopped`` said so before the last iteration.
         HardwareError: there is nothing to resume, or something that a new training would overwrite.
     """
     if not config.resume and (config.out / CHECKPOINT).exists():
@@ -99,7 +113,7 @@ def train(config: PpoConfig, on_steps: OnSteps = lambda done, total: None) -> di
     environments = _environments(config)
     try:
         model = _model(config, environments)
-        record = Record(config, on_steps)
+        record = Record(config, on_steps, on_iteration, is_stopped)
         if config.resume:
             record.history = _load_checkpoint(model, config)
         left = config.iterations * ITERATION_STEPS - model.num_timesteps
@@ -170,17 +184,28 @@ class Record(BaseCallback):
     ended in it, and the seconds it took to act and to learn.
     """
 
-    def __init__(self, config: PpoConfig, on_steps: OnSteps) -> None:
+    def __init__(
+        self,
+        config: PpoConfig,
+        on_steps: OnSteps,
+        on_iteration: OnIteration,
+        is_stopped: Callable[[], bool],
+    ) -> None:
         super().__init__()
         self.history: list[dict[str, float]] = []
         self._config = config
         self._on_steps = on_steps
+        self._on_iteration = on_iteration
+        self._is_stopped = is_stopped
         self._episodes: list[tuple[int, bool]] = []
+        self._returns: list[float] = []
         self._began_s = self._acted_s = 0.0
 
     def _on_rollout_start(self) -> None:
         if self._episodes or self._acted_s:
             self._end_iteration()
+            if self._is_stopped():
+                raise KeyboardInterrupt
         iteration = self.num_timesteps // ITERATION_STEPS
         stream = np.random.SeedSequence((self._config.seed, iteration)).generate_state(1)
         seed = int(stream[0]) % 2**31
@@ -197,6 +222,7 @@ class Record(BaseCallback):
         for info in self.locals["infos"]:
             if "episode" in info:
                 self._episodes.append((int(info["episode"]["l"]), bool(info["found"])))
+                self._returns.append(float(info["episode"]["r"]))
         self._on_steps(self.num_timesteps, self._config.iterations * ITERATION_STEPS)
         return True
 
@@ -213,6 +239,7 @@ class Record(BaseCallback):
         self.history.append(
             {
                 "mean_steps": round(float(np.mean(lengths)), 4) if lengths else float(cap),
+                "mean_return": round(float(np.mean(self._returns or [0.0])), 4),
                 "found": round(float(np.mean(found or [False])), 4),
                 "below_cap": round(float(np.mean([n < cap for n in lengths] or [False])), 4),
                 "episodes": len(lengths),
@@ -221,8 +248,10 @@ class Record(BaseCallback):
             }
         )
         self._episodes.clear()
+        self._returns.clear()
         assert isinstance(self.model, PPO)
         _save_checkpoint(self.model, self._config, self.history)
+        self._on_iteration(self.num_timesteps, self.history[-1])
 
 
 # -- files ----------------------------------------------------------------------------------------

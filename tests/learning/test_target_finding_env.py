@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -247,3 +248,22 @@ def test_mistakes_are_one_sentence(arguments: tuple[str, ...], words: str) -> No
     assert done.returncode == 2 and words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not Path("nowhere").exists()
+
+
+def test_a_training_tells_programs_and_ends_after_an_iteration_when_asked(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = ("--out", str(out), "--steps", "150", "--processes", "1", "--progress", "json")
+    command = [sys.executable, "-m", "learning", "train", *options]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    keys = {"steps", "total", "mean_return", "found", "steps_per_s", "left_s"}
+    assert set(first) == keys and (first["steps"], first["total"]) == (75, 150)
+    assert (out / CHECKPOINT).is_file()
+    # The last iteration may have ended before the signal came.
+    assert process.returncode == (0 if "summary" in rest else 130)
+    whole = run_learning("train", *options, "--resume")
+    assert whole.returncode == 0, whole.stderr
+    assert json.loads(whole.stdout.splitlines()[-1])["summary"]["steps"] == 150
