@@ -9,9 +9,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from ament_index_python.packages import get_package_prefix
-from asterias_interfaces.msg import TagDetection, TagDetections
+from asterias_interfaces.msg import RecorderStatus, TagDetection, TagDetections
+from asterias_interfaces.srv import StartEpisode
 from mcap.exceptions import McapError
 from mcap.reader import make_reader
 from mcap.records import Channel, Message, Schema
@@ -20,12 +23,13 @@ from mcap_ros2.decoder import DecoderFactory
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Header, String
+from std_srvs.srv import SetBool, Trigger
 
-from asterias_nodes.bag_recovery import recover
-from asterias_nodes.conversions import to_seconds, to_time_msg
+from asterias_nodes.conversions import to_compressed_msg, to_image_msg, to_seconds, to_time_msg
 from asterias_nodes.qos import latched_qos, reliable_qos, sensor_qos
+from learning.recordings.bag_recovery import recover
 
 RATE_HZ = 100
 # The promise; the recorder aims at half of it.
@@ -229,3 +233,123 @@ def test_wrong_parameters_get_one_sentence(
     assert outcome.status == 2
     assert told in outcome.stderr and outcome.stderr.count("\n") == 1
     assert (tmp_path / "there.mcap").read_text() == "precious"
+
+
+# -- episodes
+
+
+class Remote:
+    """Services and status of a recorder, as a web page uses them."""
+
+    def __init__(self, peer: Any) -> None:
+        self._peer = peer
+        self.seen: list[RecorderStatus] = []
+        peer.node.create_subscription(
+            RecorderStatus, "/recorder/status", self.seen.append, latched_qos()
+        )
+        self._clients = {
+            name: peer.node.create_client(kind, f"/recorder/{name}")
+            for name, kind in {
+                "start": StartEpisode,
+                "snapshot": StartEpisode,
+                "stop": Trigger,
+                "discard": Trigger,
+                "mark_success": SetBool,
+            }.items()
+        }
+        peer.wait_until(lambda: all(c.service_is_ready() for c in self._clients.values()))
+
+    def __call__(self, name: str, **request: Any) -> Any:
+        """Calls a service; returns its answer."""
+        client = self._clients[name]
+        future = client.call_async(client.srv_type.Request(**request))
+        self._peer.wait_until(future.done)
+        return future.result()
+
+    def wait_for(self, condition: Any) -> RecorderStatus:
+        """The next status that fulfils a condition."""
+        self._peer.wait_until(lambda: bool(self.seen) and condition(self.seen[-1]))
+        return self.seen[-1]
+
+
+def test_episodes_are_recorded_on_request(start_node: Any, peer: Any, tmp_path: Path) -> None:
+    states = peer.node.create_publisher(JointState, "/joints", reliable_qos())
+    latched = peer.node.create_publisher(String, "/robot", latched_qos())
+    latched.publish(String(data="limb_p1"))
+    recorder = start_node("recorder", mode="episodes", output="demos", split_s=0.2)
+    wait_for_recorder(peer, states, latched)
+    remote = Remote(peer)
+    assert remote.wait_for(lambda s: s.state == s.IDLE).episode.number == -1
+    assert "start an episode first" in remote("stop").message
+    for number in range(3):
+        answer = remote("start", task=f"find {number}")
+        assert answer.success and answer.episode == number
+        assert answer.path.endswith(f"demos/episode_00000{number}")
+        for count in range(30):
+            states.publish(joint_state(count))
+            peer.spin(0.01)
+        status = remote.wait_for(lambda s: s.state == s.RECORDING and s.episode.messages > 1)
+        assert status.episode.task == f"find {number}" and status.free_bytes > 0
+        assert "Episode" in remote("mark_success", data=number == 0).message
+        assert remote("stop").success
+    assert remote("discard").success
+    status = remote.wait_for(lambda s: s.state == s.IDLE and len(s.episodes) == 2)
+    assert [e.outcome for e in status.episodes] == [1, 2]
+    outcome = recorder.stop()
+    assert outcome.status == 0 and "Traceback" not in outcome.stderr
+    assert sorted(p.name for p in (tmp_path / "demos").iterdir()) == [
+        "episode_000000",
+        "episode_000001",
+    ]
+    with Reader(tmp_path / "demos" / "episode_000001") as reader:
+        counts = {name: topic.msgcount for name, topic in reader.topics.items()}
+    assert len(list((tmp_path / "demos" / "episode_000001").glob("*.mcap"))) > 1, "split"
+    assert counts["/joints"] == 30 and counts["/robot"] >= 2
+
+
+def test_an_event_keeps_the_seconds_before_it(start_node: Any, peer: Any, tmp_path: Path) -> None:
+    states = peer.node.create_publisher(JointState, "/joints", reliable_qos())
+    stop = peer.node.create_publisher(Bool, "/e_stop_state", latched_qos())
+    stop.publish(Bool(data=False))
+    recorder = start_node("recorder", mode="ring", output="demos", ring_s="0.5")
+    wait_for_recorder(peer, states, stop)
+    remote = Remote(peer)
+    for count in range(100):
+        states.publish(joint_state(count))
+        peer.spin(0.01)
+    assert remote.wait_for(lambda s: s.buffered_seconds > 0.3).state == RecorderStatus.BUFFERING
+    stop.publish(Bool(data=True))
+    status = remote.wait_for(lambda s: len(s.episodes) == 1)
+    assert status.episodes[0].task == "snapshot: /e_stop_state"
+    assert 0.2 < status.episodes[0].seconds <= 0.51
+    recorder.stop()
+    found = decoded(tmp_path / "demos" / "episode_000000" / "episode_000000.mcap")
+    assert [int(m.header.frame_id) for m in found["/joints"]][-1] == 99
+
+
+@pytest.mark.parametrize("offers_jpeg", [True, False])
+def test_pictures_can_be_recorded_as_jpeg(
+    start_node: Any, peer: Any, tmp_path: Path, offers_jpeg: bool
+) -> None:
+    raw = peer.node.create_publisher(Image, "/camera/image_raw", sensor_qos())
+    publishers = [raw]
+    if offers_jpeg:
+        name = "/camera/image_raw/compressed"
+        publishers = [peer.node.create_publisher(CompressedImage, name, sensor_qos())]
+    recorder = start_node("recorder", output="a.mcap", topics="['/camera/*']", pictures="jpeg")
+    wait_for_recorder(peer, *publishers)
+    picture = np.full((48, 64, 3), (200, 100, 50), np.uint8)
+    stamp = to_time_msg(12.5)
+    for _ in range(10):
+        if offers_jpeg:
+            publishers[0].publish(to_compressed_msg(picture, stamp, "camera"))
+        else:
+            raw.publish(to_image_msg(picture, stamp, "camera"))
+        peer.spin(0.02)
+    peer.spin(0.2)
+    recorder.stop()
+    (messages,) = decoded(tmp_path / "a.mcap").values()
+    assert len(messages) == 10 and messages[0].format == "jpeg"
+    assert (messages[0].header.frame_id, messages[0].header.stamp.nanosec) == ("camera", 500000000)
+    shown = cv2.imdecode(np.frombuffer(messages[0].data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert np.abs(shown.astype(int) - picture).max() <= 4

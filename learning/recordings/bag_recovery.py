@@ -19,7 +19,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, McapRecord, Message, Schema
 from mcap.stream_reader import CRCValidationError, breakup_chunk
 
-from asterias_nodes.bag_writer import BagWriter, Topic
+from learning.recordings.bag_writer import BagWriter, Topic
 
 MAGIC = b"\x89MCAP0\r\n"
 RECORD_HEADER = struct.Struct("<BQ")

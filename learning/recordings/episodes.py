@@ -1,0 +1,141 @@
+"""Episodes: numbered folders, each a ROS 2 bag, with a card that says what was done, how well."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from hardware.errors import HardwareError
+from hardware.results import write_json
+
+CARD = "episode.json"
+FOLDER = re.compile(r"episode_(\d{6,})")
+
+Outcome = Literal["unknown", "success", "failure"]
+State = Literal["recording", "complete", "failed"]
+
+
+@dataclass(frozen=True)
+class EpisodeCard:
+    """What is known of an episode beside its messages.
+
+    Attributes:
+        episode: number, from 0.
+        task: what was to be done, in a person's words.
+        outcome: as marked; ``unknown`` until then.
+        state: ``recording`` until its end; one that stays so was killed and is for ``recover``.
+        problem: one sentence, where it ended early.
+        started: ISO time of the wall clock.
+        duration_s: of the recording's clock, from the first message to the last.
+        messages, pictures, bytes: what the files hold.
+        dropped: messages that did not reach the file, by topic.
+        files: names, in order.
+    """
+
+    episode: int
+    task: str = ""
+    outcome: Outcome = "unknown"
+    state: State = "recording"
+    problem: str = ""
+    started: str = ""
+    duration_s: float = 0.0
+    messages: int = 0
+    pictures: int = 0
+    bytes: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+    def save(self, folder: Path) -> None:
+        """Writes the card into the episode's folder, whole or not at all."""
+        write_json(folder / CARD, asdict(self))
+
+
+def load_card(folder: Path) -> EpisodeCard:
+    """The card in an episode's folder.
+
+    Raises:
+        HardwareError: there is none, or it is none of ours.
+    """
+    path = folder / CARD
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content["files"] = tuple(content["files"])
+        card = EpisodeCard(**content)
+        if card.outcome not in get_args(Outcome) or card.state not in get_args(State):
+            raise ValueError(f"outcome {card.outcome!r}, state {card.state!r}")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise HardwareError(f"{path} is no card of an episode: {error}.") from error
+    return card
+
+
+def episode_folder(root: Path, number: int) -> Path:
+    """Where episode ``number`` of a recording lies."""
+    return root / f"episode_{number:06d}"
+
+
+def episode_folders(root: Path) -> list[Path]:
+    """Folders of all episodes below ``root``, in order."""
+    if not root.is_dir():
+        return []
+    return sorted(
+        (path for path in root.iterdir() if path.is_dir() and FOLDER.fullmatch(path.name)),
+        key=lambda path: int(path.name.rpartition("_")[2]),
+    )
+
+
+class EpisodeStore:
+    """The episodes in one folder; a folder that has some is gone on with.
+
+    Args:
+        root: the folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.cards: list[EpisodeCard] = []
+        for folder in episode_folders(root):
+            if (folder / CARD).is_file():
+                self.cards.append(load_card(folder))
+
+    def begin(self, task: str) -> tuple[Path, EpisodeCard]:
+        """Makes the folder of the next episode; returns its first file's path, and its card.
+
+        Raises:
+            OSError: the folder cannot be made.
+        """
+        folders = episode_folders(self.root)
+        number = int(folders[-1].name.rpartition("_")[2]) + 1 if folders else 0
+        folder = episode_folder(self.root, number)
+        folder.mkdir(parents=True)
+        started = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        card = EpisodeCard(number, task, started=started)
+        card.save(folder)
+        return folder / f"{folder.name}.mcap", card
+
+    def end(self, card: EpisodeCard) -> None:
+        """Notes a finished episode."""
+        card.save(self.folder(card))
+        self.cards = [*(kept for kept in self.cards if kept.episode != card.episode), card]
+
+    def mark_last(self, outcome: Outcome) -> EpisodeCard | None:
+        """Marks the last finished episode; None where there is none."""
+        if not self.cards:
+            return None
+        card = replace(self.cards[-1], outcome=outcome)
+        self.end(card)
+        return card
+
+    def discard(self, card: EpisodeCard) -> None:
+        """Deletes an episode; its number is given again if it was the last."""
+        shutil.rmtree(self.folder(card))
+        self.cards = [kept for kept in self.cards if kept.episode != card.episode]
+
+    def folder(self, card: EpisodeCard) -> Path:
+        """Where an episode lies."""
+        return episode_folder(self.root, card.episode)
