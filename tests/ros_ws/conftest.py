@@ -113,24 +113,16 @@ class Peer:
 Start = Callable[..., Process]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts programs in the test's folder; what still runs at the end is killed."""
-    started: list[Process] = []
-
+def _starter(folder: Path, started: list[Process]) -> Start:
     def _start(*command: str | Path) -> Process:
-        process = Process(command, tmp_path)
+        process = Process(command, folder)
         started.append(process)
         return process
 
-    yield _start
-    for process in started:
-        process.kill()
+    return _start
 
 
-@pytest.fixture
-def start_node(start: Start) -> Start:
-    """Starts a node of asterias_nodes by name, with parameters as keyword arguments."""
+def _node_starter(start: Start) -> Start:
     folder = Path(get_package_prefix("asterias_nodes")) / "lib" / "asterias_nodes"
 
     def _start(name: str, **parameters: object) -> Process:
@@ -140,6 +132,30 @@ def start_node(start: Start) -> Start:
         return start(folder / name, "--ros-args", *arguments)
 
     return _start
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts programs in the test's folder; what still runs at the end is killed."""
+    started: list[Process] = []
+    yield _starter(tmp_path, started)
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def start_node(start: Start) -> Start:
+    """Starts a node of asterias_nodes by name, with parameters as keyword arguments."""
+    return _node_starter(start)
+
+
+@pytest.fixture(scope="module")
+def start_shared_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """As ``start_node``, for nodes that all tests of a module use."""
+    started: list[Process] = []
+    yield _node_starter(_starter(tmp_path_factory.mktemp("shared"), started))
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ NODES = [
     "command_multiplexer",
     "demo",
     "emulated_robot",
+    "joy_reader",
     "language_agent",
     "limb_driver",
     "maze_demo",
@@ -20,6 +21,9 @@ NODES = [
     "sim_robot",
     "target_detector",
     "target_finder",
+    "teleop_gamepad",
+    "teleop_keyboard",
+    "teleop_leader",
 ]
 
 # Their modules take long to import, with PyTorch, numba or matplotlib.

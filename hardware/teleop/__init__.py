@@ -1,0 +1,1 @@
+"""A person drives a limb: keys, sticks and a leader limb become small, limited steps."""

@@ -1,0 +1,166 @@
+"""A game pad through Linux's input devices, in the order of ROS 2's game controllers."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import evdev
+from evdev import ecodes
+
+from hardware.teleop.gamepad import AXES, BUTTONS
+
+# Kernel's names (Documentation/input/gamepad.rst): south is A, east B, west X, north Y.
+BUTTON_CODES = {
+    ecodes.BTN_SOUTH: 0,
+    ecodes.BTN_EAST: 1,
+    ecodes.BTN_WEST: 2,
+    ecodes.BTN_NORTH: 3,
+    ecodes.BTN_SELECT: 4,
+    ecodes.BTN_MODE: 5,
+    ecodes.BTN_START: 6,
+    ecodes.BTN_THUMBL: 7,
+    ecodes.BTN_THUMBR: 8,
+    ecodes.BTN_TL: 9,
+    ecodes.BTN_TR: 10,
+    ecodes.BTN_DPAD_UP: 11,
+    ecodes.BTN_DPAD_DOWN: 12,
+    ecodes.BTN_DPAD_LEFT: 13,
+    ecodes.BTN_DPAD_RIGHT: 14,
+}
+# Number of the axis, and its sign: the kernel counts right and down as positive, ROS left and up.
+AXIS_CODES = {
+    ecodes.ABS_X: (0, -1.0),
+    ecodes.ABS_Y: (1, -1.0),
+    ecodes.ABS_RX: (2, -1.0),
+    ecodes.ABS_RY: (3, -1.0),
+    ecodes.ABS_Z: (4, 1.0),
+    ecodes.ABS_RZ: (5, 1.0),
+}
+TRIGGERS = (4, 5)
+HATS = {ecodes.ABS_HAT0X: (13, 14), ecodes.ABS_HAT0Y: (11, 12)}
+
+
+class AxisRange(Protocol):
+    """The ends of an axis, as the kernel tells them."""
+
+    min: int
+    max: int
+
+
+class InputEvent(Protocol):
+    """One change, as the kernel tells it."""
+
+    type: int
+    code: int
+    value: int
+
+
+class PadState:
+    """Axes and buttons, kept from events."""
+
+    def __init__(self, ranges: dict[int, AxisRange]) -> None:
+        self.axes = [0.0] * AXES
+        self.buttons = [0] * BUTTONS
+        self._ranges = ranges
+
+    def take(self, event: InputEvent) -> bool:
+        """Note one event; whether a report is complete with it."""
+        if event.type == ecodes.EV_KEY and event.code in BUTTON_CODES:
+            self.buttons[BUTTON_CODES[event.code]] = int(event.value > 0)
+        elif event.type == ecodes.EV_ABS and event.code in HATS:
+            negative, positive = HATS[event.code]
+            self.buttons[negative] = int(event.value < 0)
+            self.buttons[positive] = int(event.value > 0)
+        elif event.type == ecodes.EV_ABS and event.code in AXIS_CODES:
+            self.turn(event.code, event.value)
+        return bool(event.type == ecodes.EV_SYN and event.code == ecodes.SYN_REPORT)
+
+    def turn(self, code: int, value: int) -> None:
+        """An axis is where the kernel says."""
+        number, sign = AXIS_CODES[code]
+        ends = self._ranges.get(code)
+        span = (ends.max - ends.min) if ends is not None else 0
+        if ends is None or span <= 0:
+            return
+        share = (value - ends.min) / span
+        self.axes[number] = share if number in TRIGGERS else sign * (2.0 * share - 1.0)
+
+
+class EvdevPad:
+    """An open game pad.
+
+    Args:
+        device: of evdev.
+    """
+
+    def __init__(self, device: evdev.InputDevice[str]) -> None:
+        self._device = device
+        self.is_closed = False
+        found: Any = device.capabilities(absinfo=True).get(ecodes.EV_ABS, [])
+        ranges: dict[int, Any] = dict(found)
+        self._state = PadState(ranges)
+        for code, ends in ranges.items():
+            if code in AXIS_CODES:
+                self._state.turn(code, ends.value)
+
+    @property
+    def name(self) -> str:
+        """What the device calls itself."""
+        return str(self._device.name)
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return str(self._device.path)
+
+    @property
+    def axes(self) -> list[float]:
+        """Six axes from -1 to 1; triggers from 0 to 1."""
+        return list(self._state.axes)
+
+    @property
+    def buttons(self) -> list[int]:
+        """Fifteen buttons, 1 while down."""
+        return list(self._state.buttons)
+
+    def changes(self) -> Iterator[None]:
+        """One item after each report of the device, without end.
+
+        Raises:
+            OSError: the device is gone.
+        """
+        for event in self._device.read_loop():
+            if self._state.take(event):
+                yield None
+
+    def close(self) -> None:
+        """Let the device go."""
+        self.is_closed = True
+        self._device.close()
+
+
+def find_pad(path: str = "") -> EvdevPad:
+    """The game pad at ``path``, or the first there is.
+
+    Raises:
+        OSError: there is none, or it must not be read; the text says what to do.
+    """
+    paths: Iterable[str] = [path] if path else evdev.list_devices()
+    for candidate in paths:
+        try:
+            device = evdev.InputDevice(candidate)
+        except OSError as error:
+            if path:
+                cure = "; add yourself to the group 'input'" if error.errno == errno.EACCES else ""
+                raise OSError(f"{path} cannot be read: {error.strerror}{cure}.") from error
+            continue
+        keys = device.capabilities().get(ecodes.EV_KEY, [])
+        if path or ecodes.BTN_SOUTH in keys:
+            return EvdevPad(device)
+        device.close()
+    raise OSError(
+        "No game pad is found: plug one in, and be a member of the group 'input' "
+        '(sudo usermod -aG input "$USER", then log in again).'
+    )

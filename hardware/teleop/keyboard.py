@@ -1,0 +1,168 @@
+"""Which key does what: a keyboard as a source that moves a limb only while a key is held."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from hardware.limb import Clock
+from hardware.teleop.inverse import FloatArray
+from hardware.teleop.keys import CONTROL_C, Key, Motion
+
+# One column of the keyboard per joint: the upper key turns it up, the lower one down.
+COLUMNS = ("qa", "ws", "ed", "rf", "tg", "yh", "uj", "ik")
+TIP_KEYS: dict[str, tuple[int, int]] = {
+    "w": (0, 1),
+    "s": (0, -1),
+    "a": (1, 1),
+    "d": (1, -1),
+    "r": (2, 1),
+    "f": (2, -1),
+    "up": (0, 1),
+    "down": (0, -1),
+    "left": (1, 1),
+    "right": (1, -1),
+    "page_up": (2, 1),
+    "page_down": (2, -1),
+}
+# A terminal that tells no releases: a press counts so long, and each repeat again. The gap before
+# a key begins to repeat is longer, so that a tap is a nudge, and the limb never runs on.
+GRANT_S = 0.15
+# One that does tell them repeats, too; silence of this length means that it is gone.
+LOST_S = 1.2
+SPEED_STEP = 1.25
+SLOWEST, FASTEST = 0.1, 3.0
+
+
+class Order(Enum):
+    """What a key asks for besides motion."""
+
+    STOP = "stop"
+    RELEASE_STOP = "release stop"
+    NEXT_LIMB = "next limb"
+    HELP = "help"
+    QUIT = "quit"
+
+
+@dataclass
+class KeyboardPilot:
+    """Keys in, wishes out.
+
+    Attributes:
+        joints: number of joints of the limb that is driven.
+        clock: seconds, monotonic.
+        tells_releases: whether the terminal reports when a key is let go.
+        tip_mode: True: keys move the tip; False: keys turn joints.
+        speed: factor on the driving speed.
+    """
+
+    joints: int
+    clock: Clock
+    tells_releases: bool = False
+    tip_mode: bool = False
+    speed: float = 1.0
+    selected: int = 0
+    _until_s: dict[str, float] = field(default_factory=dict)
+
+    def take(self, keys: Iterable[Key]) -> list[Order]:
+        """Note what keys did; the orders among them."""
+        orders = []
+        for key in keys:
+            if key.motion is Motion.UP:
+                self._until_s.pop(key.name, None)
+            elif self._moves(key.name):
+                self._grant(key.name)
+            elif key.motion is Motion.DOWN:
+                orders += self._order(key.name)
+        return orders
+
+    def _grant(self, name: str) -> None:
+        if not self.tells_releases:
+            self._until_s[name] = self.clock() + GRANT_S
+            return
+        # Only the last key repeats; that it does shows that the others' releases would be told.
+        for held in (*self.held, name):
+            self._until_s[held] = self.clock() + LOST_S
+
+    def let_go(self) -> None:
+        """Forget all keys that are down."""
+        self._until_s.clear()
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The keys that count as held now."""
+        now = self.clock()
+        return tuple(name for name, until_s in self._until_s.items() if now < until_s)
+
+    @property
+    def wish(self) -> FloatArray:
+        """Shares from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
+        shares = np.zeros(3 if self.tip_mode else self.joints)
+        for name in self.held:
+            number, sign = self._meaning(name) or (0, 0)
+            shares[number] += sign
+        return np.clip(shares, -1.0, 1.0)
+
+    @property
+    def goes_home(self) -> bool:
+        """Whether the key that brings the limb home is held."""
+        return any(name in ("0", "home") for name in self.held)
+
+    def _moves(self, name: str) -> bool:
+        return name in ("0", "home") or self._meaning(name) is not None
+
+    def _meaning(self, name: str) -> tuple[int, int] | None:
+        if self.tip_mode:
+            return TIP_KEYS.get(name)
+        if name in ("up", "down"):
+            return self.selected, 1 if name == "up" else -1
+        for number, pair in enumerate(COLUMNS[: self.joints]):
+            if name in tuple(pair):
+                return number, 1 if name == pair[0] else -1
+        return None
+
+    def _order(self, name: str) -> list[Order]:
+        if name in ("left", "right"):
+            self.selected = (self.selected + (1 if name == "right" else -1)) % self.joints
+        elif name == "m":
+            self.tip_mode = not self.tip_mode
+            self.let_go()
+        elif name in ("+", "=", "-"):
+            factor = 1.0 / SPEED_STEP if name == "-" else SPEED_STEP
+            self.speed = math.exp(np.clip(math.log(self.speed * factor), *_LOG_RANGE))
+        return [_ORDERS[name]] if name in _ORDERS else []
+
+
+_LOG_RANGE = (math.log(SLOWEST), math.log(FASTEST))
+_ORDERS = {
+    "space": Order.STOP,
+    "backspace": Order.RELEASE_STOP,
+    "tab": Order.NEXT_LIMB,
+    "?": Order.HELP,
+    "/": Order.HELP,
+    "escape": Order.QUIT,
+    CONTROL_C: Order.QUIT,
+}
+
+
+def help_text(joint_names: Iterable[str], tells_releases: bool) -> str:
+    """What a person reads who is about to drive."""
+    names = list(joint_names)
+    turns = ", ".join(f"{pair[0]}/{pair[1]} {name}" for pair, name in zip(COLUMNS, names))  # noqa: B905
+    held = (
+        "A key counts while it is down."
+        if tells_releases
+        else "Hold a key to move on; a tap is a nudge (this terminal tells no releases)."
+    )
+    return "\n".join(
+        (
+            "SPACE emergency stop, BACKSPACE releases it; ESC ends. " + held,
+            f"Joints: {turns}; or LEFT/RIGHT choose, UP/DOWN turn.",
+            "m: joints or tip. Tip: w/s out/in, a/d left/right, r/f up/down; or arrows, PAGE keys.",
+            "0 (held): home. + and -: speed. TAB: next limb. ?: this text.",
+        )
+    )

@@ -1,0 +1,92 @@
+"""``ros2 launch launch/teleop.launch.xml`` in a terminal, as a person types it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rosbags.highlevel import AnyReader
+from sensor_msgs.msg import JointState
+
+# Real processes on a machine that may be busy with something else.
+pytestmark = [pytest.mark.system, pytest.mark.flaky(reruns=1, reruns_delay=1)]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class TerminalLaunch:
+    """``ros2 launch`` whose standard input is a terminal."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.far, near = pty.openpty()
+        self.log = folder / "launch.log"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                ["ros2", "launch", "launch/teleop.launch.xml", *arguments],
+                cwd=ROOT,
+                stdin=near,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        os.close(near)
+        self.shown = ""
+
+    def look(self) -> str:
+        """What the terminal shows."""
+        while select.select([self.far], [], [], 0)[0]:
+            self.shown += os.read(self.far, 65536).decode(errors="replace")
+        return self.shown
+
+    def end(self) -> int:
+        """Exit code, within a while."""
+        try:
+            return self._process.wait(15.0)
+        finally:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End it, if it still runs."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        self.end()
+        os.close(self.far)
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[TerminalLaunch]:
+    arguments = ("source:=keyboard", "record:=true", f"out:={tmp_path}/drive")
+    made = TerminalLaunch(tmp_path, *arguments)
+    yield made
+    made.close()
+
+
+def test_a_person_launches_drives_and_ends_from_one_terminal(
+    driver: TerminalLaunch, client: Any, tmp_path: Path
+) -> None:
+    states = client.collect(JointState, "/limb_0/joint_states")
+    client.until(lambda: "moved by nobody" in driver.look())
+    client.until(lambda: states)
+    before = states[-1].position[1]
+    end_s = time.monotonic() + 20.0
+    while states[-1].position[1] < before + 0.2 and time.monotonic() < end_s:
+        os.write(driver.far, b"w")
+        client.until(lambda: True)
+        time.sleep(0.02)
+        client.until(lambda count=len(states): len(states) > count)
+    assert states[-1].position[1] > before + 0.2
+    os.write(driver.far, b"\x1b")
+    assert driver.end() == 0, driver.log.read_text()
+    assert "Traceback" not in driver.log.read_text()
+    with AnyReader([tmp_path / "drive"]) as reader:
+        counts = {topic: about.msgcount for topic, about in reader.topics.items()}
+    assert counts["/limb_0/sources/keyboard"] > 5 and counts["/limb_0/camera_0/image_raw"] > 5
