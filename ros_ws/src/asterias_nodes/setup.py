@@ -24,6 +24,7 @@ NODES = [
     "teleop_gamepad",
     "teleop_keyboard",
     "teleop_leader",
+    "trainer",
 ]
 
 # Their modules take long to import, with PyTorch, numba or matplotlib.
