@@ -11,7 +11,7 @@ FloatArray = npt.NDArray[np.float64]
 
 # Below this smallest singular value (m/rad) the damping sets in; a limb of 0.3 m has some 0.1.
 NEAR_SINGULAR_M = 0.02
-MOST_DAMPING_M = 0.02
+MOST_DAMPING_M = 0.04
 # Pull towards the middle of the range in the joints' own null space, per step.
 CENTRING = 0.05
 

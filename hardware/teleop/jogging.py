@@ -14,7 +14,7 @@ from hardware.teleop.inverse import FloatArray, Kinematics, damped_step
 # carries a load stands a little beside its goal, and would creep if each start began where it is.
 SAME_PLACE_RAD = 0.12
 # A tip that cannot follow (limits, out of reach) is not run away from.
-LONGEST_LEAD_M = 0.01
+LONGEST_LEAD_M = 0.004
 LONGEST_STEP_S = 0.1
 
 
@@ -93,7 +93,8 @@ class Jogger:
         way = np.clip(np.asarray(share, dtype=np.float64), -1.0, 1.0)
         length = float(np.linalg.norm(way))
         way *= self.speed * self.limits.tip_speed_m_s * span_s / max(length, 1.0)
-        # What the last step could not do is asked for again, but never much of it.
+        # What the last step could not do is asked for again, but never much of it: a straight limb
+        # that is pulled outwards would turn whatever joint gains it a tenth of a millimetre.
         aim = (here if self._tip is None else self._tip) + way
         lead = aim - here
         aim = here + lead * min(1.0, LONGEST_LEAD_M / max(float(np.linalg.norm(lead)), 1e-12))
@@ -104,7 +105,7 @@ class Jogger:
             goal,
             self.lower_rad,
             self.upper_rad,
-            most_rad=self._speed_rad_s * span_s,
+            most_rad=self.speed * self.limits.joint_speed * self._speed_rad_s * span_s,
         )
         return self._keep(goal + step, measured)
 

@@ -8,6 +8,7 @@ NODES = [
     "bench",
     "camera_driver",
     "command_multiplexer",
+    "dashboard",
     "demo",
     "emulated_robot",
     "joy_reader",
@@ -28,15 +29,15 @@ NODES = [
 ]
 
 # Their modules take long to import, with PyTorch, numba or matplotlib.
-LATE = ["emulated_robot", "language_agent", "maze_demo", "maze_world", "planner"]
+LATE = ["dashboard", "emulated_robot", "language_agent", "maze_demo", "maze_world", "planner"]
 
 setup(
     name=PACKAGE,
     version="0.1.0",
     description="Thin ROS 2 nodes around the Asterias robot",
     license="Apache-2.0",
-    packages=[PACKAGE],
-    package_data={PACKAGE: ["py.typed"]},
+    packages=[PACKAGE, f"{PACKAGE}.web"],
+    package_data={PACKAGE: ["py.typed"], f"{PACKAGE}.web": ["static/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -1,0 +1,345 @@
+/* Cameras, limb and controls of the dashboard, over one web socket (see live.py for its messages).
+   A hand on a control is repeated 20 times a second; without it the robot lets go within 0.3 s. */
+"use strict";
+(() => {
+const REPEAT_MS = 50, QUIET_MS = 1500, HEAD = 22;
+const $ = id => document.getElementById(id);
+const degrees = rad => rad * 180 / Math.PI;
+let socket = null, hello = null, state = null, limb = 0;
+let wish = null, repeats = 0, heardAt = 0;
+const held = new Set(), tiles = new Map(), targets = [], sliders = [];
+
+// -- socket -------------------------------------------------------------------------------------
+function connect() {
+  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => { heardAt = performance.now(); link("connected", "good"); };
+  socket.onclose = () => { letGo(); link("connection lost", "bad"); setTimeout(connect, 1000); };
+  socket.onmessage = event => {
+    heardAt = performance.now();
+    if (typeof event.data !== "string") { picture(event.data); return; }
+    const message = JSON.parse(event.data);
+    if (message.t === "hello") begin(message);
+    else if (message.t === "state") show(message);
+    else if (message.t === "note") note(message.text);
+    else if (message.t === "echo") $("delay").textContent = `${Math.round(performance.now() - message.at)} ms`;
+  };
+}
+function send(message) {
+  if (socket && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+}
+function link(text, kind) {
+  const chip = $("link");
+  if (chip) { chip.textContent = text; chip.className = `chip ${kind}`; }
+  document.body.classList.toggle("cut", kind === "bad");
+}
+let noteTimer = 0;
+function note(text) {
+  $("note").textContent = text; $("note").classList.add("on");
+  clearTimeout(noteTimer); noteTimer = setTimeout(() => $("note").classList.remove("on"), 4000);
+}
+setInterval(() => send({ t: "echo", at: performance.now() }), 1000);
+setInterval(() => {
+  if (socket && socket.readyState === WebSocket.OPEN && performance.now() - heardAt > QUIET_MS) {
+    letGo(); link("the robot is silent", "bad");
+  } else if (socket && socket.readyState === WebSocket.OPEN) link("connected", "good");
+  for (const tile of tiles.values()) age(tile);
+}, 500);
+
+// -- holding: the dead-man ----------------------------------------------------------------------
+function hold(name, element, next) {
+  held.add(name); wish = next; if (element) element.classList.add("held");
+  repeat();
+}
+function change(next) { wish = next; repeat(); }
+function release(name, element) {
+  if (element) element.classList.remove("held");
+  if (held.delete(name) && held.size === 0) { wish = null; send({ t: "release" }); }
+}
+function letGo() {
+  held.clear(); wish = null; send({ t: "release" });
+  document.querySelectorAll("#drive .held").forEach(one => one.classList.remove("held"));
+  document.querySelectorAll("#drive .knob").forEach(one => { one.style.transform = ""; });
+}
+function repeat() {
+  if (held.size && wish) send({ t: "drive", limb, speed: +$("speed").value, ...wish() });
+}
+setInterval(repeat, REPEAT_MS);
+window.addEventListener("blur", letGo);
+window.addEventListener("pagehide", letGo);
+document.addEventListener("visibilitychange", () => { if (document.hidden) letGo(); });
+const goal = () => ({ kind: "goal", values: [...targets] });
+
+function press(element, name, next) {
+  element.addEventListener("pointerdown", event => {
+    element.setPointerCapture(event.pointerId); event.preventDefault(); hold(name, element, next);
+  });
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
+    element.addEventListener(end, () => release(name, element));
+  element.addEventListener("contextmenu", event => event.preventDefault());
+}
+function stick(element, name, shares) {
+  const knob = element.querySelector(".knob"), at = [0, 0];
+  const move = event => {
+    const box = element.getBoundingClientRect();
+    at[0] = (event.clientX - box.left) / box.width * 2 - 1;
+    at[1] = (event.clientY - box.top) / box.height * 2 - 1;
+    const far = Math.max(1, Math.hypot(...at)); at[0] /= far; at[1] /= far;
+    if (name === "lever") at[0] = 0;
+    knob.style.transform = `translate(${at[0] * 49}px, ${at[1] * 49}px)`;
+  };
+  const next = () => ({ kind: "tip", values: tipWish() });
+  element.addEventListener("pointerdown", event => {
+    element.setPointerCapture(event.pointerId); event.preventDefault();
+    move(event); shares(at); hold(name, element, next);
+  });
+  element.addEventListener("pointermove", event => {
+    if (held.has(name)) { move(event); shares(at); change(next); }
+  });
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
+    element.addEventListener(end, () => {
+      at[0] = at[1] = 0; shares(at); knob.style.transform = ""; release(name, element);
+    });
+}
+const tip = [0, 0, 0];
+const tipWish = () => tip.map(share => Math.abs(share) < 0.08 ? 0 : share);
+
+document.addEventListener("keydown", event => {
+  if (event.key === "Escape") { stop(); return; }
+  const typing = event.target.matches("input:not([type=range]):not([type=checkbox]), textarea, select");
+  if (event.key === " " && !typing) {
+    event.preventDefault();
+    if (!event.repeat) hold("space", $("deadman"), goal);
+  }
+});
+document.addEventListener("keyup", event => { if (event.key === " ") release("space", $("deadman")); });
+function stop() { letGo(); send({ t: "stop" }); if (!socket || socket.readyState !== WebSocket.OPEN) note("NOT sent: the connection is lost. Use the power switch."); }
+
+// -- the page, once the robot is known ----------------------------------------------------------
+function begin(message) {
+  const isFirst = hello === null;
+  hello = message;
+  if (!isFirst) return;
+  hello.limbs.forEach((one, i) => {
+    $("which").add(new Option(one.name, i));
+    one.cameras.forEach((camera, j) => addTile(i, j, camera));
+  });
+  $("which").hidden = hello.limbs.length < 2;
+  $("which").onchange = () => { letGo(); limb = +$("which").value; addSliders(); };
+  $("speed").oninput = () => { $("speed-told").textContent = (+$("speed").value).toFixed(1); };
+  addSliders();
+  press($("deadman"), "deadman", goal);
+  press($("home"), "home", () => ({ kind: "home", values: [] }));
+  stick($("stick"), "stick", at => { tip[0] = -at[1]; tip[1] = -at[0]; });
+  stick($("lever"), "lever", at => { tip[2] = -at[1]; });
+  $("stop").onclick = stop;
+  $("unstop").onclick = () => send({ t: "unstop" });
+  turnView();
+  requestAnimationFrame(paint);
+}
+function addSliders() {
+  $("sliders").replaceChildren(); targets.length = sliders.length = 0;
+  hello.limbs[limb].joints.forEach((joint, i) => {
+    const row = document.createElement("div"); row.className = "joint";
+    row.innerHTML = `<span></span><div class="track"><input type="range"><i class="mark"></i></div><output></output>`;
+    row.querySelector("span").textContent = joint.name.replaceAll("_", " ");
+    const input = row.querySelector("input");
+    Object.assign(input, { min: joint.limits[0], max: joint.limits[1], step: 0.005, value: joint.home });
+    input.setAttribute("aria-label", joint.name);
+    targets.push(joint.home); sliders.push({ row, input, joint, fresh: true });
+    input.addEventListener("pointerdown", () => { if ($("drag").checked) hold(`joint${i}`, row, goal); });
+    input.addEventListener("input", () => { targets[i] = +input.value; repeat(); });
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
+      input.addEventListener(end, () => release(`joint${i}`, row));
+    $("sliders").append(row);
+  });
+}
+
+// -- states -------------------------------------------------------------------------------------
+function show(message) {
+  state = message;
+  const mine = state.limbs[limb];
+  $("stop").classList.toggle("on", state.stop === true);
+  $("stop").textContent = state.stop ? "STOPPED" : "STOP";
+  $("unstop").hidden = !state.stop;
+  const owner = $("owner");
+  owner.textContent = mine.heard ? (mine.owner ? `moved by ${mine.owner}` : "moved by nobody") : "no joint states";
+  owner.className = `chip ${!mine.heard ? "bad" : mine.owner === "web" ? "mine" : mine.owner ? "good" : ""}`;
+  if (!mine.heard) return;
+  sliders.forEach((slider, i) => {
+    const [low, high] = slider.joint.limits, measured = mine.joints[i];
+    // The thumb's centre runs from 8 px to 8 px before the end.
+    slider.row.querySelector(".mark").style.left = `calc(8px + (100% - 16px) * ${(measured - low) / (high - low)})`;
+    slider.row.querySelector("output").textContent =
+      `${degrees(measured).toFixed(0)}\u00b0 \u2192 ${degrees(targets[i]).toFixed(0)}\u00b0`;
+    // Nothing is held, or somebody else drives: the sliders show where the limb is.
+    const follows = slider.fresh || held.has("stick") || held.has("lever") || held.has("home") ||
+      (!held.size && mine.owner && mine.owner !== "web");
+    if (follows) { targets[i] = measured; slider.input.value = measured; slider.fresh = false; }
+  });
+  $("tip").textContent = `tip ${mine.tip.map((x, i) => `${"xyz"[i]} ${(1000 * x).toFixed(0)}`).join("  ")} mm`;
+}
+
+// -- pictures -----------------------------------------------------------------------------------
+function addTile(i, j, camera) {
+  const box = document.createElement("div"); box.className = "tile"; box.id = `tile_${i}_${j}`;
+  const canvas = document.createElement("canvas");
+  canvas.width = camera.width; canvas.height = camera.height;
+  box.style.setProperty("--shape", camera.width / camera.height);
+  box.innerHTML = `<div class="name"><span></span><span class="rate">no picture</span></div>`;
+  box.prepend(canvas);
+  const many = hello.limbs.length > 1 ? `${hello.limbs[i].name} ` : "";
+  box.querySelector("span").textContent = `${many}${j} ${camera.name.replaceAll("_", " ")}`;
+  box.onclick = () => box.classList.toggle("large");
+  $("tiles").append(box);
+  tiles.set(`${i}_${j}`, { box, canvas, times: [], count: 0, at: 0 });
+}
+async function picture(data) {
+  const view = new DataView(data), i = view.getUint8(0), j = view.getUint8(1);
+  const number = view.getUint32(2, true), stamp = view.getFloat64(6, true), received = view.getFloat64(14, true);
+  const tile = tiles.get(`${i}_${j}`);
+  if (!tile) return;
+  try {
+    const image = await createImageBitmap(new Blob([new Uint8Array(data, HEAD)], { type: "image/jpeg" }));
+    const canvas = tile.canvas, sees = state && state.seen[`${i}_${j}`];
+    if (canvas.width !== image.width || canvas.height !== image.height) {
+      canvas.width = image.width; canvas.height = image.height;
+    }
+    const pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0); image.close();
+    if (sees) outline(pen, sees);
+    tile.box.classList.toggle("sees", Boolean(sees));
+  } catch { tile.broken = (tile.broken || 0) + 1; }
+  const drawn = (performance.timeOrigin + performance.now()) / 1000;
+  send({ t: "seen", limb: i, camera: j, number, stamp, received, drawn });
+  tile.count += 1; tile.at = performance.now(); tile.delay = 1000 * (drawn - received);
+  tile.times.push(tile.at); if (tile.times.length > 20) tile.times.shift();
+}
+function outline(pen, corners) {
+  pen.strokeStyle = "#4cc9a6"; pen.lineWidth = Math.max(1, pen.canvas.width / 96);
+  pen.beginPath();
+  for (let k = 0; k < 8; k += 2) pen[k ? "lineTo" : "moveTo"](corners[k] + .5, corners[k + 1] + .5);
+  pen.closePath(); pen.stroke();
+}
+function age(tile) {
+  const quiet = performance.now() - tile.at, times = tile.times, label = tile.box.querySelector(".rate");
+  tile.box.classList.toggle("silent", quiet > QUIET_MS);
+  if (!tile.count) label.textContent = "no picture";
+  else if (quiet > QUIET_MS) label.textContent = `silent ${(quiet / 1000).toFixed(0)} s`;
+  else if (times.length > 2) {
+    const rate = 1000 * (times.length - 1) / (times[times.length - 1] - times[0]);
+    label.textContent = `${rate.toFixed(0)} Hz`;
+  }
+}
+
+// -- the limb, drawn ----------------------------------------------------------------------------
+const look = { yaw: -0.9, pitch: 0.42, zoom: 1, view: null };
+function turnView() {
+  const canvas = $("limb"); let from = null;
+  canvas.addEventListener("pointerdown", event => { canvas.setPointerCapture(event.pointerId); from = [event.clientX, event.clientY]; });
+  canvas.addEventListener("pointermove", event => {
+    if (!from) return;
+    look.yaw -= (event.clientX - from[0]) * 0.01;
+    look.pitch = Math.min(1.5, Math.max(-0.2, look.pitch + (event.clientY - from[1]) * 0.01));
+    from = [event.clientX, event.clientY];
+  });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { from = null; });
+  canvas.addEventListener("wheel", event => {
+    event.preventDefault(); look.zoom = Math.min(6, Math.max(0.4, look.zoom * Math.exp(-event.deltaY * 0.001)));
+  }, { passive: false });
+}
+const apply = (r, p, s) => [0, 1, 2].map(i => r[3 * i] * p[0] + r[3 * i + 1] * p[1] + r[3 * i + 2] * p[2] + s[i]);
+const EYE = [1, 0, 0, 0, 1, 0, 0, 0, 1];
+const FACES = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]];
+function rpy([roll, pitch, yaw]) {
+  const [sr, sp, sy] = [roll, pitch, yaw].map(Math.sin), [cr, cp, cy] = [roll, pitch, yaw].map(Math.cos);
+  return [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr,
+    sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr, -sp, cp * sr, cp * cr];
+}
+function shapes() {
+  const faces = [], points = [];
+  const polygon = (corners, color, edge) => { faces.push({ corners, color, edge }); points.push(...corners); };
+  hello.limbs.forEach((one, number) => {
+    const now = state && state.limbs[number].heard ? state.limbs[number] : null;
+    const world = p => apply(one.base.rotation, p, one.base.at);
+    const place = k => now && k >= 0 ? p => world(apply(now.rotations[k], p, now.shifts[k])) : world;
+    const box = (link, put) => {
+      const c = link.center_m, h = link.size_m.map(edge => edge / 2), corners = [];
+      for (const x of [-1, 1]) for (const y of [-1, 1]) for (const z of [-1, 1])
+        corners.push(put([c[0] + x * h[0], c[1] + y * h[1], c[2] + z * h[2]]));
+      FACES.forEach(face => polygon(face.map(k => corners[k]), link.color, "#0006"));
+    };
+    box(one.root, world);
+    one.links.forEach((link, k) => box(link, place(k)));
+    one.cameras.forEach((camera, j) => {
+      const sees = state && state.seen[`${number}_${j}`], turn = rpy(camera.rpy), put = place(camera.link);
+      const far = sees ? 0.11 : 0.045, half = far * Math.tan(camera.fov / 2);
+      const rim = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([y, z]) => put(apply(turn, [far, y * half, z * half], camera.at)));
+      const eye = put(camera.at), paint = sees ? [0.3, 0.85, 0.68, 0.5] : [0.35, 0.66, 1, 0.22];
+      rim.forEach((corner, k) => polygon([eye, corner, rim[(k + 1) % 4]], paint, sees ? "#4cc9a6" : "#5aa9ff66"));
+    });
+  });
+  const t = hello.target, turn = rpy(t.pose.rpy), half = t.size / 2 * 1.25;
+  polygon([[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([y, z]) => apply(turn, [0, y * half, z * half], t.pose.xyz)), [0.95, 0.95, 0.95], "#fff");
+  polygon([[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([y, z]) => apply(turn, [0.001, y * half * .8, z * half * .8], t.pose.xyz)), [0.12, 0.12, 0.12], "#000");
+  return { faces, points };
+}
+function paint() {
+  requestAnimationFrame(paint);
+  const canvas = $("limb");
+  if (!canvas || !hello || document.hidden || !canvas.clientWidth) return;
+  const key = `${JSON.stringify(state && state.limbs.map(one => one.rotations))}${JSON.stringify(state && state.seen)}${look.yaw} ${look.pitch} ${look.zoom} ${canvas.clientWidth}`;
+  if (key === look.view) return;
+  look.view = key;
+  const scale = window.devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
+  canvas.width = width * scale; canvas.height = height * scale;
+  const pen = canvas.getContext("2d"); pen.scale(scale, scale);
+  const [sy, cy, sp, cp] = [Math.sin(look.yaw), Math.cos(look.yaw), Math.sin(look.pitch), Math.cos(look.pitch)];
+  const { faces, points } = shapes();
+  if (!look.middle) {
+    const ends = [0, 1, 2].map(i => [Math.min(...points.map(p => p[i])), Math.max(...points.map(p => p[i]))]);
+    look.middle = ends.map(([low, high]) => (low + high) / 2);
+    look.size = Math.hypot(...ends.map(([low, high]) => high - low));
+  }
+  const eye = p => {
+    const [x, y, z] = p.map((v, i) => v - look.middle[i]);
+    const forward = cy * x + sy * y, left = -sy * x + cy * y;
+    return [-left, cp * z + sp * forward, cp * forward - sp * z];
+  };
+  const factor = 0.86 * Math.min(width, 1.7 * height) / look.size * look.zoom;
+  const flat = ([x, y, depth]) => { const k = factor / (1 + 0.35 * depth / look.size); return [width / 2 + k * x, height / 2 - k * y]; };
+  floor(pen, eye, flat);
+  const drawn = faces.map(face => {
+    const seen = face.corners.map(eye);
+    return { ...face, seen, depth: seen.reduce((sum, p) => sum + p[2], 0) / seen.length };
+  }).sort((a, b) => b.depth - a.depth);
+  for (const face of drawn) {
+    const corners = face.seen.map(flat), [r, g, b, a = 1] = face.color, light = a < 1 ? 1 : shade(face.corners);
+    pen.fillStyle = `rgba(${[r, g, b].map(c => Math.round(255 * Math.min(1, (c + .06) * light))).join()},${a})`;
+    pen.strokeStyle = face.edge; pen.lineWidth = 1;
+    pen.beginPath(); corners.forEach(([x, y], k) => pen[k ? "lineTo" : "moveTo"](x, y));
+    pen.closePath(); pen.fill(); pen.stroke();
+  }
+}
+function shade(c) {
+  const u = c[1].map((v, i) => v - c[0][i]), v = c[2].map((w, i) => w - c[0][i]);
+  const n = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
+  const long = Math.hypot(...n) || 1;
+  return 0.75 + 0.45 * Math.abs(n[2] / long) + 0.15 * Math.abs(n[0] / long);
+}
+function floor(pen, eye, flat) {
+  pen.strokeStyle = "#263343"; pen.lineWidth = 1; pen.beginPath();
+  for (let k = -6; k <= 10; k += 2) {
+    for (const [a, b] of [[[k / 10, -.6, 0], [k / 10, .6, 0]], [[-.6, (k - 2) / 10, 0], [1, (k - 2) / 10, 0]]]) {
+      if (Math.abs(a[1]) > .61) continue;
+      const [p, q] = [flat(eye(a)), flat(eye(b))]; pen.moveTo(...p); pen.lineTo(...q);
+    }
+  }
+  pen.stroke();
+}
+
+// NiceGUI builds the page a moment after this script is loaded.
+const waiting = setInterval(() => {
+  if (["stop", "tiles", "limb", "deadman", "note"].every($)) { clearInterval(waiting); connect(); }
+}, 30);
+})();

@@ -1,0 +1,319 @@
+"""The web page in a real browser: it shows, it drives, and it lets go when it is cut off."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from asterias_nodes.dashboard import DashboardSettings
+from asterias_nodes.qos import latched_qos, reliable_qos
+from asterias_nodes.settings import SettingsError
+from asterias_nodes.web.server import WebServer
+
+# Real processes on a machine that may be busy with something else.
+pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)
+
+expect.set_options(timeout=30_000)
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+TOKEN = "a token of sixteen and more characters".replace(" ", "-")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        answer = condition()
+        if answer:
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"Nothing came within {timeout_s:g} s.")
+
+
+def answers(port: int, path: str = "/", **headers: str) -> int:
+    """The status of a request; 0 when nobody listens yet."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def address(start_shared_node: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A simulated robot with its page."""
+    port = free_port()
+    start_shared_node("sim_robot", enable_faults="true")
+    start_shared_node("command_multiplexer")
+    episodes = tmp_path_factory.mktemp("episodes")
+    start_shared_node("recorder", mode="episodes", output=episodes)
+    start_shared_node("dashboard", port=port, enable_faults="true")
+    wait_for(lambda: answers(port) == 200)
+    return f"http://127.0.0.1:{port}/"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("No Chromium is installed: apt install chromium to test the web page.")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """The page on a desk, loaded and connected; whatever goes wrong in it fails the test."""
+    context = browser.new_context(viewport={"width": 1500, "height": 1000})
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    open_page(opened, address)
+    yield opened
+    context.close()
+    assert not wrong
+
+
+def open_page(page: Page, address: str) -> None:
+    page.goto(address)
+    expect(page.locator("#link")).to_have_text("connected", timeout=60_000)
+    expect(page.locator("#owner")).to_contain_text("moved by", timeout=60_000)
+
+
+class Joints:
+    """Where the simulated joints are."""
+
+    def __init__(self, peer: Any) -> None:
+        self._peer, self._states = peer, []
+        self.is_stopped = False
+        node = peer.node
+        node.create_subscription(
+            JointState, "/limb_0/joint_states", self._states.append, reliable_qos(50)
+        )
+        node.create_subscription(Bool, "/e_stop_state", self._on_stop, latched_qos())
+        peer.wait_until(lambda: self._states)
+
+    def _on_stop(self, message: Bool) -> None:
+        self.is_stopped = message.data
+
+    def now(self) -> np.ndarray:
+        """``(4,)`` rad."""
+        self._states.clear()
+        self._peer.wait_until(lambda: self._states)
+        return np.array(self._states[-1].position[:4])
+
+    def move_within(self, seconds: float) -> float:
+        """Furthest way of any joint, rad."""
+        before = self.now()
+        self._peer.spin(seconds)
+        return float(np.abs(self.now() - before).max())
+
+
+@pytest.fixture
+def joints(peer: Any, address: str) -> Joints:
+    return Joints(peer)
+
+
+def grab(page: Page, selector: str, x: float, y: float) -> None:
+    """Press the mouse on an element, at shares of its size, and keep it down."""
+    page.locator(selector).scroll_into_view_if_needed()
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    page.mouse.down()
+
+
+def test_the_page_shows_cameras_limb_and_health_and_pictures_change(
+    page: Page, joints: Joints, peer: Any
+) -> None:
+    expect(page.locator("#tiles .tile")).to_have_count(4)
+    expect(page.locator("#tile_0_3 .rate")).to_contain_text("Hz")
+    expect(page.locator("section[aria-label=Health]")).to_contain_text("sim_robot: limb_0")
+    picture = "document.querySelector('#tile_0_3 canvas').toDataURL()"
+    drawing = "document.querySelector('#limb').toDataURL()"
+    before = [page.evaluate(picture), page.evaluate(drawing)]
+    assert len(before[0]) > 1000 and len(before[1]) > 1000
+
+    grab(page, "input[aria-label=shoulder_yaw]", 0.7, 0.5)
+    peer.wait_until(lambda: joints.now()[0] > 0.3)
+    expect(page.locator("#owner")).to_have_text("moved by web")
+    page.mouse.up()
+    after = [page.evaluate(picture), page.evaluate(drawing)]
+    assert before[0] != after[0] and before[1] != after[1]
+    peer.spin(0.4)
+    assert joints.move_within(0.3) < 0.02, "nothing is held any more"
+    expect(page.locator("#owner")).to_have_text("moved by nobody")
+
+
+def test_the_emergency_stop_stops_a_limb_that_is_being_driven(
+    page: Page, joints: Joints, peer: Any
+) -> None:
+    grab(page, "#stick", 0.02, 0.5)
+    wait_for(lambda: joints.move_within(0.2) > 0.01)
+    page.keyboard.press("Escape")
+    peer.wait_until(lambda: joints.is_stopped)
+    assert joints.move_within(0.3) < 0.1
+    assert joints.move_within(0.3) < 0.02
+    page.mouse.up()
+    expect(page.locator("#stop")).to_have_text("STOPPED")
+    grab(page, "#home", 0.5, 0.5)
+    assert joints.move_within(0.4) < 0.02, "the stop is still engaged"
+    page.mouse.up()
+    page.locator("#unstop").click()
+    peer.wait_until(lambda: not joints.is_stopped)
+    page.locator("#stop").click()
+    peer.wait_until(lambda: joints.is_stopped)
+    page.locator("#unstop").click()
+    peer.wait_until(lambda: not joints.is_stopped)
+
+
+def test_one_page_drives_at_a_time_and_a_page_that_is_closed_has_let_go(
+    browser: Browser, page: Page, address: str, joints: Joints, peer: Any
+) -> None:
+    other = browser.new_context().new_page()
+    open_page(other, address)
+    grab(other, "input[aria-label=shoulder_yaw]", 0.05, 0.5)
+    wait_for(lambda: joints.move_within(0.1) > 0.01)
+    grab(page, "input[aria-label=shoulder_yaw]", 0.95, 0.5)
+    expect(page.locator("#note")).to_have_text("Another page drives; it must let go first.")
+    page.mouse.up()
+    other.context.close()
+    peer.spin(0.6)
+    assert joints.move_within(0.3) < 0.02
+
+
+def test_a_connection_that_stalls_stops_the_motion(
+    browser: Browser, address: str, joints: Joints, peer: Any
+) -> None:
+    opened = browser.new_context(viewport={"width": 1500, "height": 1000}).new_page()
+    open_page(opened, address)
+    grab(opened, "input[aria-label=shoulder_pitch]", 0.1 if joints.now()[1] > 0 else 0.9, 0.5)
+    wait_for(lambda: joints.move_within(0.1) > 0.01)
+    # The browser is frozen: its connection stays open, and nothing comes over it any more.
+    frozen = [one for one in psutil.Process().children(recursive=True) if "chrom" in one.name()]
+    for process in frozen:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        peer.spin(0.7)
+        assert joints.move_within(0.4) < 0.02
+    finally:
+        for process in frozen:
+            process.send_signal(signal.SIGCONT)
+    opened.context.close()
+
+
+def test_faults_recording_and_what_is_wrong_are_on_the_page(page: Page) -> None:
+    faults = page.locator("section[aria-label=Faults]")
+    faults.get_by_label("Part").click()
+    page.get_by_role("option", name="camera_1").click()
+    faults.get_by_role("button", name="Inject").click()
+    expect(page.locator("#note")).to_contain_text("camera_1 of limb_0 is now: off")
+    expect(page.locator("#tile_0_1")).to_have_class(re.compile("silent"))
+    faults.get_by_label("Fault").click()
+    page.get_by_role("option", name="ok", exact=True).click()
+    faults.get_by_role("button", name="Inject").click()
+
+    record = page.locator("section[aria-label=Record]")
+    record.get_by_label("Task").fill("wave to the camera")
+    record.get_by_role("button", name="Record").click()
+    expect(record).to_contain_text(re.compile(r"Episode 0: \d+ s, [1-9]"))
+    record.get_by_role("button", name="Stop").click()
+    row = record.locator("tbody tr").first
+    expect(row).to_contain_text("wave to the camera")
+    record.get_by_role("button", name="Success").click()
+    expect(row).to_contain_text("success")
+
+
+def test_the_page_fits_a_phone_and_two_fingers_drive(
+    browser: Browser, address: str, joints: Joints, peer: Any
+) -> None:
+    phone = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    opened = phone.new_page()
+    open_page(opened, address)
+    width = opened.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390, "no scrolling sideways"
+    expect(opened.locator("#stop")).to_be_in_viewport()
+    opened.locator("#drag").uncheck()
+    slider = opened.locator("input[aria-label=finger]")
+    before = joints.now()
+    slider.fill("0.6")
+    assert joints.move_within(0.3) < 0.02, "a slider alone is no dead-man now"
+    grab(opened, "#deadman", 0.5, 0.5)
+    peer.wait_until(lambda: joints.now()[3] > 0.4)
+    opened.mouse.up()
+    assert np.abs(joints.now()[:3] - before[:3]).max() < 0.1
+    phone.close()
+
+
+def test_on_the_network_the_page_needs_its_token_and_pages_from_elsewhere_are_refused(
+    start_node: Any, tmp_path: Path
+) -> None:
+    port = free_port()
+    start_node("dashboard", host="0.0.0.0", port=port, token=TOKEN)
+    wait_for(lambda: answers(port) == 401)
+    assert answers(port, "/?token=wrong") == 401
+    assert answers(port, f"/?token={TOKEN}") == 200
+    assert answers(port, Cookie=f"asterias_token={TOKEN}") == 200
+    live, cookie = f"ws://127.0.0.1:{port}/live", {"Cookie": f"asterias_token={TOKEN}"}
+    with pytest.raises(InvalidStatus):
+        connect(live)
+    with pytest.raises(InvalidStatus):
+        connect(live, additional_headers=cookie, origin="http://evil.example")  # type: ignore[arg-type]
+    with connect(live, additional_headers=cookie) as channel:
+        assert '"hello"' in str(channel.recv())
+        channel.send("no message")
+        assert "load it again" in str(channel.recv(timeout=5))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"token": "short"}, "16 characters"),
+        ({"pictures": "loud"}, "raw, compressed"),
+        ({"port": 70000}, "0 to 65535"),
+        ({"joint_speed": 0.0}, "joint_speed"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        DashboardSettings(**changes)
+
+
+def test_a_port_that_is_taken_is_told_with_a_cure() -> None:
+    async def app(*arguments: Any) -> None: ...
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OSError, match="give parameter 'port' another number"):
+            WebServer(app, "127.0.0.1", taken.getsockname()[1])
+    with pytest.raises(OSError, match=r"cannot be served on 192\.0\.2\.1"):
+        WebServer(app, "192.0.2.1", 0)
