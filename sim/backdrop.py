@@ -13,12 +13,18 @@ from numba import njit
 FloatArray = npt.NDArray[np.float64]
 ImageArray = npt.NDArray[np.uint8]
 
-TILE_M = 0.25
 FLOOR_REACH_M = 2.5
-_LIGHT = (172.0, 176.0, 182.0)
-_DARK = (140.0, 145.0, 152.0)
-_SKY_LOW = (226.0, 232.0, 238.0)
-_SKY_HIGH = (176.0, 200.0, 226.0)
+# Rows: light and dark tiles of the floor, sky at the horizon and overhead; RGB.
+COLORS = np.array(
+    [
+        [172.0, 176.0, 182.0],
+        [140.0, 145.0, 152.0],
+        [226.0, 232.0, 238.0],
+        [176.0, 200.0, 226.0],
+    ]
+)
+# Edge of a tile, and where a corner of one lies, in m.
+TILING = np.array([0.25, 0.0, 0.0])
 
 
 @njit(cache=True)
@@ -28,15 +34,18 @@ def paint_backdrop(
     rotation: FloatArray,
     position: FloatArray,
     focal_px: float,
+    colors: FloatArray,
+    tiling: FloatArray,
     out: ImageArray,
 ) -> None:
     """Copy the bodies of ``image`` ``(H, W, 3 or 4)`` to ``out`` ``(H, W, 3)``, backdrop elsewhere.
 
     Bodies are where ``depth`` ``(H, W)`` is below 1. ``rotation`` and ``position`` are the
-    camera's pose in the world, looking along +x, z up.
+    camera's pose in the world, looking along +x, z up; ``colors`` ``(4, 3)`` and ``tiling`` ``(3,)``
+    are as ``COLORS`` and ``TILING``.
     """
     height, width = depth.shape
-    per_tile, per_reach = 1.0 / TILE_M, 1.0 / (FLOOR_REACH_M * FLOOR_REACH_M)
+    per_tile, per_reach = 1.0 / tiling[0], 1.0 / (FLOOR_REACH_M * FLOOR_REACH_M)
     for row in range(height):
         down = (row - 0.5 * (height - 1)) / focal_px
         for column in range(width):
@@ -56,11 +65,13 @@ def paint_backdrop(
                 # The floor fades into the haze instead of ending at an edge.
                 floor_share = max(1.0 - (x * x + y * y) * per_reach, 0.0)
                 if floor_share > 0.0:
-                    light = (int(np.floor(x * per_tile)) + int(np.floor(y * per_tile))) % 2 == 0
+                    across = int(np.floor((x - tiling[1]) * per_tile))
+                    along = int(np.floor((y - tiling[2]) * per_tile))
+                    light = (across + along) % 2 == 0
             elif z > 0.0:
                 sky_height = z / np.sqrt(1.0 + right * right + down * down)
             for channel in range(3):
-                floor = _LIGHT[channel] if light else _DARK[channel]
-                low, high = _SKY_LOW[channel], _SKY_HIGH[channel]
+                floor = colors[0, channel] if light else colors[1, channel]
+                low, high = colors[2, channel], colors[3, channel]
                 sky = low + (high - low) * sky_height
                 out[row, column, channel] = np.uint8(sky + floor_share * (floor - sky))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -149,6 +149,10 @@ class LimbBody:
         physics_hz: integration steps per second.
         gravity_m_s2: downward acceleration in the world.
         powered: without power the servos let go and only passive parts act.
+
+    Attributes:
+        creep_stride: steps taken as one while the limb only creeps towards rest; 1, as it is
+            unless set, takes each by itself.
     """
 
     def __init__(
@@ -162,8 +166,9 @@ class LimbBody:
     ) -> None:
         self.limb = limb
         self.dt_s = 1.0 / physics_hz
+        self.creep_stride = 1
         self.tree = tree_model(limb, gravity_m_s2)
-        self.soft = soft_model(limb, materials)
+        self.soft = self._described = soft_model(limb, materials)
         self._all_servos = servo_model(limb)
         self.servo = self._all_servos
         self.hinge_count = len(limb.body.hinges)
@@ -202,6 +207,23 @@ class LimbBody:
         self.servo = full if on else none
         self.state.torque[:] = 0.0
 
+    def weaken(self, servos: Collection[int], share: float = 0.1) -> None:
+        """Leave these servos a share of their torque limit, and the others all of theirs.
+
+        A tenth is about what the gears of an unpowered servo hold by themselves.
+        """
+        limits = self._all_servos.torque_limit.copy()
+        limits[list(servos)] *= share
+        self.servo = self._all_servos._replace(torque_limit=limits)
+
+    def soften(self, share: float) -> None:
+        """Make flexures and cords ``share`` times as stiff as described."""
+        soft, cord = self._described, self._described.cord.copy()
+        cord[:, 0] *= share
+        self.soft = soft._replace(
+            stiffness=share * soft.stiffness, structural=share * soft.structural, cord=cord
+        )
+
     def reset(self, servo_rad: npt.ArrayLike) -> None:
         """Put the limb at rest at ``(s,)`` servo positions; a tendon shares its pull evenly."""
         goal = np.asarray(servo_rad, dtype=np.float64)
@@ -224,7 +246,16 @@ class LimbBody:
 
     def advance(self, steps: int) -> None:
         """Integrate ``steps`` steps of ``dt_s``."""
-        dynamics.advance(self.tree, self.soft, self.servo, self.state, self.poses, self.dt_s, steps)
+        dynamics.advance(
+            self.tree,
+            self.soft,
+            self.servo,
+            self.state,
+            self.poses,
+            self.dt_s,
+            steps,
+            self.creep_stride,
+        )
 
     # -- observation ----------------------------------------------------------------------------
 

@@ -49,6 +49,9 @@ MIDPOINT_TURN_RAD = 0.2
 # A step in which a hinge turns further (rad) is taken in halves, down to this part of it.
 STEP_TURN_RAD = 0.5
 SMALLEST_PART = 1.0 / 64.0
+# Below these a limb creeps: steps may be taken together (see advance).
+SLOW_RAD_S = 0.1
+SLOW_WAY_RAD = 1e-3
 # What an end stop or cord does in one step, and how often that may be revised.
 OPEN, CLOSED, CLOSING, CLOSING_BARE = 0, 1, 2, 3
 REVISIONS = 10
@@ -940,6 +943,15 @@ def _step(
     return False
 
 
+@njit(cache=True)
+def _is_slow(servo: ServoModel, state: State) -> bool:
+    """Whether nothing moves faster than a creep, and no servo is on its way."""
+    for s in range(servo.joint.size):
+        if abs(state.goal[s] - state.reference[s]) > SLOW_WAY_RAD:
+            return False
+    return _furthest_turn(state.v, 1.0) < SLOW_RAD_S
+
+
 @njit(cache=True, nogil=True)
 def advance(
     tree: TreeModel,
@@ -949,16 +961,24 @@ def advance(
     poses: Poses,
     dt: float,
     steps: int,
+    stride: int,
 ) -> None:
-    """Integrate ``steps`` steps of ``dt`` seconds in place; ``poses`` holds the last poses."""
+    """Integrate ``steps`` steps of ``dt`` seconds in place; ``poses`` holds the last poses.
+
+    While the limb only creeps, ``stride`` steps are taken as one; 1 takes each by itself.
+    """
     w = _workspace(state.q.size, tree.parent.size, soft.arms_m.shape[0], servo.joint.size)
     rate = np.empty(servo.joint.size)
     _open_books(tree, soft, state, poses, w)
-    for _ in range(steps):
-        _servo_references(servo, state, rate, dt)
+    left = steps
+    while left > 0:
+        count = min(stride, left) if stride > 1 and _is_slow(servo, state) else 1
+        left -= count
+        span = count * dt
+        _servo_references(servo, state, rate, span)
         done, part = 0.0, 1.0
         while done < 1.0:
-            if _step(tree, soft, servo, state, poses, rate, part * dt, part <= SMALLEST_PART, w):
+            if _step(tree, soft, servo, state, poses, rate, part * span, part <= SMALLEST_PART, w):
                 done += part
             else:
                 part *= 0.5

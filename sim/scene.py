@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from hardware.description import (
     Target,
 )
 from hardware.errors import DeviceError
-from sim.backdrop import paint_backdrop
+from sim.backdrop import COLORS, TILING, paint_backdrop
 from sim.body import LimbBody
 from sim.bullet import pybullet
 from sim.rotations import FloatArray, quaternion_from_rotation, rotation_from_rpy
@@ -36,6 +37,31 @@ from sim.tag import CELLS, SHEET_CELLS, tag_image
 log = logging.getLogger(__name__)
 
 ImageArray = npt.NDArray[np.uint8]
+
+# A shift of a camera that was mounted as described.
+_UNMOVED = (np.eye(3), np.zeros(3))
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """How the room looks; as it stands, as described.
+
+    Attributes:
+        light_direction: towards the lamp, world frame.
+        ambient, diffuse: shares of light from everywhere and from the lamp.
+        backdrop: ``(4, 3)`` colours of floor and sky, see :data:`sim.backdrop.COLORS`.
+        tiling: ``(3,)`` edge and corner of the floor's tiles, see :data:`sim.backdrop.TILING`.
+    """
+
+    light_direction: tuple[float, float, float] = (-0.6, -0.4, 1.2)
+    ambient: float = 0.75
+    diffuse: float = 0.35
+    backdrop: FloatArray = field(default_factory=COLORS.copy)
+    tiling: FloatArray = field(default_factory=TILING.copy)
+
+
+# A corner that a detector finds may lie so far outside the picture.
+_MARGIN_PX = 2.0
 
 # A unit square in the y-z plane that faces +x, its texture the right way round for the beholder.
 _QUAD = """\
@@ -79,7 +105,10 @@ class Scene:
         for box in robot.scenery:
             self._add_box(box)
         self._target = self._add_target(robot.target)
+        self._target_size_m = robot.target.size_m
         self.place_target(robot.target.pose)
+        self.appearance = Appearance()
+        self._mounted: dict[tuple[int, str], tuple[FloatArray, FloatArray]] = {}
         self._projections: dict[CameraDescription, tuple[float, ...]] = {}
         log.info("Cameras are drawn by %s.", self.renderer_name)
 
@@ -112,12 +141,20 @@ class Scene:
     def place_target(self, pose: Pose) -> None:
         """Move the target; its pose looks along +x, out of the printed side."""
         rotation = rotation_from_rpy(pose.rpy)
+        half = 0.5 * self._target_size_m
+        square = np.array([[0, -half, -half], [0, half, -half], [0, half, half], [0, -half, half]])
+        self._target_corners = np.asarray(pose.xyz) + square @ rotation.T
+        self._target_front = rotation[:, 0]
         pybullet.resetBasePositionAndOrientation(
             self._target,
             list(pose.xyz),
             quaternion_from_rotation(rotation).tolist(),
             physicsClientId=self.client,
         )
+
+    def shift_camera(self, limb: int, camera: str, shift: Pose) -> None:
+        """Mount a camera askew: turned and moved by ``shift`` in its own frame."""
+        self._mounted[limb, camera] = rotation_from_rpy(shift.rpy), np.asarray(shift.xyz)
 
     # -- pictures -------------------------------------------------------------------------------
 
@@ -128,8 +165,26 @@ class Scene:
         base_rotation, base_shift = self._bases[number]
         link_rotation, link_shift = body.link_pose(camera.link)
         rotation = base_rotation @ link_rotation @ _mounting(camera.pose.rpy)
-        at = link_rotation @ np.asarray(camera.pose.xyz) + link_shift
-        return rotation, base_rotation @ at + base_shift
+        at = base_rotation @ (link_rotation @ np.asarray(camera.pose.xyz) + link_shift)
+        turn, shift = self._mounted.get((number, camera.name), _UNMOVED)
+        return rotation @ turn, at + base_shift + rotation @ shift
+
+    def frames_target(
+        self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
+    ) -> bool:
+        """Whether the tag's whole square lies in the picture, its printed side to the camera.
+
+        Only then can it be decoded; whether something stands before it, a picture must show.
+        """
+        if (position - self._target_corners[0]) @ self._target_front <= 0.0:
+            return False
+        seen = (self._target_corners - position) @ rotation
+        ahead = seen[:, 0]
+        if (ahead <= 0.0).any():
+            return False
+        offset_px = np.abs(seen[:, 1:]).T * camera.focal_px / ahead
+        half_px = np.array([[0.5 * camera.width_px], [0.5 * camera.height_px]])
+        return bool((offset_px <= half_px + _MARGIN_PX).all())
 
     def render(
         self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
@@ -137,7 +192,10 @@ class Scene:
         """Draw ``(H, W, 3)`` uint8 RGB as a pinhole camera at the pose sees it."""
         image, depth = self._draw_bodies(camera, rotation, position)
         picture = np.empty((camera.height_px, camera.width_px, 3), np.uint8)
-        paint_backdrop(image, depth, rotation, position, camera.focal_px, picture)
+        look = self.appearance
+        paint_backdrop(
+            image, depth, rotation, position, camera.focal_px, look.backdrop, look.tiling, picture
+        )
         return picture
 
     def _draw_bodies(
@@ -152,9 +210,9 @@ class Scene:
             view_matrix(rotation, position),
             self._projections[camera],
             shadow=0,
-            lightDirection=[-0.6, -0.4, 1.2],
-            lightAmbientCoeff=0.75,
-            lightDiffuseCoeff=0.35,
+            lightDirection=list(self.appearance.light_direction),
+            lightAmbientCoeff=self.appearance.ambient,
+            lightDiffuseCoeff=self.appearance.diffuse,
             lightSpecularCoeff=0.0,
             renderer=self._renderer_flag,
             flags=pybullet.ER_NO_SEGMENTATION_MASK,

@@ -9,13 +9,14 @@ import numpy as np
 
 from hardware.limb import FloatArray
 
-# Standard deviation of an increment, in half ranges of the servo.
+# Standard deviation of an increment, in ranges of the servo (upper less lower limit): the authors'
+# code multiplies its draw by the whole range, so most steps end at a limit.
 STEP = 0.5
 
 
 @dataclass
 class BrownianSearcher:
-    """Adds ``Normal(0, 0.5) x half range`` to one random servo or to all, clipped to the limits.
+    """Adds ``Normal(0, 0.5) x range`` to one random servo or to all, clipped to the limits.
 
     Attributes:
         lower_rad, upper_rad: ``(n,)`` limits.
@@ -30,10 +31,10 @@ class BrownianSearcher:
 
     def act(self, position_rad: FloatArray, live: Collection[int] = ()) -> FloatArray:
         """Next ``(n,)`` positions to command, from the last commanded ones alone."""
-        half_range = 0.5 * (self.upper_rad - self.lower_rad)
-        increment = self.rng.normal(0.0, STEP, size=half_range.size) * half_range
+        whole = self.upper_rad - self.lower_rad
+        increment = self.rng.normal(0.0, STEP, size=whole.size) * whole
         if self.single:
-            chosen = int(self.rng.integers(half_range.size))
-            increment *= np.arange(half_range.size) == chosen
+            chosen = int(self.rng.integers(whole.size))
+            increment *= np.arange(whole.size) == chosen
         moved: FloatArray = np.clip(position_rad + increment, self.lower_rad, self.upper_rad)
         return moved

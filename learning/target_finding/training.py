@@ -1,9 +1,8 @@
-"""Proximal policy optimisation on the target-finding task, with the paper's nets and settings.
+"""Training with the learners of stable-baselines3: the loop, its record, and its files.
 
-The learner is that of stable-baselines3; here stand the numbers (arXiv 2404.08093, version 2, and
-its code), the processes that simulate, and checkpoints. Every iteration starts fresh episodes and
-draws from random streams that depend on seed and iteration alone. So a checkpoint needs no state of
-any generator, and a training that goes on from one ends in the weights of one never stopped.
+A training is a row of iterations. Each starts fresh episodes and draws from random streams that
+depend on seed and iteration alone, so a checkpoint, written after each, needs no state of any
+generator, and a training that goes on from one ends in the weights of one never stopped.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import set_forkserver_preload
 from pathlib import Path
@@ -22,303 +21,332 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
-from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
-from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
-from learning.target_finding.environment import TargetFindingEnv, TargetFindingOptions
-from learning.target_finding.linear_policy import FILE, LinearPolicy
-from planners.atomic import write_atomically
+from learning.target_finding.babbling import find_encoder
+from learning.target_finding.checkpoint import FILE as CHECKPOINT
+from learning.target_finding.checkpoint import load_checkpoint, save_checkpoint
+from learning.target_finding.curiosity import Curiosity
+from learning.target_finding.encoder import TileEncoder
+from learning.target_finding.environment import TargetFindingEnv
+from learning.target_finding.episodes import Encoded, EpisodeRecord, Timed
+from learning.target_finding.learners import (
+    Net,
+    SbAlgorithm,
+    export_policy,
+    iteration_steps,
+    learner_state,
+    learning_rate,
+    load_learner,
+    make_learner,
+)
+from learning.target_finding.options import TargetFindingOptions
+from learning.target_finding.policy_files import FILE, SUMMARY
+from learning.target_finding.progress import Progress
 
-CHECKPOINT = "checkpoint.safetensors"
-SUMMARY = "summary.json"
-# The paper's iteration is 15 episodes of at most 5 steps; ours is as many steps, all of them taken.
-ITERATION_STEPS = 75
-LEARNING_RATE = 0.1
-
-# Steps done, steps in all.
-OnSteps = Callable[[int, int], None]
-# Steps done, and the entry of the history; called when the iteration's checkpoint is written.
-OnIteration = Callable[[int, Mapping[str, float]], None]
+OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
-class PpoConfig:
-    """One training.
+class TrainingConfig:
+    """One training; as it stands, the paper's PPO.
 
     Attributes:
         out: folder for checkpoint, policy, summary and tensorboard.
         options: the protocol.
+        algorithm: ``ppo``, ``recurrent_ppo`` or ``sac``.
+        net: ``linear``, the paper's, or ``mlp``; PPO only.
         seed: of everything.
-        iterations: updates, of 75 steps each; the paper makes 48.
-        processes: that simulate, 1 for this one; 75 must be a multiple. Another number gives
-            another training.
+        steps: of the robot, a multiple of an iteration's.
+        padded: episodes take the cap's steps even when the target is found before, as in the
+            paper's code.
+        curiosity: weight of novelty in the reward.
+        encoder: name or path of what turns tiles into numbers, where options.observe is images.
+        processes: that simulate, 1 for this one. Another number gives another training.
         resume: go on from the checkpoint in ``out``.
     """
 
     out: Path
-    options: TargetFindingOptions
+    options: TargetFindingOptions = field(default_factory=TargetFindingOptions)
+    algorithm: SbAlgorithm = "ppo"
+    net: Net = "linear"
     seed: int = 0
-    iterations: int = 48
+    steps: int = 3600
+    padded: bool = False
+    curiosity: float = 0.0
+    encoder: str = "tiles"
     processes: int = 3
     resume: bool = False
 
     def __post_init__(self) -> None:
-        if self.iterations < 1:
-            raise HardwareError("A training needs 1 iteration (75 steps) or more.")
-        if self.processes < 1 or ITERATION_STEPS % self.processes:
-            raise HardwareError("--processes must divide 75: 1, 3, 5, 15 or 25.")
+        size = self.iteration
+        if self.steps < 1 or self.steps % size:
+            raise HardwareError(f"--steps must be a multiple of {size}, the steps of an iteration.")
+        if self.processes < 1 or size % self.processes:
+            raise HardwareError(f"--processes must divide {size}: 1, 3 or 5, for example.")
         if self.options.actions != "increments":
-            raise HardwareError("PPO moves by increments; set actions to increments.")
+            raise HardwareError("This learner moves by increments; set actions to increments.")
+        if self.padded and (not self.options.cap or size // self.processes % self.options.cap):
+            raise HardwareError("Padded episodes need a cap that divides a process's steps.")
+        if self.curiosity < 0:
+            raise HardwareError("--curiosity must be 0 or more.")
+        if self.options.observe == "both" or (self.options.goal and self.curiosity):
+            raise HardwareError("This learner sees commands, or images, or a goal; choose one.")
+
+    @property
+    def iteration(self) -> int:
+        """Steps of an iteration."""
+        return iteration_steps(self.algorithm, self.net)
 
     @property
     def told(self) -> dict[str, Any]:
         """What a checkpoint must share with a training that goes on from it."""
-        same = {"seed": self.seed, "iterations": self.iterations, "processes": self.processes}
-        # As JSON gives it back: tuples are lists there.
-        whole: dict[str, Any] = json.loads(json.dumps({**same, "options": asdict(self.options)}))
+        told = {k: v for k, v in asdict(self).items() if k not in ("out", "resume", "encoder")}
+        if self.options.observe == "images":
+            told["encoder"] = self.encoder
+        whole: dict[str, Any] = json.loads(json.dumps(told))  # tuples are lists in JSON
         return whole
 
 
 def train(
-    config: PpoConfig,
-    on_steps: OnSteps = lambda done, total: None,
-    on_iteration: OnIteration = lambda steps, entry: None,
-    is_stopped: Callable[[], bool] = lambda: False,
+    config: TrainingConfig,
+    on_progress: OnProgress = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Train, write policy, card and summary into ``config.out``; returns the summary.
 
-    Args:
-        config: the training.
-        on_steps: hears of every step.
-        on_iteration: hears of every finished iteration.
-        is_stopped: asked after each iteration; if true, the training ends with its checkpoint.
+    ``stop`` is asked after each iteration.
 
     Raises:
-        KeyboardInterrupt: ``is_stopped`` said so before the last iteration.
         HardwareError: there is nothing to resume, or something that a new training would overwrite.
+        KeyboardInterrupt: ``stop`` said so; the checkpoint is kept.
     """
     if not config.resume and (config.out / CHECKPOINT).exists():
         raise HardwareError(
             f"{config.out} holds a training; add --resume, or choose another --out."
         )
-    torch.set_num_threads(1)  # 49 numbers are learned; the cores belong to the simulation
-    environments = _environments(config)
+    torch.set_num_threads(1)  # the nets are small; the cores belong to the simulation
+    training = Training(config)
     try:
-        model = _model(config, environments)
-        record = Record(config, on_steps, on_iteration, is_stopped)
         if config.resume:
-            record.history = _load_checkpoint(model, config)
-        left = config.iterations * ITERATION_STEPS - model.num_timesteps
-        if left > 0:
-            model.learn(left, callback=record, reset_num_timesteps=False)
-        return _finish(model, config, record.history)
+            training.restore()
+        while training.steps < config.steps:
+            training.iterate()
+            on_progress(training.progress())
+            if stop() and training.steps < config.steps:
+                raise KeyboardInterrupt
+        return training.finish()
     finally:
-        with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-            environments.close()
+        training.close()
 
 
-# -- the learner ----------------------------------------------------------------------------------
+class Training:
+    """The parts of a training under way.
 
-
-def _make_environment(options: TargetFindingOptions) -> Monitor[Any, Any]:
-    return Monitor(TargetFindingEnv(options))
-
-
-def _make_in_own_process(options: TargetFindingOptions) -> Monitor[Any, Any]:
-    # Ctrl-C is for the learner, which then ends its processes; the cores are shared out already.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    return _make_environment(options)
-
-
-def _environments(config: PpoConfig) -> VecEnv:
-    if config.processes == 1:
-        return DummyVecEnv([partial(_make_environment, config.options)])
-    set_forkserver_preload([__name__])
-    make = partial(_make_in_own_process, config.options)
-    return SubprocVecEnv([make] * config.processes, start_method="forkserver")
-
-
-def _model(config: PpoConfig, environments: VecEnv) -> PPO:
-    """The paper's PPO: one linear layer for the mean, one for the value, 49 numbers in all."""
-
-    def rate(remaining: float) -> float:
-        # Of the iteration that begins; stable-baselines3 counts the steps of the one that ends.
-        return LEARNING_RATE * min(remaining + 1.0 / config.iterations, 1.0)
-
-    model = PPO(
-        "MlpPolicy",
-        environments,
-        learning_rate=rate,
-        n_steps=ITERATION_STEPS // config.processes,
-        batch_size=ITERATION_STEPS,
-        n_epochs=5,
-        gamma=0.9,
-        gae_lambda=0.95,
-        clip_range=0.2,
-        clip_range_vf=0.2,
-        ent_coef=0.0,
-        # The paper's 0.5 stands before half the squared error, as in CleanRL.
-        vf_coef=0.25,
-        max_grad_norm=0.5,
-        policy_kwargs={"net_arch": [], "log_std_init": -1.0, "ortho_init": True},
-        seed=config.seed,
-        device="cpu",
-    )
-    model.set_logger(configure(str(config.out / "tensorboard"), ["tensorboard"]))
-    return model
-
-
-class Record(BaseCallback):
-    """Reseeds each iteration, notes its episodes, and leaves a checkpoint after it.
-
-    ``history`` holds an entry per finished iteration: mean length and finds of the episodes that
-    ended in it, and the seconds it took to act and to learn.
+    Attributes:
+        steps: taken so far.
+        history: an entry per finished iteration: mean length, finds and rewards of the episodes
+            that ended in it, and the seconds it took to simulate, render, infer and learn.
     """
 
-    def __init__(
-        self,
-        config: PpoConfig,
-        on_steps: OnSteps,
-        on_iteration: OnIteration,
-        is_stopped: Callable[[], bool],
-    ) -> None:
-        super().__init__()
+    def __init__(self, config: TrainingConfig) -> None:
+        self.config = config
+        self.steps = 0
         self.history: list[dict[str, float]] = []
-        self._config = config
-        self._on_steps = on_steps
-        self._on_iteration = on_iteration
-        self._is_stopped = is_stopped
-        self._episodes: list[tuple[int, bool]] = []
-        self._returns: list[float] = []
-        self._began_s = self._acted_s = 0.0
+        self.encoder: TileEncoder | None = None
+        if config.options.observe == "images":
+            self.encoder = find_encoder(config.encoder)
+        self.timed = Timed(_environments(config))
+        environments: VecEnv = self.timed
+        if self.encoder:
+            environments = Encoded(environments, self.encoder)
+        self.curiosity: Curiosity | None = None
+        if config.curiosity:
+            environments = self.curiosity = Curiosity(environments, config.curiosity, config.seed)
+        self.environments = environments
+        self.model = make_learner(
+            config.algorithm, config.net, environments, config.seed, goal=config.options.goal
+        )
+        logger = configure(str(config.out / "tensorboard"), ["tensorboard"])
+        self.model.set_logger(logger)
 
-    def _on_rollout_start(self) -> None:
-        if self._episodes or self._acted_s:
-            self._end_iteration()
-            if self._is_stopped():
-                raise KeyboardInterrupt
-        iteration = self.num_timesteps // ITERATION_STEPS
-        stream = np.random.SeedSequence((self._config.seed, iteration)).generate_state(1)
+    def iterate(self) -> None:
+        """One iteration: reseed, act, learn, record, and leave a checkpoint."""
+        model: Any = self.model
+        self._reseed()
+        model._last_obs = None  # fresh episodes
+        rate = learning_rate(self.config.algorithm, self.config.net, self.steps / self.config.steps)
+        model.lr_schedule = lambda remaining: rate
+        record = _Record(self.timed)
+        before, began = self._times(), time.perf_counter()
+        model.learn(self.config.iteration, callback=record, reset_num_timesteps=self.steps == 0)
+        if self.curiosity:
+            self.curiosity.learn()
+        if self.config.options.goal:
+            model.replay_buffer.truncate_last_trajectory()
+        took = time.perf_counter() - began
+        self.steps += self.config.iteration
+        self.history.append(self._entry(record, before, took))
+        self._log()
+        about = {"steps": self.steps, "history": self.history}
+        save_checkpoint(self.config.out, self._state(), self.config.told, about)
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        last, wall = self.history[-1], sum(h["wall_s"] for h in self.history)
+        return Progress(
+            done=self.steps,
+            total=self.config.steps,
+            unit="steps",
+            mean_steps=last["mean_steps"],
+            mean_return=last["mean_return"],
+            found=last["found"],
+            steps_per_s=self.steps / max(wall, 1e-9),
+            left_s=wall / self.steps * (self.config.steps - self.steps),
+        )
+
+    def restore(self) -> None:
+        """Go on from the checkpoint."""
+        state, about = load_checkpoint(self.config.out, self.config.told)
+        load_learner(self.model, state["learner"])
+        if self.curiosity:
+            self.curiosity.load(state["curiosity"])
+        self.steps, self.history = about["steps"], about["history"]
+        self.model.num_timesteps = self.steps
+
+    def finish(self) -> dict[str, Any]:
+        """Write summary and policy; returns the summary."""
+        summary = {**provenance(self.config.seed), **self.config.told, **_summed(self.history)}
+        write_json(self.config.out / SUMMARY, {**summary, "history": self.history})
+        export_policy(self.model, summary, self.encoder).save(self.config.out / FILE)
+        return {**summary, "history": self.history}
+
+    def close(self) -> None:
+        """End the processes that simulate."""
+        with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+            self.environments.close()
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    def _reseed(self) -> None:
+        number = self.steps // self.config.iteration
+        stream = np.random.SeedSequence((self.config.seed, number)).generate_state(1)
         seed = int(stream[0]) % 2**31
         set_random_seed(seed)
-        environments = self.training_env
-        environments.seed(seed)
-        self._began_s, self._acted_s = time.perf_counter(), 0.0
-        # The learner's view of where the next episode begins.
-        model: Any = self.model
-        model._last_obs = environments.reset()
-        model._last_episode_starts = np.ones(environments.num_envs, dtype=bool)
+        self.model.action_space.seed(seed)
+        self.environments.seed(seed)
+
+    def _state(self) -> dict[str, Any]:
+        state = {"learner": learner_state(self.model)}
+        return state | ({"curiosity": self.curiosity.state()} if self.curiosity else {})
+
+    def _times(self) -> tuple[float, float]:
+        """Seconds spent to simulate and to render, mean over the processes."""
+        simulate = float(np.mean(self.timed.get_attr("simulate_s")))
+        return simulate, float(np.mean(self.timed.get_attr("render_s")))
+
+    def _entry(
+        self, record: _Record, before: tuple[float, float], took: float
+    ) -> dict[str, float]:
+        cap = self.config.options.cap
+        lengths = [episode["l"] for episode in record.episodes]
+        found = [episode["found"] for episode in record.episodes]
+        simulate, render = np.subtract(self._times(), before).tolist()
+        entry = {
+            "mean_steps": float(np.mean(lengths)) if lengths else float(cap),
+            "mean_return": float(np.mean([e["r"] for e in record.episodes] or [0.0])),
+            "found": float(np.mean(found or [False])),
+            "below_cap": float(np.mean([n < cap or not cap for n in lengths] or [False])),
+            "episodes": len(lengths),
+            "taken_steps": self.config.iteration - record.empty,
+            "simulate_s": simulate,
+            "render_s": render,
+            "infer_s": record.acted_s - record.waited_s,
+            "learn_s": took - record.acted_s,
+            "wall_s": took,
+        }
+        return {key: round(value, 4) for key, value in entry.items()}
+
+    def _log(self) -> None:
+        for key, value in self.history[-1].items():
+            self.model.logger.record(f"target/{key}", value)
+        self.model.logger.dump(self.steps)
+
+
+class _Record(BaseCallback):
+    """Notes the episodes of one iteration, how long the learner acted, and how long it waited."""
+
+    def __init__(self, timed: Timed) -> None:
+        super().__init__()
+        self.episodes: list[dict[str, Any]] = []
+        self.empty = 0
+        self.acted_s = self.waited_s = 0.0
+        self._timed = timed
+        self._began_s = self._waited_s = 0.0
+
+    def _on_rollout_start(self) -> None:
+        self._began_s, self._waited_s = time.perf_counter(), self._timed.waited_s
 
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:
+            self.empty += "empty" in info
             if "episode" in info:
-                self._episodes.append((int(info["episode"]["l"]), bool(info["found"])))
-                self._returns.append(float(info["episode"]["r"]))
-        self._on_steps(self.num_timesteps, self._config.iterations * ITERATION_STEPS)
+                self.episodes.append(info["episode"])
         return True
 
     def _on_rollout_end(self) -> None:
-        self._acted_s = time.perf_counter()
-
-    def _on_training_end(self) -> None:
-        self._end_iteration()
-
-    def _end_iteration(self) -> None:
-        lengths = [length for length, _ in self._episodes]
-        cap = self._config.options.cap
-        found = [found for _, found in self._episodes]
-        self.history.append(
-            {
-                "mean_steps": round(float(np.mean(lengths)), 4) if lengths else float(cap),
-                "mean_return": round(float(np.mean(self._returns or [0.0])), 4),
-                "found": round(float(np.mean(found or [False])), 4),
-                "below_cap": round(float(np.mean([n < cap for n in lengths] or [False])), 4),
-                "episodes": len(lengths),
-                "act_s": round(self._acted_s - self._began_s, 3),
-                "learn_s": round(time.perf_counter() - self._acted_s, 3),
-            }
-        )
-        self._episodes.clear()
-        self._returns.clear()
-        assert isinstance(self.model, PPO)
-        _save_checkpoint(self.model, self._config, self.history)
-        self._on_iteration(self.num_timesteps, self.history[-1])
+        self.acted_s += time.perf_counter() - self._began_s
+        self.waited_s += self._timed.waited_s - self._waited_s
 
 
-# -- files ----------------------------------------------------------------------------------------
+# -- environments ---------------------------------------------------------------------------------
 
 
-def _save_checkpoint(model: PPO, config: PpoConfig, history: list[dict[str, float]]) -> None:
-    tensors = {f"policy.{k}": v.detach().clone() for k, v in model.policy.state_dict().items()}
-    for number, state in model.policy.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in state.items()}
-    about = {"told": config.told, "steps": model.num_timesteps, "history": history}
-    content = save(tensors, {"checkpoint": json.dumps(about)})
-    write_atomically(config.out / CHECKPOINT, content)
+def _make_environment(options: TargetFindingOptions, padded: bool) -> EpisodeRecord:
+    return EpisodeRecord(TargetFindingEnv(options), padded=padded)
 
 
-def _load_checkpoint(model: PPO, config: PpoConfig) -> list[dict[str, float]]:
-    path = config.out / CHECKPOINT
-    if not path.is_file():
-        raise HardwareError(f"{path} is not there: nothing to resume; leave out --resume.")
-    with safe_open(path, "pt") as file:
-        about = json.loads(file.metadata()["checkpoint"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    for key, value in config.told.items():
-        if about["told"].get(key) != value:
-            raise HardwareError(
-                f"{path} was made with {key} {about['told'].get(key)}, not {value}; "
-                "resume it with the same, or choose another --out."
-            )
-    policy = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
-    model.policy.load_state_dict(policy)
-    optimizer = model.policy.optimizer.state_dict()
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, number, key = name.split(".")
-            optimizer["state"].setdefault(int(number), {})[key] = tensor
-    model.policy.optimizer.load_state_dict(optimizer)
-    model.num_timesteps = int(about["steps"])
-    history: list[dict[str, float]] = about["history"]
-    return history
+def _make_in_own_process(options: TargetFindingOptions, padded: bool) -> EpisodeRecord:
+    # Ctrl-C is for the learner, which then ends its processes; the cores are shared out already.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    return _make_environment(options, padded)
 
 
-def _finish(model: PPO, config: PpoConfig, history: list[dict[str, float]]) -> dict[str, Any]:
-    act_s, learn_s = sum(h["act_s"] for h in history), sum(h["learn_s"] for h in history)
-    steps = model.num_timesteps
+def _environments(config: TrainingConfig) -> VecEnv:
+    if config.processes == 1:
+        return DummyVecEnv([partial(_make_environment, config.options, config.padded)])
+    set_forkserver_preload([__name__])
+    make = partial(_make_in_own_process, config.options, config.padded)
+    return SubprocVecEnv([make] * config.processes, start_method="forkserver")
+
+
+# -- the record -----------------------------------------------------------------------------------
+
+
+def _summed(history: list[dict[str, float]]) -> dict[str, Any]:
     last = history[-5:]
-    episodes = sum(h["episodes"] for h in last)
-    summary = {
-        **provenance(config.seed),
-        **config.told,
-        "algorithm": "ppo",
-        "steps": steps,
-        "act_s": round(act_s, 3),
-        "learn_s": round(learn_s, 3),
-        "steps_per_s": round(steps / (act_s + learn_s), 1),
+    episodes = max(sum(h["episodes"] for h in last), 1)
+    wall = sum(h["wall_s"] for h in history)
+    taken = int(sum(h["taken_steps"] for h in history))
+    return {
+        "taken_steps": taken,
+        "wall_s": round(wall, 2),
+        **{
+            key: round(sum(h[key] for h in history), 2)
+            for key in ("simulate_s", "render_s", "infer_s", "learn_s")
+        },
+        "steps_per_s": round(taken / max(wall, 1e-9), 1),
+        "last_iteration": {key: history[-1][key] for key in ("mean_steps", "found", "below_cap")},
         "last_5_iterations": {
-            key: round(sum(h[key] * h["episodes"] for h in last) / max(episodes, 1), 4)
+            key: round(sum(h[key] * h["episodes"] for h in last) / episodes, 4)
             for key in ("mean_steps", "found", "below_cap")
         },
-        "history": history,
     }
-    write_json(config.out / SUMMARY, summary)
-    card = {key: value for key, value in summary.items() if key != "history"}
-    state = {k: v.detach().numpy() for k, v in model.policy.state_dict().items()}
-    policy = LinearPolicy(
-        weight=state["action_net.weight"],
-        bias=state["action_net.bias"],
-        log_std=state["log_std"],
-        card=card,
-    )
-    policy.save(config.out / FILE)
-    return summary
+
+
