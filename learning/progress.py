@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from rich.progress import (
@@ -24,6 +24,27 @@ from rich.text import Text
 
 # Stage, done, total.
 OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How far a training is, said after each iteration or episode.
+
+    Attributes:
+        done, total: steps or episodes, as ``unit`` says.
+        mean_steps, mean_return, found: of the last episodes: length, reward, share that found.
+        steps_per_s: of the whole training so far, learning included.
+        left_s: time left at this pace.
+    """
+
+    done: int
+    total: int
+    unit: str
+    mean_steps: float
+    mean_return: float
+    found: float
+    steps_per_s: float
+    left_s: float
 
 
 class RateColumn(ProgressColumn):
@@ -71,33 +92,21 @@ class Stages:
 class JsonLines:
     """A training's progress on stdout, a line of JSON per iteration.
 
-    Each is ``{"steps", "total", "mean_return", "found", "steps_per_s", "left_s"}``; the last line
-    is ``{"summary": {...}}``, without the history, which stands in the training's folder.
-
-    Args:
-        total: steps of the whole training.
+    Each is ``{"steps", "total", "mean_return", "found", "steps_per_s", "left_s"}``, steps being
+    episodes where a training counts those; the last line is ``{"summary": {...}}``, without the
+    history, which stands in the training's folder.
     """
 
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._last: tuple[int, float] | None = None
-        self._rate = 0.0
-
-    def tell(self, steps: int, entry: Mapping[str, float]) -> None:
-        """An iteration has ended after ``steps``, with this entry of the history."""
-        now_s = time.monotonic()
-        if self._last is not None:
-            rate = (steps - self._last[0]) / max(now_s - self._last[1], 1e-9)
-            # Smooth, so that the time left does not jump.
-            self._rate = rate if self._rate == 0.0 else 0.7 * self._rate + 0.3 * rate
-        self._last = steps, now_s
+    @staticmethod
+    def tell(progress: TrainingProgress) -> None:
+        """An iteration has ended."""
         line = {
-            "steps": steps,
-            "total": self._total,
-            "mean_return": entry["mean_return"],
-            "found": entry["found"],
-            "steps_per_s": round(self._rate, 1),
-            "left_s": round((self._total - steps) / self._rate, 1) if self._rate else None,
+            "steps": progress.done,
+            "total": progress.total,
+            "mean_return": round(progress.mean_return, 4),
+            "found": round(progress.found, 4),
+            "steps_per_s": round(progress.steps_per_s, 1),
+            "left_s": round(progress.left_s, 1),
         }
         print(json.dumps(line), flush=True)
 

@@ -41,8 +41,8 @@ def paint_backdrop(
     """Copy the bodies of ``image`` ``(H, W, 3 or 4)`` to ``out`` ``(H, W, 3)``, backdrop elsewhere.
 
     Bodies are where ``depth`` ``(H, W)`` is below 1. ``rotation`` and ``position`` are the
-    camera's pose in the world, looking along +x, z up; ``colors`` ``(4, 3)`` and ``tiling`` ``(3,)``
-    are as ``COLORS`` and ``TILING``.
+    camera's pose in the world, looking along +x, z up; ``colors`` ``(4, 3)`` is as ``COLORS``,
+    ``tiling`` ``(3,)`` as ``TILING``.
     """
     height, width = depth.shape
     per_tile, per_reach = 1.0 / tiling[0], 1.0 / (FLOOR_REACH_M * FLOOR_REACH_M)

@@ -19,12 +19,12 @@ import numpy.typing as npt
 
 from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
+from learning.progress import TrainingProgress
 from learning.target_finding.checkpoint import FILE as CHECKPOINT
 from learning.target_finding.checkpoint import load_checkpoint, save_checkpoint
 from learning.target_finding.environment import TargetFindingEnv
 from learning.target_finding.linear_policy import SoftmaxPolicy
 from learning.target_finding.options import TargetFindingOptions
-from learning.target_finding.progress import Progress
 from learning.target_finding.policy_files import FILE, SUMMARY
 
 Array = npt.NDArray[np.float64]
@@ -142,7 +142,7 @@ class Run:
 
 def train(
     config: ActorCriticConfig,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[TrainingProgress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Train, write policy, card and summary into ``config.out``; returns the summary.
@@ -209,10 +209,10 @@ def _restore(run: Run, config: ActorCriticConfig) -> None:
     run.lengths, run.wall_s = about["lengths"], about["wall_s"]
 
 
-def _progress(run: Run, config: ActorCriticConfig) -> Progress:
+def _progress(run: Run, config: ActorCriticConfig) -> TrainingProgress:
     done, steps = len(run.lengths), sum(run.lengths)
     last = float(np.mean(run.lengths[-WINDOW:]))
-    return Progress(
+    return TrainingProgress(
         done=done,
         total=config.episodes,
         unit="episodes",

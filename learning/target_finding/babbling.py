@@ -6,6 +6,7 @@ spoil them, so that it learns to go by the others.
 
 from __future__ import annotations
 
+import io
 import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -193,10 +194,8 @@ def _walk(
 
 
 def _npz(**arrays: npt.NDArray[Any]) -> bytes:
-    import io
-
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -246,7 +245,7 @@ def _epoch(
             encoder(torch.from_numpy(tiles)), torch.from_numpy(wanted), beta=0.1
         )
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 
@@ -270,15 +269,16 @@ def _spoilt(
     poses: Poses, walk: int, look: int, camera: int, kind: SilentFailure, rng: np.random.Generator
 ) -> Tiles:
     """The tile as a camera that fails in this way would give it (see eyes.Eyes)."""
-    if kind == "black":
-        return np.zeros((TILE_PX, TILE_PX), np.uint8)
+    seen: Tiles = np.zeros((TILE_PX, TILE_PX), np.uint8)
     if kind == "frozen":
-        return poses.tiles[walk, int(rng.integers(look + 1)), camera]
-    if kind == "delayed":
-        return poses.tiles[walk, max(look - 1, 0), camera]
-    # Four noisy pixels are averaged into one.
-    noise = rng.normal(0.0, NOISE / 2, (TILE_PX, TILE_PX))
-    return np.clip(poses.tiles[walk, look, camera] + noise, 0, 255).astype(np.uint8)
+        seen = poses.tiles[walk, int(rng.integers(look + 1)), camera]
+    elif kind == "delayed":
+        seen = poses.tiles[walk, max(look - 1, 0), camera]
+    elif kind == "noisy":
+        # Four noisy pixels are averaged into one.
+        noise = rng.normal(0.0, NOISE / 2, seen.shape)
+        seen = np.clip(poses.tiles[walk, look, camera] + noise, 0, 255).astype(np.uint8)
+    return seen
 
 
 @torch.no_grad()

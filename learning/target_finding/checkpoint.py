@@ -42,9 +42,7 @@ def save_checkpoint(
     write_atomically(folder / FILE, save(tensors, {"checkpoint": json.dumps(header)}))
 
 
-def load_checkpoint(
-    folder: Path, told: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def load_checkpoint(folder: Path, told: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """State and progress of the training in ``folder``.
 
     Raises:

@@ -1,8 +1,9 @@
 """Curiosity: reward for what a fixed random network makes of the new (random network distillation).
 
 A predictor learns what a random network answers to the observations that were met. Where it still
-errs, the robot has not been; the error is reward (Burda et al., arXiv 1810.12894). Curiosity is what
-the baby robot was built for (arXiv 2404.08093, introduction); the published experiment has none.
+errs, the robot has not been; the error is reward (Burda et al., arXiv 1810.12894). Curiosity is
+what the baby robot was built for (arXiv 2404.08093, introduction); the published experiment has
+none.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ class Curiosity(VecEnvWrapper):
         """``(B,)`` prediction errors of ``(B, n)`` observations, in units of their spread."""
         x = self._scaled(observations)
         error = (self.predictor(x) - self.random(x)).square().mean(dim=1)
-        return error.numpy() / self._spread
+        novelty: Array = error.numpy() / self._spread
+        return novelty
 
     def learn(self) -> None:
         """Teach the predictor what was met since the last call."""

@@ -1,4 +1,4 @@
-"""The learners of stable-baselines3 and sb3-contrib, with their settings, and their policies as files.
+"""The learners of stable-baselines3 and sb3-contrib, their settings, and their policies as files.
 
 ``linear`` PPO is the paper's: one linear layer for the mean, one for the value, 49 numbers in all,
 and the settings of its code. The other settings are ours, for what the paper left open.
@@ -133,7 +133,9 @@ def load_learner(model: BaseAlgorithm, state: Mapping[str, Any]) -> None:
 def _is_kept(value: Any) -> bool:
     if isinstance(value, dict):
         return all(isinstance(part, np.ndarray) for part in value.values())
-    return isinstance(value, np.ndarray | bool | int) and getattr(value, "dtype", None) != object
+    # An object array holds what others call information; it is not learned from.
+    plain = not isinstance(value, np.ndarray) or value.dtype.kind != "O"
+    return plain and isinstance(value, np.ndarray | bool | int)
 
 
 # -- policies -------------------------------------------------------------------------------------
@@ -145,19 +147,20 @@ def export_policy(
     """The learned policy without the learner."""
     state = {k: v.detach().cpu().numpy() for k, v in model.policy.state_dict().items()}
     extra = {f"encoder.{k}": v for k, v in encoder.tensors.items()} if encoder else {}
+    policy: Any = model.policy
     if isinstance(model, SAC):
         return NetworkPolicy(
-            {**_layers(model.policy.actor.latent_pi, model.policy.actor.mu), **extra,
+            {**_layers(policy.actor.latent_pi, policy.actor.mu), **extra,
              "std.weight": state["actor.log_std.weight"], "std.bias": state["actor.log_std.bias"]},
             {**card, "activation": "relu", "squashed": True},
         )  # fmt: skip
     if "lstm_actor.weight_hh_l0" in state:
         lstm = {f"lstm.{k}": state[f"lstm_actor.{k}_l0"] for k in _LSTM}
         extra |= lstm
-    elif not len(model.policy.mlp_extractor.policy_net) and not extra:
+    elif not len(policy.mlp_extractor.policy_net) and not extra:
         weight, bias = state["action_net.weight"], state["action_net.bias"]
         return LinearPolicy(weight, bias, state["log_std"], card)
-    layers = _layers(model.policy.mlp_extractor.policy_net, model.policy.action_net)
+    layers = _layers(policy.mlp_extractor.policy_net, policy.action_net)
     tensors = {**layers, "log_std": state["log_std"], **extra}
     return NetworkPolicy(tensors, {**card, "activation": "tanh"})
 

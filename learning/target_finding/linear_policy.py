@@ -1,4 +1,4 @@
-"""The paper's two policies, linear in the observation: PPO's Gaussian and the actor-critic's softmax.
+"""The paper's policies, linear in the observation: PPO's Gaussian, the actor-critic's softmax.
 
 A policy is two files, ``NAME.safetensors`` and the card ``NAME.json`` beside it; nothing is
 unpickled. Running one needs neither PyTorch nor stable-baselines3.

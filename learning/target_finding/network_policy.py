@@ -59,19 +59,18 @@ class NetworkPolicy:
             size = self.tensors["lstm.weight_hh"].shape[1]
             self._memory = np.zeros(size, np.float32), np.zeros(size, np.float32)
 
-    def act(
-        self, observation: npt.NDArray[Any], rng: np.random.Generator | None
-    ) -> Observation:
+    def act(self, observation: npt.NDArray[Any], rng: np.random.Generator | None) -> Observation:
         """``(n,)`` increments; the mean, where there is no ``rng`` to draw with."""
         features = observation if self._encoder is None else self._encoder.features(observation)
-        features = np.asarray(features, dtype=np.float32)
+        features = features.astype(np.float32)
         if self._memory is not None:
             features = self._remember(features)
         mean, log_std = self._gaussian(features)
         if rng is not None:
-            mean = mean + np.exp(log_std) * rng.standard_normal(mean.size).astype(np.float32)
+            drawn = rng.standard_normal(mean.size).astype(np.float32)
+            mean = (mean + np.exp(log_std) * drawn).astype(np.float32)
         if self.card.get("squashed"):
-            mean = np.tanh(mean) * self.increment
+            mean = (np.tanh(mean) * self.increment).astype(np.float32)
         clipped: Observation = np.clip(mean, -self.increment, self.increment).astype(np.float32)
         return clipped
 
@@ -101,12 +100,12 @@ class NetworkPolicy:
         gates = part["lstm.weight_ih"] @ x + part["lstm.bias_ih"]
         gates = gates + part["lstm.weight_hh"] @ hidden + part["lstm.bias_hh"]
         take, forget, new, give = np.split(gates, 4)
-        cell = _sigmoid(forget) * cell + _sigmoid(take) * np.tanh(new)
-        hidden = _sigmoid(give) * np.tanh(cell)
-        self._memory = hidden.astype(np.float32), cell.astype(np.float32)
+        kept = _sigmoid(forget) * cell + _sigmoid(take) * np.tanh(new)
+        given = _sigmoid(give) * np.tanh(kept)
+        self._memory = given.astype(np.float32), kept.astype(np.float32)
         return self._memory[0]
 
 
 def _sigmoid(x: Observation) -> Observation:
-    out: Observation = 1.0 / (1.0 + np.exp(-x))
+    out: Observation = (1.0 / (1.0 + np.exp(-x))).astype(np.float32)
     return out

@@ -9,7 +9,7 @@ import numpy as np
 
 from hardware.limb import FloatArray
 from learning.target_finding.brownian import BrownianSearcher
-from learning.target_finding.linear_policy import PolicySearcher, trained_policies
+from learning.target_finding.policy_files import PolicySearcher, trained_policies
 
 
 class Searcher(Protocol):

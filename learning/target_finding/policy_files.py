@@ -148,11 +148,9 @@ class PolicySearcher:
     @property
     def wants_images(self) -> bool:
         """Whether it looks at the cameras' pictures instead of positions and flags."""
-        return self.policy.card["options"].get("observe", "commands") == "images"
+        return bool(self.policy.card["options"].get("observe", "commands") == "images")
 
-    def act(
-        self, position_rad: FloatArray, live: Collection[int], tiles: Any = None
-    ) -> FloatArray:
+    def act(self, position_rad: FloatArray, live: Collection[int], tiles: Any = None) -> FloatArray:
         """Next ``(n,)`` positions to command.
 
         Args:

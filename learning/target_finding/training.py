@@ -28,6 +28,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
+from learning.progress import TrainingProgress
 from learning.target_finding.babbling import find_encoder
 from learning.target_finding.checkpoint import FILE as CHECKPOINT
 from learning.target_finding.checkpoint import load_checkpoint, save_checkpoint
@@ -47,9 +48,8 @@ from learning.target_finding.learners import (
 )
 from learning.target_finding.options import TargetFindingOptions
 from learning.target_finding.policy_files import FILE, SUMMARY
-from learning.target_finding.progress import Progress
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[TrainingProgress], None]
 
 
 @dataclass(frozen=True)
@@ -196,10 +196,10 @@ class Training:
         about = {"steps": self.steps, "history": self.history}
         save_checkpoint(self.config.out, self._state(), self.config.told, about)
 
-    def progress(self) -> Progress:
+    def progress(self) -> TrainingProgress:
         """How far it is."""
         last, wall = self.history[-1], sum(h["wall_s"] for h in self.history)
-        return Progress(
+        return TrainingProgress(
             done=self.steps,
             total=self.config.steps,
             unit="steps",
@@ -250,9 +250,7 @@ class Training:
         simulate = float(np.mean(self.timed.get_attr("simulate_s")))
         return simulate, float(np.mean(self.timed.get_attr("render_s")))
 
-    def _entry(
-        self, record: _Record, before: tuple[float, float], took: float
-    ) -> dict[str, float]:
+    def _entry(self, record: _Record, before: tuple[float, float], took: float) -> dict[str, float]:
         cap = self.config.options.cap
         lengths = [episode["l"] for episode in record.episodes]
         found = [episode["found"] for episode in record.episodes]
@@ -348,5 +346,3 @@ def _summed(history: list[dict[str, float]]) -> dict[str, Any]:
             for key in ("mean_steps", "found", "below_cap")
         },
     }
-
-

@@ -104,7 +104,9 @@ class Randomiser:
             }
         colors, tiling = COLORS.copy(), TILING.copy()
         if "texture" in self._what:
-            colors = np.clip(rng.uniform(0.6, 1.25, (4, 1)) * rng.uniform(0.9, 1.1, (4, 3)) * COLORS, 0, 255)
+            colors = np.clip(
+                rng.uniform(0.6, 1.25, (4, 1)) * rng.uniform(0.9, 1.1, (4, 3)) * COLORS, 0, 255
+            )
             tiling = np.array([rng.uniform(0.15, 0.4), *rng.uniform(-0.5, 0.5, 2)])
         share = (lit.get("ambient", plain.ambient)) / plain.ambient  # type: ignore[operator]
         return Appearance(**lit, backdrop=np.clip(share * colors, 0, 255), tiling=tiling)  # type: ignore[arg-type]
@@ -143,6 +145,6 @@ class ServoFailures:
         """Of ``(n,)`` commanded positions those that the servos will follow."""
         if self.failed is None or self._kind != "stuck":
             return position_rad
-        followed = position_rad.copy()
+        followed: FloatArray = position_rad.copy()
         followed[self.failed] = self._start_rad[self.failed]
         return followed

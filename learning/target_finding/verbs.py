@@ -1,0 +1,382 @@
+"""The verbs of ``python -m learning`` that train and measure target finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from hardware.errors import HardwareError
+from hardware.results import provenance, write_json
+from learning.progress import JsonLines, Stages, TrainingProgress, progress_bars, stop_requests
+from learning.target_finding import baselines, evaluation
+from learning.target_finding.environment import TargetFindingEnv
+from learning.target_finding.options import (
+    Faults,
+    Observed,
+    ServoFailure,
+    SilentFailure,
+    TargetFindingOptions,
+    TargetMotion,
+    Variation,
+    options_from_card,
+)
+from learning.target_finding.policy_files import FILE, find_policy
+from sim.world import SimWorld
+
+Algorithm = Literal["ppo", "ac", "sac", "recurrent_ppo"]
+
+DEAD = {"kill0": "none", "kill1": "1 of 4", "kill12": "1 or 2 of 4"}
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Measure the paper's Brownian baselines: two searchers, three camera-failure settings."""
+
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    episodes: int = 200
+    """Episodes per cell of the table."""
+    seed: int = 0
+    """Seed of everything."""
+    json: Path | None = None
+    """Result file to write, for example results/brownian_baselines.json."""
+
+    def run(self) -> int:
+        """Measure all six cells, print the table, write the result file if asked for."""
+        if self.episodes < 2:
+            raise HardwareError("--episodes must be 2 or more, so that there is a spread.")
+        cells = [(policy, faults) for policy in baselines.POLICIES for faults in baselines.FAULTS]
+        rows = []
+        with SimWorld(self.robot, seed=self.seed) as world, progress_bars() as progress:
+            for policy, faults in cells:
+                bar = progress.add_task(f"{policy} {faults}", total=self.episodes)
+                results = []
+                for result in baselines.measure(
+                    world, policy, faults, episodes=self.episodes, seed=self.seed
+                ):
+                    results.append(result)
+                    progress.advance(bar)
+                rows.append(baselines.summarise(policy, faults, results))
+        Console().print(_baseline_table(rows))
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), "robot": self.robot, "rows": rows})
+        return 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is searched, with what, and what fails meanwhile."""
+
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    faults: Faults = "kill0"
+    """Cameras that fail in each episode: none, 1 of 4, or 1 or 2."""
+    silent: tuple[SilentFailure, ...] = ()
+    """Ways in which they fail without a word; if none is named they are dead, and flagged so."""
+    mid_episode: bool = False
+    """Failures set in during the episode."""
+    servo: ServoFailure = "none"
+    """One servo is stuck, or limp, in each episode."""
+    target: TargetMotion = "fixed"
+    """The target stays, is elsewhere in each episode, or moves."""
+    randomise: tuple[Variation, ...] = ()
+    """What is drawn anew for each episode."""
+    observe: Observed = "commands"
+    """What a policy sees: commands and camera flags, or the cameras' images."""
+    goal: bool = False
+    """Goal-conditioned form, for --algo sac with hindsight replay."""
+    cap: int | None = None
+    """Steps of an episode, 0 for no end; 5, or none for the actor-critic, if not given."""
+
+    def options(self, algorithm: Algorithm) -> TargetFindingOptions:
+        """The options of the environment."""
+        told: dict[str, Any] = {key: value for key, value in vars(self).items() if key != "cap"}
+        if algorithm == "ac":
+            told |= {"actions": "moves", "wait_s": 1.0, "cap": 0}
+        return TargetFindingOptions(**told | ({} if self.cap is None else {"cap": self.cap}))
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a policy to find the target in simulation."""
+
+    out: Path
+    """Folder for checkpoint, policy, summary and tensorboard's curves."""
+    algo: Algorithm = "ppo"
+    """PPO or the actor-critic of the paper; SAC or recurrent PPO for what is harder."""
+    net: Literal["linear", "mlp"] = "linear"
+    """PPO's net: the paper's, or two hidden layers of 64."""
+    task: tyro.conf.OmitArgPrefixes[Task] = field(default_factory=Task)
+    seed: int = 0
+    """Seed of everything."""
+    steps: int | None = None
+    """Steps of the robot; 3,600 if not given, as in the paper. The actor-critic counts episodes."""
+    episodes: int = 250
+    """Episodes of the actor-critic."""
+    padded: bool = False
+    """End every episode after the cap's steps, as the authors' PPO does."""
+    curiosity: float = 0.0
+    """Weight of curiosity (random network distillation) against the reward for a find."""
+    encoder: str = "tiles"
+    """Name or path of the encoder of images; see the verb babble."""
+    processes: int = 3
+    """Processes that simulate, 1 for the learner's own."""
+    resume: bool = False
+    """Go on from the checkpoint in --out."""
+    progress: Literal["bar", "json"] = "bar"
+    """A bar for people; or for programs a line of JSON per iteration, and one with the summary."""
+
+    def run(self) -> int:
+        """Train, and say what came of it."""
+        if self.progress == "json":
+            with stop_requests() as stop:
+                JsonLines.end(self._train(JsonLines.tell, stop))
+            return 0
+        with progress_bars(unit="steps") as progress, stop_requests() as stop:
+            bar = progress.add_task(f"{self.algo} {self.task.faults}", total=None)
+
+            def tell(at: TrainingProgress) -> None:
+                text = f"{self.algo} {self.task.faults}, {at.mean_steps:.2f} steps an episode"
+                progress.update(bar, total=at.total, completed=at.done, description=text)
+
+            summary = self._train(tell, stop)
+        Console().print(_told(summary), f"Policy: {self.out / FILE}")
+        return 0
+
+    def _train(self, tell: Any, stop: Any) -> dict[str, Any]:
+        options = self.task.options(self.algo)
+        if self.algo == "ac":
+            from learning.target_finding import actor_critic
+
+            config = actor_critic.ActorCriticConfig(
+                self.out, options, self.seed, self.episodes, self.resume
+            )
+            return actor_critic.train(config, tell, stop)
+        from learning.target_finding import training  # PyTorch takes seconds to import
+
+        return training.train(
+            training.TrainingConfig(
+                out=self.out,
+                options=options,
+                algorithm=self.algo,
+                net=self.net,
+                seed=self.seed,
+                steps=3600 if self.steps is None else self.steps,
+                padded=self.padded,
+                curiosity=self.curiosity,
+                encoder=self.encoder,
+                processes=self.processes,
+                resume=self.resume,
+            ),
+            tell,
+            stop,
+        )
+
+
+@dataclass(frozen=True)
+class Babble:
+    """Let the robot move about and learn to tell from its cameras where it is."""
+
+    out: Path
+    """Folder for poses, checkpoint and encoder."""
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    walks: int = 6000
+    """Random walks of six looks, a multiple of 500."""
+    epochs: int = 12
+    """Times that all looks are learned from."""
+    spoilt: float = 0.5
+    """Share of looks of which one or two tiles are spoilt as by a failing camera."""
+    seed: int = 0
+    """Seed of everything."""
+    processes: int = 2
+    """Processes that simulate."""
+    resume: bool = False
+    """Go on from what is in --out."""
+
+    def run(self) -> int:
+        """Babble, and say how well the encoder tells."""
+        from learning.target_finding import babbling
+
+        config = babbling.BabblingConfig(
+            self.out,
+            TargetFindingOptions(robot=self.robot, observe="images"),
+            walks=self.walks,
+            epochs=self.epochs,
+            spoilt=self.spoilt,
+            seed=self.seed,
+            processes=self.processes,
+            resume=self.resume,
+        )
+        with progress_bars() as progress:
+            card = babbling.babble(config, Stages(progress))
+        Console().print(
+            f"Mean error of each servo's command, of 2 from end to end: {card['error']}; "
+            f"with one or two cameras failing: {card['error_spoilt']}. "
+            f"Encoder: {self.out / babbling.FILE}"
+        )
+        return 0
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure how many steps a trained policy needs."""
+
+    policy: str
+    """Name of a trained policy, folder of a training, or .safetensors file."""
+    faults: Faults | None = None
+    """Cameras that fail in each episode; as in the training if not given."""
+    silent: tuple[SilentFailure, ...] | None = None
+    """Ways in which they fail without a word; as in the training if not given."""
+    servo: ServoFailure | None = None
+    """One servo fails; as in the training if not given."""
+    robot: str | None = None
+    """Name or path of a robot description; the one of the training where none is given."""
+    cap: int | None = None
+    """Steps of an episode, 0 for no end; as in the training if not given."""
+    episodes: int = 200
+    """Episodes."""
+    seed: int = 1
+    """Seed of start poses, failures and the policy's draws."""
+    deterministic: bool = False
+    """Take the policy's mean instead of drawing, as it does in training."""
+    json: Path | None = None
+    """Result file to write."""
+
+    def run(self) -> int:
+        """Run the episodes, print the summary, write the result file if asked for."""
+        summary = self.measure()
+        told = (
+            f"{summary['mean_steps']:.2f} ± {summary['std_steps']:.2f} steps, "
+            f"{100 * summary['success_within_cap']:.1f} % found within {summary['cap']}."
+        )
+        if "paper_mean_steps" in summary:
+            told += f" The paper's: {summary['paper_mean_steps']} ± {summary['paper_std_steps']}."
+        Console().print(told)
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), **summary})
+        return 0
+
+    def measure(self) -> dict[str, Any]:
+        """Run the episodes, with a bar; returns policy, protocol and figures.
+
+        Raises:
+            HardwareError: there is no such policy, or too few episodes.
+        """
+        if self.episodes < 2:
+            raise HardwareError("--episodes must be 2 or more, so that there is a spread.")
+        with _as_mistakes():
+            policy = find_policy(self.policy)
+        changed = ("faults", "silent", "servo", "robot", "cap")
+        given = {k: getattr(self, k) for k in changed if getattr(self, k) is not None}
+        if given.get("faults") == "kill0":
+            given["silent"] = ()
+        options = options_from_card({**policy.card["options"], **given})
+        results = []
+        with TargetFindingEnv(options) as environment, progress_bars() as progress:
+            bar = progress.add_task(f"{options.faults}", total=self.episodes)
+            for result in evaluation.episodes(
+                environment,
+                policy,
+                count=self.episodes,
+                seed=self.seed,
+                deterministic=self.deterministic,
+            ):
+                results.append(result)
+                progress.advance(bar)
+        about = {
+            "policy": self.policy,
+            "algorithm": policy.card.get("algorithm", "ppo"),
+            "deterministic": self.deterministic,
+            "cap": options.cap,
+            "silent": list(options.silent),
+            "servo": options.servo,
+        }
+        return about | evaluation.summarise(results, options.faults, about["algorithm"])
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Measure the trained policies that come with Asterias, beside the paper's."""
+
+    episodes: int = 400
+    """Episodes per policy."""
+    seed: int = 1
+    """Seed of start poses, dead cameras and the policies' draws."""
+    json: Path | None = None
+    """Result file to write, for example results/target_finding.json."""
+
+    def run(self) -> int:
+        """Measure each under the camera failures that it was trained with; print the table."""
+        rows = [
+            Evaluate(f"ppo_{faults}", faults, episodes=self.episodes, seed=self.seed).measure()
+            | {"trained": dict(find_policy(f"ppo_{faults}").card["last_5_iterations"])}
+            for faults in get_args(Faults)
+        ]
+        Console().print(_policy_table(rows))
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), "rows": rows})
+        return 0
+
+
+@contextmanager
+def _as_mistakes() -> Iterator[None]:
+    """What the policies say of a wrong name or file is a mistake of the user."""
+    try:
+        yield
+    except ValueError as error:
+        raise HardwareError(str(error)) from error
+
+
+def _told(summary: dict[str, Any]) -> str:
+    if "last_15_episodes" in summary:
+        last = f"Last 15 episodes: {summary['last_15_episodes']['mean_steps']:.2f} steps."
+        spent = f"{summary['simulate_s']:.1f} s to simulate, {summary['render_s']:.1f} s to render"
+    else:
+        five = summary["last_5_iterations"]
+        last = (
+            f"Last 5 iterations: {five['mean_steps']:.2f} steps, {100 * five['found']:.0f} % found."
+        )
+        spent = ", ".join(
+            f"{summary[f'{what}_s']:.1f} s to {what}"
+            for what in ("simulate", "render", "infer", "learn")
+        )
+    pace = f"{summary['steps_per_s']:.0f} steps/s, {summary['wall_s']:.1f} s"
+    return f"{last} {pace}: {spent}."
+
+
+def _baseline_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Steps until the target is found, mean ± standard deviation")
+    for heading in ("searcher", "dead cameras", "simulation", "paper (real limb)", "ratio"):
+        table.add_column(heading, justify="right" if heading == "ratio" else "left")
+    for row in rows:
+        table.add_row(
+            row["policy"].upper(),
+            DEAD[row["faults"]],
+            f"{row['mean_steps']:.1f} ± {row['std_steps']:.1f}",
+            f"{row['paper_mean_steps']:.1f} ± {row['paper_std_steps']:.1f}",
+            f"{row['ratio_to_paper']:.2f}",
+        )
+    return table
+
+
+def _policy_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Steps until the target is found, mean ± standard deviation")
+    for heading in ("policy", "dead cameras", "simulation", "paper (real limb)", "found in time"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(
+            row["policy"],
+            DEAD[row["faults"]],
+            f"{row['mean_steps']:.2f} ± {row['std_steps']:.2f}",
+            f"{row['paper_mean_steps']:.2f} ± {row['paper_std_steps']:.2f}",
+            f"{100 * row['success_within_cap']:.1f} %",
+        )
+    return table
