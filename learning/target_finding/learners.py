@@ -28,8 +28,8 @@ Net = Literal["linear", "mlp"]
 SbAlgorithm = Literal["ppo", "recurrent_ppo", "sac"]
 
 # Steps of an iteration, after which a learner learns: the paper's 15 episodes of 5, or ours.
-PAPER_ITERATION, ITERATION = 75, 600
-_PAPER_RATE, _RATE, _SAC_RATE = 0.1, 2e-3, 1e-3
+PAPER_ITERATION, ITERATION = 75, 300
+_PAPER_RATE, _RATE, _SAC_RATE = 0.1, 4e-3, 1e-3
 _HIDDEN = [64, 64]
 _LOG_STD = -1.0
 

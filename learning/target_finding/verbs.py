@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import tyro
 from rich.console import Console
@@ -304,25 +304,47 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Compare:
-    """Measure the trained policies that come with Asterias, beside the paper's."""
+    """Make the paper's table and learning curves, ours beside theirs: train, test, draw."""
 
-    episodes: int = 400
-    """Episodes per policy."""
-    seed: int = 1
-    """Seed of start poses, dead cameras and the policies' draws."""
+    out: Path = Path("runs/target_finding")
+    """Folder of the trainings; finished ones are kept, a broken one goes on."""
+    seeds: int = 10
+    """Trainings of each kind; the paper has 10."""
+    methods: tuple[str, ...] = ("ppo_padded", "ppo", "ppo_mlp", "ac")
+    """Which to train and show."""
+    episodes: int = 200
+    """Fresh episodes that each trained policy is tested on."""
+    parallel: int = 2
+    """Trainings at a time."""
     json: Path | None = None
     """Result file to write, for example results/target_finding.json."""
+    picture: Path | None = None
+    """Learning curves to draw, for example runs/target_finding/curves.png."""
+    publish: Path | None = None
+    """Folder for the best policy of each kind, best on its fresh episodes."""
 
     def run(self) -> int:
-        """Measure each under the camera failures that it was trained with; print the table."""
-        rows = [
-            Evaluate(f"ppo_{faults}", faults, episodes=self.episodes, seed=self.seed).measure()
-            | {"trained": dict(find_policy(f"ppo_{faults}").card["last_5_iterations"])}
-            for faults in get_args(Faults)
-        ]
-        Console().print(_policy_table(rows))
+        """Train what is missing, print the table, write what is asked for."""
+        from learning.target_finding import study
+
+        known = [method.name for method in study.METHODS]
+        for name in self.methods:
+            if name not in known:
+                raise HardwareError(f"Unknown method '{name}'; choose among {', '.join(known)}.")
+        if self.seeds < 1 or self.episodes < 2 or self.parallel < 1:
+            raise HardwareError("--seeds and --parallel must be 1 or more, --episodes 2 or more.")
+        runs = study.all_runs(self.out, self.methods, self.seeds)
+        with progress_bars(unit="trainings") as progress:
+            bar = progress.add_task("trainings", total=len(runs))
+            study.complete(runs, self.episodes, self.parallel, lambda run: progress.advance(bar))
+        rows = study.rows(runs)
+        Console().print(_study_table(rows))
         if self.json is not None:
-            write_json(self.json, {**provenance(self.seed), "rows": rows})
+            write_json(self.json, {**provenance(0), "seeds": list(range(self.seeds)), "rows": rows})
+        if self.picture is not None:
+            study.draw_curves(runs, self.picture)
+        if self.publish is not None:
+            study.publish(runs, self.publish)
         return 0
 
 
@@ -367,16 +389,18 @@ def _baseline_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _policy_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Steps until the target is found, mean ± standard deviation")
-    for heading in ("policy", "dead cameras", "simulation", "paper (real limb)", "found in time"):
+def _study_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Steps until the target is found, mean ± deviation over trainings")
+    for heading in ("method", "dead cameras", "last 15", "fresh", "paper", "found", "s a run"):
         table.add_column(heading)
     for row in rows:
         table.add_row(
-            row["policy"],
+            row["told"],
             DEAD[row["faults"]],
+            f"{row['last_mean_steps']:.2f} ± {row['last_std_steps']:.2f}",
             f"{row['mean_steps']:.2f} ± {row['std_steps']:.2f}",
             f"{row['paper_mean_steps']:.2f} ± {row['paper_std_steps']:.2f}",
-            f"{100 * row['success_within_cap']:.1f} %",
+            f"{100 * row['found']:.1f} %",
+            f"{row['wall_s']:.0f}",
         )
     return table
