@@ -168,10 +168,10 @@ def train(
             run.lengths.append(_episode(environment, run.learner, config.seed, len(run.lengths)))
             run.wall_s += time.perf_counter() - began
             run.simulate_s, run.render_s = environment.simulate_s, environment.render_s
+            on_progress(_progress(run, config))
             stopped = stop()
             if stopped or not len(run.lengths) % KEEP_EVERY:
                 _keep(run, config)
-            on_progress(_progress(run, config))
             if stopped:
                 raise KeyboardInterrupt
     _keep(run, config)

@@ -114,7 +114,12 @@ def _sac(environments: VecEnv, seed: int, *, goal: bool) -> SAC:
 
 def learner_state(model: BaseAlgorithm) -> dict[str, Any]:
     """Everything that learning goes on from: parameters, optimisers, counters, replay buffer."""
-    state: dict[str, Any] = {"parameters": model.get_parameters(), "updates": model._n_updates}
+    _, variables = model._get_torch_save_params()  # SAC's entropy weight, for one
+    state: dict[str, Any] = {
+        "parameters": model.get_parameters(),
+        "variables": {name: getattr(model, name).data for name in variables},
+        "updates": model._n_updates,
+    }
     if isinstance(model, OffPolicyAlgorithm):
         kept = vars(model.replay_buffer)
         state["replay"] = {key: value for key, value in kept.items() if _is_kept(value)}
@@ -124,6 +129,8 @@ def learner_state(model: BaseAlgorithm) -> dict[str, Any]:
 def load_learner(model: BaseAlgorithm, state: Mapping[str, Any]) -> None:
     """Go on from :func:`learner_state`."""
     model.set_parameters(state["parameters"], exact_match=True, device="cpu")
+    for name, value in state["variables"].items():
+        getattr(model, name).data.copy_(value)
     model._n_updates = state["updates"]
     if isinstance(model, OffPolicyAlgorithm):
         for key, value in state["replay"].items():

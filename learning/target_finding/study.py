@@ -7,6 +7,7 @@ checkpoint.
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -51,7 +52,7 @@ METHODS = (
     Method("ppo_padded", "PPO, linear, as the authors' code", "ppo", {"padded": True}),
     Method("ppo", "PPO, linear, every step taken", "ppo", {}),
     Method(
-        "ppo_mlp", "PPO, two hidden layers, 15,000 steps", "ppo", {"net": "mlp", "steps": 15000}
+        "ppo_mlp", "PPO, two hidden layers, 12,000 steps", "ppo", {"net": "mlp", "steps": 12000}
     ),
     Method("ac", "actor-critic, 250 episodes", "ac", {}),
 )
@@ -129,6 +130,11 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)
 
 
+def _is_orphan() -> bool:
+    """Whether the study that started this process is gone; then it stops at a checkpoint."""
+    return os.getppid() == 1
+
+
 def _train_and_test(run: Run, episodes: int) -> None:
     if not (run.folder / FILE).exists():
         _train(run)
@@ -147,7 +153,7 @@ def _train(run: Run) -> None:
 
         options = TargetFindingOptions(faults=run.faults, actions="moves", wait_s=1.0, cap=0)
         config = actor_critic.ActorCriticConfig(run.folder, options, run.seed, resume=resume)
-        actor_critic.train(config)
+        actor_critic.train(config, stop=_is_orphan)
         return
     from learning.target_finding import training
 
@@ -159,7 +165,8 @@ def _train(run: Run) -> None:
             processes=1,
             resume=resume,
             **run.method.training,
-        )
+        ),
+        stop=_is_orphan,
     )
 
 
@@ -233,7 +240,8 @@ def publish(runs: Sequence[Run], folder: Path) -> None:
                     **policy.card,
                     "tested": {k: v for k, v in best.tested().items() if k != "steps"},
                 }
-                replace(policy, card=card).save(folder / f"{method.name}_{faults}.safetensors")
+                path = folder / f"{method.name}_{faults}.safetensors"
+                replace(cast(Any, policy), card=card).save(path)
 
 
 # -- the curves -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from learning.target_finding import ENVIRONMENT_ID
+from learning.target_finding import ENVIRONMENT_ID, learners
+from learning.target_finding.actor_critic import ActorCriticConfig
+from learning.target_finding.actor_critic import train as train_actor_critic
+from learning.target_finding.checkpoint import FILE as CHECKPOINT
 from learning.target_finding.environment import (
     ACTOR_CRITIC_PROTOCOL,
     PPO_PROTOCOL,
     TargetFindingEnv,
     TargetFindingOptions,
 )
-from learning.target_finding.linear_policy import (
+from learning.target_finding.linear_policy import LinearPolicy
+from learning.target_finding.observation import PAPER_COMMAND_RANGE, CommandUnit, observe
+from learning.target_finding.policy_files import (
     FILE,
-    LinearPolicy,
     PolicySearcher,
     find_policy,
     load_policy,
     trained_policies,
 )
-from learning.target_finding.observation import PAPER_COMMAND_RANGE, CommandUnit, observe
-from learning.target_finding.training import CHECKPOINT, PpoConfig, train
+from learning.target_finding.training import Training, TrainingConfig, train
 
 ROOT = Path(__file__).resolve().parents[2]
+# Short waits: what is learned does not matter here.
+SWIFT = TargetFindingOptions(wait_s=0.05)
 LOWER = np.array([-1.5708, -1.5708, -1.1781, -1.0472])
 
 
@@ -101,11 +107,10 @@ def test_dead_cameras_are_black_and_never_find(env: TargetFindingEnv) -> None:
     tiles = [picture[y : y + 96, x : x + 96] for y in (0, 96) for x in (0, 96)]
     assert [j for j, tile in enumerate(tiles) if not tile.any()] == info["dead_cameras"]
     # From home camera 3, and it alone, looks at the target.
-    env._live = (0, 1, 2)
-    env._command = np.zeros(4)
-    assert env.step(np.zeros(4, np.float32))[2] is False
-    env._live = (3,)
-    assert env.step(np.zeros(4, np.float32))[2] is True
+    for dead, found in (((3,), False), ((0, 1, 2), True)):
+        env._eyes.begin(np.random.default_rng(0), dead=dead)
+        env._command = np.zeros(4)
+        assert env.step(np.zeros(4, np.float32))[2] is found
 
 
 @given(st.lists(st.floats(-2, 2), min_size=4, max_size=4), st.sets(st.integers(0, 3), min_size=1))
@@ -172,29 +177,91 @@ def run_learning(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-class StoppedError(Exception):
-    """Stands for whatever may end a training."""
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"padded": True},
+        {"algorithm": "recurrent_ppo", "steps": 120},
+        {"algorithm": "sac", "steps": 120, "curiosity": 0.1},
+    ],
+    ids=["ppo", "recurrent ppo", "curious sac"],
+)
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
+    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learners, "ITERATION", 60)
 
-
-def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    def config(folder: str, *, resume: bool = False) -> PpoConfig:
-        return PpoConfig(
-            tmp_path / folder, PPO_PROTOCOL, seed=3, iterations=2, processes=1, resume=resume
-        )
-
-    def stop_soon(done: int, total: int) -> None:
-        if done == 80:
-            raise StoppedError
+    def config(folder: str, *, resume: bool = False) -> TrainingConfig:
+        same: dict[str, Any] = {"seed": 3, "steps": 150, "processes": 1, **changes}
+        return TrainingConfig(tmp_path / folder, SWIFT, resume=resume, **same)
 
     train(config("whole"))
-    with pytest.raises(StoppedError):
-        train(config("stopped"), stop_soon)
+    with pytest.raises(KeyboardInterrupt):
+        train(config("stopped"), stop=lambda: True)
     assert (tmp_path / "stopped" / CHECKPOINT).is_file()
     summary = train(config("stopped", resume=True))
-    assert summary["steps"] == 150 and len(summary["history"]) == 2
-    whole, resumed = (load_file(tmp_path / name / FILE) for name in ("whole", "stopped"))
+    assert summary["steps"] == config("whole").steps and len(summary["history"]) == 2
+    assert_same_weights(tmp_path / "whole" / FILE, tmp_path / "stopped" / FILE)
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    whole, resumed = load_file(first), load_file(second)
+    assert whole.keys() == resumed.keys()
     for name, tensor in whole.items():
         np.testing.assert_array_equal(resumed[name], tensor)
+
+
+@pytest.mark.timeout(300)
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    words = ("train", "--steps", "150", "--seed", "5", "--progress", "json", "--out")
+    command = [sys.executable, "-m", "learning", *words, str(tmp_path / "cut")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as cut:
+        assert cut.stdout is not None
+        cut.stdout.readline()
+        cut.kill()
+    assert not (tmp_path / "cut" / FILE).exists()
+    for folder, resume in (("cut", ["--resume"]), ("whole", [])):
+        done = run_learning(*words, str(tmp_path / folder), *resume)
+        assert done.returncode == 0, done.stderr
+    assert_same_weights(tmp_path / "whole" / FILE, tmp_path / "cut" / FILE)
+
+
+def test_a_stopped_actor_critic_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    def config(folder: str, *, resume: bool = False) -> ActorCriticConfig:
+        swift = replace(ACTOR_CRITIC_PROTOCOL, wait_s=0.05, cap=20)
+        return ActorCriticConfig(tmp_path / folder, swift, 2, episodes=7, resume=resume)
+
+    heard: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        train_actor_critic(config("cut"), lambda at: heard.append(at.done), lambda: len(heard) == 2)
+    assert heard == [1, 2]
+    train_actor_critic(config("cut", resume=True))
+    summary = train_actor_critic(config("whole"))
+    assert len(summary["history"]) == 7
+    assert_same_weights(tmp_path / "whole" / FILE, tmp_path / "cut" / FILE)
+
+
+def test_what_was_trained_acts_alike_in_numpy_and_in_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learners, "ITERATION", 60)
+    for algorithm in ("ppo", "recurrent_ppo", "sac"):
+        config = TrainingConfig(
+            tmp_path / algorithm, SWIFT, algorithm, net="mlp", steps=60, processes=1
+        )
+        training = Training(config)
+        try:
+            training.iterate()
+            training.finish()
+            policy = load_policy(config.out)
+            rng, state, first = np.random.default_rng(0), None, np.ones(1, bool)
+            for _ in range(4):
+                seen = rng.uniform(-1, 1, 8).astype(np.float32)
+                theirs, state = training.model.predict(seen, state, first, deterministic=True)
+                first = np.zeros(1, bool)
+                np.testing.assert_allclose(policy.act(seen, None), theirs, atol=1e-5)
+        finally:
+            training.close()
 
 
 def test_train_and_evaluate_from_the_command_line(tmp_path: Path) -> None:
@@ -240,6 +307,9 @@ def test_train_and_evaluate_from_the_command_line(tmp_path: Path) -> None:
     [
         (("train", "--out", "nowhere", "--steps", "100"), "a multiple of 75"),
         (("train", "--out", "nowhere", "--processes", "2"), "must divide 75"),
+        (("train", "--out", "nowhere", "--silent", "black"), "kill0 lets none"),
+        (("train", "--out", "nowhere", "--goal"), "use --algo sac"),
+        (("train", "--out", "nowhere", "--observe", "images", "--encoder", "x"), "babble --out"),
         (("evaluate", "--policy", "ppo_kill9"), "no policy 'ppo_kill9'"),
     ],
 )
