@@ -13,7 +13,7 @@ import pytest
 from asterias_interfaces.action import TrainPolicy
 from rclpy.action import ActionClient
 
-from learning.target_finding.linear_policy import load_policy
+from learning.target_finding.policy_files import load_policy
 from learning.training_process import last_words
 
 # Real processes on a machine that may be busy with something else.
