@@ -21,6 +21,7 @@ PACKAGES = (
     "ros-rclpy",
     "torch",
     "stable-baselines3",
+    "vizdoom",
 )
 
 

@@ -191,7 +191,7 @@ class Trainer:
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.rank, self.world = _join_processes()
-        self.train, self.validation = self._data()
+        self.train, self.validation = draw_mazes(config)
         self.moves = MOVES[config.moves]
         self.updates = config.epochs * (len(self.train) // config.batch)
         if self.updates == 0:
@@ -218,20 +218,6 @@ class Trainer:
         if self.config.optimiser == "adam":
             return torch.optim.Adam(parameters, lr=self.config.rate)
         return torch.optim.RMSprop(parameters, lr=self.config.rate, eps=1e-6)
-
-    def _data(self) -> tuple[MazeSet, MazeSet]:
-        """Return training and validation mazes without a common layout."""
-        config, rule = self.config, MazeRule(self.config.size)
-        if not config.stratify:
-            counts = (config.mazes, config.validation, 0)
-            return generate_splits(rule, counts, config.seed)[:2]
-        edges = parse_bins(config.stratify)
-        parts = len(edges) - 1
-        each = max(1, config.validation // parts)
-        validation = generate_stratified(rule, edges, each, config.seed)
-        each = config.mazes // parts
-        train = generate_stratified(rule, edges, each, config.seed + 1, exclude=[validation])
-        return train, validation
 
     def batch(self, update: int) -> MazeSet:
         """Return this process's part of the mazes of an update; the order depends on seed and epoch
@@ -408,6 +394,21 @@ class Trainer:
             optimiser["state"].setdefault(int(index), {})[key] = tensor
         self.optimiser.load_state_dict(optimiser)
         torch.set_rng_state(tensors["random"])
+
+
+def draw_mazes(config: TrainConfig) -> tuple[MazeSet, MazeSet]:
+    """Return training and validation mazes without a common layout."""
+    rule = MazeRule(config.size)
+    if not config.stratify:
+        counts = (config.mazes, config.validation, 0)
+        return generate_splits(rule, counts, config.seed)[:2]
+    edges = parse_bins(config.stratify)
+    parts = len(edges) - 1
+    each = max(1, config.validation // parts)
+    validation = generate_stratified(rule, edges, each, config.seed)
+    each = config.mazes // parts
+    train = generate_stratified(rule, edges, each, config.seed + 1, exclude=[validation])
+    return train, validation
 
 
 def _take_over(network: PlanningNetwork, path: Path) -> None:

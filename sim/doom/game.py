@@ -177,7 +177,15 @@ class MazeGame:
     def warp(self, cell: tuple[int, int], offset: tuple[int, int] = (0, 0)) -> None:
         """Put the player into the middle of a cell, or ``offset`` units east and north of it."""
         x, y = centre_of(cell, len(self.world.maze))
-        self._guarded(self._game.send_game_command, f"warp {x + offset[0]} {y + offset[1]}")
+        self._warp(x + offset[0], y + offset[1])
+
+    def warp_to(self, pose: Pose) -> None:
+        """Put the player at a pose, to the nearest map unit, at rest."""
+        self._warp(round(pose[0]), round(pose[1]))
+        self.drive(0.0, 0.0, math.remainder(pose[2] - self.pose[2], math.tau))
+
+    def _warp(self, x: int, y: int) -> None:
+        self._guarded(self._game.send_game_command, f"warp {x} {y}")
         self._tic()  # in this tic the eyes are on the floor: no picture to be used
 
     def look_around(self, turn_back: bool = True) -> list[Picture]:

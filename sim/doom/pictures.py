@@ -96,3 +96,14 @@ def _arrow(picture: Picture, place: Place, yaw_rad: float, scale: float) -> None
         for angle, size in ((0.0, 1.2), (2.5, 1.0), (math.pi, 0.4), (-2.5, 1.0))
     ]
     cv2.fillPoly(picture, [np.round(corners).astype(np.int32)], _PLAYER, cv2.LINE_AA)
+
+
+def sheet_of(pictures: Sequence[Picture], columns: int) -> Picture:
+    """Return pictures of one size in rows of ``columns``, the rest of the last row left empty."""
+    height, width = pictures[0].shape[:2]
+    rows = -(-len(pictures) // columns)
+    sheet = np.full((rows * (height + 6), columns * (width + 6), 3), _PAPER, np.uint8)
+    for number, picture in enumerate(pictures):
+        top, left = number // columns * (height + 6) + 3, number % columns * (width + 6) + 3
+        sheet[top : top + height, left : left + width] = picture
+    return sheet

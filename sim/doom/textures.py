@@ -43,7 +43,34 @@ HELD_OUT: dict[str, TextureSet] = {
     "panel": TextureSet(("PANEL1", "PANEL4", "PANEL5"), "FLAT8", "FLOOR1_1"),
 }
 TEXTURE_SETS = TRAINING | HELD_OUT
-GROUPS = {"training": tuple(TRAINING), "held_out": tuple(HELD_OUT)}
+MIXED = "mixed"
+"""Walls, floor and ceiling that a seed draws from all textures for training, and from more."""
+GROUPS = {"training": (*TRAINING, *[MIXED] * len(TRAINING)), "held_out": tuple(HELD_OUT)}
+_MORE_WALLS = (
+    "STARG1 STARG2 STARGR1 STARBR2 BROWNHUG BROWN144 BROWNPIP STONE4 STONE5 STONE7 "
+    "CEMENT1 CEMENT2 CEMENT6 GRAY4 GRAYTALL GRAYVINE TANROCK7 TANROCK8 METAL3 METAL5 "
+    "SHAWN1 ZIMMER2 ZIMMER5 ZIMMER8 BRONZE4 BSTONE1 BSTONE2 BSTONE3 BRICK5 BRICK6 BRICK7 "
+    "BRICK8 BRICK10 BRICK11 BRICK12 BLAKWAL1 BLAKWAL2 COMPBLUE COMPSPAN CRACKLE2 GSTONE1 "
+    "GSTONE2 GSTVINE1 ICKWALL1 ICKWALL3 ICKWALL5 MODWALL1 MODWALL2 MODWALL3 PIPE2 "
+    "PIPEWAL1 PLAT1 ROCK1 ROCK2 ROCK3 ROCK4 SILVER1 SILVER2 SILVER3 SKIN2 SLADWALL STUCCO "
+    "STUCCO1 STUCCO3 SUPPORT2 SUPPORT3 CRATE1 CRATE2 NUKEDGE1 AQBRIK01 AQBRIK03 AQCONC01 "
+    "AQCONC05 AQCONC14 AQMETL03 AQMETL14 AQPANL01 AQPANL05 AQPIPE07 AQRUST01 AQRUST06 "
+    "AQSECT01 AQSECT08 AQTILE01 A-BRICK1 A-CONCTE A-MOSBRI A-ROCK A-TILE"
+)
+_MORE_FLATS = (
+    "FLOOR0_2 FLOOR0_6 FLOOR1_6 FLOOR1_7 FLOOR4_1 FLOOR4_5 FLOOR5_1 FLOOR5_3 FLOOR5_4 "
+    "FLAT1_2 FLAT1_3 FLAT2 FLAT4 FLAT5_2 FLAT5_5 FLAT5_6 FLAT5_7 FLAT9 FLAT17 FLAT18 "
+    "FLAT22 CEIL3_1 CEIL3_2 CEIL3_3 CEIL3_6 CEIL4_1 CEIL4_2 CEIL1_2 RROCK10 RROCK11 "
+    "RROCK14 RROCK17 RROCK19 MFLR8_1 MFLR8_2 MFLR8_3 DEM1_1 DEM1_2 GRASS2 SLIME13 SLIME15 "
+    "GRNROCK AQF001 AQF006 AQF012 AQF018 AQF024 AQF030 AQF036 AQF042 AQF048 AQF054 AQF060 "
+    "AQF066"
+)
+_POOL_OF_WALLS = [*_MORE_WALLS.split(), *(wall for one in TRAINING.values() for wall in one.walls)]
+_POOL_OF_FLATS = [
+    *_MORE_FLATS.split(),
+    *(flat for one in TRAINING.values() for flat in (one.floor, one.ceiling)),
+]
+_WALLS_IN_A_MIX = 3
 LIGHT = (112, 232)
 """Least and greatest light of a sector that :func:`choose_look` draws, of 0 to 255."""
 
@@ -60,9 +87,10 @@ class Look:
     """Decides which of the set's textures each face of a wall shows."""
 
     def __post_init__(self) -> None:
-        if self.textures not in TEXTURE_SETS:
+        if self.textures not in (*TEXTURE_SETS, MIXED):
             raise ValueError(
-                f"textures are {self.textures!r}: choose one of {', '.join(TEXTURE_SETS)}."
+                f"textures are {self.textures!r}: choose {MIXED} or one of "
+                f"{', '.join(TEXTURE_SETS)}."
             )
         if not 0 <= self.light <= 255:
             raise ValueError(f"light is {self.light}: give 0 (dark) to 255.")
@@ -70,18 +98,26 @@ class Look:
     @property
     def texture_set(self) -> TextureSet:
         """The textures themselves."""
-        return TEXTURE_SETS[self.textures]
+        return _mix(self.seed) if self.textures == MIXED else TEXTURE_SETS[self.textures]
+
+
+def _mix(seed: int) -> TextureSet:
+    random = np.random.default_rng([0x313, seed])
+    walls = random.choice(_POOL_OF_WALLS, _WALLS_IN_A_MIX, replace=False).tolist()
+    floor, ceiling = random.choice(_POOL_OF_FLATS, 2, replace=False).tolist()
+    return TextureSet(tuple(walls), floor, ceiling)
 
 
 def choose_look(textures: str, seed: int, light: int = -1) -> Look:
     """Return the look that a seed draws.
 
-    ``textures``: ``training`` or ``held_out`` for any set of that group, or the name of a set.
+    ``textures``: ``training`` for any set for training or a mix of them, ``held_out`` for any set
+    that no training sees, or the name of a set.
     ``light``: 0 to 255, or -1 to draw it too. Raises ``ValueError`` for an unknown name.
     """
     random = np.random.default_rng([0xD003, seed])
     names = GROUPS.get(textures, (textures,))
-    if names == (textures,) and textures not in TEXTURE_SETS:
+    if names == (textures,) and textures not in (*TEXTURE_SETS, MIXED):
         raise ValueError(
             f"textures are {textures!r}: choose {', '.join(GROUPS)}, "
             f"or a set: {', '.join(TEXTURE_SETS)}."

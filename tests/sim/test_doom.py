@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sim.doom.game import GameDiedError, MazeGame
 from sim.doom.maps import MazeMap, cell_at, centre_of, text_map, write_wad
-from sim.doom.textures import GROUPS, TEXTURE_SETS, Look, choose_look
+from sim.doom.textures import GROUPS, MIXED, TEXTURE_SETS, Look, choose_look
 from sim.doom.views import survey, survey_mazes
 
 MAZE = np.array(
@@ -80,11 +80,14 @@ def test_a_wad_holds_its_maps_in_order() -> None:
 def test_every_texture_is_in_the_data_that_the_wheel_brings() -> None:
     data = (Path(vizdoom.__file__).parent / "freedoom2.wad").read_bytes()
     flats = lumps(data)
-    for textures in TEXTURE_SETS.values():
+    mixes = [Look(MIXED, seed=seed).texture_set for seed in range(150)]
+    for textures in (*TEXTURE_SETS.values(), *mixes):
         assert textures.floor in flats and textures.ceiling in flats
         for wall in textures.walls:
             assert wall.encode().ljust(8, b"\0") in data  # an entry of TEXTURE1
     assert not set(GROUPS["training"]) & set(GROUPS["held_out"])
+    held_out = {wall for name in GROUPS["held_out"] for wall in TEXTURE_SETS[name].walls}
+    assert not held_out & {wall for mix in mixes for wall in mix.walls}
 
 
 def test_a_seed_draws_the_same_look_and_groups_are_kept_apart() -> None:
@@ -97,7 +100,7 @@ def test_a_seed_draws_the_same_look_and_groups_are_kept_apart() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Look("velvet"), "'velvet': choose one of startan"),
+        (lambda: Look("velvet"), "'velvet': choose mixed or one of startan"),
         (lambda: Look("brick", 300), "light is 300"),
         (lambda: choose_look("velvet", 0), "training, held_out"),
         (lambda: MazeMap(MAZE, (0, 0)), "the start 0,0 is no free cell"),

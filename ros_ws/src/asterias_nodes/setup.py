@@ -10,12 +10,16 @@ NODES = [
     "command_multiplexer",
     "dashboard",
     "demo",
+    "doom_demo",
+    "doom_world",
     "emulated_robot",
     "joy_reader",
     "language_agent",
     "limb_driver",
+    "mapper",
     "maze_demo",
     "maze_world",
+    "navigator",
     "path_follower",
     "planner",
     "recorder",
@@ -29,7 +33,17 @@ NODES = [
 ]
 
 # Their modules take long to import, with PyTorch, numba or matplotlib.
-LATE = ["dashboard", "emulated_robot", "language_agent", "maze_demo", "maze_world", "planner"]
+LATE = [
+    "dashboard",
+    "doom_demo",
+    "doom_world",
+    "emulated_robot",
+    "language_agent",
+    "mapper",
+    "maze_demo",
+    "maze_world",
+    "planner",
+]
 
 setup(
     name=PACKAGE,

@@ -24,9 +24,9 @@ from rclpy.action.client import ClientGoalHandle
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
-from rclpy.task import Future
 
-from asterias_nodes.event_action_server import Event, run
+from asterias_nodes.asking import RefusedError, ask, wait_for
+from asterias_nodes.event_action_server import run
 from asterias_nodes.navigation_messages import from_map_msg, point_of
 from asterias_nodes.qos import latched_qos, reliable_qos
 from asterias_nodes.run_node import stop_node
@@ -138,12 +138,12 @@ class MazeDemo(Node):
                 if self._trips[-1].error_code == FollowPath.Result.E_STOP:
                     break  # whoever engaged it wants no further drive
             self._finish()
-        except (TripError, ValueError, OSError) as error:
+        except (TripError, RefusedError, ValueError, OSError) as error:
             stop_node(self, str(error))
 
     async def _trip(self, number: int) -> None:
         seed = self.settings.seed + number
-        drawn = await self._wait(self._draw.call_async(DrawMaze.Request(seed=seed)))
+        drawn = await wait_for(self._draw.call_async(DrawMaze.Request(seed=seed)))
         if not drawn.success:
             raise TripError(drawn.message)
         self._grid, self._trace, self._values = from_map_msg(drawn.map), [], None
@@ -212,22 +212,12 @@ class MazeDemo(Node):
 
     # -- asking ---------------------------------------------------------------------------------
 
-    async def _wait(self, future: Future[Any]) -> Any:
-        """What a future brings, while other callbacks run."""
-        done = Event()
-        future.add_done_callback(lambda answer: done.complete(answer.result()))
-        return await done
-
     async def _ask(self, client: ActionClient, goal: Any, on_feedback: Any) -> Any:
         """The result of a goal."""
-        answer = client.send_goal_async(goal, feedback_callback=on_feedback)
-        handle = await self._wait(answer)
-        if handle is None or not handle.accepted:
-            raise TripError(f"The goal was refused by {client._action_name}; is its node active?")
+        return await ask(client, goal, on_feedback, self._keep)
+
+    def _keep(self, handle: ClientGoalHandle | None) -> None:
         self._goal = handle
-        result = await self._wait(handle.get_result_async())
-        self._goal = None
-        return result.result
 
     def _on_planning(self, message: Any) -> None:
         if time.monotonic() - self._told_s >= PROGRESS_PERIOD_S:

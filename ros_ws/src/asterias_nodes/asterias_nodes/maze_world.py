@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from asterias_interfaces.srv import DrawMaze
 from geometry_msgs.msg import Twist
@@ -33,6 +33,7 @@ from asterias_nodes.qos import latched_qos, reliable_qos
 from asterias_nodes.settings import SettingsError, declare_settings
 from hardware.pacing import Pacer
 from planners.courses import Course, course_from_file, draw_course
+from planners.grid_map import Cell, Point
 from planners.mazes import MazeRule
 from planners.point_robot import PointRobot, PointRobotLimits
 
@@ -76,20 +77,54 @@ class MazeWorldSettings:
         return MazeRule(self.size, self.kind, (0.0, self.openness))  # type: ignore[arg-type]
 
 
+class Robot(Protocol):
+    """What the world asks of its robot."""
+
+    @property
+    def stopped(self) -> bool: ...
+
+    @property
+    def velocity(self) -> tuple[float, float, float]: ...
+
+    @property
+    def point(self) -> Point: ...
+
+    @property
+    def yaw_rad(self) -> float: ...
+
+    @property
+    def cell(self) -> Cell: ...
+
+    @property
+    def touches(self) -> bool: ...
+
+    def command(self, forward_m_s: float, left_m_s: float, turn_rad_s: float) -> bool: ...
+
+    def stop(self, engaged: bool) -> None: ...
+
+    def step(self, period_s: float) -> None: ...
+
+
 class MazeWorld(ManagedNode):
     """The maze and its robot on topics; one thread steps, publishes and takes commands."""
 
-    def __init__(self) -> None:
-        super().__init__("maze_world")
-        self.settings = declare_settings(self, MazeWorldSettings)
+    map_topic = "/map"
+
+    def __init__(
+        self,
+        name: str = "maze_world",
+        settings_type: type[MazeWorldSettings] = MazeWorldSettings,
+    ) -> None:
+        super().__init__(name)
+        self.settings = declare_settings(self, settings_type)
         self._course: Course | None = None
-        self._robot: PointRobot | None = None
+        self._robot: Robot | None = None
         self._pacer: Pacer | None = None
         self._time_s = 0.0
         self._rejected = 0
-        self._publishers: list[Publisher] = []
+        self._topics: list[Publisher] = []
         self._subscription: Subscription | None = None
-        self._services: list[Service] = []
+        self._served: list[Service] = []
         self._timer: Timer | None = None
         self._diagnostics: Diagnostics | None = None
 
@@ -100,19 +135,16 @@ class MazeWorld(ManagedNode):
         settings = self.settings
         self._pacer = Pacer(1.0 / settings.control_rate_hz, settings.real_time_factor)
         self._course = self._draw(settings.seed)
-        limits = PointRobotLimits(
-            speed_m_s=settings.max_speed_m_s, command_timeout_s=settings.cmd_vel_timeout_s
-        )
-        self._robot = PointRobot(self._course.grid, self._course.start, limits)
-        self._map = self.create_publisher(OccupancyGrid, "/map", latched_qos())
+        self._robot = self._make_robot(self._course, settings.seed)
+        self._map = self.create_publisher(OccupancyGrid, self.map_topic, latched_qos())
         self._odometry = self.create_publisher(Odometry, "/odom", reliable_qos())
         self._clock_topic = self.create_publisher(Clock, "/clock", reliable_qos())
         self._stop_state = self.create_publisher(Bool, "/e_stop_state", latched_qos())
-        self._publishers = [self._map, self._odometry, self._clock_topic, self._stop_state]
+        self._topics = [self._map, self._odometry, self._clock_topic, self._stop_state]
         self._subscription = self.create_subscription(
             Twist, "/cmd_vel", self._on_command, reliable_qos(1)
         )
-        self._services = [
+        self._served = [
             self.create_service(SetBool, "/e_stop", self._on_stop),
             self.create_service(DrawMaze, "/draw_maze", self._on_draw),
         ]
@@ -146,12 +178,31 @@ class MazeWorld(ManagedNode):
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
-        for service in self._services:
+        for service in self._served:
             self.destroy_service(service)
-        for publisher in self._publishers:
+        for publisher in self._topics:
             self.destroy_publisher(publisher)
-        self._services, self._publishers = [], []
+        self._served, self._topics = [], []
         self._course = self._robot = self._pacer = None
+
+    # -- what other worlds do differently -------------------------------------------------------
+
+    def _make_robot(self, course: Course, seed: int) -> Robot:
+        settings = self.settings
+        limits = PointRobotLimits(
+            speed_m_s=settings.max_speed_m_s, command_timeout_s=settings.cmd_vel_timeout_s
+        )
+        return PointRobot(course.grid, course.start, limits)
+
+    def _put(self, course: Course, seed: int) -> None:
+        """Put another maze in the world, and the robot at its start."""
+        robot = self._placed()
+        assert isinstance(robot, PointRobot)
+        robot.place(course.grid, course.start)
+
+    def _more_values(self) -> dict[str, object]:
+        """What else the diagnostics say."""
+        return {"wall_contacts": getattr(self._placed(), "contacts", 0)}
 
     # -- the world ------------------------------------------------------------------------------
 
@@ -208,7 +259,7 @@ class MazeWorld(ManagedNode):
             response.message = str(error)
             return response
         self._course = course
-        self._placed().place(course.grid, course.start)
+        self._put(course, request.seed)
         stamp = to_time_msg(self._time_s)
         response.map = self._map_msg(course)
         response.start = to_pose_stamped(course.grid.centre_of(course.start), stamp, FRAME)
@@ -231,7 +282,7 @@ class MazeWorld(ManagedNode):
             raise RuntimeError("The maze world is not configured yet.")
         return self._course
 
-    def _placed(self) -> PointRobot:
+    def _placed(self) -> Robot:
         if self._robot is None:
             raise RuntimeError("The maze world is not configured yet.")
         return self._robot
@@ -248,7 +299,7 @@ class MazeWorld(ManagedNode):
             "real_time_factor": round(pacer.measured_factor(), 3),
             "dropped_periods": pacer.dropped,
             "cell": f"{robot.cell[0]},{robot.cell[1]}",
-            "wall_contacts": robot.contacts,
+            **self._more_values(),
             "rejected_commands": self._rejected,
             "e_stop": robot.stopped,
         }
@@ -257,7 +308,7 @@ class MazeWorld(ManagedNode):
             level, message = WARN, "the robot touches a wall"
         if robot.stopped:
             level, message = WARN, "emergency stop engaged"
-        return Report("maze_world: robot", level, message, values)
+        return Report(f"{self.get_name()}: robot", level, message, values)
 
 
 def make_node() -> MazeWorld:

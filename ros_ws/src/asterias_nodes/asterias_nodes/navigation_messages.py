@@ -52,6 +52,19 @@ def to_map_msg(grid: GridMap, stamp: Time, frame_id: str) -> OccupancyGrid:
     return _grid_msg(values, grid, stamp, frame_id)
 
 
+def to_occupancy_msg(
+    occupancy: NDArray[np.int8], grid: GridMap, stamp: Time, frame_id: str
+) -> OccupancyGrid:
+    """A map that may have unknown cells as its message: ``occupancy (H, W)`` in its values."""
+    return _grid_msg(occupancy, grid, stamp, frame_id)
+
+
+def occupancy_of(message: OccupancyGrid) -> NDArray[np.int8]:
+    """The values of a map's message, ``(H, W)`` with row 0 at the top: 0 free to 100 wall, -1."""
+    shape = message.info.height, message.info.width
+    return np.asarray(message.data, np.int8).reshape(shape)[::-1]
+
+
 def to_value_map_msg(
     values: NDArray[np.float32], grid: GridMap, stamp: Time, frame_id: str
 ) -> OccupancyGrid:

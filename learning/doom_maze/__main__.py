@@ -1,0 +1,130 @@
+"""``python -m learning.doom_maze``: measure navigation by what is seen, in ViZDoom."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from hardware.errors import HardwareError
+from learning.progress import Stages, progress_bars
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score mapper and planner on unseen mazes: with all views given, and exploring."""
+
+    size: tyro.conf.Positional[int]
+    """Rows and columns: 15 or 35."""
+    planner: str = "dt_vin"
+    """Planner: dt_vin (its weights for the size), or weights of planners/weights."""
+    mapper: str = "mapper"
+    """Mapper of planners/weights/doom, or a .safetensors file."""
+    mazes: int = 60
+    """Mazes per bin of path lengths, for the setting with all views given."""
+    explored: int = 20
+    """Mazes per bin that are explored."""
+    seed: int = 5_000_000
+    """Seed of mazes, textures and light."""
+    parts: tuple[Literal["surveyed", "explored"], ...] = ("surveyed", "explored")
+    """What to measure."""
+    threads: int = 0
+    """Threads; 0 leaves the choice to PyTorch."""
+    json: Path | None = None
+    """Result file to write, for example results/doom_15.json."""
+
+    def run(self) -> int:
+        """Measure, print the tables, write the result file if asked for."""
+        import torch
+
+        from learning.doom_maze import evaluation
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        if min(self.mazes, self.explored) < 1:
+            raise HardwareError("--mazes and --explored must be 1 or more.")
+        with progress_bars(width=24) as bars:
+            result = evaluation.measure(
+                self.size,
+                planner=self.planner,
+                mapper=self.mapper,
+                per_bin=self.mazes,
+                explored_per_bin=self.explored,
+                seed=self.seed,
+                parts=self.parts,
+                told=Stages(bars),
+            )
+        console = Console()
+        for row in result.get("surveyed", []):
+            shares = " / ".join(f"{bin_['success']:.2f}" for bin_ in row["bins"])
+            console.print(
+                f"{row['planner']:8} {row['textures']:9} {row['views_given']:4.0%} of the views: "
+                f"success {shares} %; {row['wrong_cells']:.3f} % of cells wrong"
+            )
+        if "explored" in result:
+            console.print(_explored_table(result["explored"]))
+        if self.json is not None:
+            evaluation.write_result(self.json, self.seed, result)
+        return 0
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Explore one unseen maze in a running game, and draw the walk."""
+
+    size: tyro.conf.Positional[int] = 15
+    """Rows and columns."""
+    planner: str = "dt_vin"
+    """Planner: dt_vin, a_star, or weights of planners/weights."""
+    mapper: str = "mapper"
+    """Mapper of planners/weights/doom, or a .safetensors file."""
+    textures: str = "training"
+    """Texture sets: training, held_out, or the name of one."""
+    seed: int = 0
+    """Seed of the maze."""
+    out: Path = Path("runs/doom_walk.png")
+    """Contact sheet to write."""
+
+    def run(self) -> int:
+        """Walk, print how it went, write the picture."""
+        from learning.doom_maze.walking import draw_walk
+
+        print(draw_walk(self.size, self.planner, self.mapper, self.textures, self.seed, self.out))
+        return 0
+
+
+Command = (
+    Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Walk, tyro.conf.subcommand("walk")]
+)
+
+
+def _explored_table(rows: list[dict[str, object]]) -> Table:
+    table = Table(title="Exploring: from the cell that is farthest from the goal")
+    columns = ("agent", "textures", "reached", "path_over_optimum", "looks", "plans", "planning_ms")
+    for column in columns:
+        table.add_column(column.replace("_", " "))
+    for row in rows:
+        table.add_row(*[str(row[column]) for column in columns])
+    return table
+
+
+def main() -> int:
+    """Run one verb; mistakes of the user end in one sentence and exit code 2."""
+    command = tyro.cli(Command, prog="python -m learning.doom_maze", description=__doc__)
+    try:
+        return command.run()
+    except (HardwareError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""Measure navigation in ViZDoom: with the views of a whole maze, and exploring it.
+
+**All views given** (the paper's setting): the mapper turns the views of all free cells into a map,
+the planner plans on it, and from every cell from which there is a way its actions are followed in
+the true maze. Scored with views of a part of the cells only, too. **Exploring**: the agent knows
+what it has looked at from where it has been. Mazes are drawn evenly over path lengths, none of
+which the mapper or the planner has seen.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.results import provenance, write_json
+from planners.belief import MapBelief
+from planners.distances import distances, optimal_actions
+from planners.evaluation import greedy_actions, score
+from planners.exploring import SurveyedWorld, Walk, explore, random_walk
+from planners.mapper import Mapper, load_mapper, wall_probabilities
+from planners.mapper_training import MapperTrainConfig, MapperTrainer
+from planners.mazes import MazeRule, MazeSet, generate_stratified
+from planners.networks import load_weights
+from planners.planning import find_weights, make_planner
+from planners.training import TrainConfig, draw_mazes
+from sim.doom.views import CellViews, survey_mazes
+
+OnProgress = Callable[[str, int, int], None]
+TEST_SEED = 5_000_000
+BINS = {15: (1, 30, 60, 90), 35: (1, 100, 200, 300)}
+PAPER_35 = ((99.67, 0.22), (97.92, 0.11), (96.41, 0.37))
+"""Success in per cent by bin, mean and standard deviation: Table 14, row l."""
+SHARES = (1.0, 0.8, 0.5)
+_WITHHELD_SEED = 77
+_SIZE_OF_DOUBLES = 15
+
+
+@dataclass(frozen=True)
+class DoomTest:
+    """What is measured."""
+
+    size: int
+    per_bin: int
+    """Mazes whose longest path lies in each bin."""
+    textures: str = "training"
+    seed: int = TEST_SEED
+
+    def mazes(self, mapper_card: dict[str, Any], planner_card: dict[str, Any]) -> MazeSet:
+        """Draw the mazes, none of which is among those of the two trainings.
+
+        Larger mazes are kept apart by their seeds alone: two of 35 x 35 are never alike.
+        """
+        edges = [0, *self.bins[1:]]
+        seen: list[MazeSet] = []
+        if self.size <= _SIZE_OF_DOUBLES:
+            seen = [*_seen_by_mapper(mapper_card, self.size), *_seen_by_planner(planner_card)]
+        return generate_stratified(
+            MazeRule(self.size), edges, self.per_bin, self.seed, exclude=seen
+        )
+
+    @property
+    def bins(self) -> tuple[int, ...]:
+        """Edges of the bins of path lengths, in steps."""
+        if self.size not in BINS:
+            raise ValueError(f"size is {self.size}: choose {' or '.join(map(str, BINS))}.")
+        return BINS[self.size]
+
+
+def _seen_by_mapper(card: dict[str, Any], size: int) -> list[MazeSet]:
+    config = MapperTrainConfig(**card["training"])
+    return list(MapperTrainer(config).mazes()) if config.size == size else []
+
+
+def _seen_by_planner(card: dict[str, Any]) -> list[MazeSet]:
+    return list(draw_mazes(TrainConfig(**card["training"])))
+
+
+class Surveys:
+    """The test mazes and their views, rendered block by block; nothing is kept."""
+
+    def __init__(self, mazes: MazeSet, textures: str, seed: int, block: int = 20) -> None:
+        self.mazes, self.textures, self.seed, self.block = mazes, textures, seed, block
+
+    def __iter__(self) -> Iterator[tuple[int, CellViews]]:
+        for first in range(0, len(self.mazes), self.block):
+            part = self.mazes.mazes[first : first + self.block]
+            seeds = [self.seed + first + k for k in range(len(part))]
+            for offset, seen in enumerate(survey_mazes(part, seeds, self.textures)):
+                yield first + offset, seen
+
+
+def predicted_maps(
+    mapper: Mapper, surveys: Surveys, shares: Sequence[float], told: OnProgress
+) -> dict[float, NDArray[np.uint8]]:
+    """Return the maps ``(n, M, M)``, 1 = free, that the mapper sees with each share of the views.
+
+    The goal's cell is free: who is sent there knows that much.
+    """
+    maps = {share: np.zeros_like(surveys.mazes.mazes) for share in shares}
+    random = np.random.default_rng(_WITHHELD_SEED)
+    for index, seen in surveys:
+        luck = random.random(seen.given.shape)
+        for share in shares:
+            given = seen.given & (luck < share)
+            walls = wall_probabilities(mapper, seen.views, given)
+            maps[share][index] = walls < 0.5
+        told(f"see {surveys.textures}", index + 1, len(surveys.mazes))
+    for predicted in maps.values():
+        goals = surveys.mazes.goals
+        predicted[np.arange(len(goals)), goals[:, 0], goals[:, 1]] = 1
+    return maps
+
+
+def map_errors(predicted: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, float]:
+    """Return the share of wrong cells and of maps without any, in per cent."""
+    wrong = predicted != truth
+    return {
+        "wrong_cells": 100 * float(wrong.mean()),
+        "perfect_maps": 100 * float((~wrong.any(axis=(1, 2))).mean()),
+    }
+
+
+def surveyed_rows(
+    test: DoomTest, planner: str, mapper_name: str, told: OnProgress
+) -> list[dict[str, Any]]:
+    """Return the rows of a table: planner and A* on the mapper's maps, by share of views."""
+    mapper, mapper_card = load_mapper(mapper_name), mapper_card_of(mapper_name)
+    network, card = load_weights(find_weights(planner, test.size))
+    mazes = test.mazes(mapper_card, card)
+    surveys = Surveys(mazes, test.textures, test.seed)
+    rows = []
+    for share, predicted in predicted_maps(mapper, surveys, SHARES, told).items():
+        on = MazeSet(predicted, mazes.goals)
+        errors = map_errors(predicted, mazes.mazes)
+        for name, actions in (
+            (planner, greedy_actions(network, on, int(card["depth"]), batch=16)),
+            ("a_star", _exact_actions(on)),
+        ):
+            told(f"plan {name} {share:g}", 1, 1)
+            bins = [asdict(row) for row in score(actions, mazes, test.bins)]
+            rows.append(
+                {
+                    "planner": name,
+                    "textures": test.textures,
+                    "views_given": share,
+                    "mazes": len(mazes),
+                    **errors,
+                    "bins": bins,
+                }
+            )
+    return rows
+
+
+def _exact_actions(mazes: MazeSet) -> NDArray[np.int8]:
+    """Return an action of a shortest path for each cell."""
+    bits = optimal_actions(distances(mazes.mazes, mazes.goals))
+    lowest = np.zeros(bits.shape, np.int8)
+    for action in (3, 2, 1, 0):
+        lowest[bits >> action & 1 == 1] = action
+    return lowest
+
+
+def mapper_card_of(name: str) -> dict[str, Any]:
+    """Return the card of a mapper."""
+    from planners.mapper import WEIGHTS_FOLDER
+
+    path = Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / f"{name}.safetensors"
+    card: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    return card
+
+
+# -- exploring --------------------------------------------------------------------------------
+
+
+def explored_rows(
+    test: DoomTest, planner: str, mapper_name: str, told: OnProgress
+) -> list[dict[str, Any]]:
+    """Return a row for the planner, for A* and for the random walk, from the cell of each maze
+    that is farthest from the goal.
+    """
+    mapper, card = load_mapper(mapper_name), mapper_card_of(mapper_name)
+    _, planner_card = load_weights(find_weights(planner, test.size))
+    mazes = test.mazes(card, planner_card)
+    agents = {name: make_planner(name, test.size, device="cpu") for name in (planner, "a_star")}
+    walks: dict[str, list[Walk]] = {name: [] for name in (*agents, "random_walk")}
+    shortest = []
+    limit = 4 * test.size**2
+    for index, seen in Surveys(mazes, test.textures, test.seed):
+        maze, goal = mazes.mazes[index], (int(mazes.goals[index, 0]), int(mazes.goals[index, 1]))
+        lengths = distances(maze[None], mazes.goals[index : index + 1])[0]
+        row, column = divmod(int(lengths.argmax()), test.size)
+        shortest.append(int(lengths[row, column]))
+        for name, agent in agents.items():
+            world = SurveyedWorld(maze, seen.views, (row, column))
+            belief = MapBelief(mapper, test.size, test.size)
+            walks[name].append(explore(world, belief, agent, goal, limit))
+        world = SurveyedWorld(maze, seen.views, (row, column))
+        random = np.random.default_rng([test.seed, index])
+        walks["random_walk"].append(random_walk(world, goal, limit, random))
+        told(f"explore {test.textures}", index + 1, len(mazes))
+    return [_walked(name, test, found, shortest) for name, found in walks.items()]
+
+
+def _walked(
+    name: str, test: DoomTest, walks: Sequence[Walk], shortest: Sequence[int]
+) -> dict[str, Any]:
+    reached = [number for number, walk in enumerate(walks) if walk.reached]
+    ratios = [walks[number].steps / shortest[number] for number in reached]
+    plans = sum(walk.plans for walk in walks)
+    return {
+        "agent": name,
+        "textures": test.textures,
+        "mazes": len(walks),
+        "step_limit": 4 * test.size**2,
+        "reached": 100 * len(reached) / len(walks),
+        "path_over_optimum": _rounded(statistics.mean(ratios)) if ratios else None,
+        "path_over_optimum_median": _rounded(statistics.median(ratios)) if ratios else None,
+        "looks": _mean([walk.looks for walk in walks]),
+        "plans": _mean([walk.plans for walk in walks]),
+        "fallbacks": sum(walk.fallbacks for walk in walks),
+        "doubts": sum(walk.doubts for walk in walks),
+        "bumps": _mean([walk.bumps for walk in walks]),
+        "planning_ms": _rounded(1e3 * sum(walk.planning_s for walk in walks) / max(1, plans)),
+        "shortest_steps": _mean(shortest),
+    }
+
+
+def _mean(values: Sequence[int]) -> float:
+    return _rounded(statistics.mean(values))
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 3)
+
+
+# -- result files -----------------------------------------------------------------------------
+
+
+def measure(
+    size: int,
+    *,
+    planner: str,
+    mapper: str,
+    per_bin: int,
+    explored_per_bin: int,
+    seed: int,
+    parts: Sequence[Literal["surveyed", "explored"]],
+    told: OnProgress,
+) -> dict[str, Any]:
+    """Return everything that a result file of a size says."""
+    result: dict[str, Any] = {"size": size, "planner": planner, "mapper": mapper}
+    if size == 35:
+        result["paper_success"] = [{"mean": mean, "std": std} for mean, std in PAPER_35]
+    for textures in ("training", "held_out"):
+        if "surveyed" in parts:
+            test = DoomTest(size, per_bin, textures, seed)
+            rows = surveyed_rows(test, planner, mapper, told)
+            result.setdefault("surveyed", []).extend(rows)
+        if "explored" in parts:
+            test = DoomTest(size, explored_per_bin, textures, seed)
+            rows = explored_rows(test, planner, mapper, told)
+            result.setdefault("explored", []).extend(rows)
+    return result
+
+
+def write_result(path: Path, seed: int, result: dict[str, Any]) -> None:
+    """Write a result file; what an earlier run measured of other parts stays."""
+    earlier: dict[str, Any] = {}
+    if path.is_file():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+    kept: dict[str, Any] = {key: earlier[key] for key in ("surveyed", "explored") if key in earlier}
+    write_json(path, {**provenance(seed), **kept, **result})
