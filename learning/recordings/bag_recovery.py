@@ -1,31 +1,23 @@
-"""Reads every intact message of a recording that was cut short, and writes a clean file."""
+"""Mends recordings that were cut short: every intact message goes into a clean file."""
 
 from __future__ import annotations
 
-import io
-import mmap
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import lz4.frame
-import yaml
-import zstandard
-from mcap.data_stream import ReadDataStream
-from mcap.exceptions import McapError
-from mcap.opcode import Opcode
-from mcap.records import Channel, Chunk, McapRecord, Message, Schema
-from mcap.stream_reader import CRCValidationError, breakup_chunk
+from learning.recordings.bag_writer import (
+    METADATA_FILE,
+    BagPart,
+    BagWriter,
+    Statistics,
+    Topic,
+    write_bag_metadata,
+)
+from learning.recordings.reading import Recording, raw_messages
+from learning.recordings.scan import Scan, open_scan
 
-from learning.recordings.bag_writer import BagWriter, Topic
-
-MAGIC = b"\x89MCAP0\r\n"
-RECORD_HEADER = struct.Struct("<BQ")
-# A chunk's fixed fields before the name of its compression.
-CHUNK_FIXED = struct.Struct("<QQQII")
-READERS = {Opcode.SCHEMA: Schema.read, Opcode.CHANNEL: Channel.read}
+# Appended to the name of what was mended.
+CUT = ".cut"
 
 
 @dataclass(frozen=True)
@@ -44,40 +36,10 @@ class Recovery:
     was_complete: bool
     bad_chunks: int
 
-
-class _Scan:
-    """Tolerant reading of one file, record by record."""
-
-    def __init__(self, data: mmap.mmap) -> None:
-        self.was_complete = False
-        self.bad_chunks = 0
-        self._data = data
-
-    def records(self) -> Iterator[McapRecord]:
-        """Schemas, channels and messages, inside chunks and outside, until the data ends."""
-        position = len(MAGIC)
-        while position + RECORD_HEADER.size <= len(self._data):
-            opcode, length = RECORD_HEADER.unpack_from(self._data, position)
-            start = position + RECORD_HEADER.size
-            position = start + length
-            content = memoryview(self._data[start:position])
-            if opcode == Opcode.DATA_END:
-                self.was_complete = self._data[-len(MAGIC) :] == MAGIC
-                return
-            if len(content) < length:
-                if opcode == Opcode.CHUNK:
-                    yield from _cut_chunk(content)
-                return
-            yield from self._record(opcode, content)
-
-    def _record(self, opcode: int, content: memoryview) -> Iterator[McapRecord]:
-        if opcode == Opcode.CHUNK:
-            try:
-                yield from breakup_chunk(Chunk.read(_stream(content)), validate_crc=True)
-            except (CRCValidationError, McapError, RuntimeError, zstandard.ZstdError):
-                self.bad_chunks += 1
-        else:
-            yield from _plain_record(opcode, content)
+    @property
+    def was_whole(self) -> bool:
+        """Nothing was wrong with the file."""
+        return self.was_complete and not self.bad_chunks
 
 
 def recover(source: Path, destination: Path) -> Recovery:
@@ -89,105 +51,108 @@ def recover(source: Path, destination: Path) -> Recovery:
 
     Raises:
         FileExistsError: the destination exists.
-        ValueError: the source is no MCAP file.
-        OSError: a file cannot be read or written.
+        HardwareError: the source is no MCAP file.
+        OSError: the destination cannot be written.
     """
     if destination.exists():
         raise FileExistsError(f"{destination} exists already; name a new file.")
-    with source.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise ValueError(f"{source} is not an MCAP recording.")
-        # Mapped, not read: recordings may be larger than the memory.
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _recover(_Scan(data), destination)
+    with open_scan(source) as scan:
+        return _recover(scan, destination).recovery
 
 
-def _recover(scan: _Scan, destination: Path) -> Recovery:
+def recover_in_place(recording: Recording) -> list[tuple[Path, Recovery]]:
+    """Mends the files of a recording that are not whole; what they were stays as ``NAME.cut``.
+
+    Bag metadata and an episode's card are made anew where something was mended.
+
+    Returns:
+        Each file, and what was found in it.
+
+    Raises:
+        HardwareError: a file is no MCAP recording.
+        OSError: the disk takes no more.
+    """
+    results = []
+    for file in recording.files:
+        result = _examine(file)
+        if not result.recovery.was_whole:
+            mended = file.with_name(f".{file.name}.mended")
+            mended.unlink(missing_ok=True)
+            with open_scan(file) as scan:
+                result = _recover(scan, mended, name=file.name, is_bag=False)
+            file.rename(file.with_name(file.name + CUT))
+            mended.rename(file)
+        results.append(result)
+    was_whole = all(result.recovery.was_whole for result in results)
+    if recording.path.is_dir() and not (was_whole and (recording.path / METADATA_FILE).exists()):
+        _renew(recording, [result.part for result in results])
+    return list(zip(recording.files, (result.recovery for result in results), strict=True))
+
+
+@dataclass(frozen=True)
+class _Result:
+    recovery: Recovery
+    part: BagPart
+
+
+def _recover(
+    scan: Scan, destination: Path, *, name: str | None = None, is_bag: bool = True
+) -> _Result:
     temporary = destination.with_name(f".{destination.name}.tmp")
     temporary.unlink(missing_ok=True)
-    writer = BagWriter(temporary, "lz4", name=destination.name)
-    _copy(scan.records(), writer)
-    writer.close()
+    writer = BagWriter(temporary, "lz4", name=name or destination.name)
+    _copy(scan, writer)
+    writer.close(is_bag=is_bag)
     temporary.replace(destination)
-    counts = writer.statistics.message_counts
+    return _Result(_recovery(writer.statistics, scan), writer.part)
+
+
+def _examine(file: Path) -> _Result:
+    """What is in a file, without writing anything."""
+    statistics = Statistics()
+    topics: dict[str, Topic] = {}
+    with open_scan(file) as scan:
+        for raw in raw_messages(scan):
+            topics[raw.topic.name] = raw.topic
+            statistics.message_counts.setdefault(raw.topic.name, 0)
+            statistics.add(raw.topic.name, raw.log_time_ns, len(raw.data))
+        recovery = _recovery(statistics, scan)
+    return _Result(recovery, BagPart(file.name, statistics, topics))
+
+
+def _recovery(statistics: Statistics, scan: Scan) -> Recovery:
     return Recovery(
-        message_count=writer.statistics.message_count,
-        topic_count=sum(1 for count in counts.values() if count),
+        message_count=statistics.message_count,
+        topic_count=sum(1 for count in statistics.message_counts.values() if count),
         was_complete=scan.was_complete,
         bad_chunks=scan.bad_chunks,
     )
 
 
-def _copy(records: Iterator[McapRecord], writer: BagWriter) -> None:
-    schemas: dict[int, Schema] = {}
-    channels: dict[int, Channel] = {}
-    for record in records:
-        if isinstance(record, Schema):
-            schemas[record.id] = record
-        elif isinstance(record, Channel):
-            channels[record.id] = record
-        elif isinstance(record, Message) and record.channel_id in channels:
-            channel = channels[record.channel_id]
-            if channel.topic not in writer.topics:
-                writer.add_topic(_topic(channel, schemas[channel.schema_id]))
-            writer.write(channel.topic, record.data, record.log_time, record.publish_time)
+def _copy(scan: Scan, writer: BagWriter) -> None:
+    for raw in raw_messages(scan):
+        writer.add_topic(raw.topic)
+        writer.write(raw.topic.name, raw.data, raw.log_time_ns, raw.publish_time_ns)
 
 
-def _topic(channel: Channel, schema: Schema) -> Topic:
-    profiles = yaml.safe_load(channel.metadata.get("offered_qos_profiles", "")) or []
-    return Topic(
-        name=channel.topic,
-        type_name=schema.name,
-        definition=schema.data.decode(),
-        type_hash=channel.metadata.get("topic_type_hash", ""),
-        qos_profiles=profiles,
-    )
-
-
-def _stream(content: memoryview) -> ReadDataStream:
-    return ReadDataStream(io.BytesIO(content))
-
-
-def _plain_record(opcode: int, content: memoryview) -> Iterator[McapRecord]:
-    """A schema, channel or message; anything else is index and can be made again."""
-    if opcode == Opcode.MESSAGE:
-        yield Message.read(_stream(content), len(content))
-    elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-        yield READERS[Opcode(opcode)](_stream(content))
-
-
-def _cut_chunk(content: memoryview) -> Iterator[McapRecord]:
-    """The complete records at the start of a chunk whose end is missing."""
-    name_at = CHUNK_FIXED.size
-    if len(content) < name_at:
+def _renew(recording: Recording, parts: list[BagPart]) -> None:
+    """Bag metadata and card of what the files hold now."""
+    write_bag_metadata(recording.path, parts, may_replace=True)
+    if recording.card is None:
         return
-    # Field by field: the fixed part ends with the length of the compression's name.
-    name_length = CHUNK_FIXED.unpack_from(content)[-1]
-    data_at = name_at + name_length + 8
-    compression = bytes(content[name_at : name_at + name_length]).decode(errors="replace")
-    plain = memoryview(_decompressed_start(compression, bytes(content[data_at:])))
-    position = 0
-    while position + RECORD_HEADER.size <= len(plain):
-        opcode, length = RECORD_HEADER.unpack_from(plain, position)
-        start = position + RECORD_HEADER.size
-        position = start + length
-        if position > len(plain):
-            return
-        yield from _plain_record(opcode, plain[start:position])
-
-
-def _decompressed_start(compression: str, data: bytes) -> bytes:
-    """As much as can be decompressed of data whose end is missing."""
-    decompressor: Any
-    if compression == "":
-        return data
-    if compression == "lz4":
-        decompressor = lz4.frame.LZ4FrameDecompressor()
-    elif compression == "zstd":
-        decompressor = zstandard.ZstdDecompressor().decompressobj()
-    else:
-        return b""
-    try:
-        return bytes(decompressor.decompress(data))
-    except (RuntimeError, zstandard.ZstdError):
-        return b""
+    whole = Statistics()
+    topics: dict[str, Topic] = {}
+    for part in parts:
+        whole.merge(part.statistics)
+        topics |= part.topics
+    card = replace(
+        recording.card,
+        state="complete",
+        problem="The recorder was stopped hard; what it had written was recovered.",
+        duration_s=round(whole.duration_ns / 1e9, 6),
+        messages=whole.message_count,
+        pictures=sum(whole.message_counts[t.name] for t in topics.values() if t.is_picture),
+        bytes=recording.size_bytes,
+        files=tuple(part.name for part in parts),
+    )
+    card.save(recording.path)

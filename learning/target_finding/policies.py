@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -45,7 +46,7 @@ def make_searcher(
     """The searcher called ``name`` (the default for an empty name) for a limb.
 
     Args:
-        name: a baseline or one of the trained policies.
+        name: a baseline, one of the trained policies, or the path of one.
         lower_rad, upper_rad: ``(n,)`` limits of the joints.
         rng: source of the searcher's randomness.
         cameras: number of the limb's cameras, dead ones included.
@@ -56,6 +57,8 @@ def make_searcher(
     name = name or DEFAULT_POLICY
     if name in _MAKERS:
         return _MAKERS[name](lower_rad, upper_rad, rng)
-    if name in trained_policies():
+    if name in trained_policies() or Path(name).exists():
         return PolicySearcher.on_limb(name, lower_rad, upper_rad, cameras, rng)
-    raise ValueError(f"Unknown policy '{name}'; known are {', '.join(policy_names())}.")
+    raise ValueError(
+        f"Unknown policy '{name}': neither a path nor one of {', '.join(policy_names())}."
+    )

@@ -109,8 +109,10 @@ class Train:
 
     out: Path
     """Folder for checkpoint, policy, summary and tensorboard's curves."""
-    algo: Algorithm = "ppo"
-    """PPO or the actor-critic of the paper; SAC or recurrent PPO for what is harder."""
+    algo: Algorithm | Literal["bc"] = "ppo"
+    """PPO or the actor-critic of the paper; SAC or recurrent PPO for what is harder; bc clones."""
+    recordings: Path | None = None
+    """Demonstrations for bc, as the recorder leaves them: a folder of episodes, or a file."""
     net: Literal["linear", "mlp"] = "linear"
     """PPO's net: the paper's, or two hidden layers of 64."""
     task: tyro.conf.OmitArgPrefixes[Task] = field(default_factory=Task)
@@ -135,6 +137,8 @@ class Train:
 
     def run(self) -> int:
         """Train, and say what came of it."""
+        if self.algo == "bc":
+            return self._clone()
         if self.progress == "json":
             with stop_requests() as stop:
                 JsonLines.end(self._train(JsonLines.tell, stop))
@@ -150,7 +154,27 @@ class Train:
         Console().print(_told(summary), f"Policy: {self.out / FILE}")
         return 0
 
+    def _clone(self) -> int:
+        from learning.target_finding import behaviour_cloning as cloning
+
+        if self.recordings is None:
+            raise HardwareError("--algo bc needs --recordings: demonstrations to learn from.")
+        options = self.task.options("ppo")
+        config = cloning.BcConfig(self.recordings, self.out, options, seed=self.seed)
+        with progress_bars(unit="epochs") as progress:
+            bar = progress.add_task("bc", total=config.epochs)
+            summary = cloning.clone(
+                config, lambda done, total: progress.update(bar, completed=done)
+            )
+        Console().print(
+            f"{summary['demonstrations']} demonstrations, {summary['steps']} steps; squared error "
+            f"{summary['loss']:.4f}, {summary['held_out_loss']:.4f} on held-out episodes. "
+            f"Policy: {self.out / FILE}"
+        )
+        return 0
+
     def _train(self, tell: Any, stop: Any) -> dict[str, Any]:
+        assert self.algo != "bc"
         options = self.task.options(self.algo)
         if self.algo == "ac":
             from learning.target_finding import actor_critic

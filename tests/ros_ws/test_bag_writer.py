@@ -18,6 +18,7 @@ from mcap.stream_reader import StreamReader
 from rosbags.rosbag2 import Reader
 
 from asterias_nodes.message_definitions import message_definition
+from hardware.errors import HardwareError
 from learning.recordings.bag_recording import BagRecording
 from learning.recordings.bag_recovery import recover
 from learning.recordings.bag_writer import COMPRESSIONS, BagWriter, Topic
@@ -226,7 +227,7 @@ def test_recovery_overwrites_nothing(tmp_path: Path) -> None:
 
 def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
-    with pytest.raises(ValueError, match=r"a\.txt is not an MCAP recording"):
+    with pytest.raises(HardwareError, match=r"a\.txt is not an MCAP recording"):
         recover(tmp_path / "a.txt", tmp_path / "b.mcap")
     assert not (tmp_path / "b.mcap").exists()
 

@@ -50,7 +50,8 @@ from learning.recordings.session import (
 LOOK_PERIOD_S = 0.1
 STATUS_PERIOD_S = 0.5
 # Bursts wait in the middleware while Python is busy; images are the large ones.
-QUEUE_DEPTH = 100
+PICTURE_QUEUE = 100
+MESSAGE_QUEUE = 1000
 MEGABYTE = 1_000_000
 LISTED_EPISODES = 100
 
@@ -352,7 +353,7 @@ class Recorder(Node):
             message_type,
             name,
             partial(self._receive, topic.name),
-            matching_qos(publishers, QUEUE_DEPTH),
+            matching_qos(publishers, PICTURE_QUEUE if topic.is_picture else MESSAGE_QUEUE),
             raw=True,
         )
 

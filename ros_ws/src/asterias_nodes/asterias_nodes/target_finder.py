@@ -26,17 +26,19 @@ from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias_nodes.conversions import to_seconds
+from asterias_nodes.episode_client import EpisodeClient, EpisodeError
 from asterias_nodes.event_action_server import Event, EventActionServer
 from asterias_nodes.qos import latched_qos, reliable_qos
 from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import declare_settings
 from hardware.description import load_robot
 from hardware.limb import FloatArray
-from learning.target_finding.policies import Searcher, make_searcher
+from learning.target_finding.policies import DEFAULT_POLICY, Searcher, make_searcher
 from learning.target_finding.task import TaskOptions
 
 # The paper's protocol, as the task without ROS has it.
 PROTOCOL = TaskOptions()
+TASK = "find the target"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class TargetFinderSettings:
         PROTOCOL.wait_s
     )
     patience_s: Annotated[float, "wall s without joints or pictures before a goal fails"] = 10.0
+    record: Annotated[bool, "each search becomes an episode of the recorder, marked by its end"] = (
+        False
+    )
 
 
 class SearchError(Exception):
@@ -70,6 +75,7 @@ class Search:
     rng: np.random.Generator
     live: tuple[int, ...]
     max_steps: int
+    name: str = DEFAULT_POLICY
     steps: int = 0
 
 
@@ -99,6 +105,8 @@ class TargetFinder(Node):
         self._running: ServerGoalHandle | None = None
         self._look: Look | None = None
         self._seeing: dict[int, bool] = {}
+        self._episodes = EpisodeClient(self) if self.settings.record else None
+        self._has_episode = False
         prefix = f"/limb_{self._number}"
         self._trajectory = self.create_publisher(
             JointTrajectory, f"{prefix}/joint_trajectory", reliable_qos()
@@ -200,11 +208,31 @@ class TargetFinder(Node):
             self.get_logger().error(f"The search failed: {error!r}")
             result.error_code, result.error_msg = FindTarget.Result.INTERNAL, repr(error)
         finally:
+            await self._end_episode(result)
             self._running = None
         result.steps = search.steps if search is not None else 0
         result.duration_s = self._now_s() - started_s
         self._finish(handle, result)
         return result
+
+    async def _begin_episode(self, search: Search) -> None:
+        """From here on the search is recorded, if it is to be: its way to the start is not."""
+        if self._episodes is None:
+            return
+        try:
+            await self._episodes.begin(f"{TASK} ({search.name})")
+        except EpisodeError as error:
+            raise SearchError(FindTarget.Result.INTERNAL, str(error)) from error
+        self._has_episode = True
+
+    async def _end_episode(self, result: FindTarget.Result) -> None:
+        if self._episodes is None or not self._has_episode:
+            return
+        self._has_episode = False
+        try:
+            await self._episodes.end(result.found)
+        except EpisodeError as error:
+            self.get_logger().error(str(error))
 
     def _finish(self, handle: ServerGoalHandle, result: FindTarget.Result) -> None:
         if result.found:
@@ -256,12 +284,13 @@ class TargetFinder(Node):
         except ValueError as error:
             raise SearchError(FindTarget.Result.UNKNOWN_POLICY, str(error)) from error
         steps = goal.max_steps or self.settings.max_steps
-        return Search(handle, searcher, rng, live, steps)
+        return Search(handle, searcher, rng, live, steps, name or DEFAULT_POLICY)
 
     async def _search(self, search: Search) -> list[int]:
         """Numbers of the cameras that see the target in the end."""
         if search.handle.request.random_start:
             await self._random_start(search)
+        await self._begin_episode(search)
         position = self._last_commanded()
         while search.steps < search.max_steps:
             position = search.searcher.act(position, search.live)
