@@ -315,15 +315,17 @@ class Evaluate:
             ):
                 results.append(result)
                 progress.advance(bar)
+        algorithm = str(policy.card.get("algorithm", "ppo"))
         about = {
             "policy": self.policy,
-            "algorithm": policy.card.get("algorithm", "ppo"),
+            "algorithm": algorithm,
             "deterministic": self.deterministic,
             "cap": options.cap,
             "silent": list(options.silent),
             "servo": options.servo,
         }
-        return about | evaluation.summarise(results, options.faults, about["algorithm"])
+        as_paper = options.observe == "commands" and (options.servo, options.silent) == ("none", ())
+        return about | evaluation.summarise(results, options.faults, algorithm if as_paper else "")
 
 
 @dataclass(frozen=True)
@@ -369,6 +371,43 @@ class Compare:
             study.draw_curves(runs, self.picture)
         if self.publish is not None:
             study.publish(runs, self.publish)
+        return 0
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Measure how few steps any policy could need: one that knows which poses see the tag."""
+
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    poses: int = 40000
+    """Random poses to look from."""
+    seed: int = 0
+    """Seed of everything."""
+    json: Path | None = None
+    """Result file to write, for example results/target_finding_bound.json."""
+
+    def run(self) -> int:
+        """Look from all poses, and say how far the nearest that sees the tag is."""
+        from learning.target_finding import bound
+
+        if self.poses < 1000:
+            raise HardwareError("--poses must be 1000 or more.")
+        options = TargetFindingOptions(robot=self.robot)
+        with progress_bars(unit="poses") as progress:
+            bar = progress.add_task("poses", total=self.poses)
+            poses = bound.draw_poses(options, self.poses, self.seed, lambda: progress.advance(bar))
+        rows = bound.bounds(poses, options, self.seed)
+        seen = float(poses.seeing.any(axis=1).mean())
+        Console().print(f"{100 * seen:.1f} % of poses see the tag. A searcher that knows them:")
+        for row in rows:
+            Console().print(
+                f"{row['faults']}: {row['mean_steps']:.2f} steps, "
+                f"{100 * row['found_in_1']:.0f} % in 1, {100 * row['found_in_2']:.0f} % in 2"
+            )
+        if self.json is not None:
+            about = {"robot": self.robot, "poses": self.poses, "seeing": round(seen, 4)}
+            write_json(self.json, {**provenance(self.seed), **about, "rows": rows})
         return 0
 
 
