@@ -13,7 +13,7 @@ import tyro
 
 from hardware.errors import HardwareError
 from learning.report import fill_tables
-from learning.target_finding.verbs import Babble, Baselines, Bound, Compare, Evaluate, Train
+from learning.target_finding.verbs import Babble, Baselines, Beyond, Bound, Compare, Evaluate, Train
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Report:
 Command = (
     Annotated[Babble, tyro.conf.subcommand("babble")]
     | Annotated[Baselines, tyro.conf.subcommand("baselines")]
+    | Annotated[Beyond, tyro.conf.subcommand("beyond")]
     | Annotated[Bound, tyro.conf.subcommand("bound")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]

@@ -57,7 +57,7 @@ class BabblingConfig:
         spoilt: share of looks of which one or two tiles are spoilt.
         rate: learning rate, falling to 0.
         seed: of everything.
-        processes: that simulate.
+        processes: that simulate, and threads that learn.
         resume: go on from what is in ``out``.
     """
 
@@ -208,6 +208,7 @@ def _learn(
     walks = len(poses.tiles)
     held = max(walks // 20, 1)  # walks that are not learned from
     torch.manual_seed(config.seed)
+    torch.set_num_threads(config.processes)
     encoder = TileEncoder(poses.tiles.shape[2], poses.commands.shape[2])
     optimizer = torch.optim.Adam(encoder.parameters(), lr=config.rate)
     state, about = load_checkpoint(config.out, config.told)

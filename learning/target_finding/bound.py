@@ -69,7 +69,8 @@ def bounds(
             live = [j for j in range(poses.seeing.shape[1]) if j not in some]
             goals = poses.commands[poses.seeing[:, live].any(axis=1)]
             own = np.array([tuple(cameras) == some for cameras in dead])
-            steps[own] = np.ceil(_furthest(unseen[own], goals) / options.increment)
+            needed = np.ceil(_furthest(unseen[own], goals) / options.increment)
+            steps[own] = np.minimum(needed, options.cap or np.inf)
         made.append(
             {
                 "faults": faults,
@@ -84,6 +85,8 @@ def bounds(
 
 def _furthest(starts: Array, goals: Array) -> Array:
     """Per start ``(S, n)`` the way of the servo that has the longest, to the nearest goal."""
+    if not len(goals):
+        return np.full(len(starts), np.inf)
     parts = [
         np.abs(starts[i : i + _ROWS, None] - goals[None]).max(axis=2).min(axis=1)
         for i in range(0, len(starts), _ROWS)

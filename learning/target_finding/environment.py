@@ -41,7 +41,7 @@ Action = npt.NDArray[np.float32] | np.integer[Any] | int
 Goal = npt.NDArray[np.float64]
 
 # A camera whose axis passes a goal as closely as this (m) looks at it.
-GOAL_TOLERANCE_M = 0.1
+GOAL_TOLERANCE_M = 0.15
 # Goals lie within so far of the world's origin along each axis.
 ROOM_M = 2.0
 

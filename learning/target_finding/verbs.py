@@ -374,6 +374,54 @@ class Compare:
         return 0
 
 
+# What the policies for harder forms of the task are tested with, in the order of the table.
+_ALL_SILENT: tuple[SilentFailure, ...] = ("black", "frozen", "noisy", "delayed")
+BEYOND: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("images", "all cameras", {"faults": "kill0"}),
+    ("images", "1 of 4 failing silently", {"faults": "kill1", "silent": _ALL_SILENT}),
+    *(
+        ("images", f"1 of 4 {kind} without a word", {"faults": "kill1", "silent": (kind,)})
+        for kind in _ALL_SILENT
+    ),
+    ("ppo_kill0", "one servo stuck, not trained for it", {"servo": "stuck", "cap": 10}),
+    ("stuck_servo", "one servo stuck", {"servo": "stuck", "cap": 10}),
+    ("stuck_servo", "no servo stuck", {"servo": "none", "cap": 10}),
+)
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Measure the policies for what the paper left open: images, silent failures, stuck servos."""
+
+    episodes: int = 300
+    """Episodes per row."""
+    seed: int = 1
+    """Seed of start poses, failures and the policies' draws."""
+    json: Path | None = None
+    """Result file to write, for example results/target_finding_beyond.json."""
+
+    def run(self) -> int:
+        """Measure all rows, print the table, write the result file if asked for."""
+        rows = [
+            {
+                "told": told,
+                **Evaluate(name, episodes=self.episodes, seed=self.seed, **how).measure(),
+            }
+            for name, told, how in BEYOND
+        ]
+        table = Table(title="Steps until the target is found, mean ± standard deviation")
+        for heading in ("policy", "tested with", "steps", "found", "within"):
+            table.add_column(heading)
+        for row in rows:
+            steps = f"{row['mean_steps']:.2f} ± {row['std_steps']:.2f}"
+            found = f"{100 * row['success_within_cap']:.1f} %"
+            table.add_row(row["policy"], row["told"], steps, found, str(row["cap"]))
+        Console().print(table)
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), "rows": rows})
+        return 0
+
+
 @dataclass(frozen=True)
 class Bound:
     """Measure how few steps any policy could need: one that knows which poses see the tag."""
