@@ -28,7 +28,7 @@ from hardware.description import (
     Target,
 )
 from hardware.errors import DeviceError
-from sim.backdrop import COLORS, TILING, paint_backdrop
+from sim.backdrop import COLORS, TILING, WINDOW, paint_backdrop
 from sim.body import LimbBody
 from sim.bullet import pybullet
 from sim.rotations import FloatArray, quaternion_from_rotation, rotation_from_rpy
@@ -51,6 +51,7 @@ class Appearance:
         ambient, diffuse: shares of light from everywhere and from the lamp.
         backdrop: ``(4, 3)`` colours of floor and sky, see :data:`sim.backdrop.COLORS`.
         tiling: ``(3,)`` edge and corner of the floor's tiles, see :data:`sim.backdrop.TILING`.
+        window: ``(3,)`` where daylight comes from, see :data:`sim.backdrop.WINDOW`.
     """
 
     light_direction: tuple[float, float, float] = (-0.6, -0.4, 1.2)
@@ -58,6 +59,7 @@ class Appearance:
     diffuse: float = 0.35
     backdrop: FloatArray = field(default_factory=COLORS.copy)
     tiling: FloatArray = field(default_factory=TILING.copy)
+    window: FloatArray = field(default_factory=WINDOW.copy)
 
 
 # A corner that a detector finds may lie so far outside the picture.
@@ -194,7 +196,15 @@ class Scene:
         picture = np.empty((camera.height_px, camera.width_px, 3), np.uint8)
         look = self.appearance
         paint_backdrop(
-            image, depth, rotation, position, camera.focal_px, look.backdrop, look.tiling, picture
+            image,
+            depth,
+            rotation,
+            position,
+            camera.focal_px,
+            look.backdrop,
+            look.tiling,
+            look.window,
+            picture,
         )
         return picture
 

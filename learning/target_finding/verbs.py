@@ -134,6 +134,8 @@ class Train:
     """Go on from the checkpoint in --out."""
     progress: Literal["bar", "json"] = "bar"
     """A bar for people; or for programs a line of JSON per iteration, and one with the summary."""
+    json: Path | None = None
+    """Result file to write as well: the summary, without the history."""
 
     def run(self) -> int:
         """Train, and say what came of it."""
@@ -141,7 +143,9 @@ class Train:
             return self._clone()
         if self.progress == "json":
             with stop_requests() as stop:
-                JsonLines.end(self._train(JsonLines.tell, stop))
+                summary = self._train(JsonLines.tell, stop)
+            JsonLines.end(summary)
+            self._keep(summary)
             return 0
         with progress_bars(unit="steps") as progress, stop_requests() as stop:
             bar = progress.add_task(f"{self.algo} {self.task.faults}", total=None)
@@ -152,6 +156,7 @@ class Train:
 
             summary = self._train(tell, stop)
         Console().print(_told(summary), f"Policy: {self.out / FILE}")
+        self._keep(summary)
         return 0
 
     def _clone(self) -> int:
@@ -172,6 +177,10 @@ class Train:
             f"Policy: {self.out / FILE}"
         )
         return 0
+
+    def _keep(self, summary: dict[str, Any]) -> None:
+        if self.json is not None:
+            write_json(self.json, {k: v for k, v in summary.items() if k != "history"})
 
     def _train(self, tell: Any, stop: Any) -> dict[str, Any]:
         assert self.algo != "bc"

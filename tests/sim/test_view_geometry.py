@@ -11,7 +11,7 @@ import pytest
 from hardware.description import CameraDescription, Pose, load_robot
 from hardware.errors import DeviceError
 from sim.rotations import quaternion_from_rotation, rotation_from_rpy
-from sim.scene import camera_matrix, look_at
+from sim.scene import Appearance, camera_matrix, look_at
 from sim.tag import detect_tags, tag_image
 from sim.world import SimWorld
 
@@ -72,8 +72,21 @@ def test_a_camera_moves_with_its_link(world: SimWorld) -> None:
     world.reset()
 
 
-def test_floor_below_and_sky_above_the_horizon(world: SimWorld) -> None:
+def test_the_side_towards_the_window_is_brighter(world: SimWorld) -> None:
     assert world.scene is not None
+    camera = CameraDescription(name="probe", link="tower", width_px=64, height_px=64)
+    mean = []
+    for y in (0.9, -0.9):
+        down, above = look_at((0.6, y, 1.0), (0.6001, y, 0.0))
+        mean.append(world.scene.render(camera, down, above).mean())
+    assert mean[0] > 1.2 * mean[1]
+
+
+def test_floor_below_and_sky_above_the_horizon(
+    world: SimWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert world.scene is not None
+    monkeypatch.setattr(world.scene, "appearance", Appearance(window=np.zeros(3)))
     camera = CameraDescription(name="probe", link="tower", width_px=64, height_px=64)
     rotation, position = look_at((-3.0, 3.0, 1.0), (-6.0, 6.0, 1.0))
     picture = world.scene.render(camera, rotation, position)
