@@ -289,7 +289,7 @@ def _curves(runs: Sequence[Run], faults: Faults, paper: dict[str, Any]) -> Itera
         error = table.std(axis=0, ddof=1) / len(table) ** 0.5 if len(table) > 1 else 0 * table[0]
         style = (f"C{number}", "-")
         yield method.told, np.linspace(0, 1, size), table.mean(axis=0), error, style
-        if method.name in ("ppo_padded", "ac"):
+        if method.name in ("ppo", "ac"):
             theirs = paper[method.paper][faults]
             mean, error = np.array(theirs["mean_steps"]), np.array(theirs["standard_error"])
             told = f"paper's {method.paper.upper()}, real limb"
