@@ -49,12 +49,10 @@ class Method:
 
 
 METHODS = (
-    Method("ppo_padded", "PPO, linear, as the authors' code", "ppo", {"padded": True}),
-    Method("ppo", "PPO, linear, every step taken", "ppo", {}),
-    Method(
-        "ppo_mlp", "PPO, two hidden layers, 12,000 steps", "ppo", {"net": "mlp", "steps": 12000}
-    ),
-    Method("ac", "actor-critic, 250 episodes", "ac", {}),
+    Method("ppo_padded", "PPO, linear, authors' code", "ppo", {"padded": True}),
+    Method("ppo", "PPO, linear", "ppo", {}),
+    Method("ppo_mlp", "PPO, 64 x 64, 12,000 steps", "ppo", {"net": "mlp", "steps": 12000}),
+    Method("ac", "actor-critic", "ac", {}),
 )
 
 
@@ -254,7 +252,9 @@ def draw_curves(runs: Sequence[Run], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4.2), sharey=True, layout="constrained")
+    figure, axes = pyplot.subplots(
+        1, len(SETTINGS), figsize=(13, 4.2), sharey=True, layout="constrained"
+    )
     paper = json.loads(PAPER_CURVES.read_text(encoding="utf-8"))
     for axis, faults in zip(axes, SETTINGS, strict=True):
         for label, x, mean, error, (colour, line) in _curves(runs, faults, paper):

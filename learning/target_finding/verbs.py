@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -351,6 +351,8 @@ class Compare:
     """Fresh episodes that each trained policy is tested on."""
     parallel: int = 2
     """Trainings at a time."""
+    train: bool = True
+    """Train what is missing; without, show what there is."""
     json: Path | None = None
     """Result file to write, for example results/target_finding.json."""
     picture: Path | None = None
@@ -369,10 +371,14 @@ class Compare:
         if self.seeds < 1 or self.episodes < 2 or self.parallel < 1:
             raise HardwareError("--seeds and --parallel must be 1 or more, --episodes 2 or more.")
         runs = study.all_runs(self.out, self.methods, self.seeds)
-        with progress_bars(unit="trainings") as progress:
-            bar = progress.add_task("trainings", total=len(runs))
-            study.complete(runs, self.episodes, self.parallel, lambda run: progress.advance(bar))
+        if self.train:
+            with progress_bars(unit="trainings") as progress:
+                bar = progress.add_task("trainings", total=len(runs))
+                tell: Callable[[study.Run], None] = lambda run: progress.advance(bar)  # noqa: E731
+                study.complete(runs, self.episodes, self.parallel, tell)
         rows = study.rows(runs)
+        if not rows:
+            raise HardwareError(f"{self.out} holds no finished training yet; leave out --no-train.")
         Console().print(_study_table(rows))
         if self.json is not None:
             write_json(self.json, {**provenance(0), "seeds": list(range(self.seeds)), "rows": rows})

@@ -12,7 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from hardware.errors import HardwareError
-from learning.target_finding import babbling
+from learning.target_finding import babbling, study
 from learning.target_finding.babbling import BabblingConfig, babble, find_encoder
 from learning.target_finding.bound import Poses, bounds
 from learning.target_finding.environment import TargetFindingEnv
@@ -21,7 +21,12 @@ from learning.target_finding.options import (
     TargetFindingOptions,
     options_from_card,
 )
-from learning.target_finding.policy_files import PolicySearcher, find_policy, trained_policies
+from learning.target_finding.policy_files import (
+    PolicySearcher,
+    find_policy,
+    load_policy,
+    trained_policies,
+)
 from learning.target_finding.training import TrainingConfig, train
 from learning.target_finding.variations import TargetMover
 from sim.tag import detect_tags
@@ -253,3 +258,33 @@ def test_the_bound_counts_the_longest_way_of_a_servo() -> None:
     rows = bounds(Poses(commands, seeing), TargetFindingOptions(), seed=0)
     # One start needs one step, the other three; camera 1 sees nothing, so its loss costs nothing.
     assert (rows[0]["mean_steps"], rows[0]["found_in_1"], rows[0]["found_in_2"]) == (2.0, 0.5, 0.5)
+
+
+# -- the paper's table ----------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(240)
+def test_a_study_trains_tests_draws_and_keeps_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swift = study.Method("ppo", "PPO", "ppo", {"steps": 75})
+    monkeypatch.setattr(study, "METHODS", (swift,))
+    monkeypatch.setattr(study, "SETTINGS", ("kill0", "kill1"))
+    runs = study.all_runs(tmp_path / "runs", ["ppo"], seeds=2)
+    heard: list[str] = []
+    for part in (runs[:2], runs):
+        study.complete(part, 4, 2, lambda run: heard.append(run.folder.name))
+    assert len(heard) == 6 and len(set(heard)) == 4
+    rows = study.rows(runs)
+    assert [(row["faults"], row["seeds"]) for row in rows] == [("kill0", [0, 1]), ("kill1", [0, 1])]
+    tested = [run.tested()["mean_steps"] for run in runs if run.faults == "kill0"]
+    assert rows[0]["mean_steps"] == pytest.approx(np.mean(tested), abs=1e-3)
+    assert rows[0]["paper_mean_steps"] == 1.06
+    # What the authors' arrays say without the episode that was not recorded.
+    assert rows[0]["paper_recorded_mean_steps"] == 1.136
+    assert "--steps 75" in rows[0]["command"]
+    study.draw_curves(runs, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    study.publish(runs, tmp_path / "best")
+    best = load_policy(tmp_path / "best" / "ppo_kill0.safetensors")
+    assert best.card["tested"]["mean_steps"] == min(tested)
