@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from learning.target_finding.encoder import TileEncoder
 from learning.target_finding.linear_policy import Weights, save_policy
@@ -59,8 +58,10 @@ class NetworkPolicy:
             size = self.tensors["lstm.weight_hh"].shape[1]
             self._memory = np.zeros(size, np.float32), np.zeros(size, np.float32)
 
-    def act(self, observation: npt.NDArray[Any], rng: np.random.Generator | None) -> Observation:
+    def act(self, observation: Any, rng: np.random.Generator | None) -> Observation:
         """``(n,)`` increments; the mean, where there is no ``rng`` to draw with."""
+        if isinstance(observation, Mapping):  # the goal-conditioned form
+            observation = np.concatenate([observation[key] for key in sorted(observation)])
         features = observation if self._encoder is None else self._encoder.features(observation)
         features = features.astype(np.float32)
         if self._memory is not None:

@@ -245,18 +245,25 @@ def test_what_was_trained_acts_alike_in_numpy_and_in_torch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learners, "ITERATION", 60)
-    for algorithm in ("ppo", "recurrent_ppo", "sac"):
+    forms: tuple[tuple[learners.SbAlgorithm, bool], ...] = (
+        ("ppo", False),
+        ("recurrent_ppo", False),
+        ("sac", True),
+    )
+    for algorithm, goal in forms:
+        options = replace(SWIFT, goal=goal)
         config = TrainingConfig(
-            tmp_path / algorithm, SWIFT, algorithm, net="mlp", steps=60, processes=1
+            tmp_path / algorithm, options, algorithm, net="mlp", steps=60, processes=1
         )
         training = Training(config)
         try:
             training.iterate()
             training.finish()
-            policy = load_policy(config.out)
-            rng, state, first = np.random.default_rng(0), None, np.ones(1, bool)
+            policy, space = load_policy(config.out), training.environments.observation_space
+            space.seed(0)
+            state, first = None, np.ones(1, bool)
             for _ in range(4):
-                seen = rng.uniform(-1, 1, 8).astype(np.float32)
+                seen = space.sample()
                 theirs, state = training.model.predict(seen, state, first, deterministic=True)
                 first = np.zeros(1, bool)
                 np.testing.assert_allclose(policy.act(seen, None), theirs, atol=1e-5)
