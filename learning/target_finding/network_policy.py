@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from learning.target_finding.encoder import TileEncoder
 from learning.target_finding.linear_policy import Weights, save_policy
@@ -44,6 +45,9 @@ class NetworkPolicy:
     def __post_init__(self) -> None:
         parts = {k.removeprefix(_ENCODER): v for k, v in self.tensors.items() if _ENCODER in k}
         self._encoder = TileEncoder.from_tensors(parts) if parts else None
+        if self._encoder:
+            # One look at a time: threads would wait for each other longer than they work.
+            torch.set_num_threads(1)
         self.start()
 
     @property

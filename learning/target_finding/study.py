@@ -234,10 +234,8 @@ def publish(runs: Sequence[Run], folder: Path) -> None:
             best = best_run(runs, method.name, faults)
             if best is not None:
                 policy = load_policy(best.folder)
-                card = {
-                    **policy.card,
-                    "tested": {k: v for k, v in best.tested().items() if k != "steps"},
-                }
+                tested = {k: v for k, v in best.tested().items() if k != "steps"}
+                card = {**policy.card, "command": best.command, "tested": tested}
                 path = folder / f"{method.name}_{faults}.safetensors"
                 replace(cast(Any, policy), card=card).save(path)
 
