@@ -82,7 +82,7 @@ def _policies(results: Path) -> str:
         below = row.get("below_cap_last_5")
         rows.append(
             (
-                f"{row['told']} ({len(row['seeds'])} trainings)",
+                f"{row['told']} ({_counted(len(row['seeds']), 'training')})",
                 _DEAD[row["faults"]],
                 f"{row['last_mean_steps']:.2f} ({row['last_std_steps']:.2f})",
                 f"{row['mean_steps']:.2f} ({row['std_steps']:.2f})",
@@ -103,6 +103,10 @@ def _policies(results: Path) -> str:
         for row in bound["rows"]
     ]
     return _rows(rows)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _beyond(results: Path) -> str:
