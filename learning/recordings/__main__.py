@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -169,11 +172,146 @@ class Export:
         export_lerobot(episodes, self.out, robot_type=self.robot, on_frames=on_frames)
 
 
+@dataclass(frozen=True)
+class Play:
+    """Publish a recording on the robot's topics, or drive the simulation by its commands."""
+
+    path: tyro.conf.Positional[Path]
+    """A file *.mcap, an episode's folder, or a folder of episodes."""
+    to: Literal["topics", "simulation"] = "topics"
+    """Publish in ROS 2 (what the robot said), or move a simulated limb here, without ROS."""
+    commands: bool = False
+    """To topics: publish what the robot heard instead, so that it does it again."""
+    topics: tuple[str, ...] = ("*",)
+    """To topics: patterns of those to play."""
+    rate: float = 1.0
+    """To topics: times as fast as it was recorded."""
+    start: float = 0.0
+    """To topics: seconds to leave out at the beginning."""
+    loop: bool = False
+    """To topics: begin again at the end."""
+    robot: str = "limb_p1"
+    """In simulation: name or path of the robot description."""
+    limb: int = 0
+    """In simulation: which limb of the recording and of the robot."""
+
+    def run(self) -> int:
+        """Play to the end, or until Ctrl-C."""
+        if self.to == "topics":
+            return self._to_topics()
+        from learning.recordings.replaying import replay
+
+        for recording in find_recordings(self.path):
+            with progress_bars() as progress:
+                bar = progress.add_task(recording.name[:12], total=None)
+                result = replay(
+                    recording,
+                    self.robot,
+                    self.limb,
+                    lambda done, total, bar=bar, progress=progress: progress.update(  # type: ignore[misc]
+                        bar, completed=round(done, 1), total=round(total, 1)
+                    ),
+                )
+            rms = ", ".join(
+                f"{name} {math.degrees(error):.1f}"
+                for name, error in zip(result.names, result.rms_rad, strict=True)
+            )
+            print(f"{recording.name}: from what was recorded, degrees (rms): {rms}")
+        return 0
+
+    def _to_topics(self) -> int:
+        """The node, which has the terminal and the signals from here on."""
+        find_recordings(self.path)
+        if shutil.which("ros2") is None:
+            raise HardwareError("There is no ros2 here; run `source setup.bash` first.")
+        quoted = ", ".join(f"'{topic}'" for topic in self.topics)
+        parameters = {
+            "recording": f"'{self.path}'",
+            "topics": f"[{quoted}]",
+            "commands": str(self.commands).lower(),
+            "rate": str(float(self.rate)),
+            "start_s": str(float(self.start)),
+            "loop": str(self.loop).lower(),
+        }
+        command = ["ros2", "run", "asterias_nodes", "player", "--ros-args"]
+        for name, value in parameters.items():
+            command += ["-p", f"{name}:={value}"]
+        sys.stdout.flush()
+        os.execvp(command[0], command)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw joints, commands, camera rates and finds over time."""
+
+    path: tyro.conf.Positional[Path]
+    """A file *.mcap, or an episode's folder."""
+    out: Path
+    """Picture to write, *.png, *.svg or *.pdf."""
+
+    def run(self) -> int:
+        """Draw the recording; of several, the first."""
+        from learning.recordings import drawing
+
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        drawing.plot(find_recordings(self.path)[0], self.out)
+        return 0
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A contact sheet: what all cameras saw, at moments evenly far apart."""
+
+    path: tyro.conf.Positional[Path]
+    """A file *.mcap, or an episode's folder."""
+    out: Path
+    """Picture to write, *.png."""
+    rows: int = 8
+    """Moments."""
+
+    def run(self) -> int:
+        """Draw the recording; of several, the first."""
+        from learning.recordings import drawing
+
+        drawing.sheet(find_recordings(self.path)[0], self.out, self.rows)
+        return 0
+
+
+@dataclass(frozen=True)
+class Video:
+    """A film of an episode: all tiles, time and angles."""
+
+    path: tyro.conf.Positional[Path]
+    """A file *.mcap, or an episode's folder."""
+    out: Path
+    """Video to write, *.mp4."""
+    fps: int = 0
+    """Frames per second; 0 takes the rate of the slowest camera."""
+
+    def run(self) -> int:
+        """Draw the recording; of several, the first."""
+        from learning.recordings import drawing
+
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        recording = find_recordings(self.path)[0]
+        with progress_bars(unit="frames") as progress:
+            bar = progress.add_task("video", total=None)
+            frames = drawing.film(
+                recording, self.out, self.fps, lambda done: progress.update(bar, completed=done)
+            )
+        print(f"{self.out}: {frames} frames.")
+        return 0
+
+
 Command = (
     Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Play, tyro.conf.subcommand("play")]
+    | Annotated[Plot, tyro.conf.subcommand("plot")]
     | Annotated[Recover, tyro.conf.subcommand("recover")]
+    | Annotated[Sheet, tyro.conf.subcommand("sheet")]
+    | Annotated[Video, tyro.conf.subcommand("video")]
 )
 
 

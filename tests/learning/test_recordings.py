@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import lz4.frame
 import numpy as np
 import pyarrow.parquet as pq
@@ -28,7 +29,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from asterias_nodes.conversions import to_compressed_msg, to_image_msg, to_time_msg
 from asterias_nodes.message_definitions import message_definition
 from hardware.errors import HardwareError
-from learning.recordings.__main__ import Check, Export, Info, Recover
+from learning.recordings.__main__ import Check, Export, Info, Plot, Recover, Sheet, Video
 from learning.recordings.bag_recovery import recover, recover_in_place
 from learning.recordings.bag_writer import Bag, Split, Topic
 from learning.recordings.datasets import FramesDataset, load_episodes
@@ -36,6 +37,7 @@ from learning.recordings.episodes import EpisodeStore, load_card
 from learning.recordings.health import examine
 from learning.recordings.lz4_start import decompress_start
 from learning.recordings.reading import find_recordings
+from learning.recordings.replaying import replay
 from learning.recordings.sampling import sample
 from learning.recordings.trace import read_trace
 from learning.target_finding.behaviour_cloning import BcConfig, clone
@@ -484,3 +486,69 @@ def test_cloning_tells_what_it_lacks(tmp_path: Path, demos: Path) -> None:
         Train(out=tmp_path / "a", algo="bc", recordings=tmp_path / "still.mcap").run()
     with pytest.raises(HardwareError, match="nobody holds no recording"):
         Train(out=tmp_path / "a", algo="bc", recordings=demos / "nobody").run()
+
+
+# -- pictures, and once more in simulation
+
+
+def test_recordings_are_drawn(demos: Path, tmp_path: Path) -> None:
+    path = demos / "episode_000001"
+    assert Plot(path, tmp_path / "new" / "plot.png").run() == 0
+    assert Sheet(path, tmp_path / "sheet.png", rows=4).run() == 0
+    for name in ("new/plot.png", "sheet.png"):
+        pixels = cv2.imread(str(tmp_path / name))
+        assert pixels is not None and min(pixels.shape[:2]) > 200 and pixels.std() > 10
+    assert Video(path, tmp_path / "film.mp4").run() == 0
+    with av.open(str(tmp_path / "film.mp4")) as film:
+        frames = list(film.decode(video=0))
+    assert len(frames) == 21 and frames[-1].time == pytest.approx(2.0)
+    tile = frames[7].to_ndarray(format="rgb24")[10:150, 10:200].reshape(-1, 3).mean(axis=0)
+    assert np.abs(tile - colour(0, 7)).max() < 10
+    with pytest.raises(HardwareError, match=r"film\.mp4 exists already"):
+        Video(path, tmp_path / "film.mp4").run()
+
+
+def test_a_recording_without_pictures_or_joints_is_told(tmp_path: Path) -> None:
+    bag = Bag(tmp_path / "a.mcap")
+    Script(bag).sight(1.0)
+    bag.close()
+    with pytest.raises(HardwareError, match="neither joint states nor pictures"):
+        Plot(tmp_path / "a.mcap", tmp_path / "a.png").run()
+    with pytest.raises(HardwareError, match="no /limb_<i>/joint_states"):
+        Sheet(tmp_path / "a.mcap", tmp_path / "a.png").run()
+
+
+def test_commands_drive_the_simulation_again(tmp_path: Path) -> None:
+    bag = Bag(tmp_path / "a.mcap")
+    script = Script(bag)
+    for tick in range(101):
+        at = 0.0 if tick <= 5 else 0.3
+        script.joints(10 + tick / 50, [at] * 4)
+        if tick == 5:
+            script.move(10.1, [0.3] * 4)
+    bag.close()
+    (recording,) = find_recordings(tmp_path / "a.mcap")
+    result = replay(recording)
+    assert result.names == tuple(JOINTS) and result.replayed.shape == (101, 4)
+    assert np.abs(result.replayed[-1] - 0.3).max() < 0.06, "it went where it was sent"
+    assert np.abs(result.replayed[4]).max() < 0.06 and (result.rms_rad < 0.15).all()
+    with pytest.raises(HardwareError, match="no joint states and commands of limb_3"):
+        replay(recording, limb=3)
+
+
+def test_the_foxglove_layout_shows_our_topics() -> None:
+    layout = json.loads((Path(__file__).parents[2] / "launch/layouts/foxglove.json").read_text())
+    shown: list[str] = []
+
+    def walk(part: Any) -> None:
+        if isinstance(part, str):
+            shown.append(part)
+        else:
+            walk(part["first"])
+            walk(part["second"])
+
+    walk(layout["layout"])
+    assert sorted(shown) == sorted(layout["configById"]), "every panel is on the screen once"
+    text = json.dumps(layout)
+    for topic in ("/limb_0/camera_3/image_raw", "/limb_0/joint_states", "/target/detections"):
+        assert topic in text

@@ -20,16 +20,19 @@ from mcap.reader import make_reader
 from mcap.records import Channel, Message, Schema
 from mcap.stream_reader import StreamReader
 from mcap_ros2.decoder import DecoderFactory
+from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, JointState
-from std_msgs.msg import Bool, Header, String
+from std_msgs.msg import Bool, Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
 
 from asterias_nodes.conversions import to_compressed_msg, to_image_msg, to_seconds, to_time_msg
+from asterias_nodes.message_definitions import message_definition
 from asterias_nodes.qos import latched_qos, reliable_qos, sensor_qos
 from learning.recordings.bag_recovery import recover
+from learning.recordings.bag_writer import Bag, Topic
 
 RATE_HZ = 100
 # The promise; the recorder aims at half of it.
@@ -353,3 +356,44 @@ def test_pictures_can_be_recorded_as_jpeg(
     assert (messages[0].header.frame_id, messages[0].header.stamp.nanosec) == ("camera", 500000000)
     shown = cv2.imdecode(np.frombuffer(messages[0].data, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert np.abs(shown.astype(int) - picture).max() <= 4
+
+
+# -- playing
+
+
+def test_a_recording_is_played_to_topics(start_node: Any, peer: Any, tmp_path: Path) -> None:
+    bag = Bag(tmp_path / "a.mcap")
+    names = {"/limb_0/joint_states": JointState, "/limb_0/commands": Float64MultiArray}
+    for name, kind in names.items():
+        text = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
+        bag.add_topic(Topic(name, text, message_definition(text)))
+    for number in range(50):
+        time_ns = number * 20_000_000
+        state = serialize_message(joint_state(number))
+        bag.write("/limb_0/joint_states", state, time_ns, time_ns)
+        command = serialize_message(Float64MultiArray(data=[float(number)]))
+        bag.write("/limb_0/commands", command, time_ns, time_ns)
+    bag.close()
+    states: list[JointState] = []
+    commands: list[Float64MultiArray] = []
+    times_s: list[float] = []
+    qos = reliable_qos(100)
+    peer.node.create_subscription(JointState, "/limb_0/joint_states", states.append, qos)
+    peer.node.create_subscription(
+        Float64MultiArray,
+        "/limb_0/commands",
+        lambda message: (commands.append(message), times_s.append(time.monotonic())),
+        qos,
+    )
+    player = start_node("player", recording="a.mcap", commands="true", rate="2.0")
+    peer.wait_until(lambda: len(commands) == 50)
+    assert [message.data[0] for message in commands] == list(range(50)) and not states
+    # 0.98 s at twice the pace; a busy machine may be late, never early.
+    assert times_s[-1] - times_s[0] > 0.3
+    assert player.wait().status == 0
+    player = start_node("player", recording="a.mcap", rate="10.0")
+    peer.wait_until(lambda: len(states) == 50)
+    assert player.wait().status == 0 and len(commands) == 50
+    outcome = start_node("player", recording="nowhere.mcap").wait()
+    assert outcome.status == 1 and "holds no recording" in outcome.stderr
+    assert outcome.stderr.count("\n") == 1

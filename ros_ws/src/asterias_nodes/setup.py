@@ -22,7 +22,9 @@ NODES = [
     "navigator",
     "path_follower",
     "planner",
+    "player",
     "recorder",
+    "recording_bench",
     "sim_robot",
     "target_detector",
     "target_finder",
@@ -43,6 +45,7 @@ LATE = [
     "maze_demo",
     "maze_world",
     "planner",
+    "player",
 ]
 
 setup(
