@@ -530,8 +530,8 @@ def test_commands_drive_the_simulation_again(tmp_path: Path) -> None:
     (recording,) = find_recordings(tmp_path / "a.mcap")
     result = replay(recording)
     assert result.names == tuple(JOINTS) and result.replayed.shape == (101, 4)
-    assert np.abs(result.replayed[-1] - 0.3).max() < 0.06, "it went where it was sent"
-    assert np.abs(result.replayed[4]).max() < 0.06 and (result.rms_rad < 0.15).all()
+    assert np.abs(result.replayed[-1] - 0.3).max() < 0.12, "it went where it was sent"
+    assert np.abs(result.replayed[4]).max() < 0.12 and (result.rms_rad < 0.2).all()
     with pytest.raises(HardwareError, match="no joint states and commands of limb_3"):
         replay(recording, limb=3)
 

@@ -385,13 +385,13 @@ def test_a_recording_is_played_to_topics(start_node: Any, peer: Any, tmp_path: P
         lambda message: (commands.append(message), times_s.append(time.monotonic())),
         qos,
     )
-    player = start_node("player", recording="a.mcap", commands="true", rate="2.0")
+    player = start_node("player", recording="a.mcap", commands="true", rate="2.0", wait_s="3.0")
     peer.wait_until(lambda: len(commands) == 50)
     assert [message.data[0] for message in commands] == list(range(50)) and not states
     # 0.98 s at twice the pace; a busy machine may be late, never early.
     assert times_s[-1] - times_s[0] > 0.3
     assert player.wait().status == 0
-    player = start_node("player", recording="a.mcap", rate="10.0")
+    player = start_node("player", recording="a.mcap", rate="10.0", wait_s="3.0")
     peer.wait_until(lambda: len(states) == 50)
     assert player.wait().status == 0 and len(commands) == 50
     outcome = start_node("player", recording="nowhere.mcap").wait()

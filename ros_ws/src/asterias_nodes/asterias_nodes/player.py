@@ -30,8 +30,6 @@ from learning.recordings.trace import COMMANDS, TRAJECTORY
 
 PERIOD_S = 0.002
 PROGRESS_S = 2.0
-# Time for listeners to find the publishers.
-GREETING_S = 1.0
 # What the recorder and the middleware say of themselves belongs to the time of the recording.
 NEVER = ("/rosout", "/recorder/status", "/parameter_events")
 
@@ -48,6 +46,7 @@ class PlayerSettings:
     rate: Annotated[float, "times as fast as it was recorded"] = 1.0
     start_s: Annotated[float, "s of the recording to leave out at its beginning"] = 0.0
     loop: Annotated[bool, "begin again at the end"] = False
+    wait_s: Annotated[float, "s for listeners to find the topics before the first message"] = 1.0
 
     def __post_init__(self) -> None:
         if not self.recording:
@@ -79,7 +78,7 @@ class Player(Node):
         self._told_s = time.monotonic()
         self._messages = self._following()
         self._waiting: Raw | None = None
-        self._began_s = time.monotonic() + GREETING_S
+        self._began_s = time.monotonic() + self.settings.wait_s
         self._first_ns: int | None = None
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(PERIOD_S, self._play, clock=steady)
