@@ -87,11 +87,11 @@ class MapBelief:
 
     def optimistic(self) -> NDArray[np.uint8]:
         """Return the map to plan on ``(H, W)``: 1 = free or unknown."""
-        return (self.occupancy() != WALL).astype(np.uint8)
+        return np.where(self.occupancy() != WALL, 1, 0).astype(np.uint8)
 
     def hopeful(self) -> NDArray[np.uint8]:
         """Return ``(H, W)`` with 1 for all that was not bumped into: the last resort."""
-        return np.asarray(self._told != WALL, np.uint8)
+        return np.where(self._told != WALL, 1, 0).astype(np.uint8)
 
     def likely(self) -> NDArray[np.uint8]:
         """Return the likeliest map ``(H, W)``, 1 = free: what to plan on after a whole survey."""

@@ -121,13 +121,23 @@ def save_mapper(mapper: Mapper, path: Path, card: Mapping[str, Any]) -> None:
     write_atomically(path, save(tensors))
 
 
+def _path_of(name: str) -> Path:
+    return Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / f"{name}.safetensors"
+
+
+def card_of(name: str) -> dict[str, Any]:
+    """Return the card of a mapper that :func:`load_mapper` knows."""
+    card: dict[str, Any] = json.loads(_path_of(name).with_suffix(".json").read_text("utf-8"))
+    return card
+
+
 def load_mapper(name: str = "mapper") -> Mapper:
     """Return a mapper, ready for use.
 
     ``name``: a ``.safetensors`` file, or the stem of one in ``planners/weights/doom``. Raises
     ``ValueError`` where file or card are missing or do not fit.
     """
-    path = Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / f"{name}.safetensors"
+    path = _path_of(name)
     card_path = path.with_suffix(".json")
     if not path.is_file() or not card_path.is_file():
         known = ", ".join(sorted(found.stem for found in WEIGHTS_FOLDER.glob("mapper*.safet*")))

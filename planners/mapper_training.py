@@ -24,13 +24,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from planners.atomic import write_atomically
+from planners.end_to_end import ViewPlanner
+from planners.losses import layers_for
 from planners.machine import Clock, command, machine
-from planners.mapper import Mapper, save_mapper
+from planners.mapper import Mapper, card_of, load_mapper, save_mapper
 from planners.mazes import MazeRule, MazeSet, generate_splits
 from planners.moves import NEWS
+from planners.network import PlanningNetwork
+from planners.networks import load_weights, observation, save_weights
+from planners.planning import find_weights
+from planners.training import expert_labels
 from sim.doom.views import survey_mazes
 
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "mapper.safetensors"
+PLANNER_WEIGHTS = "planner.safetensors"
 OFF_CENTRE_UNITS = 6
 ALL_VIEWS, SOME_VIEWS = 0.15, 0.25
 """Shares of mazes that keep all views, and a random part of them; the rest keep a walk's."""
@@ -45,12 +52,12 @@ class MapperTrainConfig:
     """Folder for checkpoint and weights."""
     size: int = 15
     """Rows and columns of the mazes."""
-    mazes: int = 512
+    mazes: int = 480
     """Training mazes."""
     validation: int = 32
     """Validation mazes."""
-    textures: str = "training"
-    """Texture sets of the mazes: training, held_out, or the name of one."""
+    textures: str = "varied"
+    """Texture sets of the mazes: training, varied, held_out, or the name of one."""
     rate: float = 1e-3
     """Adam's rate, the paper's; falls to zero along half a cosine."""
     batch: int = 16
@@ -59,6 +66,12 @@ class MapperTrainConfig:
     """Passes through the mazes."""
     seed: int = 0
     """Seed of everything."""
+    joint: str = ""
+    """Planner to train jointly, such as dt_vin_15; empty trains the mapper alone."""
+    map_loss: float = 1.0
+    """Weight of the map's loss beside the actions' in joint training; 0: no map is ever shown."""
+    begin_with: str = ""
+    """Mapper to begin with: one of planners/weights/doom, or a .safetensors file."""
     threads: int = 0
     """Threads; 0 leaves the choice to PyTorch."""
     resume: bool = False
@@ -71,23 +84,23 @@ class Surveyed:
 
     mazes: NDArray[np.uint8]
     """``(n, M, M)``, 1 = free."""
+    goals: NDArray[np.int64]
+    """``(n, 2)``, for joint training."""
     views: NDArray[np.uint8]
     """``(cells, 4, 24, 32, 3)`` in the order of the mazes and of their cells."""
     first: NDArray[np.int64]
     """Row of each maze's first cell, and behind the last one the number of cells ``(n + 1,)``."""
 
 
-def surveyed(
-    mazes: NDArray[np.uint8], seed: int, textures: str, done: int = 0
-) -> Iterator[Surveyed]:
+def surveyed(maze_set: MazeSet, seed: int, textures: str) -> Iterator[Surveyed]:
     """Yield the mazes with their views, block by block; ``seed`` and number draw their looks."""
-    for first in range(done, len(mazes), _BLOCK):
-        block = mazes[first : first + _BLOCK]
+    for first in range(0, len(maze_set), _BLOCK):
+        block, goals = maze_set[first : first + _BLOCK].mazes, maze_set.goals[first:]
         seeds = [seed * 1_000_003 + first + k for k in range(len(block))]
         seen = survey_mazes(block, seeds, textures, off_centre_units=OFF_CENTRE_UNITS)
         parts = [maze.views[maze.given] for maze in seen]
         edges = np.cumsum([0, *map(len, parts)])
-        yield Surveyed(block, np.concatenate(parts), edges)
+        yield Surveyed(block, goals[: len(block)], np.concatenate(parts), edges)
 
 
 def join(parts: list[Surveyed]) -> Surveyed:
@@ -96,6 +109,7 @@ def join(parts: list[Surveyed]) -> Surveyed:
     edges = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
     return Surveyed(
         np.concatenate([part.mazes for part in parts]),
+        np.concatenate([part.goals for part in parts]),
         np.concatenate([part.views for part in parts]),
         edges,
     )
@@ -170,8 +184,11 @@ class MapperTrainer:
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.mapper = Mapper()
-        self.optimiser = torch.optim.Adam(self.mapper.parameters(), lr=config.rate)
+        self.mapper = load_mapper(config.begin_with) if config.begin_with else Mapper()
+        self._before = card_of(config.begin_with) if config.begin_with else None
+        self.whole = _joint(self.mapper, config.joint) if config.joint else None
+        trained = self.whole or self.mapper
+        self.optimiser = torch.optim.Adam(trained.parameters(), lr=config.rate)
         self.updates = config.epochs * (config.mazes // config.batch)
         if config.resume:
             self.load()
@@ -186,7 +203,7 @@ class MapperTrainer:
         config, (train, validation) = self.config, self.mazes()
         sets: list[Surveyed] = []
         total = len(train) + len(validation)
-        for mazes, seed in ((train.mazes, config.seed), (validation.mazes, config.seed + 1)):
+        for mazes, seed in ((train, config.seed), (validation, config.seed + 1)):
             parts: list[Surveyed] = []
             for part in surveyed(mazes, seed, config.textures):
                 parts.append(part)
@@ -227,7 +244,13 @@ class MapperTrainer:
         logits = self.mapper.walls(features)
         weight = emphasis(known)
         loss = functional.binary_cross_entropy_with_logits(logits, target, weight)
-        loss.backward()  # type: ignore[no-untyped-call]
+        told = float(loss.detach())
+        if self.whole is not None:
+            chosen_set = MazeSet(data.mazes[chosen], data.goals[chosen])
+            told = self._actions_loss(self.whole, logits, chosen_set)
+        if self.whole is None or config.map_loss > 0:
+            scale = config.map_loss if self.whole else 1.0
+            (scale * loss).backward()  # type: ignore[no-untyped-call]
         share = self.progress.update / self.updates
         for group in self.optimiser.param_groups:
             group["lr"] = config.rate * 0.5 * (1 + math.cos(math.pi * share))
@@ -236,7 +259,17 @@ class MapperTrainer:
         wall, cpu = clock.passed()
         self.progress.seconds += wall
         self.progress.cpu_seconds += cpu
-        return float(loss.detach())
+        return told
+
+    def _actions_loss(self, whole: ViewPlanner, walls: Tensor, mazes: MazeSet) -> float:
+        """Add the gradients of the actions' loss; the graph of ``walls`` is kept for the map's."""
+        depth = 6 * self.config.size
+        _, goals = observation(mazes.mazes, mazes.goals)
+        layers = layers_for("adaptive", depth, 10)
+        leaf = walls.detach().requires_grad_()
+        loss = whole.backward_actions(leaf, goals, expert_labels(mazes), depth, layers)
+        walls.backward(leaf.grad, retain_graph=True)  # type: ignore[no-untyped-call]
+        return loss
 
     @torch.no_grad()
     def _validate(self, data: Surveyed) -> None:
@@ -263,23 +296,40 @@ class MapperTrainer:
         )
 
     def _publish(self) -> None:
-        settings = asdict(self.config) | {"out": str(self.config.out)}
+        settings = asdict(self.config)
         save_mapper(
             self.mapper,
             self.config.out / WEIGHTS,
             {
-                "training": {k: v for k, v in settings.items() if k not in ("out", "resume")},
+                "training": {
+                    k: v for k, v in settings.items() if k not in ("out", "resume", "begin_with")
+                },
                 "command": command(),
                 "seconds": round(self.progress.seconds, 1),
                 "cpu_seconds": round(self.progress.cpu_seconds, 1),
                 "validation": self.progress.history[-1],
+                "began_with": self._before,
                 "machine": machine(),
             },
         )
 
+        if self.whole is not None:
+            self._publish_planner(self.whole.planner)
+
+    def _publish_planner(self, planner: PlanningNetwork) -> None:
+        """Write the jointly trained planner beside the mapper."""
+        _, card = load_weights(find_weights(self.config.joint, self.config.size))
+        joint = {**card, "trained_jointly": asdict(self.progress)["history"][-1]}
+        path = self.config.out / PLANNER_WEIGHTS
+        kept = {k: v for k, v in joint.items() if k not in ("model", "options", "tests")}
+        save_weights(planner, str(card["model"]), path, kept)
+
     def save(self) -> None:
         """Write everything that a resumed training needs into one file."""
         tensors = {f"mapper.{k}": v for k, v in self.mapper.state_dict().items()}
+        if self.whole is not None:
+            state = self.whole.planner.state_dict()
+            tensors |= {f"planner.{k}": v for k, v in state.items()}
         for index, state in self.optimiser.state_dict()["state"].items():
             for name, value in state.items():
                 tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
@@ -295,15 +345,24 @@ class MapperTrainer:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             self.progress = MapperProgress(**json.loads(file.metadata()["progress"]))
-        self.mapper.load_state_dict(
-            {k.removeprefix("mapper."): v for k, v in tensors.items() if k.startswith("mapper.")}
-        )
+        self.mapper.load_state_dict(_below("mapper.", tensors))
+        if self.whole is not None:
+            self.whole.planner.load_state_dict(_below("planner.", tensors))
         state: dict[int, dict[str, Any]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimiser."):
                 _, index, key = name.split(".")
                 state.setdefault(int(index), {})[key] = tensor
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": state})
+
+
+def _joint(mapper: Mapper, planner: str) -> ViewPlanner:
+    network, _ = load_weights(find_weights(planner, 0))
+    return ViewPlanner(mapper, network.train())
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def train_mapper(config: MapperTrainConfig) -> MapperTrainer:

@@ -27,7 +27,7 @@ from planners.evaluation import greedy_actions, parse_bins, score
 from planners.losses import Labels, LossKind, Target, backward, layers_for
 from planners.machine import Clock
 from planners.mazes import MazeRule, MazeSet, generate_splits, generate_stratified
-from planners.moves import MOVES
+from planners.moves import MOVES, NEWS, Moves
 from planners.network import PlanningNetwork
 from planners.networks import (
     ModelName,
@@ -232,14 +232,8 @@ class Trainer:
 
     def labels(self, mazes: MazeSet) -> Labels:
         """Return path lengths and optimal actions of all cells, by exact search."""
-        lengths = distances(mazes.mazes, mazes.goals, self.moves)
-        bits = optimal_actions(lengths, self.moves)
-        actions = np.arange(len(self.moves.actions), dtype=np.uint8).reshape(-1, 1, 1)
-        optimal = bits[:, None] >> actions & 1
-        return Labels(
-            torch.from_numpy(lengths).to(self.device),
-            torch.from_numpy(optimal.astype(np.float32)).to(self.device),
-        )
+        found = expert_labels(mazes, self.moves)
+        return Labels(found.lengths.to(self.device), found.optimal.to(self.device))
 
     def run(self) -> Iterator[dict[str, float]]:
         """Train to the end; yield loss and speed after every update."""
@@ -394,6 +388,15 @@ class Trainer:
             optimiser["state"].setdefault(int(index), {})[key] = tensor
         self.optimiser.load_state_dict(optimiser)
         torch.set_rng_state(tensors["random"])
+
+
+def expert_labels(mazes: MazeSet, moves: Moves = NEWS) -> Labels:
+    """Return path lengths and optimal actions of all cells, by exact search."""
+    lengths = distances(mazes.mazes, mazes.goals, moves)
+    bits = optimal_actions(lengths, moves)
+    actions = np.arange(len(moves.actions), dtype=np.uint8).reshape(-1, 1, 1)
+    optimal = bits[:, None] >> actions & 1
+    return Labels(torch.from_numpy(lengths), torch.from_numpy(optimal.astype(np.float32)))
 
 
 def draw_mazes(config: TrainConfig) -> tuple[MazeSet, MazeSet]:

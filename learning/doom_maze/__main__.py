@@ -98,8 +98,38 @@ class Walk:
         return 0
 
 
+@dataclass(frozen=True)
+class Ball:
+    """Push a ball through 35 x 35 mazes with a planner of 2-D mazes, seeing them from above."""
+
+    planner: str = "dt_vin"
+    """Planner: dt_vin, a_star, or weights of planners/weights."""
+    mazes: int = 40
+    """Mazes per bin of path lengths."""
+    seed: int = 6_000_000
+    """Seed of the mazes."""
+    json: Path | None = None
+    """Result file to write, for example results/ball_maze.json."""
+
+    def run(self) -> int:
+        """Measure, print, write the result file if asked for."""
+        from hardware.results import provenance, write_json
+        from learning.ball_maze.agent import measure
+
+        if self.mazes < 1:
+            raise HardwareError("--mazes must be 1 or more.")
+        with progress_bars(width=24) as bars:
+            result = measure(self.planner, self.mazes, self.seed, Stages(bars))
+        for row in result["bins"]:
+            print(f"{row['lo']}-{row['hi']}: {row['success']:.2f} % of {row['episodes']} reached")
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), **result})
+        return 0
+
+
 Command = (
-    Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    Annotated[Ball, tyro.conf.subcommand("ball")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Walk, tyro.conf.subcommand("walk")]
 )
 

@@ -24,9 +24,10 @@ from planners.belief import MapBelief
 from planners.distances import distances, optimal_actions
 from planners.evaluation import greedy_actions, score
 from planners.exploring import SurveyedWorld, Walk, explore, random_walk
-from planners.mapper import Mapper, load_mapper, wall_probabilities
+from planners.mapper import Mapper, card_of, load_mapper, wall_probabilities
 from planners.mapper_training import MapperTrainConfig, MapperTrainer
 from planners.mazes import MazeRule, MazeSet, generate_stratified
+from planners.network import PlanningNetwork
 from planners.networks import load_weights
 from planners.planning import find_weights, make_planner
 from planners.training import TrainConfig, draw_mazes
@@ -37,6 +38,9 @@ TEST_SEED = 5_000_000
 BINS = {15: (1, 30, 60, 90), 35: (1, 100, 200, 300)}
 PAPER_35 = ((99.67, 0.22), (97.92, 0.11), (96.41, 0.37))
 """Success in per cent by bin, mean and standard deviation: Table 14, row l."""
+END_TO_END = "end_to_end"
+"""The planner on the mapper's probabilities themselves, from views to actions without a threshold.
+"""
 SHARES = (1.0, 0.8, 0.5)
 _WITHHELD_SEED = 77
 _SIZE_OF_DOUBLES = 15
@@ -75,7 +79,9 @@ class DoomTest:
 
 def _seen_by_mapper(card: dict[str, Any], size: int) -> list[MazeSet]:
     config = MapperTrainConfig(**card["training"])
-    return list(MapperTrainer(config).mazes()) if config.size == size else []
+    seen = list(MapperTrainer(config).mazes()) if config.size == size else []
+    before = card.get("began_with")
+    return seen + _seen_by_mapper(before, size) if before else seen
 
 
 def _seen_by_planner(card: dict[str, Any]) -> list[MazeSet]:
@@ -98,19 +104,20 @@ class Surveys:
 
 def predicted_maps(
     mapper: Mapper, surveys: Surveys, shares: Sequence[float], told: OnProgress
-) -> dict[float, NDArray[np.uint8]]:
-    """Return the maps ``(n, M, M)``, 1 = free, that the mapper sees with each share of the views.
+) -> dict[float, NDArray[np.float32]]:
+    """Return the maps ``(n, M, M)`` that the mapper sees with each share of the views: the
+    probability that a cell is free.
 
     The goal's cell is free: who is sent there knows that much.
     """
-    maps = {share: np.zeros_like(surveys.mazes.mazes) for share in shares}
+    maps = {share: np.zeros(surveys.mazes.mazes.shape, np.float32) for share in shares}
     random = np.random.default_rng(_WITHHELD_SEED)
     for index, seen in surveys:
         luck = random.random(seen.given.shape)
         for share in shares:
             given = seen.given & (luck < share)
             walls = wall_probabilities(mapper, seen.views, given)
-            maps[share][index] = walls < 0.5
+            maps[share][index] = 1 - walls
         told(f"see {surveys.textures}", index + 1, len(surveys.mazes))
     for predicted in maps.values():
         goals = surveys.mazes.goals
@@ -131,16 +138,18 @@ def surveyed_rows(
     test: DoomTest, planner: str, mapper_name: str, told: OnProgress
 ) -> list[dict[str, Any]]:
     """Return the rows of a table: planner and A* on the mapper's maps, by share of views."""
-    mapper, mapper_card = load_mapper(mapper_name), mapper_card_of(mapper_name)
+    mapper, mapper_card = load_mapper(mapper_name), card_of(mapper_name)
     network, card = load_weights(find_weights(planner, test.size))
     mazes = test.mazes(mapper_card, card)
     surveys = Surveys(mazes, test.textures, test.seed)
     rows = []
-    for share, predicted in predicted_maps(mapper, surveys, SHARES, told).items():
+    for share, soft in predicted_maps(mapper, surveys, SHARES, told).items():
+        predicted = (soft > 0.5).astype(np.uint8)
         on = MazeSet(predicted, mazes.goals)
         errors = map_errors(predicted, mazes.mazes)
         for name, actions in (
             (planner, greedy_actions(network, on, int(card["depth"]), batch=16)),
+            (END_TO_END, _end_to_end(network, soft, mazes.goals, int(card["depth"]))),
             ("a_star", _exact_actions(on)),
         ):
             told(f"plan {name} {share:g}", 1, 1)
@@ -158,6 +167,14 @@ def surveyed_rows(
     return rows
 
 
+def _end_to_end(
+    network: PlanningNetwork, soft: NDArray[np.float32], goals: NDArray[np.int64], depth: int
+) -> NDArray[np.int8]:
+    """Return the actions on soft maps, as :class:`planners.end_to_end.ViewPlanner` does."""
+    maps: Any = soft  # a network takes probabilities as it takes zeros and ones
+    return greedy_actions(network, MazeSet(maps, goals), depth, batch=16)
+
+
 def _exact_actions(mazes: MazeSet) -> NDArray[np.int8]:
     """Return an action of a shortest path for each cell."""
     bits = optimal_actions(distances(mazes.mazes, mazes.goals))
@@ -165,15 +182,6 @@ def _exact_actions(mazes: MazeSet) -> NDArray[np.int8]:
     for action in (3, 2, 1, 0):
         lowest[bits >> action & 1 == 1] = action
     return lowest
-
-
-def mapper_card_of(name: str) -> dict[str, Any]:
-    """Return the card of a mapper."""
-    from planners.mapper import WEIGHTS_FOLDER
-
-    path = Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / f"{name}.safetensors"
-    card: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    return card
 
 
 # -- exploring --------------------------------------------------------------------------------
@@ -185,7 +193,7 @@ def explored_rows(
     """Return a row for the planner, for A* and for the random walk, from the cell of each maze
     that is farthest from the goal.
     """
-    mapper, card = load_mapper(mapper_name), mapper_card_of(mapper_name)
+    mapper, card = load_mapper(mapper_name), card_of(mapper_name)
     _, planner_card = load_weights(find_weights(planner, test.size))
     mazes = test.mazes(card, planner_card)
     agents = {name: make_planner(name, test.size, device="cpu") for name in (planner, "a_star")}

@@ -45,7 +45,11 @@ HELD_OUT: dict[str, TextureSet] = {
 TEXTURE_SETS = TRAINING | HELD_OUT
 MIXED = "mixed"
 """Walls, floor and ceiling that a seed draws from all textures for training, and from more."""
-GROUPS = {"training": (*TRAINING, *[MIXED] * len(TRAINING)), "held_out": tuple(HELD_OUT)}
+GROUPS = {
+    "training": tuple(TRAINING),
+    "varied": (*TRAINING, *[MIXED] * len(TRAINING)),
+    "held_out": tuple(HELD_OUT),
+}
 _MORE_WALLS = (
     "STARG1 STARG2 STARGR1 STARBR2 BROWNHUG BROWN144 BROWNPIP STONE4 STONE5 STONE7 "
     "CEMENT1 CEMENT2 CEMENT6 GRAY4 GRAYTALL GRAYVINE TANROCK7 TANROCK8 METAL3 METAL5 "
@@ -111,8 +115,8 @@ def _mix(seed: int) -> TextureSet:
 def choose_look(textures: str, seed: int, light: int = -1) -> Look:
     """Return the look that a seed draws.
 
-    ``textures``: ``training`` for any set for training or a mix of them, ``held_out`` for any set
-    that no training sees, or the name of a set.
+    ``textures``: ``training`` for any set for training, ``varied`` for one of these or, as often, a
+    mix, ``held_out`` for any set that no training sees, or the name of a set.
     ``light``: 0 to 255, or -1 to draw it too. Raises ``ValueError`` for an unknown name.
     """
     random = np.random.default_rng([0xD003, seed])

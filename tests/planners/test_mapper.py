@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from planners.belief import FREE, UNKNOWN, WALL, MapBelief
 from planners.distances import distances
+from planners.end_to_end import ViewPlanner
 from planners.exploring import SurveyedWorld, WalkEnd, explore, next_stop, random_walk
 from planners.mapper import Mapper, load_mapper, save_mapper, wall_probabilities
 from planners.mapper_training import (
@@ -23,7 +24,9 @@ from planners.mapper_training import (
     train_mapper,
 )
 from planners.mazes import MazeRule, generate
+from planners.networks import build, observation
 from planners.planning import ExactPlanner
+from planners.training import expert_labels
 from sim.doom.views import survey_mazes
 
 
@@ -178,3 +181,21 @@ def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
         MapperTrainer(MapperTrainConfig(mazes=4))
     with pytest.raises(ValueError, match="nothing to resume"):
         MapperTrainer(MapperTrainConfig(out=tmp_path, resume=True))
+
+
+def test_the_loss_of_actions_reaches_the_views_through_the_map() -> None:
+    whole = ViewPlanner(Mapper(), build("dt_vin"))
+    mazes = generate(MazeRule(6), 2, 3)
+    views = torch.randint(0, 255, (2, 6, 6, 4, 24, 32, 3), dtype=torch.uint8)
+    given = torch.from_numpy(mazes.mazes > 0)
+    _, goals = observation(mazes.mazes, mazes.goals)
+    walls = whole.mapper(views, given)
+    loss = whole.backward_actions(walls, goals, expert_labels(mazes), 12, (4, 8, 12))
+    assert loss > 0
+    for name, parameter in whole.named_parameters():
+        assert parameter.grad is not None, name
+    assert float(whole.mapper.first.weight.grad.abs().sum()) > 0  # type: ignore[union-attr]
+    logits = whole(views, given, goals, 12)
+    goal = (int(mazes.goals[0, 0]), int(mazes.goals[0, 1]))
+    actions = whole.actions(views[0].numpy(), given[0].numpy(), goal, 12)
+    np.testing.assert_array_equal(actions, logits[0].argmax(dim=0).numpy())

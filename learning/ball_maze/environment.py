@@ -1,0 +1,107 @@
+"""``Asterias/BallMaze-v0``: push a ball to a goal, seeing the maze from above.
+
+Action ``(2,)`` from -1 to 1: force to the east and to the north as shares of 10 N, held for
+1/30 s. Observation: ``image`` uint8 ``(4 M, 4 M, 3)``, the maze and the ball from above; ``ball``
+and ``goal`` float32 ``(2,)``, (row, column) with fractions; ``velocity`` float32 ``(2,)``, m/s to
+the east and north. Reward: 1 at the goal, else 0; the episode ends within 0.45 m of its middle.
+``reset(seed=s)`` seeds the draw of the maze's seed, as in ``Asterias/DoomMaze-v0``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from planners.courses import Course, draw_course
+from planners.mazes import MazeRule
+from sim.ball_maze import CONTROL_HZ, MAX_FORCE_N, BallMaze
+
+Observation = dict[str, NDArray[Any]]
+GOAL_RADIUS_M = 0.45
+_S_PER_STEP = 4.0
+
+
+class BallMazeEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
+    """The task for learners; ``farthest`` begins at the cell farthest from the goal."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # noqa: RUF012
+
+    def __init__(
+        self, render_mode: str | None = None, size: int = 35, farthest: bool = False
+    ) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode is {render_mode!r}: choose rgb_array or none.")
+        self.render_mode, self.size, self.farthest = render_mode, size, farthest
+        self._rule = MazeRule(size)
+        self._world: BallMaze | None = None
+        self._course: Course | None = None
+        self._image = np.zeros((4 * size, 4 * size, 3), np.uint8)
+        self._steps = self._limit = 0
+        self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        place = spaces.Box(0.0, float(size), (2,), np.float32)
+        self.observation_space = spaces.Dict(  # type: ignore[assignment]
+            {
+                "image": spaces.Box(0, 255, self._image.shape, np.uint8),
+                "ball": place,
+                "goal": place,
+                "velocity": spaces.Box(-100.0, 100.0, (2,), np.float32),
+            }
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Draw a maze and put the ball at its start."""
+        super().reset(seed=seed)
+        drawn = int(self.np_random.integers(2**31))
+        maze_seed = int((options or {}).get("maze_seed", drawn))
+        course = draw_course(self._rule, maze_seed, self.farthest, 1.0)
+        return self.begin(course), {"maze_seed": maze_seed, "steps": course.shortest_steps}
+
+    def begin(self, course: Course) -> Observation:
+        """Begin an episode on a given course."""
+        self.close()
+        self._course = course
+        self._world = BallMaze(course.grid.free, course.start)
+        self._steps = 0
+        self._limit = round(_S_PER_STEP * CONTROL_HZ * (course.shortest_steps + 10))
+        return self._observation()
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Push for 1/30 s."""
+        assert self._world is not None and self._course is not None, "call reset() first"
+        east, north = (MAX_FORCE_N * np.clip(np.asarray(action, float), -1, 1)).tolist()
+        self._world.push(east, north)
+        self._steps += 1
+        row, column = self._course.goal
+        arrived = math.dist(self._world.place, (row + 0.5, column + 0.5)) <= GOAL_RADIUS_M
+        truncated = not arrived and self._steps >= self._limit
+        info = {"is_success": arrived, "cell": self._world.cell}
+        return self._observation(), float(arrived), arrived, truncated, info
+
+    def render(self) -> Any:
+        """Return the maze from above."""
+        return None if self.render_mode is None or self._world is None else self._world.picture()
+
+    def close(self) -> None:
+        """End the physics."""
+        if self._world is not None:
+            self._world.close()
+            self._world = None
+
+    def _observation(self) -> Observation:
+        assert self._world is not None and self._course is not None
+        row, column = self._course.goal
+        return {
+            "image": self._world.picture(),
+            "ball": np.array(self._world.place, np.float32),
+            "goal": np.array((row + 0.5, column + 0.5), np.float32),
+            "velocity": np.array(self._world.velocity_m_s, np.float32),
+        }
