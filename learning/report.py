@@ -234,6 +234,25 @@ def _agent_figures(results: Path) -> list[tuple[str, ...]]:
             f"{_mean_std(learns['prompt'])} %",
             "[agents_nodes.json](results/agents_nodes.json)",
         ),
+        *_doom_figures(results),
+    ]
+
+
+def _doom_figures(results: Path) -> list[tuple[str, ...]]:
+    walked, killed = _load(results, "doom_launch.json"), _load(results, "doom_killed.json")
+    return [
+        (
+            f"ViZDoom mazes of 15 x 15 in a row, `doom.launch.xml` with `{walked['planner']}`: "
+            "goals reached; time; camera pictures; planning",
+            f"{walked['reached']} of {len(walked['mazes'])}; {walked['wall_s']:.0f} s; "
+            f"{walked['frames_per_s']:.0f} per s; {1e3 * walked['planning_s_per_plan']:.0f} ms",
+            "[doom_launch.json](results/doom_launch.json)",
+        ),
+        (
+            f"the same, exploring, its game killed {killed['game_restarts']} times: goals reached",
+            f"{killed['reached']} of {len(killed['mazes'])}",
+            "[doom_killed.json](results/doom_killed.json)",
+        ),
     ]
 
 
