@@ -164,6 +164,7 @@ def _figures(results: Path) -> str:
             "[launch_bench.json](results/launch_bench.json)",
         ),
         *_driver_figures(results),
+        *_recording_figures(results),
         *_agent_figures(results),
     ]
     return f"Measured on {cores}, shared with other work:\n\n" + _rows(rows)
@@ -196,6 +197,44 @@ def _driver_figures(results: Path) -> list[tuple[str, ...]]:
             for search in searches
         ),
     ]
+
+
+def _recording_figures(results: Path) -> list[tuple[str, ...]]:
+    """Rows about the recorder, and what is learned from recordings."""
+    rows: list[tuple[str, ...]] = []
+    if (results / "recording_kills.json").exists():
+        kills = _load(results, "recording_kills.json")
+        rows.append(
+            (
+                f"recorder killed at {kills['kills']} random moments: files readable; most that "
+                "was lost",
+                f"{kills['kills'] - kills['unreadable']} of {kills['kills']}; "
+                f"{kills['lost_s_max']:.2f} s",
+                "[recording_kills.json](results/recording_kills.json)",
+            )
+        )
+    if (results / "recording_load.json").exists():
+        load = _load(results, "recording_load.json")
+        cameras = f"{load['small']} cameras 96x96 and {load['large']} of 640x480"
+        rows += [
+            (
+                f"{cameras} at {load['rate_hz']:g} Hz recorded as {row['form']}: pictures in the "
+                "file; share of one core",
+                f"{100 * row['share']:.2f} %; {row['recorder_cpu_percent']:.0f} %",
+                "[recording_load.json](results/recording_load.json)",
+            )
+            for row in load["rows"]
+        ]
+    cloned = _load(results, "recording_cloning.json")
+    rows.append(
+        (
+            "policy cloned from 20 recorded searches of `ppo_kill0`: finds within "
+            f"{cloned['cap']} steps",
+            f"{100 * cloned['success_within_cap']:.1f} % of {cloned['episodes']} episodes",
+            "[recording_cloning.json](results/recording_cloning.json)",
+        )
+    )
+    return rows
 
 
 def _agent_figures(results: Path) -> list[tuple[str, ...]]:
