@@ -45,7 +45,6 @@ LATE = [
     "maze_demo",
     "maze_world",
     "planner",
-    "player",
 ]
 
 setup(

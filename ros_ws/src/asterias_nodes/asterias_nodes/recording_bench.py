@@ -143,16 +143,20 @@ class Kill:
         lost: list[float] = []
         unreadable = gaps = 0
         with node() as (me, spin):
-            states = me.create_publisher(JointState, "/bench/states", reliable_qos(100))
             while len(lost) + unreadable < self.kills:
                 count = min(self.together, self.kills - len(lost) - unreadable)
+                # Killed recorders stay in the graph for a while: each round has its own topic.
+                topic = f"/bench/states_{len(lost) + unreadable}"
+                states = me.create_publisher(JointState, topic, reliable_qos(100))
                 for seconds, is_whole in self._round(states, spin, count, rng):
                     gaps += not is_whole
                     if seconds is None:
                         unreadable += 1
                     else:
                         lost.append(seconds)
-                print(f"{len(lost) + unreadable}/{self.kills}: {max(lost):.2f} s at most lost")
+                me.destroy_publisher(states)
+                done = len(lost) + unreadable
+                print(f"{done}/{self.kills}: {max(lost):.2f} s at most lost", flush=True)
         result = {
             "kills": self.kills,
             "unreadable": unreadable,
@@ -173,7 +177,8 @@ class Kill:
         """Seconds lost and whether there are no gaps, of ``count`` recorders killed in turn."""
         with tempfile.TemporaryDirectory(prefix="recording_bench") as folder:
             paths = [Path(folder) / f"{number}" / "kill.mcap" for number in range(count)]
-            recorders = [Recorder(output=path, topics="['/bench/*']") for path in paths]
+            pattern = f"['{states.topic_name}']"
+            recorders = [Recorder(output=path, topics=pattern) for path in paths]
             _wait(lambda: states.get_subscription_count() >= count)
             now_s = time.monotonic()
             ends_s = [now_s + rng.uniform(1.0, 4.0) for _ in recorders]
@@ -189,7 +194,7 @@ class Kill:
                         recorder.kill()
                 spin(1 / STATES_HZ)
             for which, path in enumerate(paths):
-                yield _examine(path, killed[which])
+                yield _examine(path, states.topic_name, killed[which])
 
 
 class Recorder:
@@ -291,7 +296,7 @@ def _count(path: Path) -> Counter[str]:
     return Counter(raw.topic.name.removesuffix("/compressed") for raw in recording.messages())
 
 
-def _examine(path: Path, killed_s: float) -> tuple[float | None, bool]:
+def _examine(path: Path, topic: str, killed_s: float) -> tuple[float | None, bool]:
     """Seconds lost before a kill (None: unreadable), and whether no message is missing before."""
     try:
         with path.open("rb") as file:
@@ -303,7 +308,7 @@ def _examine(path: Path, killed_s: float) -> tuple[float | None, bool]:
     clean = path.with_name("clean.mcap")
     recover(path, clean)
     (recording,) = find_recordings(clean)
-    found = [content for _, content in recording.decoded({"/bench/states"})]
+    found = [content for _, content in recording.decoded({topic})]
     if not found:
         return None, False
     numbers = [int(content.header.frame_id) for content in found]
