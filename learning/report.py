@@ -165,6 +165,7 @@ def _figures(results: Path) -> str:
         ),
         *_driver_figures(results),
         *_recording_figures(results),
+        *_teleop_figures(results),
         *_agent_figures(results),
     ]
     return f"Measured on {cores}, shared with other work:\n\n" + _rows(rows)
@@ -235,6 +236,23 @@ def _recording_figures(results: Path) -> list[tuple[str, ...]]:
         )
     )
     return rows
+def _teleop_figures(results: Path) -> list[tuple[str, ...]]:
+    """Rows about people who drive a limb."""
+    bench = _load(results, "teleop_latency.json")
+    load = f"on a machine of load {bench['load_average']:.0f}"
+    texts = {
+        "key_press_to_motion": f"key press to motion of a simulated joint ({load})",
+        "touch_to_motion": "touch of the web page to motion",
+        "camera_to_page": "picture published to picture drawn in the browser",
+    }
+    return [
+        (
+            f"{text}, median and 99th percentile",
+            f"{bench[key]['median_ms']:.0f} ms, {bench[key]['p99_ms']:.0f} ms",
+            "[teleop_latency.json](results/teleop_latency.json)",
+        )
+        for key, text in texts.items()
+    ]
 
 
 def _agent_figures(results: Path) -> list[tuple[str, ...]]:

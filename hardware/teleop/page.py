@@ -11,6 +11,7 @@ from hardware.limb import Clock
 
 # A page repeats itself twenty times a second while something on it is held.
 GRANT_S = 0.3
+LARGEST = 1e6
 
 Kind = Literal["tip", "goal", "home"]
 
@@ -89,13 +90,13 @@ class PagePilot:
         if type(limb) is not int or not 0 <= limb < len(self._joints):
             raise PageError(f"There is no limb {limb!r}.")
         sizes: dict[Kind, int] = {"tip": 3, "goal": self._joints[limb], "home": 0}
-        if kind not in sizes:
+        if not isinstance(kind, str) or kind not in sizes:
             raise PageError(f"A page can ask for {', '.join(sizes)}, not {kind!r}.")
         size = sizes[kind]
         speed = message.get("speed", 1.0)
         if not isinstance(given, list) or len(given) != size:
             raise PageError(f"'{kind}' takes {size} numbers.")
         numbers = [*given, speed]
-        if not all(type(one) in (int, float) and math.isfinite(one) for one in numbers):
+        if not all(type(one) in (int, float) and -LARGEST < one < LARGEST for one in numbers):
             raise PageError(f"'{kind}' takes {size} finite numbers and a speed.")
         return PageWish(limb, kind, tuple(map(float, given)), min(max(float(speed), 0.1), 3.0))

@@ -21,6 +21,7 @@ from std_srvs.srv import SetBool
 from asterias_nodes.limb_reins import check_speeds
 from asterias_nodes.qos import latched_qos, reliable_qos
 from asterias_nodes.settings import SettingsError
+from asterias_nodes.terminal import NoTerminalError, Terminal
 from hardware.description import load_robot, save_robot
 from hardware.emulated.motor import IdealMotor
 from hardware.emulated.robot import EmulatedRobot
@@ -182,13 +183,11 @@ def test_a_terminal_that_tells_releases_stops_the_limb_with_the_key(
     screen.close()
 
 
-def test_without_a_terminal_the_keyboard_says_what_to_do(start_node: Any, tmp_path: Path) -> None:
+def test_without_a_terminal_the_keyboard_says_what_to_do(tmp_path: Path) -> None:
     plain = tmp_path / "no_terminal"
     plain.touch()
-    outcome = start_node("teleop_keyboard", terminal=plain).wait()
-    assert outcome.status == 1
-    assert "is no terminal" in outcome.stderr and "ros2 run" in outcome.stderr
-    assert "Traceback" not in outcome.stderr
+    with pytest.raises(NoTerminalError, match=r"is no terminal.*ros2 run"):
+        Terminal(str(plain))
 
 
 def test_a_game_pad_drives_only_with_its_dead_man_and_only_while_it_speaks(
@@ -214,10 +213,16 @@ def test_a_game_pad_drives_only_with_its_dead_man_and_only_while_it_speaks(
     moved = robot.rests() - start  # the pad falls silent with its dead-man held
     assert 0.2 < moved[0] < 1.6
 
-    push([1], 0.1)
+    push([9, 1], 0.1)
     peer.wait_until(lambda: robot.is_stopped)
-    push([6], 0.1)
+    push([9, 6], 0.1)
     peer.wait_until(lambda: not robot.is_stopped)
+    before = robot.joints()
+    push([9], 0.4)
+    assert np.abs(robot.joints() - before).max() < 0.02, "held through the stop: let go first"
+    push([], 0.1)
+    push([9], 0.4)
+    assert robot.joints()[0] > before[0] + 0.1
 
 
 def test_a_leader_limb_on_a_servo_bus_is_followed_while_the_dead_man_is_held(

@@ -28,6 +28,7 @@ NODES = [
     "sim_robot",
     "target_detector",
     "target_finder",
+    "teleop_bench",
     "teleop_gamepad",
     "teleop_keyboard",
     "teleop_leader",

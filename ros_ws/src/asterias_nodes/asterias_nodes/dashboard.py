@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -26,6 +25,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
 from asterias_nodes.conversions import from_image_msg, to_seconds
+from asterias_nodes.executor import soon
 from asterias_nodes.limb_reins import StopSwitch, check_speeds, open_reins
 from asterias_nodes.qos import latched_qos, reliable_qos, sensor_qos
 from asterias_nodes.settings import SettingsError, declare_settings
@@ -152,7 +152,7 @@ class Dashboard(Node):
         limits = JogLimits(settings.joint_speed, settings.tip_speed_m_s)
         self._limbs = open_reins(self, settings.robot, 0, "web", limits)
         self._pilot = PagePilot([len(one.names) for one in self._limbs], time.monotonic)
-        self._stop = StopSwitch(self, self._tell_all, self._on_stop)
+        self._stop = StopSwitch(self, self._tell_all)
         self._period_s = 1.0 / settings.rate_hz
         self._seen: dict[CameraKey, tuple[float, list[float]]] = {}
         self._health: dict[str, tuple[float, DiagnosticStatus]] = {}
@@ -162,7 +162,6 @@ class Dashboard(Node):
         self._feeds = CameraFeeds(
             self, self.robot, self.hub, settings.pictures, settings.tile_rate_hz
         )
-        self.on_seen: Callable[[dict[str, Any]], None] = lambda message: None
         self._open_topics()
         self._server = self._open_server()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -209,16 +208,11 @@ class Dashboard(Node):
 
     # -- called by pages, in the server's thread --------------------------------------------------
 
-    def soon(self, function: Callable[..., object], *arguments: object) -> None:
-        """Run in the node's own thread."""
-        if self.executor is not None:
-            self.executor.create_task(function, *arguments)
-
     def _on_message(self, page: int, message: dict[str, Any]) -> None:
-        self.soon(self._obey, page, message)
+        soon(self, self._obey, page, message)
 
     def _on_leave(self, page: int) -> None:
-        self.soon(self._release, page)
+        soon(self, self._release, page)
 
     # -- driving ----------------------------------------------------------------------------------
 
@@ -235,21 +229,20 @@ class Dashboard(Node):
         elif kind == "release":
             self._release(page)
         elif kind in ("stop", "unstop"):
-            self._pilot.let_go()
-            self._drive()
             self._stop.request(kind == "stop")
-        elif kind == "seen":
-            self.on_seen(message)
 
     def _release(self, page: int) -> None:
         self._pilot.release(page)
         self._drive()
 
     def _drive(self) -> None:
-        wish = None if self._stop.is_engaged else self._pilot.wish
+        wish = self._pilot.wish
         for reins in self._limbs:
             if wish is None or reins.number != wish.limb:
                 reins.let_go()
+                continue
+            if self._stop.is_engaged:
+                reins.hold()
                 continue
             reins.jogger.speed = wish.speed
             if not reins.drive(partial(self._step, wish), self._period_s):
@@ -262,9 +255,6 @@ class Dashboard(Node):
             return jogger.tip(wish.values, measured, span_s)
         target = jogger.home_rad if wish.kind == "home" else np.array(wish.values)
         return jogger.towards(target, measured, span_s)
-
-    def _on_stop(self, is_engaged: bool) -> None:
-        self._pilot.let_go()
 
     # -- what the robot says ----------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Any
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.node import Node
 
 OnError = Callable[[Exception], None]
 
@@ -30,6 +31,12 @@ def make_executor(on_error: OnError) -> Executor:
     executor: Any = _events_executor(on_error)(context)
     context.on_shutdown(executor.wake)
     return executor  # type: ignore[no-any-return,unused-ignore]
+
+
+def soon(node: Node, function: Callable[..., object], *arguments: object) -> None:
+    """Call a function in the node's own thread, from any other; never, once the node has ended."""
+    if node.executor is not None:
+        node.executor.create_task(function, *arguments)
 
 
 def _events_executor(on_error: OnError) -> Any:

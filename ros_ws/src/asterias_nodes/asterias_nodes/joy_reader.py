@@ -10,12 +10,13 @@ from __future__ import annotations
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
 
+from asterias_nodes.executor import soon
 from asterias_nodes.qos import reliable_qos
 from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import SettingsError, declare_settings
@@ -72,14 +73,10 @@ class JoyReader(Node):
     def _read(self, pad: EvdevPad) -> None:
         try:
             for _ in pad.changes():
-                self._soon(self._publish)
+                soon(self, self._publish)
         except OSError as error:
             if not pad.is_closed:
-                self._soon(self._lost, f"{pad.name} is gone ({error.strerror}).")
-
-    def _soon(self, function: Any, *arguments: object) -> None:
-        if self.executor is not None:
-            self.executor.create_task(function, *arguments)
+                soon(self, self._lost, f"{pad.name} is gone ({error.strerror}).")
 
     def _lost(self, text: str) -> None:
         self._drop()

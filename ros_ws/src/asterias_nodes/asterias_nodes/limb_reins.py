@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,26 @@ def check_speeds(joint_speed: float, tip_speed_m_s: float, rate_hz: float) -> No
             raise SettingsError(
                 f"Parameter '{name}' must be from {low:g} to {high:g}, not {value:g}."
             )
+
+
+class Pilot(Protocol):
+    """What a person's device says: a keyboard's or a game pad's keys and sticks as wishes."""
+
+    @property
+    def tip_mode(self) -> bool:
+        """Whether :attr:`wish` is about the tip; else about joints."""
+
+    @property
+    def speed(self) -> float:
+        """Factor on the driving speed."""
+
+    @property
+    def goes_home(self) -> bool:
+        """Whether the limb shall go home instead."""
+
+    @property
+    def wish(self) -> FloatArray:
+        """Shares from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
 
 
 class LimbReins:
@@ -124,8 +145,25 @@ class LimbReins:
         self._commands.publish(Float64MultiArray(data=goal.tolist()))
         return True
 
+    def follow(self, pilot: Pilot, period_s: float) -> bool:
+        """Drive as a person's device says; as :meth:`drive` otherwise."""
+        jogger = self.jogger
+        jogger.speed = pilot.speed
+
+        def step(measured: FloatArray, span_s: float) -> FloatArray:
+            if pilot.goes_home:
+                return jogger.towards(jogger.home_rad, measured, span_s)
+            steer = jogger.tip if pilot.tip_mode else jogger.joints
+            return steer(pilot.wish, measured, span_s)
+
+        return self.drive(step, period_s)
+
     def hold(self) -> None:
-        """Say that the dead-man is held; to be repeated within the multiplexer's time-out."""
+        """Say that the dead-man is held; to be repeated within the multiplexer's time-out.
+
+        Also during an emergency stop: what is held through it has to be let go before it counts
+        again, and the multiplexer can see to that only when it is told.
+        """
         self.is_held = True
         self._deadman.publish(Bool(data=True))
 

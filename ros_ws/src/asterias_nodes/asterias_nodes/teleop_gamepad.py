@@ -21,7 +21,6 @@ from asterias_nodes.limb_reins import LimbReins, StopSwitch, check_speeds, open_
 from asterias_nodes.qos import reliable_qos
 from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import declare_settings
-from hardware.limb import FloatArray
 from hardware.teleop.gamepad import PadButtons, PadPilot
 from hardware.teleop.jogging import JogLimits
 
@@ -115,22 +114,17 @@ class TeleopGamepad(Node):
         if self._pilot.is_held and time.monotonic() - self._heard_s > SILENCE_S:
             self._pilot.let_go()
             self.get_logger().warning("The game pad is silent: its dead-man counts as released.")
-        if not self._pilot.is_held or self._stop.is_engaged:
+        if not self._pilot.is_held:
             self._reins.let_go()
             return
-        self._reins.jogger.speed = self._pilot.speed
-        if not self._reins.drive(self._step, self._period_s):
+        if self._stop.is_engaged:
+            self._reins.hold()
+            return
+        if not self._reins.follow(self._pilot, self._period_s):
             self.get_logger().warning(
                 f"No joint states come from limb_{self._number}; is the robot launched?",
                 throttle_duration_sec=2.0,
             )
-
-    def _step(self, measured: FloatArray, span_s: float) -> FloatArray:
-        pilot, jogger = self._pilot, self._reins.jogger
-        if pilot.goes_home:
-            return jogger.towards(jogger.home_rad, measured, span_s)
-        steer = jogger.tip if pilot.tip_mode else jogger.joints
-        return steer(pilot.wish, measured, span_s)
 
 
 def main() -> None:

@@ -17,11 +17,11 @@ import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from asterias_nodes.executor import soon
 from asterias_nodes.limb_reins import LimbReins, StopSwitch, check_speeds, open_reins
 from asterias_nodes.run_node import EXIT_OK, run_node, stop_node
 from asterias_nodes.settings import declare_settings
 from asterias_nodes.terminal import Terminal
-from hardware.limb import FloatArray
 from hardware.teleop.jogging import JogLimits
 from hardware.teleop.keyboard import KeyboardPilot, Order, help_text
 from hardware.teleop.keys import Key
@@ -66,7 +66,7 @@ class TeleopKeyboard(Node):
         self._pilot = KeyboardPilot(
             len(self._reins.names), time.monotonic, tip_mode=self.settings.tip_mode
         )
-        self._stop = StopSwitch(self, self._tell, lambda is_engaged: self._pilot.let_go())
+        self._stop = StopSwitch(self, self._tell)
         self._told, self._shown = "", ""
         self._period_s = 1.0 / self.settings.rate_hz
         early = self._terminal.ask_for_releases()
@@ -77,7 +77,7 @@ class TeleopKeyboard(Node):
         self.create_timer(SHOW_PERIOD_S, self._show, clock=steady)
         self._on_keys(early)
         self._terminal.start(
-            lambda keys: self._soon(self._on_keys, keys), lambda: self._soon(self._end)
+            lambda keys: soon(self, self._on_keys, keys), lambda: soon(self, self._end)
         )
 
     def close(self) -> None:
@@ -92,11 +92,6 @@ class TeleopKeyboard(Node):
         return self._limbs[self._number]
 
     # -- keys -----------------------------------------------------------------------------------
-
-    def _soon(self, function: object, *arguments: object) -> None:
-        """Call from the thread that reads keys: runs in the node's own."""
-        if self.executor is not None:
-            self.executor.create_task(function, *arguments)
 
     def _on_keys(self, keys: list[Key]) -> None:
         was_held = bool(self._pilot.held)
@@ -126,19 +121,14 @@ class TeleopKeyboard(Node):
 
     def _tick(self) -> None:
         reins, pilot = self._reins, self._pilot
-        if not pilot.held or self._stop.is_engaged:
+        if not pilot.held:
             reins.let_go()
             return
-        reins.jogger.speed = pilot.speed
-        if not reins.drive(self._step, self._period_s):
+        if self._stop.is_engaged:
+            reins.hold()
+            return
+        if not reins.follow(pilot, self._period_s):
             self._tell(f"No joint states come from limb_{reins.number}; is the robot launched?")
-
-    def _step(self, measured: FloatArray, span_s: float) -> FloatArray:
-        pilot, jogger = self._pilot, self._reins.jogger
-        if pilot.goes_home:
-            return jogger.towards(jogger.home_rad, measured, span_s)
-        steer = jogger.tip if pilot.tip_mode else jogger.joints
-        return steer(pilot.wish, measured, span_s)
 
     # -- telling --------------------------------------------------------------------------------
 

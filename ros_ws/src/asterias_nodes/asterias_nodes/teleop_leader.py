@@ -23,6 +23,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
+from asterias_nodes.executor import soon
 from asterias_nodes.limb_reins import StopSwitch, check_speeds, open_reins
 from asterias_nodes.qos import reliable_qos
 from asterias_nodes.robot_file import WAIT_HELP, wait_for_robot
@@ -143,8 +144,8 @@ class TeleopLeader(Node):
             self._terminal = Terminal(self.settings.terminal)
             self._terminal.ask_for_releases()
             self._terminal.start(
-                lambda keys: self._soon(self._on_keys, keys),
-                lambda: self._soon(stop_node, self, "", EXIT_OK),
+                lambda keys: soon(self, self._on_keys, keys),
+                lambda: soon(self, stop_node, self, "", EXIT_OK),
             )
 
     def _how_to(self) -> str:
@@ -153,10 +154,6 @@ class TeleopLeader(Node):
             "topic": f"it does while {self.get_name()}/deadman says true.",
             "engage": f"call /{self.get_name()}/engage with true to let it follow.",
         }[self.settings.deadman]
-
-    def _soon(self, function: Any, *arguments: object) -> None:
-        if self.executor is not None:
-            self.executor.create_task(function, *arguments)
 
     # -- dead-man -------------------------------------------------------------------------------
 
@@ -201,7 +198,7 @@ class TeleopLeader(Node):
 
     def _on_stop(self, is_engaged: bool) -> None:
         if is_engaged:
-            self._engaged, self._held_until_s = False, -np.inf
+            self._engaged = False
 
     # -- following ------------------------------------------------------------------------------
 
@@ -240,8 +237,11 @@ class TeleopLeader(Node):
                 self.get_logger().warning("The leader is silent: nothing is followed any more.")
             self._reins.let_go()
             return
-        if not self._is_held or self._stop.is_engaged:
+        if not self._is_held:
             self._reins.let_go()
+            return
+        if self._stop.is_engaged:
+            self._reins.hold()
             return
         jogger = self._reins.jogger
         self._reins.drive(

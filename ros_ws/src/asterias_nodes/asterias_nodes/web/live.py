@@ -162,7 +162,6 @@ class LiveHub:
             key = (message.get("limb"), message.get("camera"))
             page.unseen_s.pop(key, None)  # type: ignore[arg-type]
             page.wake.set()
-            self._on_message(number, message)
         elif message.get("t") == "echo":
             page.texts.append(json.dumps({"t": "echo", "at": message.get("at")}))
             page.wake.set()

@@ -13,6 +13,7 @@ from fastapi import FastAPI, WebSocket
 from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
+from asterias_nodes.executor import soon
 from asterias_nodes.web.action_watch import ActionRun, WatchedAction
 from asterias_nodes.web.live import LiveHub
 from hardware.faults import Fault
@@ -57,7 +58,7 @@ class PageModel:
 
     def do(self, function: Callable[..., object], *arguments: object) -> None:
         """Call in the node's thread."""
-        self.node.soon(function, *arguments)
+        soon(self.node, function, *arguments)
 
     @property
     def actions(self) -> dict[str, WatchedAction]:
@@ -78,7 +79,14 @@ def make_app(model: PageModel, hub: LiveHub) -> FastAPI:
     def index() -> None:
         _build(model)
 
-    ui.run_with(app, dark=True, show_welcome_message=False, favicon="\U0001f31f")
+    ui.run_with(
+        app,
+        dark=True,
+        show_welcome_message=False,
+        favicon="\U0001f31f",
+        # A page that comes back within this time (a phone in a pocket) is not loaded anew.
+        reconnect_timeout=30.0,
+    )
     return app
 
 
