@@ -154,7 +154,7 @@ class Dashboard(Node):
         self._pilot = PagePilot([len(one.names) for one in self._limbs], time.monotonic)
         self._stop = StopSwitch(self, self._tell_all)
         self._period_s = 1.0 / settings.rate_hz
-        self._seen: dict[CameraKey, tuple[float, list[float]]] = {}
+        self._seen: dict[CameraKey, tuple[float, float, list[float]]] = {}
         self._health: dict[str, tuple[float, DiagnosticStatus]] = {}
         self.recorder: RecorderStatus | None = None
         self.actions = ActionWatch(self)
@@ -266,7 +266,8 @@ class Dashboard(Node):
         target = self.robot.target.id
         corners = [list(map(float, d.corners_px)) for d in message.detections if d.id == target]
         if corners:
-            self._seen[key] = (time.monotonic(), corners[0])
+            stamp_s = to_seconds(message.header.stamp)
+            self._seen[key] = (time.monotonic(), stamp_s, corners[0])
         else:
             self._seen.pop(key, None)
 
@@ -342,8 +343,8 @@ class Dashboard(Node):
         """What changes all the time."""
         now = time.monotonic()
         seen = {
-            f"{i}_{j}": corners
-            for (i, j), (seen_s, corners) in self._seen.items()
+            f"{i}_{j}": {"stamp": stamp_s, "corners": corners}
+            for (i, j), (seen_s, stamp_s, corners) in self._seen.items()
             if now - seen_s < SEEN_S
         }
         return {

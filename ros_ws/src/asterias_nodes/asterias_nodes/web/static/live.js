@@ -54,10 +54,10 @@ function hold(name, element, next) {
 function change(next) { wish = next; repeat(); }
 function release(name, element) {
   if (element) element.classList.remove("held");
-  if (held.delete(name) && held.size === 0) { wish = null; send({ t: "release" }); }
+  if (held.delete(name) && held.size === 0) { wish = null; unpin(); send({ t: "release" }); }
 }
 function letGo() {
-  held.clear(); wish = null; send({ t: "release" });
+  held.clear(); wish = null; unpin(); send({ t: "release" });
   document.querySelectorAll("#drive .held").forEach(one => one.classList.remove("held"));
   document.querySelectorAll("#drive .knob").forEach(one => { one.style.transform = ""; });
 }
@@ -68,6 +68,8 @@ setInterval(repeat, REPEAT_MS);
 window.addEventListener("blur", letGo);
 window.addEventListener("pagehide", letGo);
 document.addEventListener("visibilitychange", () => { if (document.hidden) letGo(); });
+// A slider that was set by hand keeps its place until the limb was allowed to go there.
+const unpin = () => sliders.forEach(slider => { slider.pinned = false; });
 const goal = () => ({ kind: "goal", values: [...targets] });
 
 function press(element, name, next) {
@@ -146,9 +148,9 @@ function addSliders() {
     const input = row.querySelector("input");
     Object.assign(input, { min: joint.limits[0], max: joint.limits[1], step: 0.005, value: joint.home });
     input.setAttribute("aria-label", joint.name);
-    targets.push(joint.home); sliders.push({ row, input, joint, fresh: true });
+    targets.push(joint.home); sliders.push({ row, input, joint, pinned: false });
     input.addEventListener("pointerdown", () => { if ($("drag").checked) hold(`joint${i}`, row, goal); });
-    input.addEventListener("input", () => { targets[i] = +input.value; repeat(); });
+    input.addEventListener("input", () => { targets[i] = +input.value; sliders[i].pinned = true; repeat(); });
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
       input.addEventListener(end, () => release(`joint${i}`, row));
     $("sliders").append(row);
@@ -165,6 +167,7 @@ function show(message) {
   const owner = $("owner");
   owner.textContent = mine.heard ? (mine.owner ? `moved by ${mine.owner}` : "moved by nobody") : "no joint states";
   owner.className = `chip ${!mine.heard ? "bad" : mine.owner === "web" ? "mine" : mine.owner ? "good" : ""}`;
+  for (const [key, sees] of Object.entries(state.seen)) if (tiles.has(key)) outline(tiles.get(key), sees);
   if (!mine.heard) return;
   sliders.forEach((slider, i) => {
     const [low, high] = slider.joint.limits, measured = mine.joints[i];
@@ -172,10 +175,9 @@ function show(message) {
     slider.row.querySelector(".mark").style.left = `calc(8px + (100% - 16px) * ${(measured - low) / (high - low)})`;
     slider.row.querySelector("output").textContent =
       `${degrees(measured).toFixed(0)}\u00b0 \u2192 ${degrees(targets[i]).toFixed(0)}\u00b0`;
-    // Nothing is held, or somebody else drives: the sliders show where the limb is.
-    const follows = slider.fresh || held.has("stick") || held.has("lever") || held.has("home") ||
-      (!held.size && mine.owner && mine.owner !== "web");
-    if (follows) { targets[i] = measured; slider.input.value = measured; slider.fresh = false; }
+    // Where no slider drives, they show where the limb is.
+    const follows = held.size ? ["stick", "lever", "home"].some(name => held.has(name)) : !slider.pinned;
+    if (follows) { targets[i] = measured; slider.input.value = measured; }
   });
   $("tip").textContent = `tip ${mine.tip.map((x, i) => `${"xyz"[i]} ${(1000 * x).toFixed(0)}`).join("  ")} mm`;
 }
@@ -207,7 +209,8 @@ async function picture(data) {
     }
     const pen = canvas.getContext("2d");
     pen.drawImage(image, 0, 0); image.close();
-    if (sees) outline(pen, sees);
+    tile.stamp = stamp;
+    if (sees) outline(tile, sees);
     tile.box.classList.toggle("sees", Boolean(sees));
   } catch { tile.broken = (tile.broken || 0) + 1; }
   const drawn = (performance.timeOrigin + performance.now()) / 1000;
@@ -215,7 +218,10 @@ async function picture(data) {
   tile.count += 1; tile.at = performance.now(); tile.delay = 1000 * (drawn - received);
   tile.times.push(tile.at); if (tile.times.length > 20) tile.times.shift();
 }
-function outline(pen, corners) {
+function outline(tile, { stamp, corners }) {
+  // The detector answers a moment after the picture: only what belongs together is drawn.
+  if (Math.abs(stamp - tile.stamp) > 1e-3) return;
+  const pen = tile.canvas.getContext("2d");
   pen.strokeStyle = "#4cc9a6"; pen.lineWidth = Math.max(1, pen.canvas.width / 96);
   pen.beginPath();
   for (let k = 0; k < 8; k += 2) pen[k ? "lineTo" : "moveTo"](corners[k] + .5, corners[k + 1] + .5);
