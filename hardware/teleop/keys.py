@@ -8,6 +8,7 @@ once they are asked to: https://sw.kovidgoyal.net/kitty/keyboard-protocol.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class KeyDecoder:
     def __init__(self) -> None:
         self.reports_releases = False
         self._rest = b""
+        self._text = codecs.getincrementaldecoder("utf-8")(errors="ignore")
 
     @property
     def is_waiting(self) -> bool:
@@ -88,7 +90,7 @@ class KeyDecoder:
         return [Key("escape")] if was_kept else []
 
     def _plain(self, data: bytes) -> Iterator[Key]:
-        for character in data.decode("utf-8", errors="ignore"):
+        for character in self._text.decode(data):
             code = ord(character)
             if code in (10, 13):
                 yield Key("enter")
