@@ -8,6 +8,7 @@ velocities. Seeds of the engine are set by us; nothing in these mazes is random 
 from __future__ import annotations
 
 import math
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,6 +68,7 @@ class MazeGame:
         self._folder = tempfile.TemporaryDirectory(prefix="asterias-doom-")
         self._wad = Path(self._folder.name) / "mazes.wad"
         self._game: Any = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self.replace(worlds)
 
     def __enter__(self) -> MazeGame:
@@ -95,9 +97,7 @@ class MazeGame:
 
     def close(self) -> None:
         """End the engine."""
-        if self._game is not None:
-            self._game.close()
-            self._game = None
+        self._end()
         self._folder.cleanup()
 
     @property
@@ -105,9 +105,17 @@ class MazeGame:
         """The engine's process, None where it has died."""
         return self._process_id if psutil.pid_exists(self._process_id) else None
 
-    def _start(self) -> None:
+    def _end(self) -> None:
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
         if self._game is not None:
             self._game.close()
+            self._game = None
+
+    def _start(self) -> None:
+        self._end()
         self._game = _new_game(self._wad, Path(self._folder.name) / "vizdoom.ini", self.seed)
         before = {child.pid for child in psutil.Process().children()}
         try:
@@ -116,6 +124,7 @@ class MazeGame:
             raise GameDiedError(f"ViZDoom does not start: {error}") from error
         new = [c.pid for c in psutil.Process().children() if c.pid not in before]
         self._process_id = new[0] if new else -1
+        self._guard = _guard(self._process_id)
         self.load(self._index)
 
     def load(self, index: int) -> None:
@@ -213,6 +222,22 @@ class MazeGame:
             return call(*arguments)
         except _ENDED as error:
             raise GameDiedError(f"The ViZDoom process has ended: {error}") from error
+
+
+def _guard(process_id: int) -> subprocess.Popen[bytes] | None:
+    """Return a process that kills the engine when this one ends without closing it (SIGKILL).
+
+    It waits for the end of a pipe; an engine left alone would wait for orders for ever.
+    """
+    if process_id <= 0:
+        return None
+    return subprocess.Popen(
+        ["sh", "-c", f"read -r _; kill -9 {process_id}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _new_game(wad: Path, settings: Path, seed: int) -> Any:

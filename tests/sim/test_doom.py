@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,7 +104,7 @@ def test_a_seed_draws_the_same_look_and_groups_are_kept_apart() -> None:
     [
         (lambda: Look("velvet"), "'velvet': choose mixed or one of startan"),
         (lambda: Look("brick", 300), "light is 300"),
-        (lambda: choose_look("velvet", 0), "training, held_out"),
+        (lambda: choose_look("velvet", 0), "training, varied, held_out"),
         (lambda: MazeMap(MAZE, (0, 0)), "the start 0,0 is no free cell"),
         (lambda: MazeMap(MAZE, (1, 1), (9, 9)), "the goal 9,9"),
         (lambda: MazeMap(np.ones((600, 4), np.uint8), (1, 1)), "511"),
@@ -170,6 +172,21 @@ def test_a_dead_game_is_noticed_and_can_be_restarted(game: MazeGame) -> None:
     assert game.process_id not in (None, process)
     assert game.cell == (1, 1)
     assert game.restarts >= 1
+
+
+def test_a_killed_program_takes_its_game_with_it() -> None:
+    program = (
+        "import numpy as np, time\n"
+        "from sim.doom.game import MazeGame\nfrom sim.doom.maps import MazeMap\n"
+        "game = MazeGame([MazeMap(np.pad(np.ones((2, 2), np.uint8), 1), (1, 1))])\n"
+        "print(game.process_id, flush=True)\ntime.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        process = psutil.Process(int(run.stdout.readline()))
+        run.kill()
+    assert psutil.wait_procs([process], timeout=20)[0]
 
 
 def test_closing_leaves_neither_process_nor_files() -> None:
