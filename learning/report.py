@@ -236,6 +236,8 @@ def _recording_figures(results: Path) -> list[tuple[str, ...]]:
         )
     )
     return rows
+
+
 def _teleop_figures(results: Path) -> list[tuple[str, ...]]:
     """Rows about people who drive a limb."""
     bench = _load(results, "teleop_latency.json")
@@ -297,7 +299,17 @@ def _agent_figures(results: Path) -> list[tuple[str, ...]]:
 
 def _doom_figures(results: Path) -> list[tuple[str, ...]]:
     walked, killed = _load(results, "doom_launch.json"), _load(results, "doom_killed.json")
+    ball = _load(results, "ball_maze.json")
+    successes = " / ".join(f"{row['success']:.2f}" for row in ball["bins"])
+    spans = ", ".join(f"{row['lo']} to {row['hi']}" for row in ball["bins"])
+    paper, spread = ball["paper_success"]
     return [
+        (
+            f"a ball pushed through 35 x 35 mazes by `{ball['planner']}`, paths of {spans} steps: "
+            "goals reached; the paper's point mass, all paths",
+            f"{successes} % of {ball['bins'][0]['episodes']} each; {paper} ({spread}) %",
+            "[ball_maze.json](results/ball_maze.json)",
+        ),
         (
             f"ViZDoom mazes of 15 x 15 in a row, `doom.launch.xml` with `{walked['planner']}`: "
             "goals reached; time; camera pictures; planning",
