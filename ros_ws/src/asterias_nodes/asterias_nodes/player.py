@@ -49,8 +49,6 @@ class PlayerSettings:
     wait_s: Annotated[float, "s for listeners to find the topics before the first message"] = 1.0
 
     def __post_init__(self) -> None:
-        if not self.recording:
-            raise SettingsError("Parameter 'recording' must name a recording to play.")
         if not 0.01 <= self.rate <= 100.0 or self.start_s < 0:
             raise SettingsError(
                 f"Parameters 'rate' (0.01 to 100) and 'start_s' (0 or more) cannot be "
@@ -71,8 +69,10 @@ class Player(Node):
     def __init__(self) -> None:
         super().__init__("player")
         self.settings = declare_settings(self, PlayerSettings)
+        if not self.settings.recording:
+            raise SettingsError("Parameter 'recording' must name a recording to play.")
         self._recordings = find_recordings(Path(self.settings.recording).expanduser())
-        self._publishers: dict[str, Publisher | None] = {}
+        self._outputs: dict[str, Publisher | None] = {}
         self._announce()
         self._count = 0
         self._told_s = time.monotonic()
@@ -88,14 +88,14 @@ class Player(Node):
         for recording in self._recordings:
             for topic in recording.topics().values():
                 self._publisher(topic)
-        if not any(self._publishers.values()):
+        if not any(self._outputs.values()):
             what = "commands" if self.settings.commands else "topics"
             raise SettingsError(f"{self.settings.recording} holds no {what} to play.")
 
     def _publisher(self, topic: Topic) -> Publisher | None:
-        if topic.name not in self._publishers:
-            self._publishers[topic.name] = self._make(topic) if self.settings.wants(topic) else None
-        return self._publishers[topic.name]
+        if topic.name not in self._outputs:
+            self._outputs[topic.name] = self._make(topic) if self.settings.wants(topic) else None
+        return self._outputs[topic.name]
 
     def _make(self, topic: Topic) -> Publisher | None:
         try:
@@ -127,7 +127,7 @@ class Player(Node):
         while self._is_due():
             raw, self._waiting = self._waiting, None
             assert raw is not None
-            publisher = self._publishers.get(raw.topic.name)
+            publisher = self._outputs.get(raw.topic.name)
             if publisher is not None:
                 publisher.publish(raw.data)
                 self._count += 1
