@@ -102,8 +102,11 @@ class Arbiter:
             state.armed, state.last_passed_s = True, -math.inf
         state.held_until_s = now + self._sources[name].timeout_s if is_held else -math.inf
 
-    def admit(self, name: str) -> Verdict:
-        """Whether a command that has just come from this source goes on to the limb."""
+    def admit(self, name: str, duration_s: float = 0.0) -> Verdict:
+        """Whether a command that has just come from this source goes on to the limb.
+
+        A timed move counts as commanding for its ``duration_s``, and for the time-out after it.
+        """
         source, state, now = self._sources[name], self._states[name], self._clock()
         if self._stopped:
             return Verdict.STOPPED
@@ -119,7 +122,7 @@ class Arbiter:
             )
             if other is not source and outranks and self._commands(other, now):
                 return Verdict.OUTRANKED
-        state.last_passed_s = now
+        state.last_passed_s = now + duration_s
         return Verdict.PASSED
 
     def _commands(self, source: Source, now: float) -> bool:

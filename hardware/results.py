@@ -22,6 +22,7 @@ PACKAGES = (
     "torch",
     "stable-baselines3",
     "vizdoom",
+    "pyelastica",
 )
 
 

@@ -18,6 +18,7 @@ from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
 from sim.bench import bench
 from sim.pictures import Tile, outside_view, save_png, sheet
+from sim.soft_arm_bench import bench_against_elastica
 from sim.tag import detect_tags
 from sim.world import SimWorld
 
@@ -72,8 +73,10 @@ class Bench:
     """Runs; the median counts."""
     renderer: Literal["auto", "tiny", "egl"] | None = None
     """Overrides the description's renderer."""
+    against: Literal["pyelastica"] | None = None
+    """Measure by turns with a soft arm of another engine, which must be installed."""
     json: Path | None = None
-    """Result file to write, for example results/sim_bench.json."""
+    """Result file to write, for example results/sim_bench.json or results/soft_arm_bench.json."""
 
     def run(self) -> None:
         """Measure, print, and write the result file if asked for."""
@@ -81,6 +84,9 @@ class Bench:
             raise HardwareError(f"--repeats takes 1 or more, not {self.repeats}.")
         if not 0.1 <= self.duration_s < math.inf:
             raise HardwareError(f"--duration-s takes 0.1 or more, not {self.duration_s:g}.")
+        if self.against is not None:
+            self._compare()
+            return
         figures = bench(
             self.robot, duration_s=self.duration_s, repeats=self.repeats, renderer=self.renderer
         )
@@ -99,6 +105,26 @@ class Bench:
             )
         if self.json is not None:
             write_json(self.json, {**provenance(), **figures})
+
+    def _compare(self) -> None:
+        """Measure beside the other engine."""
+        figures = bench_against_elastica(
+            self.robot,
+            duration_s=self.duration_s,
+            repeats=self.repeats,
+            on_round=lambda done, total: print(f"round {done} of {total}", flush=True),
+        )
+        for name, row in figures["contestants"].items():
+            factor = row["simulated_s_per_s"]
+            print(
+                f"  {name:20} {factor['median']:10,.2f} simulated s/s  ({factor['min']:,.2f} to "
+                f"{factor['max']:,.2f}), {row['steps_per_s']:10,.1f} steps/s of "
+                f"{row['control_period_s']:g} s"
+            )
+        for name, ratio in figures["ratios"].items():
+            print(f"  {name}: {ratio:,.1f}")
+        if self.json is not None:
+            write_json(self.json, {**provenance(0), **figures})
 
 
 @dataclass(frozen=True)

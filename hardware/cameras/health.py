@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
+import cv2
 import numpy as np
 
 from hardware.camera import Frame, ImageArray
@@ -56,6 +57,45 @@ def is_noise(image: ImageArray) -> bool:
     """Whether neighbouring pixels have nothing to do with each other, as no lens can show it."""
     rows = image[::4].astype(np.int16)
     return bool(np.abs(np.diff(rows, axis=1)).mean() > NOISE_LEVEL)
+
+
+@dataclass(frozen=True)
+class PictureSigns:
+    """What a picture shows of its camera's health.
+
+    Attributes:
+        time_s: when it was taken.
+        brightness, contrast: mean and standard deviation of its levels, 0 to 255.
+        is_noise: see :func:`is_noise`.
+        unchanged_s: for so long the camera has sent this very picture.
+    """
+
+    time_s: float
+    brightness: float
+    contrast: float
+    is_noise: bool
+    unchanged_s: float
+
+
+class PictureWatch:
+    """Reads the signs of one camera's pictures, which come in order."""
+
+    def __init__(self) -> None:
+        self._last: ImageArray | None = None
+        self._since_s = 0.0
+
+    def see(self, image: ImageArray, time_s: float) -> PictureSigns:
+        """Signs of the next picture, ``(H, W)`` or ``(H, W, 3)``."""
+        if self._last is None or not np.array_equal(image, self._last):
+            self._last, self._since_s = image, time_s
+        mean, deviation = cv2.meanStdDev(image.reshape(-1, 1))
+        return PictureSigns(
+            time_s=time_s,
+            brightness=float(mean[0, 0]),
+            contrast=float(deviation[0, 0]),
+            is_noise=is_noise(image),
+            unchanged_s=max(time_s - self._since_s, 0.0),
+        )
 
 
 class CameraWatch:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hardware.limb import FloatArray
 from learning.target_finding.brownian import BrownianSearcher
-from learning.target_finding.policy_files import PolicySearcher, trained_policies
+from learning.target_finding.policy_files import PolicySearcher, find_policy, trained_policies
 
 
 class Searcher(Protocol):
@@ -28,6 +28,21 @@ _MAKERS: dict[str, Maker] = {
 }
 
 DEFAULT_POLICY = "bmms"
+# The trained policy for so many dead cameras; the last one for more.
+BEST = ("ppo_kill0", "ppo_kill1", "ppo_kill12")
+
+
+def best_policy(joints: int, cameras: int, dead: int) -> str:
+    """Name of the best policy for a limb of which so many cameras are dead.
+
+    A baseline, where no policy was trained for such a limb.
+    """
+    name = BEST[min(dead, len(BEST) - 1)]
+    if name not in trained_policies():
+        return DEFAULT_POLICY
+    card = find_policy(name).card
+    trained = len(card["options"]["command_range"]), int(card.get("cameras", 4))
+    return name if trained == (joints, cameras) else DEFAULT_POLICY
 
 
 def policy_names() -> list[str]:

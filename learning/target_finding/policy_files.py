@@ -17,9 +17,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from hardware.limb import FloatArray
-from learning.target_finding import linear_policy, network_policy
+from learning.target_finding import linear_policy
 from learning.target_finding.linear_policy import LinearPolicy, SoftmaxPolicy
-from learning.target_finding.network_policy import NetworkPolicy
 from learning.target_finding.observation import CommandUnit, observe
 
 FILE = "policy.safetensors"
@@ -76,8 +75,11 @@ def _assemble(tensors: dict[str, Any], card: dict[str, Any]) -> Policy:
         if tensors["weight"].shape[0] != 2 * joints:
             raise ValueError(f"it has not two moves for each of {joints} joints")
         return SoftmaxPolicy(tensors["weight"], card)
+    # It imports PyTorch, for which a node that runs a linear policy should not have to wait.
+    from learning.target_finding import network_policy
+
     if card["kind"] == network_policy.KIND:
-        return NetworkPolicy(tensors, card)
+        return network_policy.NetworkPolicy(tensors, card)
     raise ValueError(f"kind '{card['kind']}' is unknown")
 
 

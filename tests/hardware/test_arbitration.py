@@ -139,3 +139,22 @@ def test_a_command_passes_only_when_it_may(steps: list[tuple[str, str, float]]) 
             held_s[who] = clock.now if what == "hold" else -9.0
             if what == "release":
                 passed_s.pop(who, None)
+
+
+def test_a_timed_move_keeps_the_limb_for_as_long_as_it_lasts() -> None:
+    clock = [0.0]
+    sources = [
+        Source("web", 20, 0.5, needs_deadman=False),
+        Source("policy", 5, 0.5, needs_deadman=False),
+        Source("agent", 1, 0.5, needs_deadman=False),
+    ]
+    arbiter = Arbiter(sources, lambda: clock[0])
+    assert arbiter.admit("policy", 2.0) is Verdict.PASSED
+    clock[0] = 2.4
+    assert arbiter.active == "policy"
+    assert arbiter.admit("agent") is Verdict.OUTRANKED
+    # Who has a higher priority does not wait for its end; and then it is over.
+    assert arbiter.admit("web") is Verdict.PASSED
+    assert arbiter.active == "web"
+    clock[0] = 3.0
+    assert arbiter.admit("agent") is Verdict.PASSED

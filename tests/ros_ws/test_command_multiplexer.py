@@ -6,7 +6,9 @@ import time
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Duration
 from std_msgs.msg import Bool, Float64MultiArray, String
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias_nodes.command_multiplexer import MultiplexerSettings
 from asterias_nodes.qos import latched_qos, reliable_qos
@@ -103,3 +105,25 @@ def test_sources_that_make_no_sense_are_refused(changes: dict[str, Any], told: s
         changes = {"without_deadman": [], **changes}
     with pytest.raises(SettingsError, match=told):
         MultiplexerSettings(**changes).parsed()
+
+
+def test_a_program_may_send_timed_moves_and_keeps_the_limb_meanwhile(
+    start_node: Any, peer: Any
+) -> None:
+    moves: list[JointTrajectory] = []
+    node = peer.node
+    node.create_subscription(JointTrajectory, "/limb_0/joint_trajectory", moves.append, 10)
+    start_node("command_multiplexer")
+    desk = Desk(peer)
+    topic = "/limb_0/sources/policy/joint_trajectory"
+    policy = node.create_publisher(JointTrajectory, topic, 10)
+    peer.wait_until(lambda: policy.get_subscription_count() > 0)
+    peer.wait_until(lambda: node.count_publishers("/limb_0/joint_trajectory") > 0)
+    point = JointTrajectoryPoint(positions=[0.1] * 4, time_from_start=Duration(sec=30))
+    policy.publish(JointTrajectory(points=[point]))
+    peer.wait_until(lambda: moves)
+    peer.wait_until(lambda: desk.owners[-1] == "policy")
+    assert not desk.passes("language_agent", 0.5)
+    assert desk.passes("keyboard", 0.7)
+    # A timed move goes on when the hand lets go: those with a dead-man may not send any.
+    assert node.count_subscribers("/limb_0/sources/keyboard/joint_trajectory") == 0

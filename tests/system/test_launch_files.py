@@ -32,6 +32,7 @@ def test_the_demo_leaves_recording_picture_and_summary(
     assert run.wait(120) == 0, run.text
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert summary["passed"] and summary["found"] == 2
+    assert summary["policy"] == "ppo_kill0"
     assert [episode["episode"] for episode in summary["episodes"]] == [1, 2]
     picture = cv2.imread(str(out / "contact_sheet.png"))
     assert picture is not None and picture.shape[0] > 150
@@ -65,11 +66,11 @@ def test_a_launch_ends_cleanly_and_leaves_nothing_behind(
     run = launch("launch/sim.launch.xml")
     client.until(lambda: images)
     children = run.children()
-    assert len(children) == 3
+    assert len(children) == 4
     assert run.stop(number) == 0, run.text
     assert not [child for child in children if child.is_running()]
     assert "Traceback" not in run.text
-    assert run.text.count("finished cleanly") == 3, run.text
+    assert run.text.count("finished cleanly") == 4, run.text
 
 
 def test_the_installed_package_launches_by_name(launch: Callable[..., Any], client: Any) -> None:
@@ -108,3 +109,31 @@ def test_faults_are_refused_unless_enabled(launch: Callable[..., Any], client: A
     answer = client.call(InjectFault, "/limb_0/inject_fault", component="camera_0", fault="stuck")
     assert not answer.success
     assert "enable_faults:=true" in answer.message
+
+
+@pytest.mark.timeout(180)
+def test_a_policy_is_trained_by_a_launch_and_used_by_another(
+    launch: Callable[..., Any], tmp_path: Path
+) -> None:
+    out, found = tmp_path / "trained", tmp_path / "found"
+    goal = ("faults:=kill1", "steps:=75", "seed:=4", "options:=['--processes', '1']")
+    run = launch("launch/train.launch.xml", *goal, f"out:={out}")
+    assert run.wait(120) == 0, run.text
+    assert "Trained for 75 steps" in run.text and (out / "policy.safetensors").is_file()
+    search = ("faults:=kill1", f"policy:={out}", "seed:=4", "real_time_factor:=5.0")
+    run = launch("launch/find_target.launch.xml", *search, f"out:={found}")
+    assert run.wait(120) == 0, run.text
+    summary = json.loads((found / "summary.json").read_text(encoding="utf-8"))
+    (episode,) = summary["episodes"]
+    assert episode["policy"] == str(out) and len(episode["broken_cameras"]) == 1
+    assert episode["found"] == (episode["camera"] not in ("", *episode["broken_cameras"]))
+
+
+def test_a_training_that_cannot_start_ends_the_launch_with_one_sentence(
+    launch: Callable[..., Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    run = launch("launch/train.launch.xml", "options:=['--seed', '7']", f"out:={out}")
+    run.wait(60)
+    mistakes = [line for line in run.text.splitlines() if "'--seed' is a field of the" in line]
+    assert len(mistakes) == 1 and "Traceback" not in run.text, run.text

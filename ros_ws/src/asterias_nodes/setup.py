@@ -13,6 +13,7 @@ NODES = [
     "doom_demo",
     "doom_world",
     "emulated_robot",
+    "find_bench",
     "joy_reader",
     "language_agent",
     "limb_driver",
@@ -23,6 +24,7 @@ NODES = [
     "path_follower",
     "planner",
     "player",
+    "policy",
     "recorder",
     "recording_bench",
     "sim_robot",
@@ -32,6 +34,7 @@ NODES = [
     "teleop_gamepad",
     "teleop_keyboard",
     "teleop_leader",
+    "train",
     "trainer",
 ]
 

@@ -8,7 +8,6 @@ that was named must then see the target: what the agents say is compared with wh
 from __future__ import annotations
 
 import os
-import random
 import sys
 import time
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias_nodes.bench import LaunchedRobot
 from asterias_nodes.conversions import to_seconds
+from asterias_nodes.domains import reserve_domain_id
 from asterias_nodes.qos import reliable_qos
 from hardware.description import load_robot
 from hardware.results import provenance, write_json
@@ -206,7 +206,7 @@ def main() -> int:
     """Measure, print, write the result file if asked for; exit code 1 if too few are true."""
     options = tyro.cli(AskBench, prog="ros2 run asterias_nodes ask_bench", description=__doc__)
     # A domain of its own, so that no other robot on this machine is asked.
-    os.environ["ROS_DOMAIN_ID"] = str(random.randrange(1, 100))
+    os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
     rclpy.init()
     try:
         rows = measure(options)

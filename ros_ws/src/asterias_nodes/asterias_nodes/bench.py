@@ -8,7 +8,6 @@ row are clean.
 from __future__ import annotations
 
 import os
-import random
 import signal
 import statistics
 import subprocess
@@ -27,6 +26,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from asterias_nodes.conversions import to_seconds
+from asterias_nodes.domains import reserve_domain_id
 from asterias_nodes.qos import sensor_qos
 from hardware.description import load_robot
 from hardware.results import provenance, write_json
@@ -195,7 +195,7 @@ def main() -> int:
     """Measure, print, write the result file if asked for; exit code 1 if a cycle is not clean."""
     options = tyro.cli(Bench, prog="ros2 run asterias_nodes bench", description=__doc__)
     # A domain of its own, so that no other robot on this machine is counted.
-    os.environ["ROS_DOMAIN_ID"] = str(random.randrange(1, 100))
+    os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
     rclpy.init()
     try:
         figures = measure(options)

@@ -1,7 +1,9 @@
 """Managed node ``camera_driver``: the cameras of a real (or emulated) robot.
 
 For camera j of limb i: publishes ``/limb_<i>/camera_<j>/image_raw``, ``…/image_raw/compressed`` and
-``…/camera_info``, as the simulated robot does; for all: ``/diagnostics`` with state and real rate.
+``…/camera_info``, as the simulated robot does; serves ``/limb_<i>/inject_camera_fault``, to which
+the limb driver passes on what its ``/limb_<i>/inject_fault`` is asked of cameras. For all:
+``/diagnostics`` with state and real rate.
 """
 
 from __future__ import annotations
@@ -17,10 +19,14 @@ from rclpy.timer import Timer
 from asterias_nodes.camera_port import CameraPort
 from asterias_nodes.conversions import to_time_msg
 from asterias_nodes.diagnostics import Diagnostics
+from asterias_nodes.fault_service import FaultService
 from asterias_nodes.managed import ManagedNode
 from asterias_nodes.robot_file import WAIT_HELP, wait_for_robot
 from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import declare_settings
+from hardware.camera import Camera
+from hardware.description import RobotDescription
+from hardware.faults import FaultyCamera
 from hardware.robot import make_camera
 
 LOOKS_PER_PICTURE = 5.0
@@ -32,6 +38,8 @@ class CameraDriverSettings:
     """Parameters of the node."""
 
     robot: Annotated[str, "name or path of a robot description with a backend of type devices"] = ""
+    seed: Annotated[int, "seed of injected faults"] = 0
+    enable_faults: Annotated[bool, "let cameras fail on request instead of refusing it"] = False
     wait_s: Annotated[float, WAIT_HELP] = 0.0
 
 
@@ -42,6 +50,7 @@ class CameraDriverNode(ManagedNode):
         super().__init__("camera_driver")
         self.settings = declare_settings(self, CameraDriverSettings)
         self.cameras: list[CameraPort] = []
+        self._faults: list[FaultService] = []
         self._period_s = 0.02
         self._timer: Timer | None = None
         self._diagnostics: Diagnostics | None = None
@@ -49,10 +58,8 @@ class CameraDriverNode(ManagedNode):
     def configure(self) -> None:
         """Connect all cameras; one that is not there keeps no other from working."""
         robot = wait_for_robot(self.settings.robot, self.settings.wait_s)
-        for i, limb in enumerate(robot.limbs):
-            for j, about in enumerate(limb.live_cameras):
-                camera = make_camera(robot, limb, about)
-                self.cameras.append(CameraPort(self, i, j, camera, self._stamp))
+        for number in range(len(robot.limbs)):
+            self._open_limb(robot, number)
         rates = [port.camera.description.rate_hz for port in self.cameras]
         quickest_s = 1.0 / (LOOKS_PER_PICTURE * max(rates, default=10.0))
         self._period_s = max(quickest_s, SHORTEST_PERIOD_S)
@@ -73,10 +80,28 @@ class CameraDriverNode(ManagedNode):
         """Close all cameras."""
         for camera in self.cameras:
             camera.close()
-        self.cameras = []
+        for service in self._faults:
+            service.close()
+        self.cameras, self._faults = [], []
         if self._diagnostics is not None:
             self._diagnostics.close()
             self._diagnostics = None
+
+    def _open_limb(self, robot: RobotDescription, number: int) -> None:
+        limb = robot.limbs[number]
+        is_allowed, seed = self.settings.enable_faults, self.settings.seed
+        devices = [make_camera(robot, limb, about) for about in limb.live_cameras]
+        cameras: list[Camera] = [
+            FaultyCamera(camera, seed=seed) if is_allowed else camera for camera in devices
+        ]
+        for j, camera in enumerate(cameras):
+            self.cameras.append(CameraPort(self, number, j, camera, self._stamp))
+        if is_allowed:
+            service = f"/limb_{number}/inject_camera_fault"
+            aliases = {f"camera_{j}": camera.name for j, camera in enumerate(cameras)}
+            self._faults.append(
+                FaultService(self, service, limb.name, cameras, aliases, is_allowed=True)
+            )
 
     def _publish(self) -> None:
         for camera in self.cameras:

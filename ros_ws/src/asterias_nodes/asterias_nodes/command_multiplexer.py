@@ -6,6 +6,11 @@ while held, repeated within the time-out). Passes the commands of the one source
 on to ``/limb_<i>/commands``, and says on ``/limb_<i>/active_source`` (std_msgs/String, latched) who
 that is. While ``/e_stop_state`` is true nothing passes, and a dead-man held then must be released
 before it counts again. Limits are the driver's business: each value is checked once, there.
+
+A source that is a program, and so has no dead-man, may also send timed moves to
+``/limb_<i>/sources/<name>/joint_trajectory`` (trajectory_msgs/JointTrajectory). They go on to
+``/limb_<i>/joint_trajectory``, and the limb is that source's for as long as they last. Who has a
+dead-man may not: a timed move would go on when the hand has let go.
 """
 
 from __future__ import annotations
@@ -21,7 +26,9 @@ from typing import Annotated
 from rclpy.clock import Clock, ClockType
 from rclpy.subscription import Subscription
 from std_msgs.msg import Bool, Float64MultiArray, String
+from trajectory_msgs.msg import JointTrajectory
 
+from asterias_nodes.conversions import to_seconds
 from asterias_nodes.diagnostics import OK, WARN, Diagnostics, Report
 from asterias_nodes.managed import ManagedNode
 from asterias_nodes.qos import latched_qos, reliable_qos
@@ -34,7 +41,9 @@ _LOOK_PERIOD_S = 0.05
 
 
 def _sources() -> list[str]:
-    return ["leader:40", "gamepad:30", "web:20", "keyboard:10", "policy:5", "language_agent:1"]
+    people = ["leader:40", "gamepad:30", "web:20", "keyboard:10"]
+    # Of these two, who has the limb keeps it.
+    return [*people, "policy:5", "find_target:5", "language_agent:1"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class MultiplexerSettings:
         field(default_factory=_sources)
     )
     without_deadman: Annotated[list[str], "sources that are programs, and have no dead-man"] = (
-        field(default_factory=lambda: ["policy", "language_agent"])
+        field(default_factory=lambda: ["policy", "find_target", "language_agent"])
     )
     timeout_s: Annotated[float, "s after which a silent source has let go, or its dead-man"] = 0.5
 
@@ -80,6 +89,9 @@ class _LimbPort:
         self._commands = node.create_publisher(
             Float64MultiArray, f"{prefix}/commands", reliable_qos()
         )
+        self._moves = node.create_publisher(
+            JointTrajectory, f"{prefix}/joint_trajectory", reliable_qos()
+        )
         self._active = node.create_publisher(String, f"{prefix}/active_source", latched_qos())
         self._active.publish(String(data=""))
         self._inputs: list[Subscription] = []
@@ -88,22 +100,35 @@ class _LimbPort:
             self._listen(Float64MultiArray, topic, partial(self._on_command, source.name))
             if source.needs_deadman:
                 self._listen(Bool, f"{topic}/deadman", partial(self._on_deadman, source.name))
+            else:
+                move = partial(self._on_move, source.name)
+                self._listen(JointTrajectory, f"{topic}/joint_trajectory", move)
 
     def _listen(self, kind: type, topic: str, callback: Callable[..., None]) -> None:
         qos = reliable_qos()
         self._inputs.append(self._node.create_subscription(kind, topic, callback, qos))
 
     def _on_command(self, source: str, message: Float64MultiArray) -> None:
-        if not self._node.is_active:
-            return
-        verdict = self.arbiter.admit(source)
-        self.counts[f"{source}: {'passed' if verdict is Verdict.PASSED else 'dropped'}"] += 1
-        if verdict is Verdict.PASSED:
+        if self._admits(source):
             self._commands.publish(message)
             self.tell()
-            return
-        text = f"A command of '{source}' to {self.name} is dropped: {verdict.value}."
-        self._node.get_logger().warning(text, throttle_duration_sec=2.0)
+
+    def _on_move(self, source: str, message: JointTrajectory) -> None:
+        # No points, no move; the driver refuses it and says so.
+        end_s = to_seconds(message.points[-1].time_from_start) if message.points else 0.0
+        if self._admits(source, max(end_s, 0.0)):
+            self._moves.publish(message)
+            self.tell()
+
+    def _admits(self, source: str, duration_s: float = 0.0) -> bool:
+        if not self._node.is_active:
+            return False
+        verdict = self.arbiter.admit(source, duration_s)
+        self.counts[f"{source}: {'passed' if verdict is Verdict.PASSED else 'dropped'}"] += 1
+        if verdict is not Verdict.PASSED:
+            text = f"A command of '{source}' to {self.name} is dropped: {verdict.value}."
+            self._node.get_logger().warning(text, throttle_duration_sec=2.0)
+        return verdict is Verdict.PASSED
 
     def _on_deadman(self, source: str, message: Bool) -> None:
         self.arbiter.hold_deadman(source, bool(message.data))
@@ -119,7 +144,7 @@ class _LimbPort:
         """Take the topics down."""
         for subscription in self._inputs:
             self._node.destroy_subscription(subscription)
-        for publisher in (self._commands, self._active):
+        for publisher in (self._commands, self._moves, self._active):
             self._node.destroy_publisher(publisher)
 
 

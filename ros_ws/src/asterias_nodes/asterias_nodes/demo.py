@@ -1,7 +1,8 @@
 """Node ``demo``: lets the limb search again and again, and leaves pictures and a summary behind.
 
 A client of ``/find_target``, nothing more: it sends one goal per episode, prints lines of
-progress, then a table, and writes ``summary.json`` and ``contact_sheet.png`` into its folder.
+progress, then a table, and writes ``summary.json`` and ``contact_sheet.png`` into its folder. With
+``faults`` it breaks cameras before an episode (``/limb_0/inject_fault``), and tells nobody.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from asterias_interfaces.action import FindTarget
+from asterias_interfaces.srv import InjectFault
 from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.clock import Clock
@@ -31,7 +34,7 @@ from asterias_nodes.settings import SettingsError, declare_settings
 from hardware.camera import ImageArray
 from hardware.description import load_robot
 from hardware.results import provenance, write_json
-from learning.target_finding.policies import DEFAULT_POLICY
+from learning.target_finding.task import draw_dead_cameras
 from sim.contact_sheet import contact_sheet
 from sim.pictures import Tile, save_png
 from sim.tag import detect_tags
@@ -52,15 +55,28 @@ class DemoSettings:
     policy: Annotated[str, "searcher; empty takes the best there is"] = ""
     max_steps: Annotated[int, "steps after which a search is given up"] = 100
     seed: Annotated[int, "seed of the first episode; the next takes the next number"] = 0
+    faults: Annotated[str, "cameras that fail in each episode: kill0 (none), kill1, kill12"] = (
+        "kill0"
+    )
+    fault: Annotated[str, "how they fail: off, stuck or garbage"] = "off"
     dead_cameras: Annotated[list[str], "names of cameras to leave out; [''] for none"] = (
         # rclpy cannot tell the type of an empty list.
         ("",)  # type: ignore[assignment]
     )
     out: Annotated[str, "folder for pictures and summary"] = "runs/demo"
+    command: Annotated[str, "beginning of what a reader types to run this again"] = (
+        "ros2 launch launch/demo.launch.xml"
+    )
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or self.max_steps < 1:
             raise SettingsError("Parameters 'episodes' and 'max_steps' must be 1 or more.")
+        if self.fault not in ("off", "stuck", "garbage"):
+            raise SettingsError(f"Parameter 'fault' is '{self.fault}'; take off, stuck or garbage.")
+        try:
+            draw_dead_cameras(np.random.default_rng(0), 4, self.faults)
+        except ValueError as error:
+            raise SettingsError(f"Parameter 'faults': {error}") from error
 
 
 @dataclass(frozen=True)
@@ -69,8 +85,10 @@ class Episode:
 
     episode: int
     found: bool
+    policy: str
     steps: int
     camera: str
+    broken_cameras: list[str]
     robot_time_s: float
     error: str
 
@@ -92,6 +110,9 @@ class Demo(Node):
             keep = partial(self._keep_picture, number)
             self.create_subscription(Image, topic, keep, sensor_qos(20))
             self.get_logger().debug(f"{topic} is {camera.name}.")
+        self._cameras = len(self._pictures)
+        self._broken: list[str] = []
+        self._calls = 0
         self._episodes: list[Episode] = []
         self._rows: list[list[Tile]] = []
         self._titles: list[str] = []
@@ -99,6 +120,7 @@ class Demo(Node):
         self._told_s = 0.0
         self._goal: ClientGoalHandle | None = None
         self._client = ActionClient(self, FindTarget, "/find_target")
+        self._injector = self.create_client(InjectFault, "/limb_0/inject_fault")
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._start_timer = self.create_timer(0.1, self._try_to_start, clock=wall)
 
@@ -108,12 +130,36 @@ class Demo(Node):
     # -- episodes -------------------------------------------------------------------------------
 
     def _try_to_start(self) -> None:
-        if self._client.server_is_ready():
+        breaks = self.settings.faults != "kill0"
+        if self._client.server_is_ready() and (not breaks or self._injector.service_is_ready()):
             self.destroy_timer(self._start_timer)
             self._say(f"Searching for the target in {self.settings.episodes} episodes ...")
-            self._send_next()
+            self._prepare_next()
         elif time.monotonic() - self._started_s > SERVER_PATIENCE_S:
             stop_node(self, "No action server /find_target came up; launch target_finder.")
+
+    def _prepare_next(self) -> None:
+        """Mend the cameras of the last episode, break those of the next, then search."""
+        rng = np.random.default_rng((self.settings.seed, len(self._episodes)))
+        dead = draw_dead_cameras(rng, self._cameras, self.settings.faults)
+        mended, self._broken = self._broken, [f"camera_{j}" for j in dead]
+        calls = [(camera, "ok") for camera in mended if camera not in self._broken]
+        calls += [(camera, self.settings.fault) for camera in self._broken]
+        self._calls = len(calls)
+        for camera, fault in calls:
+            request = InjectFault.Request(component=camera, fault=fault)
+            self._injector.call_async(request).add_done_callback(self._on_injected)
+        if not calls:
+            self._send_next()
+
+    def _on_injected(self, answer: Future[Any]) -> None:
+        response = answer.result()
+        if not response.success:
+            stop_node(self, f"The cameras cannot be broken: {response.message}")
+            return
+        self._calls -= 1
+        if self._calls == 0:
+            self._send_next()
 
     def _send_next(self) -> None:
         number = len(self._episodes)
@@ -147,8 +193,10 @@ class Demo(Node):
         episode = Episode(
             episode=len(self._episodes) + 1,
             found=answer.found,
+            policy=answer.policy,
             steps=answer.steps,
             camera=answer.camera,
+            broken_cameras=list(self._broken),
             robot_time_s=round(answer.duration_s, 3),
             error=answer.error_msg,
         )
@@ -160,12 +208,13 @@ class Demo(Node):
             self._rows.append(self._tiles(int(answer.camera.removeprefix("camera_"))))
             self._titles.append(f"episode {episode.episode}, step {episode.steps}")
         outcome = f"found by {episode.camera}" if episode.found else episode.error
+        without = f", {' and '.join(self._broken)} broken" if self._broken else ""
         self._say(
-            f"episode {episode.episode}/{self.settings.episodes}: {outcome} "
+            f"episode {episode.episode}/{self.settings.episodes}{without}: {outcome} "
             f"after {episode.steps} steps, {self._time_left()}"
         )
         if len(self._episodes) < self.settings.episodes:
-            self._send_next()
+            self._prepare_next()
         else:
             self._finish()
 
@@ -206,7 +255,7 @@ class Demo(Node):
         picture = contact_sheet(self._rows, self._titles, heading)
         save_png(str(self._folder / "contact_sheet.png"), picture)
         print(self._table(), flush=True)
-        print(f"Wrote recording, contact sheet and summary to {self._folder}/", flush=True)
+        print(f"Wrote contact sheet and summary to {self._folder}/", flush=True)
         if passed:
             stop_node(self, status=0)
         else:
@@ -218,7 +267,8 @@ class Demo(Node):
         summary = {
             **provenance(self.settings.seed, command=self._command()),
             "robot": self.settings.robot,
-            "policy": self.settings.policy or DEFAULT_POLICY,
+            "policy": self._policies(),
+            "faults": self.settings.faults,
             "max_steps": self.settings.max_steps,
             "episodes": [asdict(episode) for episode in self._episodes],
             "found": found,
@@ -229,12 +279,16 @@ class Demo(Node):
         }
         write_json(self._folder / "summary.json", summary)
 
+    def _policies(self) -> str:
+        """What searched: the server may take another policy when more cameras are dead."""
+        return ", ".join(sorted({episode.policy for episode in self._episodes}))
+
     def _command(self) -> str:
         """What a reader types to run this demo again."""
-        options = ("robot", "episodes", "policy", "max_steps", "seed")
+        options = ("robot", "episodes", "policy", "faults", "fault", "max_steps", "seed")
         values = ((name, getattr(self.settings, name)) for name in options)
         given = [f"{name}:={value}" for name, value in values if value != ""]
-        return " ".join(["ros2 launch launch/demo.launch.xml", *given])
+        return " ".join([self.settings.command, *given])
 
     def _table(self) -> str:
         lines = ["", "episode  steps  found by", "-------  -----  --------"]
@@ -244,7 +298,8 @@ class Demo(Node):
         found = [episode for episode in self._episodes if episode.found]
         mean = statistics.fmean(e.steps for e in found) if found else float("nan")
         lines.append(
-            f"\nfound {len(found)} of {len(self._episodes)}, {mean:.1f} steps on average\n"
+            f"\nfound {len(found)} of {len(self._episodes)} by {self._policies()}, "
+            f"{mean:.1f} steps on average\n"
         )
         return "\n".join(lines)
 

@@ -1,7 +1,8 @@
 """Managed node ``limb_driver``: the limbs of a real (or emulated) robot, on its servo buses.
 
 For limb i: publishes ``/limb_<i>/joint_states`` at the control rate; takes ``/limb_<i>/commands``
-and ``/limb_<i>/joint_trajectory``; serves ``/limb_<i>/inject_fault``. For all: ``/diagnostics``,
+and ``/limb_<i>/joint_trajectory``; serves ``/limb_<i>/inject_fault``, for cameras through the node
+``camera_driver``. For all: ``/diagnostics``,
 ``/e_stop`` with its latched state ``/e_stop_state``. Topics are those of the simulated robot.
 
 What :mod:`hardware.safety` finds shows in ``/diagnostics``; a limb that it has stopped moves again
@@ -114,6 +115,7 @@ class LimbDriverNode(ManagedNode):
             allow_faults=faults,
             safety=devices_of(robot).safety,
             stream_timeout_s=robot.stream_timeout_s,
+            camera_faults=f"/limb_{number}/inject_camera_fault" if faults else "",
         )
         self.limbs.append(port)
         if not driver.bus.has_watchdog:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from asterias_interfaces.srv import InjectFault
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -14,12 +13,13 @@ from trajectory_msgs.msg import JointTrajectory
 
 from asterias_nodes.conversions import to_seconds
 from asterias_nodes.diagnostics import ERROR, OK, WARN, Report
+from asterias_nodes.fault_service import FaultService
 from asterias_nodes.qos import reliable_qos
 from hardware.backends import SafetySettings
 from hardware.bus_limb import BusLimb
 from hardware.camera import Camera
 from hardware.errors import CommandError, HardwareError
-from hardware.faults import FaultInjection, FaultyLimb
+from hardware.faults import FaultyLimb
 from hardware.limb import FloatArray, LimbDriver, LimbState
 from hardware.motion import LimbMotion, Waypoint
 from hardware.safety import LimbGuard, Severity
@@ -40,6 +40,7 @@ class LimbPort:
         passive: names, angles and speeds of joints that are measured but not commanded.
         safety: thresholds of the guard that watches a real limb; None: nobody watches.
         stream_timeout_s: see :class:`hardware.motion.LimbMotion`.
+        camera_faults: service that injects faults into cameras of another node; empty: none.
     """
 
     def __init__(
@@ -53,14 +54,13 @@ class LimbPort:
         passive: Passive | None = None,
         safety: SafetySettings | None = None,
         stream_timeout_s: float | None = None,
+        camera_faults: str = "",
     ) -> None:
         self.driver = driver
         self.driver.connect()
         self.motion = LimbMotion(driver, clock, stream_timeout_s)
         self.guard = None if safety is None else LimbGuard(driver, self.motion, safety, clock)
         self._node = node
-        self._cameras = cameras
-        self._allow_faults = allow_faults
         self._passive = passive
         self._device_errors = 0
         self._last_state: LimbState | None = None
@@ -74,8 +74,14 @@ class LimbPort:
                 JointTrajectory, f"{prefix}/joint_trajectory", self._on_trajectory, reliable_qos()
             ),
         ]
-        self._service = node.create_service(
-            InjectFault, f"{prefix}/inject_fault", self._on_inject_fault
+        self._faults = FaultService(
+            node,
+            f"{prefix}/inject_fault",
+            driver.name,
+            [driver, *cameras],
+            {f"camera_{j}": camera.name for j, camera in enumerate(cameras)},
+            is_allowed=allow_faults,
+            others=camera_faults,
         )
 
     def activate(self) -> None:
@@ -202,7 +208,7 @@ class LimbPort:
         for subscription in self._inputs:
             self._node.destroy_subscription(subscription)
         self._node.destroy_publisher(self._states)
-        self._node.destroy_service(self._service)
+        self._faults.close()
 
     # -- inputs ---------------------------------------------------------------------------------
 
@@ -240,31 +246,3 @@ class LimbPort:
             target[columns] = point.positions
             path.append(Waypoint(to_seconds(point.time_from_start), target))
         return path
-
-    def _on_inject_fault(
-        self, request: InjectFault.Request, response: InjectFault.Response
-    ) -> InjectFault.Response:
-        response.success, response.message = self._inject(
-            request.component, request.fault, request.value
-        )
-        self._node.get_logger().warning(response.message)
-        return response
-
-    def _inject(self, component: str, fault: str, value: float) -> tuple[bool, str]:
-        if not self._allow_faults:
-            return (
-                False,
-                "Faults are refused; start the robot with enable_faults:=true to allow them.",
-            )
-        aliases = {f"camera_{j}": camera.name for j, camera in enumerate(self._cameras)}
-        name = aliases.get(component, component)
-        devices = [d for d in (self.driver, *self._cameras) if isinstance(d, FaultInjection)]
-        for device in devices:
-            if name in device.components:
-                try:
-                    device.inject(name, fault, value if value > 0.0 else None)
-                except HardwareError as error:
-                    return False, str(error)
-                return True, f"{component} of {self.driver.name} is now: {fault}."
-        known = [*self.driver.joint_names, *aliases]
-        return False, f"There is no component '{component}'; known are {', '.join(known)}."

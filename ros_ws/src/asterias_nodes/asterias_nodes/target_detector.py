@@ -14,11 +14,12 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from asterias_nodes.conversions import from_image_msg
+from asterias_nodes.conversions import from_image_msg, to_seconds
 from asterias_nodes.diagnostics import ERROR, STALE, Diagnostics, Report, Reporter
 from asterias_nodes.qos import matching_qos, reliable_qos
 from asterias_nodes.run_node import run_node
 from asterias_nodes.settings import SettingsError, declare_settings
+from hardware.cameras.health import PictureSigns, PictureWatch
 from sim.tag import Detection, detect_tags
 
 FAMILY = "tag16h5"
@@ -55,6 +56,7 @@ class CameraHealth:
     unreadable: int = 0
     seen: int = 0
     last_error: str = ""
+    watch: PictureWatch = field(default_factory=PictureWatch)
     images_reported: int = 0
     unreadable_reported: int = 0
 
@@ -108,7 +110,8 @@ class TargetDetector(Node):
             return
         found = detect_tags(image, self._ids)
         health.seen += bool(found)
-        self._publisher.publish(to_detections_msg(prefix, message, found))
+        signs = health.watch.see(image, to_seconds(message.header.stamp))
+        self._publisher.publish(to_detections_msg(prefix, message, found, signs))
 
     def _report(self, prefix: str) -> Report:
         """Health of one camera since the last report."""
@@ -125,7 +128,9 @@ class TargetDetector(Node):
         return Report(name, values=values)
 
 
-def to_detections_msg(prefix: str, image: Image, found: Sequence[Detection]) -> TagDetections:
+def to_detections_msg(
+    prefix: str, image: Image, found: Sequence[Detection], signs: PictureSigns
+) -> TagDetections:
     """What was found in an image of the camera whose topics start with ``prefix``."""
     limb, camera = prefix.split("/")[-2:]
     return TagDetections(
@@ -133,6 +138,10 @@ def to_detections_msg(prefix: str, image: Image, found: Sequence[Detection]) -> 
         limb=limb,
         camera=camera,
         detections=[to_detection_msg(tag) for tag in sorted(found, key=lambda tag: tag.id)],
+        brightness=signs.brightness,
+        contrast=signs.contrast,
+        is_noise=signs.is_noise,
+        unchanged_s=signs.unchanged_s,
     )
 
 
