@@ -103,8 +103,12 @@ def test_what_is_seen_becomes_a_map_and_a_goal_can_be_canceled(start_node: Any, 
     command = Twist()
     command.angular.z = 3.0
     peer.wait_until(lambda: push.get_subscription_count() > 0)
-    push.publish(command)
-    peer.wait_until(lambda: poses[-1].twist.twist.angular.z == pytest.approx(3.0))
+
+    def turns() -> bool:
+        push.publish(command)
+        return bool(poses[-1].twist.twist.angular.z == pytest.approx(3.0))
+
+    peer.wait_until(turns)
 
 
 def views_msg(count: int = 1) -> CellViews:
