@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from asterias_interfaces.srv import InjectFault
 from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
@@ -169,8 +170,10 @@ def test_an_emulated_robot_has_the_topics_of_the_simulated_one_and_finds_the_tar
         "launch/robot.launch.xml",
         "robot:=limb_p1",
         "emulate:=dynamixel",
+        "enable_faults:=true",
         f"out:={tmp_path / 'emulated.yaml'}",
     )
+    health = client.collect(DiagnosticArray, "/diagnostics")
     states = client.collect(JointState, "/limb_0/joint_states")
     images = client.collect(Image, "/limb_0/camera_3/image_raw", qos_profile_sensor_data)
     client.until(lambda: len(states) > 50 and len(images) > 5)
@@ -183,6 +186,12 @@ def test_an_emulated_robot_has_the_topics_of_the_simulated_one_and_finds_the_tar
     # In the middle of its range the limb sees the target often.
     result = client.result(client.send_goal(policy="bmms", seed=4, max_steps=60), 120.0)
     assert result.found, result.error_msg
+    # A camera is another node's, and fails by the same service as a joint.
+    inject = "/limb_0/inject_fault"
+    answer = client.call(InjectFault, inject, component="camera_1", fault="off")
+    assert answer.success, answer.message
+    client.until(lambda: "silent" in message_of(health, "limb_0/camera_1"))
+    assert not client.call(InjectFault, inject, component="elbow", fault="off").success
     assert run.stop() == 0, run.text
     assert "Traceback" not in run.text
 
