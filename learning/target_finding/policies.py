@@ -73,7 +73,13 @@ def make_searcher(
     if name in _MAKERS:
         return _MAKERS[name](lower_rad, upper_rad, rng)
     if name in trained_policies() or Path(name).exists():
-        return PolicySearcher.on_limb(name, lower_rad, upper_rad, cameras, rng)
+        searcher = PolicySearcher.on_limb(name, lower_rad, upper_rad, cameras, rng)
+        if searcher.wants_images:
+            raise ValueError(
+                f"Policy '{name}' looks at the cameras' pictures, which a search over topics does "
+                "not hand on; choose one that sees commands, such as ppo_kill0."
+            )
+        return searcher
     raise ValueError(
         f"Unknown policy '{name}': neither a path nor one of {', '.join(policy_names())}."
     )

@@ -104,6 +104,11 @@ def test_unknown_names_are_answered_with_the_choices() -> None:
         make_searcher("psychic", np.zeros(4), np.ones(4), np.random.default_rng(0), cameras=4)
 
 
+def test_a_search_over_topics_refuses_a_policy_that_wants_pictures() -> None:
+    with pytest.raises(ValueError, match="choose one that sees commands"):
+        make_searcher("images", -np.ones(4), np.ones(4), np.random.default_rng(0), cameras=4)
+
+
 def test_the_table_holds_what_was_measured(world: SimWorld) -> None:
     results = list(measure(world, "bmms", "kill0", episodes=3, seed=7))
     row = summarise("bmms", "kill0", results)
