@@ -303,7 +303,17 @@ def _doom_figures(results: Path) -> list[tuple[str, ...]]:
     successes = " / ".join(f"{row['success']:.2f}" for row in ball["bins"])
     spans = ", ".join(f"{row['lo']} to {row['hi']}" for row in ball["bins"])
     paper, spread = ball["paper_success"]
+    joint = {row["map_loss"]: row for row in _load(results, "doom_joint.json")["rows"]}
+    shares = [
+        " / ".join(f"{one['success']:.1f}" for one in joint[loss]["bins"]) for loss in (1.0, 0.0)
+    ]
     return [
+        (
+            "ViZDoom 15 x 15, mapper and DT-VIN trained jointly on 9 x 9, paths of 1 to 15, 16 to 30, "
+            "31 to 90 steps: map and actions taught, from 2-D weights; actions alone, mapper new",
+            f"{shares[0]} %; {shares[1]} %",
+            "[doom_joint.json](results/doom_joint.json)",
+        ),
         (
             f"a ball pushed through 35 x 35 mazes by `{ball['planner']}`, paths of {spans} steps: "
             "goals reached; the paper's point mass, all paths",

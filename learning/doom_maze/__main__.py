@@ -127,9 +127,40 @@ class Ball:
         return 0
 
 
+@dataclass(frozen=True)
+class Joint:
+    """Score jointly trained mappers and planners: success in per cent by path length."""
+
+    folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders that python -m planners mapper --joint has written."""
+    size: int = 15
+    """Rows and columns of the test mazes."""
+    mazes: int = 40
+    """Test mazes."""
+    seed: int = 7_000_000
+    """Seed of the test mazes."""
+    json: Path | None = None
+    """Result file to write, for example results/doom_joint.json."""
+
+    def run(self) -> int:
+        """Measure, print, write the result file if asked for."""
+        from hardware.results import provenance, write_json
+        from learning.doom_maze.joint import measure_joint
+
+        rows = []
+        for folder in self.folders:
+            rows.append(measure_joint(folder, self.size, self.mazes, self.seed))
+            shares = " / ".join(f"{row['success']:.2f}" for row in rows[-1]["bins"])
+            print(f"{folder}: success {shares} %")
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), "rows": rows})
+        return 0
+
+
 Command = (
     Annotated[Ball, tyro.conf.subcommand("ball")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Joint, tyro.conf.subcommand("joint")]
     | Annotated[Walk, tyro.conf.subcommand("walk")]
 )
 
