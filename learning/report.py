@@ -310,7 +310,7 @@ def _doom_figures(results: Path) -> list[tuple[str, ...]]:
     return [
         (
             "ViZDoom 15 x 15, mapper and DT-VIN trained jointly on 9 x 9, paths of 1 to 15, 16 to "
-            "30, 31 to 90 steps: a trained mapper, map and actions taught; a new one, actions alone",
+            "30, 31 to 90 steps: map and actions taught, trained mapper; actions alone, new mapper",
             f"{shares[0]} %; {shares[1]} %",
             "[doom_joint.json](results/doom_joint.json)",
         ),
