@@ -128,6 +128,7 @@ def _beyond(results: Path) -> str:
 def _figures(results: Path) -> str:
     sim, launch = _load(results, "sim_bench.json"), _load(results, "launch_bench.json")
     pictures, machine = launch["pictures"], sim["machine"]
+    beside = _load(results, "soft_arm_bench.json")["ratios"]
     cores = f"{machine['cores']} cores of an {machine['processor']}"
     count = len(sim["cameras"])
     rows: list[tuple[str, ...]] = [
@@ -142,6 +143,13 @@ def _figures(results: Path) -> str:
             f"{sim['physics_steps_per_s']['median']:,.0f} steps/s "
             f"of {1e3 / sim['physics_hz']:g} ms",
             "[sim_bench.json](results/sim_bench.json)",
+        ),
+        (
+            "simulated time per second beside a rod of 20 elements in PyElastica: without cameras, "
+            "with four",
+            f"{beside['limb / pyelastica_20']:.0f} times, "
+            f"{beside['limb_with_cameras / pyelastica_20']:.0f} times",
+            "[soft_arm_bench.json](results/soft_arm_bench.json)",
         ),
         (
             "from `ros2 launch` to the first picture in another process",
