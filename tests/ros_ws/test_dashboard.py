@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import re
 import shutil
 import signal
@@ -166,8 +167,8 @@ def test_the_page_shows_cameras_limb_and_health_and_pictures_change(
     page.mouse.up()
     after = [page.evaluate(picture), page.evaluate(drawing)]
     assert before[0] != after[0] and before[1] != after[1]
-    peer.spin(0.4)
-    assert joints.move_within(0.3) < 0.02, "nothing is held any more"
+    peer.spin(1.0)
+    assert joints.move_within(0.3) < 0.05, "nothing is held any more"
     expect(page.locator("#owner")).to_have_text("moved by nobody")
 
 
@@ -213,8 +214,17 @@ def test_a_connection_that_stalls_stops_the_motion(
 ) -> None:
     opened = browser.new_context(viewport={"width": 1500, "height": 1000}).new_page()
     open_page(opened, address)
-    grab(opened, "input[aria-label=shoulder_pitch]", 0.1 if joints.now()[1] > 0 else 0.9, 0.5)
-    wait_for(lambda: joints.move_within(0.1) > 0.01)
+    slider, sides = "input[aria-label=shoulder_pitch]", itertools.cycle((0.1, 0.9))
+    grab(opened, slider, next(sides), 0.5)
+    box = opened.locator(slider).bounding_box()
+    assert box is not None
+
+    def moves() -> bool:
+        # To and fro: a quick machine would be at rest again before anybody looks.
+        opened.mouse.move(box["x"] + next(sides) * box["width"], box["y"] + 0.5 * box["height"])
+        return joints.move_within(0.1) > 0.01
+
+    wait_for(moves)
     # The browser is frozen: its connection stays open, and nothing comes over it any more.
     frozen = [one for one in psutil.Process().children(recursive=True) if "chrom" in one.name()]
     for process in frozen:

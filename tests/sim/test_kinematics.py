@@ -100,7 +100,11 @@ def test_the_tip_moves_straight_while_a_person_steers_it(way: np.ndarray) -> Non
     start = limb.tip(position)
     for _ in range(25):  # half a second at 0.15 m/s; the limb follows at once
         position = jogger.tip(way, position, 0.02)
-    np.testing.assert_allclose(limb.tip(position) - start, 0.075 * way, atol=1e-3)
+    moved = limb.tip(position) - start
+    # A joint at its speed limit may cost some of the way, but not its direction.
+    along = float(moved @ way)
+    assert 0.9 * 0.075 < along < 1.02 * 0.075
+    np.testing.assert_allclose(moved, along * way, atol=1e-3)
 
 
 def test_a_goal_does_not_run_away_from_a_limb_that_is_held_fast() -> None:
