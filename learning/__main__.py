@@ -12,6 +12,7 @@ from typing import Annotated
 import tyro
 
 from hardware.errors import HardwareError
+from learning.door import run_verb
 from learning.report import fill_tables
 from learning.target_finding.verbs import Babble, Baselines, Beyond, Bound, Compare, Evaluate, Train
 
@@ -65,14 +66,7 @@ Command = (
 def main() -> int:
     """Run one verb; mistakes of the user end in one sentence and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    command = tyro.cli(Command, prog="python -m learning", description=__doc__)
-    try:
-        return command.run()
-    except (HardwareError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return run_verb(Command, "python -m learning", __doc__)
 
 
 if __name__ == "__main__":

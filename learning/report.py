@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hardware.errors import HardwareError
+from learning.target_finding.options import DEAD
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -45,9 +46,6 @@ def _rows(rows: list[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-_DEAD = {"kill0": "none", "kill1": "1 of 4", "kill12": "1 or 2 of 4"}
-
-
 def _baselines(results: Path) -> str:
     data = _load(results, "brownian_baselines.json")
     searchers = {"bmms": "all servos (BMMS)", "bmss": "one servo (BMSS)"}
@@ -58,7 +56,7 @@ def _baselines(results: Path) -> str:
         rows.append(
             (
                 searchers[row["policy"]],
-                _DEAD[row["faults"]],
+                DEAD[row["faults"]],
                 f"{row['mean_steps']:.1f} ({row['std_steps']:.1f})",
                 f"{row['paper_mean_steps']:.1f} ({row['paper_std_steps']:.1f})",
                 f"{row['ratio_to_paper']:.2f}",
@@ -83,7 +81,7 @@ def _policies(results: Path) -> str:
         rows.append(
             (
                 f"{row['told']} ({_counted(len(row['seeds']), 'training')})",
-                _DEAD[row["faults"]],
+                DEAD[row["faults"]],
                 f"{row['last_mean_steps']:.2f} ({row['last_std_steps']:.2f})",
                 f"{row['mean_steps']:.2f} ({row['std_steps']:.2f})",
                 f"{100 * row['found']:.1f} %",
@@ -95,7 +93,7 @@ def _policies(results: Path) -> str:
     rows += [
         (
             f"a searcher that knows which of {bound['poses']:,} poses see the tag",
-            _DEAD[row["faults"]],
+            DEAD[row["faults"]],
             "",
             f"{row['mean_steps']:.2f}",
             *[""] * 3,

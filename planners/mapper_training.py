@@ -8,7 +8,6 @@ beside the middle of their cells. A stopped training goes on from its checkpoint
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -18,12 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
-from planners.atomic import write_atomically
+from planners.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
 from planners.end_to_end import ViewPlanner
 from planners.losses import layers_for
 from planners.machine import Clock, command, machine
@@ -36,7 +33,7 @@ from planners.planning import find_weights
 from planners.training import expert_labels
 from sim.doom.views import survey_mazes
 
-CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "mapper.safetensors"
+WEIGHTS = "mapper.safetensors"
 PLANNER_WEIGHTS = "planner.safetensors"
 OFF_CENTRE_UNITS = 6
 ALL_VIEWS, SOME_VIEWS = 0.15, 0.25
@@ -330,39 +327,20 @@ class MapperTrainer:
         if self.whole is not None:
             state = self.whole.planner.state_dict()
             tensors |= {f"planner.{k}": v for k, v in state.items()}
-        for index, state in self.optimiser.state_dict()["state"].items():
-            for name, value in state.items():
-                tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
-        contiguous = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
-        note = {"progress": json.dumps(asdict(self.progress))}
-        write_atomically(self.config.out / CHECKPOINT, save(contiguous, metadata=note))
+        save_checkpoint(self.config.out / CHECKPOINT, tensors, self.optimiser, self.progress)
 
     def load(self) -> None:
         """Go on from the checkpoint; raises ``ValueError`` if there is none."""
-        path = self.config.out / CHECKPOINT
-        if not path.is_file():
-            raise ValueError(f"nothing to resume: there is no {path}.")
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            self.progress = MapperProgress(**json.loads(file.metadata()["progress"]))
-        self.mapper.load_state_dict(_below("mapper.", tensors))
+        tensors, progress = load_checkpoint(self.config.out / CHECKPOINT, self.optimiser)
+        self.progress = MapperProgress(**progress)
+        self.mapper.load_state_dict(below("mapper.", tensors))
         if self.whole is not None:
-            self.whole.planner.load_state_dict(_below("planner.", tensors))
-        state: dict[int, dict[str, Any]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimiser."):
-                _, index, key = name.split(".")
-                state.setdefault(int(index), {})[key] = tensor
-        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": state})
+            self.whole.planner.load_state_dict(below("planner.", tensors))
 
 
 def _joint(mapper: Mapper, planner: str) -> ViewPlanner:
     network, _ = load_weights(find_weights(planner, 0))
     return ViewPlanner(mapper, network.train())
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def train_mapper(config: MapperTrainConfig) -> MapperTrainer:

@@ -17,13 +17,14 @@ from typing import Any
 import tyro
 
 from planners.atomic import write_atomically
+from planners.checkpoints import CHECKPOINT
 from planners.evaluation import Bin, greedy_actions, parse_bins, score
 from planners.machine import command, machine
 from planners.mazes import MazeRule, MazeSet, generate, generate_stratified
 from planners.moves import MOVES
 from planners.networks import load_weights, save_weights
 from planners.study_plans import PLANS, Case
-from planners.training import CHECKPOINT, MAZES, PRESETS, WEIGHTS, TrainConfig, Trainer
+from planners.training import MAZES, PRESETS, WEIGHTS, TrainConfig, Trainer
 
 
 @dataclass

@@ -11,17 +11,15 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from planners.atomic import write_atomically
+from planners.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
 from planners.distances import distances, optimal_actions
 from planners.evaluation import greedy_actions, parse_bins, score
 from planners.losses import Labels, LossKind, Target, backward, layers_for
@@ -38,7 +36,6 @@ from planners.networks import (
     save_weights,
 )
 
-CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
 MAZES = "mazes.npz"
 
@@ -364,29 +361,15 @@ class Trainer:
             return
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
-        for index, state in self.optimiser.state_dict()["state"].items():
-            for name, value in state.items():
-                tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
         tensors["random"] = torch.get_rng_state()
-        contiguous = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
-        note = {"progress": json.dumps(asdict(self.progress))}
-        write_atomically(self.config.out / CHECKPOINT, save(contiguous, metadata=note))
+        save_checkpoint(self.config.out / CHECKPOINT, tensors, self.optimiser, self.progress)
 
     def load(self) -> None:
         """Go on from the checkpoint in the run's folder; raises ``ValueError`` if there is none."""
-        path = self.config.out / CHECKPOINT
-        if not path.is_file():
-            raise ValueError(f"nothing to resume: there is no {path}.")
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            self.progress = Progress(**json.loads(file.metadata()["progress"]))
-        self.network.load_state_dict(_below("network.", tensors))
-        self.best = _below("best.", tensors)
-        optimiser = self.optimiser.state_dict()
-        for name, tensor in _below("optimiser.", tensors).items():
-            index, key = name.split(".")
-            optimiser["state"].setdefault(int(index), {})[key] = tensor
-        self.optimiser.load_state_dict(optimiser)
+        tensors, progress = load_checkpoint(self.config.out / CHECKPOINT, self.optimiser)
+        self.progress = Progress(**progress)
+        self.network.load_state_dict(below("network.", tensors))
+        self.best = below("best.", tensors)
         torch.set_rng_state(tensors["random"])
 
 
@@ -427,10 +410,6 @@ def _take_over(network: PlanningNetwork, path: Path) -> None:
         raise ValueError(
             f"{path} holds a {card['model']}, whose {foreign[0]} the network to train lacks."
         )
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _join_processes() -> tuple[int, int]:

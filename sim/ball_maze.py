@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 from pybullet_utils.bullet_client import BulletClient
 
+from hardware.closing import Closing
 from sim.bullet import pybullet
 
 Maze = NDArray[np.uint8]
@@ -35,7 +35,7 @@ _WALL_HEIGHT_M = 0.4
 _WALL, _FLOOR, _BALL = (0.12, 0.12, 0.12, 1), (0.95, 0.95, 0.95, 1), (217, 26, 26)
 
 
-class BallMaze:
+class BallMaze(Closing):
     """One maze and one ball.
 
     Args:
@@ -71,17 +71,6 @@ class BallMaze:
             linearDamping=0.0,
             angularDamping=0.0,
         )
-
-    def __enter__(self) -> BallMaze:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the physics."""

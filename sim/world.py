@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
 from hardware.camera import ImageArray
+from hardware.closing import Closing
 from hardware.description import CameraDescription, Pose, RobotDescription, load_robot
 from sim.body import LimbBody
 from sim.camera import SimCamera
@@ -19,7 +19,7 @@ from sim.rotations import FloatArray
 from sim.scene import Scene
 
 
-class SimWorld:
+class SimWorld(Closing):
     """A robot description come to life; the same seed gives the same joints, bit for bit.
 
     Time passes only in :meth:`advance`, in whole physics steps, as fast as the machine goes.
@@ -173,17 +173,6 @@ class SimWorld:
             limb.disconnect()
         if self.scene is not None:
             self.scene.close()
-
-    def __enter__(self) -> SimWorld:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _camera_seed(seed: int, limb: int, camera: str) -> int:

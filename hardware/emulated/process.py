@@ -6,15 +6,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 
+from hardware.closing import Closing
 from hardware.description import RobotDescription, load_robot
 from hardware.errors import DeviceError
 
 START_S = 30.0
 
 
-class EmulatorProcess:
+class EmulatorProcess(Closing):
     """An emulated robot; ``description`` is for the drivers.
 
     Args:
@@ -44,14 +44,3 @@ class EmulatorProcess:
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.wait(5.0)
-
-    def __enter__(self) -> EmulatorProcess:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, Literal, Protocol
 
 from hardware.backends import DevicesBackend
 from hardware.buses.models import SERIAL_MODELS, UDP_MODEL
+from hardware.closing import Closing
 from hardware.description import JointDescription, Limb, RobotDescription
 from hardware.emulated.mjpeg_server import MjpegServer
 from hardware.emulated.motor import FailingMotor, IdealMotor, Motor
@@ -104,7 +104,7 @@ class EmulatedLimb:
         return {"type": "mjpeg", "url": server.url(f"{self.limb.name}/{name}")}
 
 
-class EmulatedRobot:
+class EmulatedRobot(Closing):
     """All limbs of a robot on ptys or on the loopback network, all cameras on one HTTP server.
 
     Args:
@@ -183,11 +183,3 @@ class EmulatedRobot:
     def __enter__(self) -> EmulatedRobot:
         self.start()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -30,6 +30,7 @@ from learning.agents.record import RunRecord, Step, recorded_graph
 from learning.agents.running import run
 from learning.agents.saved_graph import load_edges, save_edges
 from learning.agents.where import QUESTION, camera_swarm
+from learning.door import MISTAKES, run_verb
 from learning.progress import Stages, progress_bars
 from sim.pictures import save_png
 
@@ -263,14 +264,9 @@ def _edge_table(
 
 def main() -> int:
     """Run one verb; mistakes of the user end in one sentence and exit code 2."""
-    command = tyro.cli(Command, prog="python -m learning.agents", description=__doc__)
-    try:
-        return command.run()
-    except (HardwareError, AgentError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return run_verb(
+        Command, "python -m learning.agents", __doc__, (*MISTAKES, AgentError, ValueError)
+    )
 
 
 if __name__ == "__main__":

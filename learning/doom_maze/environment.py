@@ -13,6 +13,7 @@ observation with ``truncated`` and ``info["game_died"]``, and ``reset`` goes on 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -74,7 +75,7 @@ class DoomMazeOptions:
         return MazeRule(self.size, self.kind, (0.0, self.openness))  # type: ignore[arg-type]
 
 
-class _DoomMaze(gymnasium.Env[Observation, Action], Generic[Action]):
+class _DoomMaze(gymnasium.Env[Observation, Action], Generic[Action], ABC):
     """What both environments share: the maze, the game, rewards and ends."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": TICS_PER_S}  # noqa: RUF012
@@ -162,11 +163,13 @@ class _DoomMaze(gymnasium.Env[Observation, Action], Generic[Action]):
             raise RuntimeError("call reset() before anything else.")
         return self._course
 
+    @abstractmethod
     def _observation(self) -> Observation:
-        raise NotImplementedError
+        """What the agent sees now."""
 
+    @abstractmethod
     def _arrived(self) -> bool:
-        raise NotImplementedError
+        """Whether the goal is reached."""
 
     def _info(self) -> dict[str, Any]:
         cell = self._live().cell

@@ -20,6 +20,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from hardware.errors import HardwareError
+from learning.door import run_verb
 from learning.progress import progress_bars
 from learning.recordings import health
 from learning.recordings.bag_recovery import CUT, Recovery, recover, recover_in_place
@@ -368,14 +369,7 @@ def _topic_table(recording: Recording, about: health.Health) -> Table:
 def main() -> int:
     """Run one verb; mistakes of the user end in one sentence and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    command = tyro.cli(Command, prog="python -m learning.recordings", description=__doc__)
-    try:
-        return command.run()
-    except (HardwareError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return run_verb(Command, "python -m learning.recordings", __doc__)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
 import numpy as np
 
 from hardware.camera import ImageArray
+from hardware.closing import Closing
 
 CODEC = "libx264"
 CODEC_NAME = "h264"
@@ -19,7 +19,7 @@ KEY_FRAME_DISTANCE = 2
 QUALITY = 20
 
 
-class FilmWriter:
+class FilmWriter(Closing):
     """An H.264 video in an MP4 file.
 
     Args:
@@ -68,17 +68,6 @@ class FilmWriter:
             for packet in self._stream.encode():
                 self._container.mux(packet)
         self._container.close()
-
-    def __enter__(self) -> FilmWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class FilmReader:

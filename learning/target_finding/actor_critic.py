@@ -20,8 +20,11 @@ import numpy.typing as npt
 from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
 from learning.progress import TrainingProgress
-from learning.target_finding.checkpoint import FILE as CHECKPOINT
-from learning.target_finding.checkpoint import load_checkpoint, save_checkpoint
+from learning.target_finding.checkpoint import (
+    load_checkpoint,
+    refuse_overwriting,
+    save_checkpoint,
+)
 from learning.target_finding.environment import TargetFindingEnv
 from learning.target_finding.linear_policy import SoftmaxPolicy
 from learning.target_finding.options import TargetFindingOptions
@@ -154,10 +157,7 @@ def train(
         HardwareError: there is nothing to resume, or something that a new training would overwrite.
         KeyboardInterrupt: ``stop`` said so; the checkpoint is kept.
     """
-    if not config.resume and (config.out / CHECKPOINT).exists():
-        raise HardwareError(
-            f"{config.out} holds a training; add --resume, or choose another --out."
-        )
+    refuse_overwriting(config.out, config.resume)
     with TargetFindingEnv(config.options) as environment:
         (inputs,) = environment.observation_space.shape or (0,)
         run = Run(ActorCritic.fresh(config, inputs, int(environment.action_space.n)))  # type: ignore[attr-defined]

@@ -23,6 +23,7 @@ from safetensors.numpy import load_file
 
 from hardware.errors import HardwareError
 from hardware.results import provenance
+from learning.target_finding.checkpoint import FILE as CHECKPOINT
 from learning.target_finding.checkpoint import load_checkpoint, save_checkpoint
 from learning.target_finding.encoder import TILE_PX, TileEncoder, shrunk
 from learning.target_finding.environment import TargetFindingEnv
@@ -138,7 +139,7 @@ def _gather(config: BabblingConfig, on_progress: OnProgress) -> Poses:
     paths = [folder / f"{i:03d}.npz" for i in range(config.walks // SHARD)]
     todo = [i for i, path in enumerate(paths) if not path.exists()]
     # Poses of a babbling with other options must not be taken for these.
-    save_or_check(config)
+    _check_or_begin(config)
     on_progress("walks", (len(paths) - len(todo)) * SHARD, config.walks)
     with ProcessPoolExecutor(config.processes, get_context("forkserver"), _start_worker) as pool:
         jobs = [pool.submit(_walk_shard, config, i, paths[i]) for i in todo]
@@ -151,13 +152,11 @@ def _gather(config: BabblingConfig, on_progress: OnProgress) -> Poses:
     )
 
 
-def save_or_check(config: BabblingConfig) -> None:
-    """Leave a first checkpoint, or refuse one that was made with other options."""
-    try:
+def _check_or_begin(config: BabblingConfig) -> None:
+    """Refuse a folder that was begun with other options; leave a first checkpoint in a new one."""
+    if (config.out / CHECKPOINT).exists():
         load_checkpoint(config.out, config.told)
-    except HardwareError:
-        if (config.out / "checkpoint.safetensors").exists():
-            raise
+    else:
         save_checkpoint(config.out, {}, config.told, {"epoch": 0})
 
 

@@ -42,6 +42,16 @@ def save_checkpoint(
     write_atomically(folder / FILE, save(tensors, {"checkpoint": json.dumps(header)}))
 
 
+def refuse_overwriting(folder: Path, resume: bool) -> None:
+    """Do not let a new training overwrite one.
+
+    Raises:
+        HardwareError: the folder holds one, and it is not to be resumed.
+    """
+    if not resume and (folder / FILE).exists():
+        raise HardwareError(f"{folder} holds a training; add --resume, or choose another --out.")
+
+
 def load_checkpoint(folder: Path, told: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """State and progress of the training in ``folder``.
 

@@ -1,4 +1,4 @@
-"""What stands between the task and a learner: episode records, padding, encoded tiles, timing."""
+"""What stands between the task and a learner: padded episodes, encoded tiles, timing."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from learning.target_finding.encoder import TileEncoder
-from learning.target_finding.environment import TargetFindingEnv
 
 
-class EpisodeRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Leaves ``info["episode"]`` (length ``l``, reward ``r``, ``found``) when an episode ends.
+class Padded(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Episodes that all take the cap's steps, as in the authors' code.
+
+    The steps after the end move nothing and give nothing, but a learner counts and learns from
+    them; and missing the target in time is an end like finding it.
 
     Args:
-        environment: the task.
-        padded: end each episode after the cap's steps as the authors' code does: those after the
-            find move nothing and give nothing, but a learner counts and learns from them, and
-            missing the target in time is an end like finding it.
+        environment: the task, or a wrapper of it.
+        cap: steps of an episode.
     """
 
-    def __init__(self, environment: TargetFindingEnv, *, padded: bool = False) -> None:
+    def __init__(self, environment: gymnasium.Env[Any, Any], cap: int) -> None:
         super().__init__(environment)
-        self._cap = environment.options.cap
-        self._padded = padded
-        self._steps, self._reward, self._empty = 0, 0.0, 0
+        self._cap = cap
+        self._steps = self._empty = 0
         self._last: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        """A new episode, or the next empty step of a padded one."""
+        """A new episode, or the next empty step of the last one."""
         if seed is None and self._empty:
             return self._last, {}
-        self._steps, self._reward, self._empty = 0, 0.0, 0
+        self._steps = self._empty = 0
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> Any:
@@ -45,14 +44,9 @@ class EpisodeRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
             return self._last, 0.0, True, False, {"empty": True}
         observation, reward, found, truncated, info = self.env.step(action)
         self._steps += 1
-        self._reward += float(reward)
         if found or truncated:
-            told = {"l": self._steps, "r": self._reward, "found": bool(info["found"]), "t": 0.0}
-            info["episode"] = told
-        if self._padded and (found or truncated):
             self._empty, self._last = self._cap - self._steps, observation
-            found, truncated = True, False
-        return observation, reward, found, truncated, info
+        return observation, reward, found or truncated, False, info
 
 
 class Encoded(VecEnvWrapper):

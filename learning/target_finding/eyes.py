@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from learning.target_finding.options import SilentFailure
+from learning.target_finding.task import take_picture
 from sim.tag import detect_tags
 from sim.world import SimWorld
 
@@ -123,9 +124,8 @@ class Eyes:
         return picture
 
     def _picture(self, camera: int) -> Grey:
-        device = self.world.cameras[self.limb][camera]
-        device.connect()
-        return cv2.cvtColor(device.read().image, cv2.COLOR_RGB2GRAY).astype(np.uint8)
+        picture = take_picture(self.world, self.limb, camera)
+        return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.uint8)
 
     def _black(self) -> Grey:
         about = self.world.cameras[self.limb][0].description

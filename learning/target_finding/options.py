@@ -73,6 +73,9 @@ class TargetFindingOptions:
             raise HardwareError("silent says how cameras fail, and kill0 lets none; try kill1.")
 
 
+# How the settings of dead cameras are told in tables.
+DEAD: dict[str, str] = {"kill0": "none", "kill1": "1 of 4", "kill12": "1 or 2 of 4"}
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "faults": get_args(Faults),
     "actions": get_args(Actions),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hardware.camera import ImageArray
 from hardware.limb import FloatArray
 from sim.tag import detect_tags
 from sim.world import SimWorld
@@ -90,18 +91,20 @@ class TargetFindingTask:
             for j in range(len(row))
             if j in live
             and self.world.frames_target(self.limb, row[j].description)
-            and detect_tags(self._picture(j), ids=wanted)
+            and detect_tags(take_picture(self.world, self.limb, j), ids=wanted)
         ]
-
-    def _picture(self, camera: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        device = self.world.cameras[self.limb][camera]
-        device.connect()
-        return device.read().image
 
     def _drive(self, position_rad: FloatArray, duration_s: float) -> None:
         self.position_rad = np.clip(position_rad, self.lower, self.upper)
         self.world.bodies[self.limb].set_goal(self.position_rad)
         self.world.advance(duration_s)
+
+
+def take_picture(world: SimWorld, limb: int, camera: int) -> ImageArray:
+    """What a camera gives now, ``(H, W, 3)`` uint8 RGB with all its flaws."""
+    device = world.cameras[limb][camera]
+    device.connect()
+    return device.read().image
 
 
 def draw_dead_cameras(rng: np.random.Generator, count: int, faults: str) -> list[int]:

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import gymnasium
 import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
@@ -30,12 +32,15 @@ from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
 from learning.progress import TrainingProgress
 from learning.target_finding.babbling import find_encoder
-from learning.target_finding.checkpoint import FILE as CHECKPOINT
-from learning.target_finding.checkpoint import load_checkpoint, save_checkpoint
+from learning.target_finding.checkpoint import (
+    load_checkpoint,
+    refuse_overwriting,
+    save_checkpoint,
+)
 from learning.target_finding.curiosity import Curiosity
 from learning.target_finding.encoder import TileEncoder
 from learning.target_finding.environment import TargetFindingEnv
-from learning.target_finding.episodes import Encoded, EpisodeRecord, Timed
+from learning.target_finding.episodes import Encoded, Padded, Timed
 from learning.target_finding.learners import (
     Net,
     SbAlgorithm,
@@ -126,10 +131,7 @@ def train(
         HardwareError: there is nothing to resume, or something that a new training would overwrite.
         KeyboardInterrupt: ``stop`` said so; the checkpoint is kept.
     """
-    if not config.resume and (config.out / CHECKPOINT).exists():
-        raise HardwareError(
-            f"{config.out} holds a training; add --resume, or choose another --out."
-        )
+    refuse_overwriting(config.out, config.resume)
     torch.set_num_threads(1)  # the nets are small; the cores belong to the simulation
     training = Training(config)
     try:
@@ -305,11 +307,12 @@ class _Record(BaseCallback):
 # -- environments ---------------------------------------------------------------------------------
 
 
-def _make_environment(options: TargetFindingOptions, padded: bool) -> EpisodeRecord:
-    return EpisodeRecord(TargetFindingEnv(options), padded=padded)
+def _make_environment(options: TargetFindingOptions, padded: bool) -> gymnasium.Env[Any, Any]:
+    recorded = Monitor(TargetFindingEnv(options), info_keywords=("found",))
+    return Padded(recorded, options.cap) if padded else recorded
 
 
-def _make_in_own_process(options: TargetFindingOptions, padded: bool) -> EpisodeRecord:
+def _make_in_own_process(options: TargetFindingOptions, padded: bool) -> gymnasium.Env[Any, Any]:
     # Ctrl-C is for the learner, which then ends its processes; the cores are shared out already.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
 from hardware.description import Pose
 from hardware.limb import FloatArray
 from learning.target_finding.options import ServoFailure, TargetMotion, Variation
-from sim.backdrop import COLORS, TILING
 from sim.scene import Appearance
 from sim.world import SimWorld
 
@@ -93,23 +93,22 @@ class Randomiser:
                 scene.shift_camera(self._limb, camera.name, Pose(xyz=xyz, rpy=rpy))
 
     def _appearance(self, rng: np.random.Generator) -> Appearance:
-        plain = Appearance()
-        lit: dict[str, object] = {}
+        look = Appearance()
+        colors = look.backdrop
         if "light" in self._what:
             turn, ambient = rng.uniform(-np.pi, np.pi), float(rng.uniform(0.55, 0.85))
-            lit = {
-                "light_direction": (float(np.cos(turn)), float(np.sin(turn)), 1.2),
-                "ambient": ambient,
-                "diffuse": float(rng.uniform(0.15, 1.1 - ambient)),
-            }
-        colors, tiling = COLORS.copy(), TILING.copy()
-        if "texture" in self._what:
-            colors = np.clip(
-                rng.uniform(0.6, 1.25, (4, 1)) * rng.uniform(0.9, 1.1, (4, 3)) * COLORS, 0, 255
+            colors = colors * (ambient / look.ambient)
+            look = replace(
+                look,
+                light_direction=(float(np.cos(turn)), float(np.sin(turn)), 1.2),
+                ambient=ambient,
+                diffuse=float(rng.uniform(0.15, 1.1 - ambient)),
             )
+        if "texture" in self._what:
+            colors = colors * rng.uniform(0.6, 1.25, (4, 1)) * rng.uniform(0.9, 1.1, (4, 3))
             tiling = np.array([rng.uniform(0.15, 0.4), *rng.uniform(-0.5, 0.5, 2)])
-        share = (lit.get("ambient", plain.ambient)) / plain.ambient  # type: ignore[operator]
-        return Appearance(**lit, backdrop=np.clip(share * colors, 0, 255), tiling=tiling)  # type: ignore[arg-type]
+            look = replace(look, tiling=tiling)
+        return replace(look, backdrop=np.clip(colors, 0, 255))
 
 
 class ServoFailures:

@@ -18,6 +18,7 @@ from learning.progress import JsonLines, Stages, TrainingProgress, progress_bars
 from learning.target_finding import baselines, evaluation
 from learning.target_finding.environment import TargetFindingEnv
 from learning.target_finding.options import (
+    DEAD,
     Faults,
     Observed,
     ServoFailure,
@@ -31,8 +32,6 @@ from learning.target_finding.policy_files import FILE, find_policy
 from sim.world import SimWorld
 
 Algorithm = Literal["ppo", "ac", "sac", "recurrent_ppo"]
-
-DEAD = {"kill0": "none", "kill1": "1 of 4", "kill12": "1 or 2 of 4"}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import psutil
 import vizdoom
 from numpy.typing import NDArray
 
+from hardware.closing import Closing
 from hardware.errors import HardwareError
 from sim.doom.maps import MazeMap, cell_at, centre_of, map_name, write_wad
 
@@ -49,7 +49,7 @@ class GameDiedError(HardwareError):
     """The engine's process has ended; :meth:`MazeGame.restart` starts another."""
 
 
-class MazeGame:
+class MazeGame(Closing):
     """Mazes that can be walked through; the first is loaded.
 
     Args:
@@ -70,17 +70,6 @@ class MazeGame:
         self._game: Any = None
         self._guard: subprocess.Popen[bytes] | None = None
         self.replace(worlds)
-
-    def __enter__(self) -> MazeGame:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # -- life -----------------------------------------------------------------------------------
 

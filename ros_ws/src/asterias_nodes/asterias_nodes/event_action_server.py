@@ -15,6 +15,14 @@ from rclpy.action.server import ServerGoalHandle
 Work = Coroutine[Any, Any, Any]
 
 
+class GoalError(Exception):
+    """A goal ends before its end; holds the action's error code and a sentence."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class Event:
     """Something a coroutine awaits; completing it resumes the coroutine in the same call."""
 

@@ -1,10 +1,15 @@
-"""Full text of message types, as recordings carry it (schema encoding ``ros2msg``)."""
+"""Interface types by name: their classes, and their full text as recordings carry it.
+
+The text is that of schema encoding ``ros2msg``.
+"""
 
 from __future__ import annotations
 
+import importlib
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
@@ -35,6 +40,19 @@ TYPE_NAME = re.compile(r"([A-Za-z]\w*)/msg/([A-Za-z]\w*)")
 
 class DefinitionNotFoundError(LookupError):
     """The text of a message type is not installed on this machine."""
+
+
+def interface_type(type_name: str) -> Any:
+    """The class of a type such as ``sensor_msgs/msg/Image``.
+
+    Raises:
+        ImportError: its package is not installed, or has no such type.
+    """
+    package, folder, name = type_name.split("/")
+    module = importlib.import_module(f"{package}.{folder}")
+    if not hasattr(module, name):
+        raise ImportError(f"package {package} has no {name}; build the workspace again")
+    return getattr(module, name)
 
 
 @cache

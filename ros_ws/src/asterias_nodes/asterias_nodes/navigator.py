@@ -32,7 +32,7 @@ from std_srvs.srv import Trigger
 
 from asterias_nodes.asking import RefusedError, ask, wait_for
 from asterias_nodes.conversions import to_seconds
-from asterias_nodes.event_action_server import Event, EventActionServer
+from asterias_nodes.event_action_server import Event, EventActionServer, GoalError
 from asterias_nodes.managed import ManagedNode
 from asterias_nodes.navigation_messages import from_map_msg, occupancy_of, point_of
 from asterias_nodes.qos import latched_qos, reliable_qos
@@ -70,12 +70,8 @@ class NavigatorSettings:
             raise SettingsError("Parameters 'patience_s' and 'max_plans' must be above 0.")
 
 
-class NavigationError(Exception):
-    """A goal ends before its end; holds the action's error code and a sentence."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+class NavigationError(GoalError):
+    """A journey ends before its goal."""
 
 
 @dataclass

@@ -26,7 +26,7 @@ from rclpy.timer import Timer
 from std_msgs.msg import Bool
 
 from asterias_nodes.conversions import to_seconds
-from asterias_nodes.event_action_server import Event, EventActionServer
+from asterias_nodes.event_action_server import Event, EventActionServer, GoalError
 from asterias_nodes.managed import ManagedNode
 from asterias_nodes.navigation_messages import point_of, yaw_of
 from asterias_nodes.qos import latched_qos, reliable_qos
@@ -54,12 +54,8 @@ class PathFollowerSettings:
                 raise SettingsError(f"Parameter '{name}' must be above 0.")
 
 
-class FollowError(Exception):
-    """A goal ends before its end; holds the action's error code and a sentence."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+class FollowError(GoalError):
+    """A path is not followed to its end."""
 
 
 @dataclass

@@ -25,7 +25,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 
 from asterias_nodes.diagnostics import ERROR, OK, WARN, Diagnostics, Report
-from asterias_nodes.event_action_server import Event, EventActionServer
+from asterias_nodes.event_action_server import Event, EventActionServer, GoalError
 from asterias_nodes.managed import ManagedNode
 from asterias_nodes.navigation_messages import (
     from_map_msg,
@@ -101,12 +101,8 @@ class PlannerSettings:
             raise SettingsError(f"Parameters 'planners' and 'device': {error}") from error
 
 
-class PlanError(Exception):
-    """A goal ends without a path; holds the action's error code and a sentence."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+class PlanError(GoalError):
+    """A goal ends without a path."""
 
 
 @dataclass

@@ -20,8 +20,8 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
+from asterias_nodes.message_definitions import interface_type
 from asterias_nodes.qos import latched_qos, reliable_qos, sensor_qos
-from asterias_nodes.recorder import import_message_type
 from asterias_nodes.run_node import run_node, stop_node
 from asterias_nodes.settings import SettingsError, declare_settings
 from learning.recordings.bag_writer import Topic
@@ -99,7 +99,7 @@ class Player(Node):
 
     def _make(self, topic: Topic) -> Publisher | None:
         try:
-            kind = import_message_type(topic.type_name)
+            kind = interface_type(topic.type_name)
         except ImportError as error:
             self.get_logger().warning(f"{topic.name} is not played: {error}")
             return None

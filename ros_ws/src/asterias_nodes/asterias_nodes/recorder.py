@@ -10,7 +10,6 @@ mode ``ring`` it keeps the last seconds in memory besides, and writes them on
 from __future__ import annotations
 
 import fnmatch
-import importlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -29,7 +28,11 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
-from asterias_nodes.message_definitions import DefinitionNotFoundError, message_definition
+from asterias_nodes.message_definitions import (
+    DefinitionNotFoundError,
+    interface_type,
+    message_definition,
+)
 from asterias_nodes.qos import latched_qos, matching_qos
 from asterias_nodes.run_node import run_node, stop_node
 from asterias_nodes.settings import SettingsError, declare_settings
@@ -335,7 +338,7 @@ class Recorder(Node):
         as_jpeg: bool = False,
     ) -> None:
         try:
-            message_type = import_message_type(type_name)
+            message_type = interface_type(type_name)
             topic = describe_topic(name, type_name, publishers)
             if as_jpeg:
                 topic = replace(
@@ -425,19 +428,6 @@ def free_bytes(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
-
-
-def import_message_type(type_name: str) -> Any:
-    """The class of a message type such as ``sensor_msgs/msg/Image``.
-
-    Raises:
-        ImportError: its package is not installed.
-    """
-    package, folder, name = type_name.split("/")
-    module = importlib.import_module(f"{package}.{folder}")
-    if not hasattr(module, name):
-        raise ImportError(f"package {package} has no {name}; build the workspace again")
-    return getattr(module, name)
 
 
 def describe_topic(name: str, type_name: str, publishers: Sequence[TopicEndpointInfo]) -> Topic:

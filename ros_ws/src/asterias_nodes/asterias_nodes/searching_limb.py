@@ -20,7 +20,7 @@ from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias_nodes.conversions import to_seconds
-from asterias_nodes.event_action_server import Event
+from asterias_nodes.event_action_server import Event, GoalError
 from asterias_nodes.qos import latched_qos, reliable_qos
 from hardware.cameras.health import PictureSigns
 from hardware.description import load_robot
@@ -37,12 +37,8 @@ SPEED_SHARE = 0.9  # of the slowest joint's limit, so that a move ends when it s
 SHORTEST_MOVE_S = 0.1
 
 
-class SearchError(Exception):
-    """A search ends without a find; holds the error code of ``/find_target`` and a sentence."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+class SearchError(GoalError):
+    """A search ends without a find."""
 
 
 @dataclass

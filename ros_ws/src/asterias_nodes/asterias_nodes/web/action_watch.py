@@ -6,7 +6,6 @@ has (``…/_action/status``, ``…/_action/feedback``), whoever has sent the goa
 
 from __future__ import annotations
 
-import importlib
 import math
 import time
 from collections import deque
@@ -22,6 +21,7 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.qos import qos_profile_action_status_default
 
+from asterias_nodes.message_definitions import interface_type
 from asterias_nodes.qos import reliable_qos
 
 try:  # where no ROS 2 is sourced
@@ -77,7 +77,7 @@ class WatchedAction:
 
     def __init__(self, node: Node, name: str, type_name: str) -> None:
         self.name, self.type_name = name, type_name
-        self.type = load_action(type_name)
+        self.type = interface_type(type_name)
         self.run: ActionRun | None = None
         self.total = 0.0
         self._node = node
@@ -192,19 +192,6 @@ class WatchedAction:
         ]
         run.result = "; ".join(map(str, told))
         run.progress = 1.0 if run.state == "done" else run.progress
-
-
-def load_action(type_name: str) -> Any:
-    """The class of an action type such as ``asterias_interfaces/action/FindTarget``.
-
-    Raises:
-        ImportError: its package is not installed.
-    """
-    package, folder, name = type_name.split("/")
-    module = importlib.import_module(f"{package}.{folder}")
-    if not hasattr(module, name):
-        raise ImportError(f"package {package} has no action {name}")
-    return getattr(module, name)
 
 
 class ActionWatch:
