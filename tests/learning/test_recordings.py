@@ -412,13 +412,18 @@ def test_exports_overwrite_nothing_and_mix_nothing(demos: Path, tmp_path: Path) 
 
 
 LEROBOT = os.environ.get("ASTERIAS_LEROBOT_PYTHON", "")
+# Each frame by a loader, with a second action ahead; then what one of them holds.
 OPEN = """
-import sys
+import json, sys, torch
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
-data = LeRobotDataset("asterias/demos", root=sys.argv[1], video_backend="pyav")
+data = LeRobotDataset("asterias/demos", root=sys.argv[1], video_backend="pyav",
+                      delta_timestamps={"action": [0.0, 0.1]})
+batches = torch.utils.data.DataLoader(data, batch_size=7)
+tasks = [task for batch in batches for task in batch["task"]]
 item = data[30]
-print(len(data), data.num_episodes, item["task"], tuple(item["action"].shape),
-      tuple(item["observation.images.limb_0_camera_0"].shape))
+picture = item["observation.images.limb_0_camera_0"]
+print(json.dumps({"episodes": data.num_episodes, "tasks": tasks, "action": item["action"].tolist(),
+                  "picture": picture.tolist(), "mean": data.meta.stats["action"]["mean"].tolist()}))
 """
 
 
@@ -432,7 +437,14 @@ def test_lerobot_opens_it(lerobot: Path, tmp_path: Path) -> None:
         command, capture_output=True, text=True, env={**environment, "HF_HUB_OFFLINE": "1"}
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[0] == "63 3 find it (4,) (3, 24, 32)"
+    theirs = json.loads(done.stdout.splitlines()[-1])
+    assert theirs["episodes"] == 3 and theirs["tasks"] == ["find it"] * 63
+    ours = FramesDataset(lerobot)
+    assert np.allclose(theirs["action"], np.stack([ours[n]["action"] for n in (30, 31)]))
+    picture = ours[30]["observation.images.limb_0_camera_0"]
+    assert np.allclose(theirs["picture"], picture, atol=2 / 255)
+    actions = np.stack([ours[number]["action"] for number in range(63)])
+    assert np.allclose(theirs["mean"], actions.mean(axis=0), atol=1e-4)
 
 
 # -- behaviour cloning
