@@ -35,8 +35,10 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
 from asterias_nodes.conversions import to_image_msg, to_time_msg
+from asterias_nodes.domains import forget_dead_ports, reserve_domain_id
 from asterias_nodes.qos import reliable_qos, sensor_qos
 from hardware.camera import ImageArray
+from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
 from learning.recordings.bag_recovery import recover
 from learning.recordings.reading import find_recordings
@@ -140,27 +142,23 @@ class Kill:
     def run(self) -> int:
         """Kill them all; 0 if every file is readable and nothing older than a second is lost."""
         rng = random.Random(self.seed)
-        lost: list[float] = []
-        unreadable = gaps = 0
-        with node() as (me, spin):
-            while len(lost) + unreadable < self.kills:
-                count = min(self.together, self.kills - len(lost) - unreadable)
-                # Killed recorders stay in the graph for a while: each round has its own topic.
-                topic = f"/bench/states_{len(lost) + unreadable}"
-                states = me.create_publisher(JointState, topic, reliable_qos(100))
-                for seconds, is_whole in self._round(states, spin, count, rng):
-                    gaps += not is_whole
-                    if seconds is None:
-                        unreadable += 1
-                    else:
-                        lost.append(seconds)
-                me.destroy_publisher(states)
-                done = len(lost) + unreadable
-                print(f"{done}/{self.kills}: {max(lost):.2f} s at most lost", flush=True)
+        remains: list[Remains] = []
+        while len(remains) < self.kills:
+            # What was killed leaves shared-memory ports behind, into which a publisher of before
+            # goes on to write for a second or two: each round is a first one.
+            forget_dead_ports(domain := int(os.environ["ROS_DOMAIN_ID"]))
+            with node(domain) as (me, spin):
+                count = min(self.together, self.kills - len(remains))
+                states = me.create_publisher(JointState, "/bench/states", reliable_qos(100))
+                remains += self._round(states, spin, count, rng)
+            worst_s = max(one.lost_s for one in remains)
+            print(f"{len(remains)}/{self.kills}: {worst_s:.2f} s at most lost", flush=True)
+        lost = [one.lost_s for one in remains]
         result = {
             "kills": self.kills,
-            "unreadable": unreadable,
-            "with_gaps": gaps,
+            "unreadable": sum(not one.is_readable for one in remains),
+            "empty": sum(one.is_readable and not one.messages for one in remains),
+            "with_gaps": sum(not one.is_whole for one in remains),
             "lost_s_max": round(max(lost), 3),
             "lost_s_median": round(float(np.median(lost)), 3),
             "load_average": round(os.getloadavg()[0], 2),
@@ -169,18 +167,19 @@ class Kill:
         if self.json is not None:
             words = f"{NAME} kill --kills {self.kills}"
             write_json(self.json, {**provenance(self.seed, words), **result})
-        return 0 if not unreadable and not gaps and max(lost) <= 1.0 else 1
+        is_good = all(one.is_readable and one.is_whole for one in remains)
+        return 0 if is_good and max(lost) <= 1.0 else 1
 
     def _round(
         self, states: Publisher, spin: Callable[[float], None], count: int, rng: random.Random
-    ) -> Iterator[tuple[float | None, bool]]:
-        """Seconds lost and whether there are no gaps, of ``count`` recorders killed in turn."""
+    ) -> Iterator[Remains]:
+        """What is left of ``count`` recorders killed in turn."""
         with tempfile.TemporaryDirectory(prefix="recording_bench") as folder:
             paths = [Path(folder) / f"{number}" / "kill.mcap" for number in range(count)]
             pattern = f"['{states.topic_name}']"
             recorders = [Recorder(output=path, topics=pattern) for path in paths]
             _wait(lambda: states.get_subscription_count() >= count)
-            now_s = time.monotonic()
+            began_s, now_s = time.time(), time.monotonic()
             ends_s = [now_s + rng.uniform(1.0, 4.0) for _ in recorders]
             killed: dict[int, float] = {}
             number = 0
@@ -194,7 +193,24 @@ class Kill:
                         recorder.kill()
                 spin(1 / STATES_HZ)
             for which, path in enumerate(paths):
-                yield _examine(path, states.topic_name, killed[which])
+                yield _examine(path, states.topic_name, began_s, killed[which])
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What a killed recorder leaves.
+
+    Attributes:
+        is_readable: the stock reader gets as far as to the cut, and ``recover`` to the end.
+        messages: how many are in the file.
+        is_whole: none is missing from the first that was published to the last.
+        lost_s: from the last message in the file to the kill.
+    """
+
+    is_readable: bool
+    messages: int
+    is_whole: bool
+    lost_s: float
 
 
 class Recorder:
@@ -235,9 +251,9 @@ class SyntheticCamera:
 
 
 @contextmanager
-def node() -> Iterator[tuple[Node, Callable[[float], None]]]:
+def node(domain_id: int | None = None) -> Iterator[tuple[Node, Callable[[float], None]]]:
     """A node of this process, and how to serve it for a while."""
-    rclpy.init()
+    rclpy.init(domain_id=domain_id)
     made = Node("recording_bench")
     executor = SingleThreadedExecutor()
     executor.add_node(made)
@@ -296,8 +312,8 @@ def _count(path: Path) -> Counter[str]:
     return Counter(raw.topic.name.removesuffix("/compressed") for raw in recording.messages())
 
 
-def _examine(path: Path, topic: str, killed_s: float) -> tuple[float | None, bool]:
-    """Seconds lost before a kill (None: unreadable), and whether no message is missing before."""
+def _examine(path: Path, topic: str, began_s: float, killed_s: float) -> Remains:
+    """Reads what is left; times in Unix time, ``began_s`` of the first message published."""
     try:
         with path.open("rb") as file:
             records = StreamReader(file).records
@@ -306,15 +322,19 @@ def _examine(path: Path, topic: str, killed_s: float) -> tuple[float | None, boo
     except McapError:
         pass  # the stock reader meets the cut, as it should; what counts is what it read before
     clean = path.with_name("clean.mcap")
-    recover(path, clean)
-    (recording,) = find_recordings(clean)
-    found = [content for _, content in recording.decoded({topic})]
+    try:
+        recover(path, clean)
+        (recording,) = find_recordings(clean)
+        found = [content for _, content in recording.decoded({topic})]
+    except HardwareError as error:
+        print(f"unreadable: {error}", file=sys.stderr)
+        return Remains(False, 0, True, killed_s - began_s)
     if not found:
-        return None, False
+        return Remains(True, 0, True, killed_s - began_s)
     numbers = [int(content.header.frame_id) for content in found]
     stamp = found[-1].header.stamp
-    is_whole = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    return killed_s - (stamp.sec + stamp.nanosec / 1e9), is_whole
+    is_whole = numbers == list(range(len(numbers)))
+    return Remains(True, len(found), is_whole, killed_s - (stamp.sec + stamp.nanosec / 1e9))
 
 
 def _wait(condition: Callable[[], bool]) -> None:
@@ -332,7 +352,10 @@ Command = (
 
 def main() -> int:
     """``ros2 run asterias_nodes recording_bench load|kill``."""
-    return tyro.cli(Command, prog="recording_bench", description=__doc__).run()
+    command = tyro.cli(Command, prog="recording_bench", description=__doc__)
+    # A domain of its own, so that nothing else on this machine is recorded.
+    os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
+    return command.run()
 
 
 if __name__ == "__main__":
