@@ -115,7 +115,7 @@ class CameraDriverNode(ManagedNode):
 
 def main() -> None:
     """Run the node until it is told to stop."""
-    sys.exit(run_node(CameraDriverNode))
+    sys.exit(run_node(CameraDriverNode, sends_pictures=True))
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ class Player(Node):
 
 def main() -> None:
     """Run the node until the recording ends, or it is told to stop."""
-    sys.exit(run_node(Player))
+    sys.exit(run_node(Player, sends_pictures=True))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from std_msgs.msg import Header
 from asterias_nodes.conversions import to_image_msg, to_time_msg
 from asterias_nodes.domains import forget_dead_ports, reserve_domain_id
 from asterias_nodes.qos import reliable_qos, sensor_qos
+from asterias_nodes.run_node import PROFILES, make_room_for_pictures
 from hardware.camera import ImageArray
 from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
@@ -79,8 +80,9 @@ class Load:
     def run(self) -> int:
         """Measure each form; 0 if at least 99 % were recorded in all."""
         rows = []
+        profiles = os.environ.get(PROFILES, "")
         for form in self.forms:
-            row = self._measure(form)
+            row = self._measure(form, profiles)
             rows.append(row)
             print(
                 f"{form}: {100 * row['share']:.2f} % of {row['published']} pictures, recorder "
@@ -94,8 +96,10 @@ class Load:
             write_json(self.json, {**provenance(self.seed, words), **about, "rows": rows})
         return 0 if all(row["share"] >= 0.99 for row in rows) else 1
 
-    def _measure(self, form: str) -> dict[str, Any]:
+    def _measure(self, form: str, profiles: str) -> dict[str, Any]:
+        make_room_for_pictures()  # as nodes with cameras do
         with tempfile.TemporaryDirectory(prefix="recording_bench") as folder, node() as (me, _):
+            os.environ[PROFILES] = profiles  # of the recorder
             cameras = _make_cameras(me, self.small, self.large, self.seed)
             path = Path(folder) / "load.mcap"
             with Recorder(output=path, topics="['/bench/*']", **FORMS[form]) as recorder:
@@ -179,21 +183,23 @@ class Kill:
             pattern = f"['{states.topic_name}']"
             recorders = [Recorder(output=path, topics=pattern) for path in paths]
             _wait(lambda: states.get_subscription_count() >= count)
-            began_s, now_s = time.time(), time.monotonic()
+            now_s = time.monotonic()
             ends_s = [now_s + rng.uniform(1.0, 4.0) for _ in recorders]
-            killed: dict[int, float] = {}
-            number = 0
+            # When each message was published. Now and then that takes a second, while Fast DDS
+            # waits for a lock that a killed process holds; what was not sent cannot be lost.
+            sent_s: list[float] = []
+            killed: dict[int, int] = {}
             while len(killed) < count:
-                header = Header(stamp=to_time_msg(time.time()), frame_id=str(number))
+                sent_s.append(time.time())
+                header = Header(stamp=to_time_msg(sent_s[-1]), frame_id=str(len(sent_s) - 1))
                 states.publish(JointState(header=header, position=[0.0] * 4))
-                number += 1
                 for which, recorder in enumerate(recorders):
                     if which not in killed and time.monotonic() >= ends_s[which]:
-                        killed[which] = time.time()
+                        killed[which] = len(sent_s)
                         recorder.kill()
                 spin(1 / STATES_HZ)
             for which, path in enumerate(paths):
-                yield _examine(path, states.topic_name, began_s, killed[which])
+                yield _examine(path, states.topic_name, sent_s[: killed[which]])
 
 
 @dataclass(frozen=True)
@@ -204,7 +210,7 @@ class Remains:
         is_readable: the stock reader gets as far as to the cut, and ``recover`` to the end.
         messages: how many are in the file.
         is_whole: none is missing from the first that was published to the last.
-        lost_s: from the last message in the file to the kill.
+        lost_s: from the last message in the file to the last that was sent before the kill.
     """
 
     is_readable: bool
@@ -312,8 +318,8 @@ def _count(path: Path) -> Counter[str]:
     return Counter(raw.topic.name.removesuffix("/compressed") for raw in recording.messages())
 
 
-def _examine(path: Path, topic: str, began_s: float, killed_s: float) -> Remains:
-    """Reads what is left; times in Unix time, ``began_s`` of the first message published."""
+def _examine(path: Path, topic: str, sent_s: list[float]) -> Remains:
+    """Reads what is left of the messages that were sent before the kill, at these times."""
     try:
         with path.open("rb") as file:
             records = StreamReader(file).records
@@ -325,16 +331,12 @@ def _examine(path: Path, topic: str, began_s: float, killed_s: float) -> Remains
     try:
         recover(path, clean)
         (recording,) = find_recordings(clean)
-        found = [content for _, content in recording.decoded({topic})]
+        found = [int(content.header.frame_id) for _, content in recording.decoded({topic})]
     except HardwareError as error:
         print(f"unreadable: {error}", file=sys.stderr)
-        return Remains(False, 0, True, killed_s - began_s)
-    if not found:
-        return Remains(True, 0, True, killed_s - began_s)
-    numbers = [int(content.header.frame_id) for content in found]
-    stamp = found[-1].header.stamp
-    is_whole = numbers == list(range(len(numbers)))
-    return Remains(True, len(found), is_whole, killed_s - (stamp.sec + stamp.nanosec / 1e9))
+        return Remains(False, 0, True, sent_s[-1] - sent_s[0])
+    lost_s = sent_s[-1] - sent_s[found[-1] if found else 0]
+    return Remains(True, len(found), found == list(range(len(found))), lost_s)
 
 
 def _wait(condition: Callable[[], bool]) -> None:

@@ -188,7 +188,7 @@ class SimRobot(ManagedNode):
 
 def main() -> None:
     """Run the node until it is told to stop."""
-    sys.exit(run_node(SimRobot))
+    sys.exit(run_node(SimRobot, sends_pictures=True))
 
 
 if __name__ == "__main__":
