@@ -247,9 +247,8 @@ def _recording_figures(results: Path) -> list[tuple[str, ...]]:
 def _teleop_figures(results: Path) -> list[tuple[str, ...]]:
     """Rows about people who drive a limb."""
     bench = _load(results, "teleop_latency.json")
-    load = f"on a machine of load {bench['load_average']:.0f}"
     texts = {
-        "key_press_to_motion": f"key press to motion of a simulated joint ({load})",
+        "key_press_to_motion": "key press to motion of a simulated joint",
         "touch_to_motion": "touch of the web page to motion",
         "camera_to_page": "picture published to picture drawn in the browser",
     }

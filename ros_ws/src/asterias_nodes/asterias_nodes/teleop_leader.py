@@ -29,7 +29,7 @@ from asterias_nodes.qos import reliable_qos
 from asterias_nodes.robot_file import WAIT_HELP, wait_for_robot
 from asterias_nodes.run_node import EXIT_OK, run_node, stop_node
 from asterias_nodes.settings import SettingsError, declare_settings
-from asterias_nodes.terminal import Terminal
+from asterias_nodes.terminal import NoTerminalError, Terminal
 from hardware.bus_limb import BusLimb
 from hardware.errors import HardwareError
 from hardware.limb import FloatArray
@@ -141,12 +141,18 @@ class TeleopLeader(Node):
         elif self.settings.deadman == "engage":
             self.create_service(SetBool, "~/engage", self._on_engage)
         else:
-            self._terminal = Terminal(self.settings.terminal)
+            self._terminal = self._open_terminal()
             self._terminal.ask_for_releases()
             self._terminal.start(
                 lambda keys: soon(self, self._on_keys, keys),
                 lambda: soon(self, stop_node, self, "", EXIT_OK),
             )
+
+    def _open_terminal(self) -> Terminal:
+        try:
+            return Terminal(self.settings.terminal, "teleop_leader")
+        except NoTerminalError as error:
+            raise NoTerminalError(f"{error} Or set 'deadman' to topic or engage.") from error
 
     def _how_to(self) -> str:
         return {

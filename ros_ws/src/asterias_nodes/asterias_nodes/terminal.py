@@ -32,13 +32,14 @@ class Terminal:
     Args:
         path: of the terminal; empty: the standard input, the controlling terminal, or that of the
             process which launched this one.
+        node: what a person would run in a terminal, if there is none.
 
     Raises:
         NoTerminalError: there is none.
     """
 
-    def __init__(self, path: str = "") -> None:
-        self._file = _open(path)
+    def __init__(self, path: str = "", node: str = "teleop_keyboard") -> None:
+        self._file = _open(path, node)
         self.decoder = KeyDecoder()
         self._before = termios.tcgetattr(self._file)
         tty.setcbreak(self._file)
@@ -120,7 +121,7 @@ class Terminal:
                 on_keys(keys)
 
 
-def _open(path: str) -> int:
+def _open(path: str, node: str) -> int:
     """A file of the terminal of its own: closing it leaves the standard input alone."""
     for candidate in [path] if path else _candidates():
         with suppress(OSError):
@@ -130,7 +131,7 @@ def _open(path: str) -> int:
             os.close(file)
     place = f"{path} is no terminal that can be opened" if path else "There is no terminal"
     raise NoTerminalError(
-        f"{place}: run `ros2 run asterias_nodes teleop_keyboard` in a terminal, or give parameter "
+        f"{place}: run `ros2 run asterias_nodes {node}` in a terminal, or give parameter "
         "'terminal' the path that the command `tty` prints there."
     )
 
