@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
 from hardware.limb import FloatArray
+from learning.target_finding.observation import Tiles
 
 # Standard deviation of an increment, in ranges of the servo (upper less lower limit): the authors'
 # code multiplies its draw by the whole range, so most steps end at a limit.
@@ -28,8 +30,11 @@ class BrownianSearcher:
     upper_rad: FloatArray
     single: bool = False
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
+    wants_images: ClassVar[bool] = False
 
-    def act(self, position_rad: FloatArray, live: Collection[int] = ()) -> FloatArray:
+    def act(
+        self, position_rad: FloatArray, live: Collection[int] = (), tiles: Tiles | None = None
+    ) -> FloatArray:
         """Next ``(n,)`` positions to command, from the last commanded ones alone."""
         whole = self.upper_rad - self.lower_rad
         increment = self.rng.normal(0.0, STEP, size=whole.size) * whole

@@ -9,13 +9,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from learning.target_finding.observation import Tiles
 from learning.target_finding.options import SilentFailure
 from learning.target_finding.task import take_picture
 from sim.tag import detect_tags
 from sim.world import SimWorld
 
-# Grey pictures of all cameras, (c, H, W).
-Tiles = npt.NDArray[np.uint8]
 Grey = npt.NDArray[np.uint8]
 
 # Standard deviation of a noisy camera's pixels; a tag is seldom decoded through it.

@@ -17,6 +17,8 @@ from hardware.errors import HardwareError
 from hardware.limb import FloatArray
 
 Observation = npt.NDArray[np.float32]
+# Grey pictures of all cameras, (c, H, W).
+Tiles = npt.NDArray[np.uint8]
 
 # Commands at the limits of the joints, order of limb_p1.
 PAPER_COMMAND_RANGE = (1.0, 1.0, 0.75, 1.0)

@@ -10,14 +10,24 @@ import numpy as np
 
 from hardware.limb import FloatArray
 from learning.target_finding.brownian import BrownianSearcher
+from learning.target_finding.observation import Tiles
 from learning.target_finding.policy_files import PolicySearcher, find_policy, trained_policies
 
 
 class Searcher(Protocol):
     """A policy of the target-finding task."""
 
-    def act(self, position_rad: FloatArray, live: Collection[int]) -> FloatArray:
-        """Next ``(n,)`` positions to command, from the last commanded ones and live cameras."""
+    @property
+    def wants_images(self) -> bool:
+        """Whether it must be given the cameras' pictures."""
+
+    def act(
+        self, position_rad: FloatArray, live: Collection[int], tiles: Tiles | None = None
+    ) -> FloatArray:
+        """Next ``(n,)`` positions to command, from the last commanded ones and live cameras.
+
+        ``tiles`` ``(c, H, W)`` are grey pictures of all cameras, black where one is dead.
+        """
 
 
 Maker = Callable[[FloatArray, FloatArray, np.random.Generator], Searcher]
@@ -73,13 +83,7 @@ def make_searcher(
     if name in _MAKERS:
         return _MAKERS[name](lower_rad, upper_rad, rng)
     if name in trained_policies() or Path(name).exists():
-        searcher = PolicySearcher.on_limb(name, lower_rad, upper_rad, cameras, rng)
-        if searcher.wants_images:
-            raise ValueError(
-                f"Policy '{name}' looks at the cameras' pictures, which a search over topics does "
-                "not hand on; choose one that sees commands, such as ppo_kill0."
-            )
-        return searcher
+        return PolicySearcher.on_limb(name, lower_rad, upper_rad, cameras, rng)
     raise ValueError(
         f"Unknown policy '{name}': neither a path nor one of {', '.join(policy_names())}."
     )

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from hardware.limb import FloatArray
 from learning.target_finding import linear_policy
 from learning.target_finding.linear_policy import LinearPolicy, SoftmaxPolicy
-from learning.target_finding.observation import CommandUnit, observe
+from learning.target_finding.observation import CommandUnit, Tiles, observe
 
 FILE = "policy.safetensors"
 SUMMARY = "summary.json"
@@ -152,7 +152,9 @@ class PolicySearcher:
         """Whether it looks at the cameras' pictures instead of positions and flags."""
         return bool(self.policy.card["options"].get("observe", "commands") == "images")
 
-    def act(self, position_rad: FloatArray, live: Collection[int], tiles: Any = None) -> FloatArray:
+    def act(
+        self, position_rad: FloatArray, live: Collection[int], tiles: Tiles | None = None
+    ) -> FloatArray:
         """Next ``(n,)`` positions to command.
 
         Args:

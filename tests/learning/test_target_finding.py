@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -104,9 +105,13 @@ def test_unknown_names_are_answered_with_the_choices() -> None:
         make_searcher("psychic", np.zeros(4), np.ones(4), np.random.default_rng(0), cameras=4)
 
 
-def test_a_search_over_topics_refuses_a_policy_that_wants_pictures() -> None:
-    with pytest.raises(ValueError, match="choose one that sees commands"):
-        make_searcher("images", -np.ones(4), np.ones(4), np.random.default_rng(0), cameras=4)
+def test_a_searcher_says_whether_it_wants_pictures() -> None:
+    names = ["bmms", "ppo_kill0", "images"]
+    make = partial(make_searcher, rng=np.random.default_rng(0), cameras=4)
+    searchers = [make(name, -np.ones(4), np.ones(4)) for name in names]
+    assert [searcher.wants_images for searcher in searchers] == [False, False, True]
+    with pytest.raises(ValueError, match="cannot search without them"):
+        searchers[-1].act(np.zeros(4), range(4))
 
 
 def test_the_table_holds_what_was_measured(world: SimWorld) -> None:

@@ -144,8 +144,11 @@ def test_the_target_is_found_and_the_feedback_tells_the_way(client: Any) -> None
         assert result.camera in feedback[-1].cameras_seeing
 
 
-def test_a_trained_policy_finds_the_target_with_a_camera_that_is_dead(client: Any) -> None:
-    goal = {"policy": "ppo_kill1", "dead_cameras": ["camera_3"], "random_start": True}
+@pytest.mark.parametrize("policy", ["ppo_kill1", "images"])
+def test_a_trained_policy_finds_the_target_with_a_camera_that_is_dead(
+    client: Any, policy: str
+) -> None:
+    goal = {"policy": policy, "dead_cameras": ["camera_3"], "random_start": True}
     result = client.result(client.send_goal(seed=2, max_steps=60, **goal))
     assert result.found, result.error_msg
     assert result.camera != "camera_3"

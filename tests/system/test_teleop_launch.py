@@ -8,13 +8,14 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rosbags.highlevel import AnyReader
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Joy, JointState
+from std_msgs.msg import Bool
 
 # Real processes on a machine that may be busy with something else.
 pytestmark = [pytest.mark.system, pytest.mark.flaky(reruns=1, reruns_delay=1)]
@@ -89,3 +90,43 @@ def test_a_person_launches_drives_and_ends_from_one_terminal(
     with AnyReader([tmp_path / "drive"]) as reader:
         counts = {topic: about.msgcount for topic, about in reader.topics.items()}
     assert counts["/limb_0/sources/keyboard"] > 5 and counts["/limb_0/camera_0/image_raw"] > 5
+
+
+# Per source: the topics that a person's devices feed, and what they say while yaw is to grow.
+DEVICES: dict[str, dict[str, Any]] = {
+    "gamepad": {"/joy": Joy(axes=[1.0] + 5 * [0.0], buttons=[int(n == 9) for n in range(15)])},
+    "leader": {
+        "/leader/joint_states": JointState(name=["shoulder_yaw"], position=[0.5]),
+        "/teleop_leader/deadman": Bool(data=True),
+    },
+}
+
+
+@pytest.mark.parametrize(("source", "body"), [("gamepad", "udp"), ("leader", "feetech")])
+def test_other_sources_drive_other_bodies(
+    launch: Callable[..., Any], client: Any, tmp_path: Path, source: str, body: str
+) -> None:
+    where = ("record:=true", f"out:={tmp_path}/drive", "deadman:=topic")
+    launched = launch("launch/teleop.launch.xml", f"source:={source}", f"body:={body}", *where)
+    states = client.collect(JointState, "/limb_0/joint_states")
+    devices = {
+        topic: client.node.create_publisher(type(message), topic, 10)
+        for topic, message in DEVICES[source].items()
+    }
+    client.until(lambda: states and all(d.get_subscription_count() for d in devices.values()))
+    yaw = list(states[0].name).index("shoulder_yaw")
+    before = states[-1].position[yaw]
+
+    def has_turned() -> bool:
+        for topic, device in devices.items():
+            device.publish(DEVICES[source][topic])
+        time.sleep(0.02)
+        return bool(states[-1].position[yaw] > before + 0.2)
+
+    client.until(has_turned)
+    assert launched.stop() == 0, launched.text
+    assert "Traceback" not in launched.text
+    with AnyReader([tmp_path / "drive"]) as reader:
+        counts = {topic: about.msgcount for topic, about in reader.topics.items()}
+    assert counts["/limb_0/camera_0/image_raw"] > 5
+    assert any(counts[t] > 5 for t in counts if t.startswith(f"/limb_0/sources/{source}"))

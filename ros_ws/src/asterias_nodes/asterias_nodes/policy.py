@@ -133,7 +133,7 @@ class Policy(ManagedNode):
                 searcher = make_searcher(
                     self._used, limb.lower, limb.upper, self._rng, cameras=count
                 )
-                position = searcher.act(position, live)
+                position = await limb.ask(searcher, position, live)
                 self._steps += 1
             before = seeing
             seeing = await limb.drive_and_look(position, live, self.settings.wait_s)

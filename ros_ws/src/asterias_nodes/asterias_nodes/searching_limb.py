@@ -8,24 +8,28 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
+import cv2
 import numpy as np
 from asterias_interfaces.action import FindTarget
 from asterias_interfaces.msg import TagDetections
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from asterias_nodes.conversions import to_seconds
+from asterias_nodes.conversions import from_image_msg, to_seconds
 from asterias_nodes.event_action_server import Event, GoalError
-from asterias_nodes.qos import latched_qos, reliable_qos
+from asterias_nodes.qos import latched_qos, reliable_qos, sensor_qos
 from hardware.cameras.health import PictureSigns
 from hardware.description import load_robot
 from hardware.limb import FloatArray
 from learning.target_finding.liveness import CameraLiveness
+from learning.target_finding.observation import Tiles
+from learning.target_finding.policies import Searcher
 
 Codes = FindTarget.Result
 
@@ -35,6 +39,7 @@ FIRST_PICTURES_S = 1.0
 DISPLACED_RAD = 0.2  # somebody else has moved the limb
 SPEED_SHARE = 0.9  # of the slowest joint's limit, so that a move ends when it says
 SHORTEST_MOVE_S = 0.1
+PICTURE_PAUSE_S = 0.01
 
 
 class SearchError(GoalError):
@@ -91,6 +96,10 @@ class SearchingLimb:
         self._owner = ""
         self._has_waited = False
         self._look: Look | None = None
+        # Pictures are listened to once a searcher wants them.
+        self._pictures: dict[int, Image] = {}
+        self._listens = False
+        self._stands_s = 0.0  # when the last move was over
         self._open()
 
     def _open(self) -> None:
@@ -189,7 +198,61 @@ class SearchingLimb:
         if look is not None:
             look.done.fail(error)
 
+    # -- pictures -------------------------------------------------------------------------------
+
+    def _listen_to_pictures(self) -> None:
+        for j, camera in enumerate(self.cameras):
+            topic = f"/{self._name}/{camera}/image_raw"
+            keep = partial(self._pictures.__setitem__, j)
+            # rclpy looks at the signature: with two arguments it passes time stamps too.
+            listener = self._node.create_subscription(
+                Image, topic, lambda image, keep=keep: keep(image), sensor_qos(1)
+            )
+            self._inputs.append(listener)
+        self._listens = True
+
+    async def _tiles(self, live: Collection[int]) -> Tiles:
+        """Grey pictures ``(c, H, W)`` from where the limb stands; black where a camera is dead.
+
+        Raises:
+            SearchError: pictures do not come, or all cameras have failed.
+        """
+        if not self._listens:
+            self._listen_to_pictures()
+        deadline_s = time.monotonic() + self._patience_s
+        while missing := [j for j in live if j not in self.problems() and not self._has_picture(j)]:
+            if time.monotonic() > deadline_s:
+                topics = ", ".join(f"/{self._name}/{self.cameras[j]}/image_raw" for j in missing)
+                raise SearchError(Codes.NO_CAMERAS, f"No picture came on {topics}.")
+            await self.pause(PICTURE_PAUSE_S)
+        seen = {j: _grey(self._pictures[j]) for j in self.working(live)}
+        shape = next(iter(seen.values())).shape
+        return np.stack(
+            [
+                cv2.resize(seen[j], shape[::-1], interpolation=cv2.INTER_AREA)
+                if j in seen
+                else np.zeros(shape, np.uint8)
+                for j in range(len(self.cameras))
+            ]
+        ).astype(np.uint8)
+
+    def _has_picture(self, camera: int) -> bool:
+        image = self._pictures.get(camera)
+        return image is not None and to_seconds(image.header.stamp) >= self._stands_s - 5e-4
+
     # -- what a search does ---------------------------------------------------------------------
+
+    async def ask(
+        self, searcher: Searcher, position_rad: FloatArray, live: Collection[int]
+    ) -> FloatArray:
+        """Where this searcher would go next, ``(n,)`` rad; it gets pictures if it wants some.
+
+        Raises:
+            SearchError: pictures do not come.
+        """
+        tiles = await self._tiles(live) if searcher.wants_images else None
+        self._raise_if_stopped()
+        return searcher.act(position_rad, live, tiles)
 
     async def wait_for_robot(self) -> None:
         """Joint states, time, pictures and the multiplexer may still be on their way.
@@ -253,7 +316,8 @@ class SearchingLimb:
         deadline_s = time.monotonic() + self._patience_s
         problems = self.problems()
         audible = tuple(j for j in cameras if problems.get(j) != "silent") or tuple(cameras)
-        self._look = Look(begin_s + wait_s, audible, {}, deadline_s, done)
+        self._stands_s = begin_s + wait_s
+        self._look = Look(self._stands_s, audible, {}, deadline_s, done)
         seeing: list[int] = await done
         self._raise_if_stopped()
         if self._owner not in ("", self._source):
@@ -317,3 +381,10 @@ class SearchingLimb:
     def _raise_if_stopped(self) -> None:
         if self.is_stopped:
             raise SearchError(Codes.E_STOP, "The emergency stop is engaged.")
+
+
+def _grey(message: Image) -> Tiles:
+    """``(H, W)`` grey values of a picture."""
+    picture = from_image_msg(message)
+    grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return grey.astype(np.uint8)

@@ -198,7 +198,7 @@ class TargetFinder(Node):
             live = self._limb.working(search.wanted)
             if search.is_free and (best := self._best(search.wanted)) != search.policy:
                 search.policy, search.searcher = best, self._searcher(best, search.rng)
-            position = search.searcher.act(position, live)
+            position = await self._limb.ask(search.searcher, position, live)
             search.steps += 1
             self._tell(search, "moving")
             seeing = await self._drive_and_look(search, position, live)
