@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from rosbags.highlevel import AnyReader
-from sensor_msgs.msg import Joy, JointState
+from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Bool
 
 # Real processes on a machine that may be busy with something else.
@@ -96,7 +96,10 @@ def test_a_person_launches_drives_and_ends_from_one_terminal(
 DEVICES: dict[str, dict[str, Any]] = {
     "gamepad": {"/joy": Joy(axes=[1.0] + 5 * [0.0], buttons=[int(n == 9) for n in range(15)])},
     "leader": {
-        "/leader/joint_states": JointState(name=["shoulder_yaw"], position=[0.5]),
+        "/leader/joint_states": JointState(
+            name=["shoulder_yaw", "shoulder_pitch", "wrist_roll", "finger"],
+            position=[0.5, 0.0, 0.0, 0.0],
+        ),
         "/teleop_leader/deadman": Bool(data=True),
     },
 }
@@ -128,5 +131,5 @@ def test_other_sources_drive_other_bodies(
     assert "Traceback" not in launched.text
     with AnyReader([tmp_path / "drive"]) as reader:
         counts = {topic: about.msgcount for topic, about in reader.topics.items()}
-    assert counts["/limb_0/camera_0/image_raw"] > 5
+    assert counts["/limb_0/camera_0/image_raw"] >= 1
     assert any(counts[t] > 5 for t in counts if t.startswith(f"/limb_0/sources/{source}"))
