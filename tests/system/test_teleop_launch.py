@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rclpy.qos import qos_profile_sensor_data
 from rosbags.highlevel import AnyReader
-from sensor_msgs.msg import JointState, Joy
+from sensor_msgs.msg import Image, JointState, Joy
 from std_msgs.msg import Bool
 
 # Real processes on a machine that may be busy with something else.
@@ -75,6 +76,7 @@ def test_a_person_launches_drives_and_ends_from_one_terminal(
     driver: TerminalLaunch, client: Any, tmp_path: Path
 ) -> None:
     states = client.collect(JointState, "/limb_0/joint_states")
+    pictures = client.collect(Image, "/limb_0/camera_0/image_raw", qos_profile_sensor_data)
     client.until(lambda: "moved by nobody" in driver.look())
     client.until(lambda: states)
     before = states[-1].position[1]
@@ -84,6 +86,7 @@ def test_a_person_launches_drives_and_ends_from_one_terminal(
         states.clear()
         client.until(lambda: states)
     assert states[-1].position[1] > before + 0.2
+    client.until(lambda: len(pictures) > 10)
     os.write(driver.far, b"\x1b")
     assert driver.end() == 0, driver.log.read_text()
     assert "Traceback" not in driver.log.read_text()
@@ -112,6 +115,7 @@ def test_other_sources_drive_other_bodies(
     where = ("record:=true", f"out:={tmp_path}/drive", "deadman:=topic")
     launched = launch("launch/teleop.launch.xml", f"source:={source}", f"body:={body}", *where)
     states = client.collect(JointState, "/limb_0/joint_states")
+    pictures = client.collect(Image, "/limb_0/camera_0/image_raw", qos_profile_sensor_data)
     devices = {
         topic: client.node.create_publisher(type(message), topic, 10)
         for topic, message in DEVICES[source].items()
@@ -127,9 +131,10 @@ def test_other_sources_drive_other_bodies(
         return bool(states[-1].position[yaw] > before + 0.2)
 
     client.until(has_turned)
+    client.until(lambda: len(pictures) > 10)
     assert launched.stop() == 0, launched.text
     assert "Traceback" not in launched.text
     with AnyReader([tmp_path / "drive"]) as reader:
         counts = {topic: about.msgcount for topic, about in reader.topics.items()}
-    assert counts["/limb_0/camera_0/image_raw"] >= 1
+    assert counts["/limb_0/camera_0/image_raw"] > 5
     assert any(counts[t] > 5 for t in counts if t.startswith(f"/limb_0/sources/{source}"))
