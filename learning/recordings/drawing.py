@@ -11,6 +11,7 @@ import numpy as np
 
 from hardware.camera import ImageArray
 from hardware.errors import HardwareError
+from hardware.limb import FloatArray
 from learning.recordings.film import FilmWriter
 from learning.recordings.reading import Recording
 from learning.recordings.sampling import OnFrames, SampledEpisode, camera_key, sample
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 TILE_PX = 224
 SHEET_ROWS = 8
+JOINTS_INCH, RATES_INCH, ROW_INCH = 2.9, 1.6, 0.4
 RATE_WINDOW_S = 1.0
+RATE_POINTS = 400
+WIDEST_LINE = 6.0
 INK, FOUND, STOPPED = "#33373f", "#14a03c", "#be2828"
 KEY_FRAME_DISTANCE = 30
 
@@ -41,9 +45,12 @@ def plot(recording: Recording, path: Path) -> None:
     limbs = sorted(trace.joints)
     if not limbs and not trace.pictures:
         raise HardwareError(f"{recording.path} holds neither joint states nor pictures.")
-    count = len(limbs) + bool(trace.pictures) + bool(trace.sights)
-    figure = Figure(figsize=(11, 1.2 + 2.6 * count), layout="constrained")
-    rows: list[Axes] = list(np.atleast_1d(figure.subplots(count, 1, sharex=True)))
+    heights = [JOINTS_INCH] * len(limbs) + [RATES_INCH] * bool(trace.pictures)
+    if trace.sights:
+        heights.append(ROW_INCH * (1 + len(_eyes(trace))))
+    figure = Figure(figsize=(11, 1.2 + sum(heights)), layout="constrained")
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    rows: list[Axes] = list(np.atleast_1d(axes))
     waiting = iter(rows)
     for limb in limbs:
         _plot_joints(next(waiting), trace, limb)
@@ -51,10 +58,10 @@ def plot(recording: Recording, path: Path) -> None:
         _plot_rates(next(waiting), trace)
     if trace.sights:
         _plot_finds(next(waiting), trace)
-    for axes in rows:
-        _mark(axes, trace)
-        axes.grid(alpha=0.25)
-        axes.set_xlim(0, max(trace.duration_s, 1e-3))
+    for row in rows:
+        _mark(row, trace)
+        row.grid(alpha=0.25)
+        row.set_xlim(0, max(trace.duration_s, 1e-3))
     rows[-1].set_xlabel("time since the beginning, s")
     figure.suptitle(_title(recording, trace), fontsize=11, color=INK)
     figure.savefig(path, dpi=110)
@@ -123,21 +130,34 @@ def _plot_joints(axes: Axes, trace: Trace, limb: int) -> None:
 
 
 def _plot_rates(axes: Axes, trace: Trace) -> None:
-    edges = np.arange(0, trace.duration_s + RATE_WINDOW_S, RATE_WINDOW_S)
-    for topic, times in trace.pictures.items():
-        counts, _ = np.histogram(times, edges)
-        # The last window is shorter than the others.
-        widths = np.minimum(edges[1:], trace.duration_s) - edges[:-1]
-        whole = widths > 0.5 * RATE_WINDOW_S
-        rates = counts[whole] / widths[whole]
-        axes.step(edges[:-1][whole], rates, where="post", lw=1.2, label=camera_key(topic))
+    step = min(1.0, WIDEST_LINE / len(trace.pictures))
+    for number, (topic, times) in enumerate(trace.pictures.items()):
+        moments, rates = _rates(np.asarray(times), trace.duration_s)
+        # Cameras often have one rate: the lines behind are wider, so that each is seen.
+        width = 1.0 + step * (len(trace.pictures) - number)
+        axes.plot(moments, rates, lw=width, label=camera_key(topic), solid_capstyle="butt")
     axes.set_ylim(bottom=0)
     axes.set_ylabel("pictures per s")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
 
 
+def _rates(times_s: FloatArray, duration_s: float) -> tuple[FloatArray, FloatArray]:
+    """Moments, and pictures per s within half a window around each, both ``(n,)``."""
+    half = min(RATE_WINDOW_S, max(duration_s, 1e-3)) / 2
+    moments = np.linspace(half, max(duration_s - half, half), RATE_POINTS)
+    # A window without its end holds as many pictures as fit, wherever it begins.
+    counts = np.searchsorted(times_s, moments + half) - np.searchsorted(times_s, moments - half)
+    everywhere = np.concatenate([[0.0], moments, [duration_s]])
+    return everywhere, np.pad(counts / (2 * half), 1, mode="edge")
+
+
+def _eyes(trace: Trace) -> list[tuple[str, str]]:
+    """Limb and camera of all that saw a tag."""
+    return sorted({(sight.limb, sight.camera) for sight in trace.sights})
+
+
 def _plot_finds(axes: Axes, trace: Trace) -> None:
-    cameras = sorted({(sight.limb, sight.camera) for sight in trace.sights})
+    cameras = _eyes(trace)
     for sight in trace.sights:
         row = cameras.index((sight.limb, sight.camera))
         axes.plot(sight.time_s, row, "|", ms=14, mew=1.6, color=FOUND)
