@@ -30,7 +30,7 @@ _asterias_setup() {
     fi
     export VIRTUAL_ENV="$root/.venv"
     export ROS_VERSION=2 ROS_PYTHON_VERSION=3
-    # Camera images are lost with Fast DDS's default transports.
+    # Beyond this machine, camera images are lost with Fast DDS's default transports.
     export FASTDDS_BUILTIN_TRANSPORTS="${FASTDDS_BUILTIN_TRANSPORTS:-LARGE_DATA}"
     # Nodes find each other at once, not only after seconds.
     export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$root/ros_ws/fastdds.xml}"

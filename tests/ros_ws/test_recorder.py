@@ -31,6 +31,7 @@ from std_srvs.srv import SetBool, Trigger
 from asterias_nodes.conversions import to_compressed_msg, to_image_msg, to_seconds, to_time_msg
 from asterias_nodes.message_definitions import message_definition
 from asterias_nodes.qos import latched_qos, reliable_qos, sensor_qos
+from asterias_nodes.recording_bench import Load
 from learning.recordings.bag_recovery import recover
 from learning.recordings.bag_writer import Bag, Topic
 
@@ -397,3 +398,9 @@ def test_a_recording_is_played_to_topics(start_node: Any, peer: Any, tmp_path: P
     outcome = start_node("player", recording="nowhere.mcap").wait()
     assert outcome.status == 1 and "holds no recording" in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+def test_large_raw_pictures_arrive() -> None:
+    """As from a node with such cameras, to a recorder as users start it."""
+    load = Load(seconds=3.0, small=0, large=1, forms=("raw",))
+    assert load.run() == 0

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+
+from asterias_nodes.run_node import PROFILES, make_room_for_pictures
+
+ROS_WS = Path(__file__).resolve().parents[2] / "ros_ws"
 
 # A node that says what happens to it; each case adds to it.
 HEAD = """
@@ -257,3 +263,23 @@ class Case(Managed):
         *("cleaned", "configured", "ready", "deactivated", "cleaned"),
         *("deactivated", "cleaned"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("profiles", "discovery", "has_room"),
+    [
+        ("fastdds.xml", "LOCALHOST", True),
+        ("fastdds.xml", "SUBNET", False),
+        ("mine.xml", "LOCALHOST", False),
+        ("", "LOCALHOST", False),
+    ],
+)
+def test_nodes_with_cameras_take_room_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, profiles: str, discovery: str, has_room: bool
+) -> None:
+    before = str(ROS_WS / profiles) if profiles else ""
+    monkeypatch.setenv(PROFILES, before)
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", discovery)
+    make_room_for_pictures()
+    after = str(ROS_WS / "fastdds_pictures.xml") if has_room else before
+    assert os.environ[PROFILES] == after

@@ -87,11 +87,15 @@ def make_room_for_pictures() -> None:
     """Gives this process shared memory for raw pictures of cameras; call before ``rclpy.init``.
 
     The segment of the sender counts: the 512 kB that Fast DDS takes by itself do not hold one raw
-    picture of 640x480, and most are lost. A profile that the user has chosen stays.
+    picture of 640x480, and most are lost. A profile that the user has chosen stays, and so do the
+    transports where a robot is heard beyond this machine, which carry such pictures anyway.
     """
-    chosen = os.environ.get(PROFILES, "")
-    larger = Path(chosen).with_name("fastdds_pictures.xml")
-    if Path(chosen).name == "fastdds.xml" and larger.exists():
+    chosen = Path(os.environ.get(PROFILES, ""))
+    is_local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
+    if chosen.name != "fastdds.xml" or not is_local:
+        return
+    larger = chosen.with_name("fastdds_pictures.xml")
+    if larger.exists():
         os.environ[PROFILES] = str(larger)
 
 
