@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ from learning.agents import drawing
 from learning.agents.edge_optimisation import EdgeOptions
 from learning.agents.embodied import draw_explorers, draw_worlds, truth
 from learning.agents.experiments import economies, faulty_cameras, mindstorms, nodes, speed
+from learning.agents.experiments.kept import KeptRows
 from learning.agents.explorers import explorer_speaker, leader_speaker, mission_of
 from learning.agents.graph import Edge
 from learning.agents.lookaround import LookAround, draw_liars
@@ -215,13 +216,24 @@ class Measure:
         plot = getattr(module, "plot", None)
         if self.plot is not None and plot is None:
             raise HardwareError("--plot draws mindstorm and economy only; leave it out.")
-        with progress_bars(28) as progress:
-            data = module.measure(self.experiment, Stages(progress))
-        write_json(self.json, data)
+        data = self._measure(module)
         Console().print_json(data={k: v for k, v in data.items() if k in _SHOWN})
         if self.plot is not None and plot is not None:
             plot(data, self.plot)
         return 0
+
+    def _measure(self, module: Any) -> dict[str, Any]:
+        """Measure and write; the edges, which take long, go on where they were stopped."""
+        kept = None
+        if isinstance(self.experiment, faulty_cameras.FaultyCameras):
+            kept = KeptRows(self.json, asdict(self.experiment))
+        more = (kept,) if kept is not None else ()
+        with progress_bars(28) as progress:
+            data: dict[str, Any] = module.measure(self.experiment, Stages(progress), *more)
+        write_json(self.json, data)
+        if kept is not None:
+            kept.forget()
+        return data
 
 
 _EXPERIMENTS: dict[type, Any] = {

@@ -183,8 +183,7 @@ def test_an_emulated_robot_has_the_topics_of_the_simulated_one_and_finds_the_tar
         assert f"/limb_0/{topic}" in names
     assert {"/diagnostics", "/e_stop_state", "/target/detections"} <= names
     check_motion(client, states)
-    # In the middle of its range the limb sees the target often.
-    result = client.result(client.send_goal(policy="bmms", seed=4, max_steps=60), 120.0)
+    result = client.result(client.send_goal(policy="ppo_kill0", seed=4, max_steps=60), 120.0)
     assert result.found, result.error_msg
     # A camera is another node's, and fails by the same service as a joint.
     inject = "/limb_0/inject_fault"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from typing import Any
@@ -20,6 +21,7 @@ from learning.agents.edge_optimisation import (
     EdgeResult,
     optimise,
 )
+from learning.agents.experiments.kept import KeptRows, Rows
 from learning.agents.experiments.spread import spread
 from learning.agents.graph import Edge, Graph
 from learning.agents.lookaround import FAILURES, Look, LookAround, draw_liars
@@ -30,7 +32,9 @@ from learning.agents.where import QUESTION, camera_swarm
 from learning.progress import OnProgress
 
 OnStep = Callable[[int, float], None]
+_count: Any = None  # in a worker: choices of liars done by all workers, a shared integer
 _CONTROLS = 20  # graphs per random control
+_LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,19 @@ class FaultyCameras:
     """The optimiser."""
 
 
-def measure(options: FaultyCameras, on_progress: OnProgress) -> dict[str, Any]:
-    """Run the experiment, seeds in parallel; the content of ``results/agents_edges.json``."""
-    rows: list[dict[str, Any]] = []
-    # Fresh processes: forking one that has used PyTorch's threads may hang.
-    with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
-        work = [pool.submit(_seed, options, seed) for seed in options.seeds]
-        for done, one in enumerate(as_completed(work), start=1):
-            rows += one.result()
-            on_progress("seeds", done, len(work))
+def measure(
+    options: FaultyCameras, on_progress: OnProgress, kept: KeptRows | None = None
+) -> dict[str, Any]:
+    """Run the experiment, seeds in parallel; the content of ``results/agents_edges.json``.
+
+    Seeds in ``kept`` are not run again.
+    """
+    done = dict(kept.rows) if kept is not None else {}
+    for seed, rows_of_seed in _run_seeds(options, set(options.seeds) - set(done), on_progress):
+        done[seed] = rows_of_seed
+        if kept is not None:
+            kept.keep(seed, rows_of_seed)
+    rows = [row for seed in options.seeds for row in done[seed]]
     rows.sort(key=lambda row: (row["seed"], row["k"]))
     return {
         **provenance(options.seeds[0]),
@@ -76,7 +84,42 @@ def measure(options: FaultyCameras, on_progress: OnProgress) -> dict[str, Any]:
     }
 
 
-def _seed(options: FaultyCameras, seed: int) -> list[dict[str, Any]]:
+def _run_seeds(
+    options: FaultyCameras, seeds: Collection[int], on_progress: OnProgress
+) -> Iterator[tuple[int, Rows]]:
+    """Seeds and their rows, as they are done."""
+    # Fresh processes: forking one that has used PyTorch's threads may hang.
+    context = get_context("spawn")
+    cells = len(options.liars) * options.mixes
+    total = cells * len(options.seeds)
+    count = context.Value("i", total - cells * len(seeds))
+    pool = ProcessPoolExecutor(options.workers, context, _begin, (count,))
+    try:
+        work = {pool.submit(_seed, options, seed): seed for seed in sorted(seeds)}
+        waiting: set[Future[Rows]] = set(work)
+        while waiting:
+            on_progress("choices of liars", count.value, total)
+            finished, waiting = wait(waiting, _LOOK_S, FIRST_COMPLETED)
+            for one in finished:
+                yield work[one], one.result()
+        on_progress("choices of liars", total, total)
+    except BaseException:
+        # Workers do not hear of Ctrl-C, and would end what they have begun first.
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(count: Any) -> None:
+    """First thing in a worker: ``count`` is what all have done."""
+    global _count
+    _count = count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _seed(options: FaultyCameras, seed: int) -> Rows:
     """All choices of liars of one seed."""
     torch.set_num_threads(1)
     around = LookAround(seed, options.glances)
@@ -91,6 +134,8 @@ def _seed(options: FaultyCameras, seed: int) -> list[dict[str, Any]]:
             first = FAILURES[mix % len(FAILURES)]
             states = draw_liars(around.cameras, k, rng, first)
             rows.append(_cell(options, seed, around.cameras, looks, states))
+            with _count.get_lock():
+                _count.value += 1
     return rows
 
 
