@@ -10,7 +10,7 @@ from learning.agents.experiments.faulty_cameras import FaultyCameras, measure
 from learning.agents.experiments.kept import KeptRows
 
 SMALL = FaultyCameras(
-    seeds=(0, 1),
+    seeds=(0,),
     train=6,
     held_out=6,
     glances=2,
@@ -24,19 +24,16 @@ SMALL = FaultyCameras(
 def test_a_stopped_measurement_goes_on_with_the_seeds_that_are_left(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     result = tmp_path / "edges.json"
-    first = replace(SMALL, seeds=(1,))
-    done = measure(first, lambda *progress: told.append(progress))
-    assert told[-1] == ("choices of liars", 1, 1)
+    once = measure(SMALL, lambda *progress: told.append(progress), KeptRows(result, asdict(SMALL)))
+    assert told[0] == ("choices of liars", 0, 1) and told[-1] == ("choices of liars", 1, 1)
 
-    marked = [{**row, "learned": -1.0} for row in done["rows"]]
-    KeptRows(result, asdict(SMALL)).keep(1, marked)
-    whole = measure(SMALL, lambda *progress: told.append(progress), KeptRows(result, asdict(SMALL)))
-    assert [row["seed"] for row in whole["rows"]] == [0, 1]
-    assert whole["rows"][1] == marked[0], "what was kept is not measured again"
+    both = replace(SMALL, seeds=(0, 1))
+    assert not KeptRows(result, asdict(both)).rows, "other options, other rows"
+    kept = KeptRows(result, asdict(both))
+    kept.keep(0, once["rows"])
+    kept.keep(1, [{**row, "seed": 1} for row in once["rows"]])
+    again = measure(both, lambda *progress: told.append(progress), KeptRows(result, asdict(both)))
+    assert [row["seed"] for row in again["rows"]] == [0, 1]
     assert told[-1] == ("choices of liars", 2, 2)
-
-    kept = KeptRows(result, asdict(SMALL))
-    assert sorted(kept.rows) == [0, 1]
-    assert not KeptRows(result, asdict(first)).rows, "other options, other rows"
     kept.forget()
     assert not list(tmp_path.iterdir())
