@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -224,12 +225,12 @@ class Measure:
 
     def _measure(self, module: Any) -> dict[str, Any]:
         """Measure and write; the edges, which take long, go on where they were stopped."""
-        kept = None
+        measure, kept = module.measure, None
         if isinstance(self.experiment, faulty_cameras.FaultyCameras):
             kept = KeptRows(self.json, asdict(self.experiment))
-        more = (kept,) if kept is not None else ()
+            measure = partial(measure, kept=kept)
         with progress_bars(28) as progress:
-            data: dict[str, Any] = module.measure(self.experiment, Stages(progress), *more)
+            data: dict[str, Any] = measure(self.experiment, Stages(progress))
         write_json(self.json, data)
         if kept is not None:
             kept.forget()

@@ -10,7 +10,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +25,7 @@ from learning.target_finding.checkpoint import FILE as CHECKPOINT
 from learning.target_finding.environment import TargetFindingEnv
 from learning.target_finding.options import Faults, TargetFindingOptions, options_from_card
 from learning.target_finding.policy_files import FILE, SUMMARY, load_policy
+from learning.workers import worker_pool
 
 PAPER_CURVES = Path(__file__).with_name("paper_curves.json")
 TESTED = "tested.json"
@@ -110,17 +111,11 @@ def complete(
             todo.append(run)
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__, "learning.target_finding.training"])
-    with ProcessPoolExecutor(parallel, context, _start_worker) as pool:
+    with worker_pool(parallel, context, _start_worker) as pool:
         jobs = {pool.submit(_train_and_test, run, episodes): run for run in todo}
-        try:
-            for job in as_completed(jobs):
-                job.result()
-                on_run(jobs[job])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in list(pool._processes.values()):
-                process.terminate()
-            raise
+        for job in as_completed(jobs):
+            job.result()
+            on_run(jobs[job])
 
 
 def _start_worker() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import statistics
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from typing import Any
@@ -30,6 +30,7 @@ from learning.agents.running import run
 from learning.agents.swarm import Swarm
 from learning.agents.where import QUESTION, camera_swarm
 from learning.progress import OnProgress
+from learning.workers import worker_pool
 
 OnStep = Callable[[int, float], None]
 _count: Any = None  # in a worker: choices of liars done by all workers, a shared integer
@@ -93,8 +94,7 @@ def _run_seeds(
     cells = len(options.liars) * options.mixes
     total = cells * len(options.seeds)
     count = context.Value("i", total - cells * len(seeds))
-    pool = ProcessPoolExecutor(options.workers, context, _begin, (count,))
-    try:
+    with worker_pool(options.workers, context, _begin, count) as pool:
         work = {pool.submit(_seed, options, seed): seed for seed in sorted(seeds)}
         waiting: set[Future[Rows]] = set(work)
         while waiting:
@@ -102,14 +102,7 @@ def _run_seeds(
             finished, waiting = wait(waiting, _LOOK_S, FIRST_COMPLETED)
             for one in finished:
                 yield work[one], one.result()
-        on_progress("choices of liars", total, total)
-    except BaseException:
-        # Workers do not hear of Ctrl-C, and would end what they have begun first.
-        for process in list((pool._processes or {}).values()):
-            process.kill()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    on_progress("choices of liars", total, total)
 
 
 def _begin(count: Any) -> None:

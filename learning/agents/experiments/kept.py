@@ -29,8 +29,7 @@ class KeptRows:
     def keep(self, seed: int, rows: Rows) -> None:
         """The rows of a seed that is done."""
         self.rows[seed] = rows
-        seeds = {str(number): kept for number, kept in self.rows.items()}
-        write_json(self._path, {"options": self._options, "seeds": seeds})
+        write_json(self._path, {"options": self._options, "seeds": self.rows})
 
     def forget(self) -> None:
         """The result is written."""

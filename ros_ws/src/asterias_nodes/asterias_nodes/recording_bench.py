@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ from std_msgs.msg import Header
 from asterias_nodes.conversions import to_image_msg, to_time_msg
 from asterias_nodes.domains import forget_dead_ports, reserve_domain_id
 from asterias_nodes.qos import reliable_qos, sensor_qos
-from asterias_nodes.run_node import PROFILES, make_room_for_pictures
+from asterias_nodes.run_node import make_room_for_pictures
 from hardware.camera import ImageArray
 from hardware.errors import HardwareError
 from hardware.results import provenance, write_json
@@ -80,9 +80,10 @@ class Load:
     def run(self) -> int:
         """Measure each form; 0 if at least 99 % were recorded in all."""
         rows = []
-        profiles = os.environ.get(PROFILES, "")
+        users = dict(os.environ)
+        make_room_for_pictures()  # as nodes with cameras do
         for form in self.forms:
-            row = self._measure(form, profiles)
+            row = self._measure(form, users)
             rows.append(row)
             print(
                 f"{form}: {100 * row['share']:.2f} % of {row['published']} pictures, recorder "
@@ -96,13 +97,12 @@ class Load:
             write_json(self.json, {**provenance(self.seed, words), **about, "rows": rows})
         return 0 if all(row["share"] >= 0.99 for row in rows) else 1
 
-    def _measure(self, form: str, profiles: str) -> dict[str, Any]:
-        make_room_for_pictures()  # as nodes with cameras do
+    def _measure(self, form: str, users: Mapping[str, str]) -> dict[str, Any]:
+        """The row of a form; the recorder gets the environment that its users have."""
         with tempfile.TemporaryDirectory(prefix="recording_bench") as folder, node() as (me, _):
-            os.environ[PROFILES] = profiles  # of the recorder
             cameras = _make_cameras(me, self.small, self.large, self.seed)
             path = Path(folder) / "load.mcap"
-            with Recorder(output=path, topics="['/bench/*']", **FORMS[form]) as recorder:
+            with Recorder(users, output=path, topics="['/bench/*']", **FORMS[form]) as recorder:
                 publishers = [camera.publisher for camera in cameras]
                 _wait(lambda: all(p.get_subscription_count() for p in publishers))
                 time.sleep(SETTLE_S)
@@ -150,8 +150,8 @@ class Kill:
         while len(remains) < self.kills:
             # What was killed leaves shared-memory ports behind, into which a publisher of before
             # goes on to write for a second or two: each round is a first one.
-            forget_dead_ports(domain := int(os.environ["ROS_DOMAIN_ID"]))
-            with node(domain) as (me, spin):
+            forget_dead_ports(int(os.environ["ROS_DOMAIN_ID"]))
+            with node() as (me, spin):
                 count = min(self.together, self.kills - len(remains))
                 states = me.create_publisher(JointState, "/bench/states", reliable_qos(100))
                 remains += self._round(states, spin, count, rng)
@@ -181,7 +181,7 @@ class Kill:
         with tempfile.TemporaryDirectory(prefix="recording_bench") as folder:
             paths = [Path(folder) / f"{number}" / "kill.mcap" for number in range(count)]
             pattern = f"['{states.topic_name}']"
-            recorders = [Recorder(output=path, topics=pattern) for path in paths]
+            recorders = [Recorder(os.environ, output=path, topics=pattern) for path in paths]
             _wait(lambda: states.get_subscription_count() >= count)
             now_s = time.monotonic()
             ends_s = [now_s + rng.uniform(1.0, 4.0) for _ in recorders]
@@ -222,12 +222,12 @@ class Remains:
 class Recorder:
     """The recorder in a process of its own."""
 
-    def __init__(self, **parameters: object) -> None:
+    def __init__(self, environment: Mapping[str, str], **parameters: object) -> None:
         program = Path(get_package_prefix("asterias_nodes")) / "lib" / "asterias_nodes" / "recorder"
         command = [str(program), "--ros-args"]
         for name, value in parameters.items():
             command += ["-p", f"{name}:={value}"]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
 
     def cpu_s(self) -> float:
         """Processor time so far."""
@@ -257,9 +257,9 @@ class SyntheticCamera:
 
 
 @contextmanager
-def node(domain_id: int | None = None) -> Iterator[tuple[Node, Callable[[float], None]]]:
+def node() -> Iterator[tuple[Node, Callable[[float], None]]]:
     """A node of this process, and how to serve it for a while."""
-    rclpy.init(domain_id=domain_id)
+    rclpy.init()
     made = Node("recording_bench")
     executor = SingleThreadedExecutor()
     executor.add_node(made)

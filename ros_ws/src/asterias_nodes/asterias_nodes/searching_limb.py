@@ -202,14 +202,12 @@ class SearchingLimb:
 
     def _listen_to_pictures(self) -> None:
         for j, camera in enumerate(self.cameras):
-            topic = f"/{self._name}/{camera}/image_raw"
-            keep = partial(self._pictures.__setitem__, j)
-            # rclpy looks at the signature: with two arguments it passes time stamps too.
-            listener = self._node.create_subscription(
-                Image, topic, lambda image, keep=keep: keep(image), sensor_qos(1)
-            )
-            self._inputs.append(listener)
+            topic, take = f"/{self._name}/{camera}/image_raw", partial(self._on_picture, j)
+            self._inputs.append(self._node.create_subscription(Image, topic, take, sensor_qos(1)))
         self._listens = True
+
+    def _on_picture(self, camera: int, image: Image) -> None:
+        self._pictures[camera] = image
 
     async def _tiles(self, live: Collection[int]) -> Tiles:
         """Grey pictures ``(c, H, W)`` from where the limb stands; black where a camera is dead.
