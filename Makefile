@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format clean
 
-ROOMS := $(wildcard hardware sim planners learning)
+ROOMS := $(wildcard asterias hardware sim planners learning)
 IN_VENV := source ./setup.bash &&
 ARGS ?=
 export PYTHON TORCH_INDEX

@@ -18,16 +18,16 @@ from typing import Annotated, Literal
 
 import tyro
 
-from hardware.bench import Bench
+from asterias.errors import HardwareError
 from hardware.buses.serial_bus import SerialBus
-from hardware.calibration import default_path, save
-from hardware.description import RobotDescription
-from hardware.doctor import Verdict, examine
-from hardware.errors import HardwareError
-from hardware.procedures import Ask, Hand, Jog, calibrate, rest, set_ids
-from hardware.rehearsal import Station, station
-from hardware.robot import calibration_path, devices_of, make_bus, make_limb, servos_of
-from hardware.scan import FAMILIES, scan_network, scan_port, serial_ports, usb_cameras
+from hardware.description.robot import RobotDescription
+from hardware.factory import calibration_path, devices_of, make_bus, make_limb, servos_of
+from hardware.limbs.calibration import default_path, save
+from hardware.setup.benchmark import Bench
+from hardware.setup.diagnose import Verdict, examine
+from hardware.setup.procedures import Ask, Hand, Jog, calibrate, rest, set_ids
+from hardware.setup.scan import FAMILIES, scan_network, scan_port, serial_ports, usb_cameras
+from hardware.setup.session import Station, station
 
 MARKS = {Verdict.GOOD: "ok  ", Verdict.WARNING: "WARN", Verdict.BAD: "BAD "}
 KEYS = {b"l": 1, b"+": 1, b"h": -1, b"-": -1}

@@ -11,10 +11,18 @@ from typing import Annotated
 
 import tyro
 
-from hardware.errors import HardwareError
-from learning.door import run_verb
+from asterias.cli import run_verb
+from asterias.errors import HardwareError
 from learning.report import fill_tables
-from learning.target_finding.verbs import Babble, Baselines, Beyond, Bound, Compare, Evaluate, Train
+from learning.target_finding.commands import (
+    Babble,
+    Baselines,
+    Beyond,
+    Bound,
+    Compare,
+    Evaluate,
+    Train,
+)
 
 
 @dataclass(frozen=True)

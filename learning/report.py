@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hardware.errors import HardwareError
-from learning.target_finding.options import DEAD
+from asterias.errors import HardwareError
+from learning.target_finding.env.options import DEAD
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -47,7 +47,7 @@ def _rows(rows: list[tuple[str, ...]]) -> str:
 
 
 def _baselines(results: Path) -> str:
-    data = _load(results, "brownian_baselines.json")
+    data = _load(results, "target_finding/brownian_baselines.json")
     searchers = {"bmms": "all servos (BMMS)", "bmss": "one servo (BMSS)"}
     rows: list[tuple[str, ...]] = [
         ("Brownian motion of", "dead cameras", "simulation", "paper, real limb", "ratio")
@@ -76,7 +76,7 @@ def _policies(results: Path) -> str:
         "below the cap",
     )
     rows: list[tuple[str, ...]] = [(*head, "paper, real limb")]
-    for row in _load(results, "target_finding.json")["rows"]:
+    for row in _load(results, "target_finding/study.json")["rows"]:
         below = row.get("below_cap_last_5")
         rows.append(
             (
@@ -89,7 +89,7 @@ def _policies(results: Path) -> str:
                 f"{row['paper_mean_steps']:.2f} ({row['paper_std_steps']:.2f})",
             )
         )
-    bound = _load(results, "target_finding_bound.json")
+    bound = _load(results, "target_finding/bound.json")
     rows += [
         (
             f"a searcher that knows which of {bound['poses']:,} poses see the tag",
@@ -110,7 +110,7 @@ def _counted(count: int, thing: str) -> str:
 def _beyond(results: Path) -> str:
     """Policies for what the paper left open, each tested as it was trained and otherwise."""
     rows: list[tuple[str, ...]] = [("policy", "tested with", "steps", "found", "within")]
-    for row in _load(results, "target_finding_beyond.json")["rows"]:
+    for row in _load(results, "target_finding/beyond.json")["rows"]:
         rows.append(
             (
                 f"`{row['policy']}`",
@@ -124,9 +124,9 @@ def _beyond(results: Path) -> str:
 
 
 def _figures(results: Path) -> str:
-    sim, launch = _load(results, "sim_bench.json"), _load(results, "launch_bench.json")
+    sim, launch = _load(results, "sim/bench.json"), _load(results, "sim/launch_bench.json")
     pictures, machine = launch["pictures"], sim["machine"]
-    beside = _load(results, "soft_arm_bench.json")["ratios"]
+    beside = _load(results, "sim/soft_arm_bench.json")["ratios"]
     cores = f"{machine['cores']} cores of an {machine['processor']}"
     count = len(sim["cameras"])
     rows: list[tuple[str, ...]] = [
@@ -134,40 +134,40 @@ def _figures(results: Path) -> str:
         (
             f"simulation with {count} cameras {sim['cameras'][0]}, one core",
             f"{sim['real_time_factor']['median']:.0f} times real time",
-            "[sim_bench.json](results/sim_bench.json)",
+            "[sim_bench.json](results/sim/bench.json)",
         ),
         (
             "physics alone, one core",
             f"{sim['physics_steps_per_s']['median']:,.0f} steps/s "
             f"of {1e3 / sim['physics_hz']:g} ms",
-            "[sim_bench.json](results/sim_bench.json)",
+            "[sim_bench.json](results/sim/bench.json)",
         ),
         (
             "simulated time per second beside a rod of 20 elements in PyElastica: without cameras, "
             "with four",
             f"{beside['limb / pyelastica_20']:.0f} times, "
             f"{beside['limb_with_cameras / pyelastica_20']:.0f} times",
-            "[soft_arm_bench.json](results/soft_arm_bench.json)",
+            "[soft_arm_bench.json](results/sim/soft_arm_bench.json)",
         ),
         (
             "from `ros2 launch` to the first picture in another process",
             f"{launch['first_image_s']['median']:.1f} s",
-            "[launch_bench.json](results/launch_bench.json)",
+            "[launch_bench.json](results/sim/launch_bench.json)",
         ),
         (
             f"pictures that arrive there, {launch['seconds']:g} s of {count} cameras",
             f"{100 * pictures['share']:.2f} % of {sum(pictures['expected'])}",
-            "[launch_bench.json](results/launch_bench.json)",
+            "[launch_bench.json](results/sim/launch_bench.json)",
         ),
         (
             "their latency, median and 99th percentile",
             f"{pictures['latency_median_ms']:.1f} ms, {pictures['latency_p99_ms']:.1f} ms",
-            "[launch_bench.json](results/launch_bench.json)",
+            "[launch_bench.json](results/sim/launch_bench.json)",
         ),
         (
             "clean starts and stops in a row",
             f"{launch['clean_cycles']} of {launch['cycles']}",
-            "[launch_bench.json](results/launch_bench.json)",
+            "[launch_bench.json](results/sim/launch_bench.json)",
         ),
         *_driver_figures(results),
         *_recording_figures(results),
@@ -178,14 +178,14 @@ def _figures(results: Path) -> str:
 
 
 def _driver_figures(results: Path) -> list[tuple[str, ...]]:
-    bench = _load(results, "hardware_bench.json")
-    loop, file = bench["loops"][0], "[hardware_bench.json](results/hardware_bench.json)"
+    bench = _load(results, "hardware/bench.json")
+    loop, file = bench["loops"][0], "[hardware_bench.json](results/hardware/bench.json)"
     width, height = bench["camera_size_px"]
     devices = (
         f"{bench['servos']} emulated servos at {loop['rate_hz']:g} Hz and {bench['cameras']} "
         f"MJPEG cameras {width}x{height} at {bench['camera_hz']:g} Hz"
     )
-    searches = _load(results, "hardware_find_target.json")["searches"]
+    searches = _load(results, "hardware/find_target.json")["searches"]
     priority = f"real-time priority {bench['realtime_priority']}"
     return [
         (
@@ -199,7 +199,7 @@ def _driver_figures(results: Path) -> list[tuple[str, ...]]:
                 f"searches (`{search['policy']}`), real drivers on an emulated Dynamixel limb",
                 f"{search['found']} of {len(search['episodes'])} found, "
                 f"{search['mean_steps_of_finds']:.1f} steps",
-                "[hardware_find_target.json](results/hardware_find_target.json)",
+                "[hardware_find_target.json](results/hardware/find_target.json)",
             )
             for search in searches
         ),
@@ -209,36 +209,36 @@ def _driver_figures(results: Path) -> list[tuple[str, ...]]:
 def _recording_figures(results: Path) -> list[tuple[str, ...]]:
     """Rows about the recorder, and what is learned from recordings."""
     rows: list[tuple[str, ...]] = []
-    if (results / "recording_kills.json").exists():
-        kills = _load(results, "recording_kills.json")
+    if (results / "recording/kills.json").exists():
+        kills = _load(results, "recording/kills.json")
         rows.append(
             (
                 f"recorder killed at {kills['kills']} random moments: files readable; most that "
                 "was lost",
                 f"{kills['kills'] - kills['unreadable']} of {kills['kills']}; "
                 f"{kills['lost_s_max']:.2f} s",
-                "[recording_kills.json](results/recording_kills.json)",
+                "[recording_kills.json](results/recording/kills.json)",
             )
         )
-    if (results / "recording_load.json").exists():
-        load = _load(results, "recording_load.json")
+    if (results / "recording/load.json").exists():
+        load = _load(results, "recording/load.json")
         cameras = f"{load['small']} cameras 96x96 and {load['large']} of 640x480"
         rows += [
             (
                 f"{cameras} at {load['rate_hz']:g} Hz recorded as {row['form']}: pictures in the "
                 "file; share of one core",
                 f"{100 * row['share']:.2f} %; {row['recorder_cpu_percent']:.0f} %",
-                "[recording_load.json](results/recording_load.json)",
+                "[recording_load.json](results/recording/load.json)",
             )
             for row in load["rows"]
         ]
-    cloned = _load(results, "recording_cloning.json")
+    cloned = _load(results, "recording/cloning.json")
     rows.append(
         (
             "policy cloned from 20 recorded searches of `ppo_kill0`: finds within "
             f"{cloned['cap']} steps",
             f"{100 * cloned['success_within_cap']:.1f} % of {cloned['episodes']} episodes",
-            "[recording_cloning.json](results/recording_cloning.json)",
+            "[recording_cloning.json](results/recording/cloning.json)",
         )
     )
     return rows
@@ -246,7 +246,7 @@ def _recording_figures(results: Path) -> list[tuple[str, ...]]:
 
 def _teleop_figures(results: Path) -> list[tuple[str, ...]]:
     """Rows about people who drive a limb."""
-    bench = _load(results, "teleop_latency.json")
+    bench = _load(results, "teleop/latency.json")
     texts = {
         "key_press_to_motion": "key press to motion of a simulated joint",
         "touch_to_motion": "touch of the web page to motion",
@@ -256,7 +256,7 @@ def _teleop_figures(results: Path) -> list[tuple[str, ...]]:
         (
             f"{text}, median and 99th percentile",
             f"{bench[key]['median_ms']:.0f} ms, {bench[key]['p99_ms']:.0f} ms",
-            "[teleop_latency.json](results/teleop_latency.json)",
+            "[teleop_latency.json](results/teleop/latency.json)",
         )
         for key, text in texts.items()
     ]
@@ -264,24 +264,24 @@ def _teleop_figures(results: Path) -> list[tuple[str, ...]]:
 
 def _agent_figures(results: Path) -> list[tuple[str, ...]]:
     """Rows about language agents."""
-    ask, speed = _load(results, "agents_ask.json"), _load(results, "agents_speed.json")
-    economy, nodes = _load(results, "agents_economy.json"), _load(results, "agents_nodes.json")
+    ask, speed = _load(results, "agents/ask.json"), _load(results, "agents/speed.json")
+    economy, nodes = _load(results, "agents/economy.json"), _load(results, "agents/nodes.json")
     lives, learns = economy["summary"], nodes["summary"]
     return [
         (
             f'`/ask "{ask["task"]}"`, one camera of 4 broken',
             f"{ask['true']} of {ask['trials']} answers true",
-            "[agents_ask.json](results/agents_ask.json)",
+            "[agents_ask.json](results/agents/ask.json)",
         ),
         (
             f"a graph of {speed['options']['members']} scripted members answers in",
             f"{speed['answer_s']['median']:.3f} s",
-            "[agents_speed.json](results/agents_speed.json)",
+            "[agents_speed.json](results/agents/speed.json)",
         ),
         (
             f"graphs of {speed['options']['swarm']} members drawn, run and learned from",
             f"{speed['graphs_per_minute']:,} per minute",
-            "[agents_speed.json](results/agents_speed.json)",
+            "[agents_speed.json](results/agents/speed.json)",
         ),
         (
             f"economy of minds, {economy['options']['rounds']:,} rounds: credit made or lost; "
@@ -290,25 +290,25 @@ def _agent_figures(results: Path) -> list[tuple[str, ...]]:
             f"{lives['bad_founders_bankrupt_percent']['mean']:.0f} %; "
             f"{_mean_std(lives['first_accuracy_percent'])} %, "
             f"{_mean_std(lives['last_accuracy_percent'])} %",
-            "[agents_economy.json](results/agents_economy.json)",
+            "[agents_economy.json](results/agents/economy.json)",
         ),
         (
             "orders understood: before, with learned examples, with a rewritten prompt",
             f"{_mean_std(learns['before'])} %, {_mean_std(learns['demonstrations'])} %, "
             f"{_mean_std(learns['prompt'])} %",
-            "[agents_nodes.json](results/agents_nodes.json)",
+            "[agents_nodes.json](results/agents/nodes.json)",
         ),
         *_doom_figures(results),
     ]
 
 
 def _doom_figures(results: Path) -> list[tuple[str, ...]]:
-    walked, killed = _load(results, "doom_launch.json"), _load(results, "doom_killed.json")
-    ball = _load(results, "ball_maze.json")
+    walked, killed = _load(results, "doom/launch.json"), _load(results, "doom/killed.json")
+    ball = _load(results, "doom/ball_maze.json")
     successes = " / ".join(f"{row['success']:.2f}" for row in ball["bins"])
     spans = ", ".join(f"{row['lo']} to {row['hi']}" for row in ball["bins"])
     paper, spread = ball["paper_success"]
-    joint = {row["map_loss"]: row for row in _load(results, "doom_joint.json")["rows"]}
+    joint = {row["map_loss"]: row for row in _load(results, "doom/joint.json")["rows"]}
     shares = [
         " / ".join(f"{one['success']:.1f}" for one in joint[loss]["bins"]) for loss in (1.0, 0.0)
     ]
@@ -317,25 +317,25 @@ def _doom_figures(results: Path) -> list[tuple[str, ...]]:
             "ViZDoom 15 x 15, mapper and DT-VIN trained jointly on 9 x 9, paths of 1 to 15, 16 to "
             "30, 31 to 90 steps: map and actions taught, trained mapper; actions alone, new mapper",
             f"{shares[0]} %; {shares[1]} %",
-            "[doom_joint.json](results/doom_joint.json)",
+            "[doom_joint.json](results/doom/joint.json)",
         ),
         (
             f"a ball pushed through 35 x 35 mazes by `{ball['planner']}`, paths of {spans} steps: "
             "goals reached; the paper's point mass, all paths",
             f"{successes} % of {ball['bins'][0]['episodes']} each; {paper} ({spread}) %",
-            "[ball_maze.json](results/ball_maze.json)",
+            "[ball_maze.json](results/doom/ball_maze.json)",
         ),
         (
             f"ViZDoom mazes of 15 x 15 in a row, `doom.launch.xml` with `{walked['planner']}`: "
             "goals reached; time; camera pictures; planning",
             f"{walked['reached']} of {len(walked['mazes'])}; {walked['wall_s']:.0f} s; "
             f"{walked['frames_per_s']:.0f} per s; {1e3 * walked['planning_s_per_plan']:.0f} ms",
-            "[doom_launch.json](results/doom_launch.json)",
+            "[doom_launch.json](results/doom/launch.json)",
         ),
         (
             f"the same, exploring, its game killed {killed['game_restarts']} times: goals reached",
             f"{killed['reached']} of {len(killed['mazes'])}",
-            "[doom_killed.json](results/doom_killed.json)",
+            "[doom_killed.json](results/doom/killed.json)",
         ),
     ]
 
@@ -350,7 +350,7 @@ def _planners(results: Path) -> str:
         ("mazes", "steps", "starts, mazes", "success", "optimal", "paper", "processor time")
     ]
     for size in (15, 35, 100):
-        data = _load(results, f"planners_{size}.json")
+        data = _load(results, f"planners/maze_{size}.json")
         case = next(row for row in data["summary"] if row["case"] == "dt_vin")
         paper = _PAPER_DT_VIN.get(size)
         for index, bin_ in enumerate(case["bins"]):
@@ -376,7 +376,7 @@ def _spread(numbers: dict[str, float]) -> str:
 
 def _networks(results: Path) -> str:
     """All networks at 15 x 15, by start."""
-    data = _load(results, "planners_15.json")
+    data = _load(results, "planners/maze_15.json")
     about = {run["case"]: run for run in data["runs"]}
     spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
     rows: list[tuple[str, ...]] = [("network", "start", *spans, "seeds", "processor time")]
@@ -396,7 +396,7 @@ def _networks(results: Path) -> str:
 
 def _plain_35(results: Path) -> str:
     """DT-VIN at 35 x 35 by start, seed by seed."""
-    data = _load(results, "planners_35.json")
+    data = _load(results, "planners/maze_35.json")
     spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
     rows: list[tuple[str, ...]] = [("start", "seed", *spans, "updates", "processor time")]
     for run in data["runs"]:
@@ -423,7 +423,7 @@ _NETWORK_NAMES = {
 
 def _ablations(results: Path) -> str:
     """DT-VIN at 15 x 15 with one thing changed."""
-    data = _load(results, "planners_15_ablations.json")
+    data = _load(results, "planners/maze_15_ablations.json")
     about = {run["case"]: run["about"] for run in data["runs"]}
     spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
     rows: list[tuple[str, ...]] = [("changed", *spans, "processor time")]
@@ -440,7 +440,7 @@ def _ablations(results: Path) -> str:
 
 def _transfer(results: Path) -> str:
     """DT-VIN of 100 x 100 on larger mazes."""
-    data = _load(results, "planners_transfer.json")
+    data = _load(results, "planners/transfer.json")
     rows: list[tuple[str, ...]] = [
         ("mazes", "sharpness", "steps", "starts, mazes", "success", "optimal", "layers", "per maze")
     ]
@@ -463,7 +463,7 @@ def _transfer(results: Path) -> str:
 
 def _operator(results: Path) -> str:
     """Speed of the fused operator against plain PyTorch, and exact search beside DT-VIN."""
-    data = _load(results, "planners_bench.json")
+    data = _load(results, "planners/bench.json")
     rows: list[tuple[str, ...]] = [
         ("map x layers", "forward", "PyTorch", "training step", "PyTorch", "BFS", "A*", "DT-VIN")
     ]
@@ -498,7 +498,7 @@ def _agents(results: Path) -> str:
         )
     ]
     ways = ("learned", "plain_vote", "oracle", "best_single", "random_graph", "same_density")
-    data = _load(results, "agents_edges.json")
+    data = _load(results, "agents/edges.json")
     for row in data["summary"]:
         cells = [cell for cell in data["rows"] if cell["k"] == row["k"]]
         cut = f"{100 * _liars_edges_cut(cells):.1f} %"
@@ -524,7 +524,7 @@ def _mindstorms(results: Path) -> str:
     ways = ("monarchy", "democracy", "plain_vote", "best_single")
     heading = ("members", "leader decides", "members vote", "vote without talk", "best member")
     rows: list[tuple[str, ...]] = [heading]
-    for row in _load(results, "agents_mindstorm.json")["summary"]:
+    for row in _load(results, "agents/mindstorm.json")["summary"]:
         rows.append((str(row["members"]), *(_mean_std(row[way]) for way in ways)))
     return _rows(rows)
 
@@ -548,7 +548,7 @@ def _doom(results: Path) -> str:
         )
     ]
     for size in (15, 35):
-        data = _load(results, f"doom_{size}.json")
+        data = _load(results, f"doom/maze_{size}.json")
         given = [row for row in data["surveyed"] if row["views_given"] == 1]
         paper = [f"{one['mean']:.2f} ({one['std']:.2f}) %" for one in data.get("paper_success", [])]
         for textures, name in (("training", "known"), ("held_out", "held out")):
@@ -576,7 +576,7 @@ def _doom_explored(results: Path) -> str:
         ("mazes", "textures", "agent", "goals reached", "way over shortest", "looks", "mazes tried")
     ]
     for size in (15, 35):
-        for row in _load(results, f"doom_{size}.json")["explored"]:
+        for row in _load(results, f"doom/maze_{size}.json")["explored"]:
             ratio = row["path_over_optimum"]
             rows.append(
                 (

@@ -1,5 +1,6 @@
 """Command line: ``python -m planners mazes | train | evaluate | study | transfer | plan | bench |
-mapper | warm``; each verb knows ``--help``.
+warm``; each verb knows ``--help``. The mapper is trained by ``python -m learning.doom_maze
+mapper``.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ USAGE = """usage: python -m planners VERB ...
   mazes     draw a set of mazes             mazes --out test.npz --size 15
   train     train a planner from a preset   train 15 --out runs/15
   evaluate  score weights on mazes          evaluate --weights W --mazes test.npz
-  study     train and test a whole table    study 15 --json results/planners_15.json
+  study     train and test a whole table    study 15 --json results/planners/maze_15.json
   transfer  score weights on larger mazes   transfer --weights W --sizes 201,501
   plan      plan through one maze, draw it  plan --maze maze.png --start 1,1 --goal 13,13
   bench     measure speed and memory        bench
-  mapper    train the mapper of ViZDoom     mapper --out runs/mapper
   warm      compile ahead of first use      warm
 
 Each verb explains its options with --help."""
@@ -50,8 +50,8 @@ class MazesConfig:
 
 def mazes(arguments: list[str]) -> int:
     """Write a maze file."""
-    from planners.evaluation import parse_bins
-    from planners.mazes import MazeRule, MazeSet, generate, generate_stratified
+    from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_stratified
+    from planners.training.evaluation import parse_bins
 
     config = tyro.cli(MazesConfig, args=arguments, prog="python -m planners mazes")
     rule = MazeRule(config.size, config.kind)  # type: ignore[arg-type]
@@ -68,12 +68,12 @@ def mazes(arguments: list[str]) -> int:
 
 def train(arguments: list[str]) -> int:
     """Train with a progress bar; Ctrl-C and a polite kill leave a checkpoint."""
-    from planners import training
+    from planners.training import trainer as training
 
     config = tyro.extras.overridable_config_cli(
         training.PRESETS, args=arguments, prog="python -m planners train"
     )
-    from planners.progress import train_with_display
+    from planners.training.progress import train_with_display
 
     for name in (signal.SIGINT, signal.SIGTERM):  # also where a shell has masked Ctrl-C
         signal.signal(name, signal.default_int_handler)
@@ -95,7 +95,7 @@ def evaluate(arguments: list[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from planners import evaluation
+    from planners.training import evaluation
 
     config = tyro.cli(evaluation.EvaluateConfig, args=arguments, prog="python -m planners evaluate")
     result = evaluation.evaluate(config)
@@ -111,7 +111,7 @@ def evaluate(arguments: list[str]) -> int:
 
 def plan(arguments: list[str]) -> int:
     """Plan one path; exit code 0 only if the goal is reached."""
-    from planners import plan_command
+    from planners.planning import plan_command
 
     config = tyro.cli(plan_command.PlanConfig, args=arguments, prog="python -m planners plan")
     return plan_command.plan(config)
@@ -119,8 +119,8 @@ def plan(arguments: list[str]) -> int:
 
 def study(arguments: list[str]) -> int:
     """Train and test a whole table; a stopped study goes on with the same command."""
-    from planners import study
-    from planners.progress import train_with_display
+    from planners.training import study
+    from planners.training.progress import train_with_display
 
     config = tyro.cli(study.StudyConfig, args=arguments, prog="python -m planners study")
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -136,7 +136,7 @@ def study(arguments: list[str]) -> int:
 
 def transfer(arguments: list[str]) -> int:
     """Score weights on mazes larger than those of their training."""
-    from planners import transfer as transfers
+    from planners.training import transfer as transfers
 
     config = tyro.cli(transfers.TransferConfig, args=arguments, prog="python -m planners transfer")
     for line in transfers.transfer(config):
@@ -146,7 +146,7 @@ def transfer(arguments: list[str]) -> int:
 
 def bench(arguments: list[str]) -> int:
     """Measure and print."""
-    from planners import benchmark
+    from planners.training import benchmark
 
     config = tyro.cli(benchmark.BenchConfig, args=arguments, prog="python -m planners bench")
     for line in benchmark.bench(config):
@@ -154,32 +154,9 @@ def bench(arguments: list[str]) -> int:
     return 0
 
 
-def mapper(arguments: list[str]) -> int:
-    """Train the mapper with a progress bar; Ctrl-C and a polite kill leave a checkpoint."""
-    from planners import mapper_training
-
-    config = tyro.cli(
-        mapper_training.MapperTrainConfig, args=arguments, prog="python -m planners mapper"
-    )
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.default_int_handler)
-    try:
-        trainer = mapper_training.train_mapper(config)
-    except KeyboardInterrupt:
-        print(f"\nstopped; go on with: mapper ... --out {config.out} --resume", file=sys.stderr)
-        return 130
-    last = trainer.progress.history[-1]
-    print(
-        f"trained in {trainer.progress.seconds:.0f} s; wrong cells {100 * last['wrong']:.3f} % "
-        f"with all views, {100 * last['wrong_half_given']:.2f} % with half of them"
-    )
-    print(f"weights: {config.out / mapper_training.WEIGHTS}")
-    return 0
-
-
 def warm(arguments: list[str]) -> int:
     """Compile what would otherwise be compiled at the first use."""
-    from planners import warm
+    from planners.training import jit_warmup as warm
 
     tyro.cli(warm.WarmConfig, args=arguments, prog="python -m planners warm")
     warm.warm()
@@ -194,13 +171,15 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "transfer": transfer,
     "plan": plan,
     "bench": bench,
-    "mapper": mapper,
     "warm": warm,
 }
 
 
 def main(arguments: list[str]) -> int:
     """Run a verb; input that makes no sense ends in one sentence and exit code 2."""
+    if arguments[:1] == ["mapper"]:
+        print("The mapper is trained by: python -m learning.doom_maze mapper", file=sys.stderr)
+        return 2
     if not arguments or arguments[0] not in VERBS:
         print(USAGE)
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2

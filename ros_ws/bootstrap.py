@@ -370,7 +370,7 @@ def plan_stages() -> list[Stage]:
     pinned = hash_of_files(iter([ROOT / "constraints.txt", ROOT / "pyproject.toml"]))
     packages_key = hash_of(venv_key, pinned, torch_source(venv_key))
     workspace_key = hash_of(packages_key, hash_of_files(workspace_sources()), *launch_files())
-    loops = [*(ROOT / "sim").glob("**/*.py"), *(ROOT / "planners" / "bodies").glob("*.py")]
+    loops = [*(ROOT / "sim").glob("**/*.py"), *(ROOT / "planners" / "operator").glob("*.py")]
     loops_key = hash_of(packages_key, hash_of_files(iter(loops)))
     python = VENV / "bin" / "python"
     version = sys.version.split()[0]

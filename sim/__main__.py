@@ -13,13 +13,14 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from hardware.description import JointDescription
-from hardware.errors import HardwareError
-from hardware.results import provenance, write_json
-from sim.bench import bench
-from sim.pictures import Tile, outside_view, save_png, sheet
-from sim.soft_arm_bench import bench_against_elastica
-from sim.tag import detect_tags
+from asterias.errors import HardwareError
+from asterias.provenance import provenance, write_json
+from hardware.description.robot import JointDescription
+from hardware.perception.apriltag import detect_tags
+from hardware.perception.images import Tile, save_png, sheet
+from sim.benchmarks.soft_arm import bench_against_elastica
+from sim.benchmarks.speed import bench
+from sim.rendering.outside_view import outside_view
 from sim.world import SimWorld
 
 
@@ -76,7 +77,8 @@ class Bench:
     against: Literal["pyelastica"] | None = None
     """Measure by turns with a soft arm of another engine, which must be installed."""
     json: Path | None = None
-    """Result file to write, for example results/sim_bench.json or results/soft_arm_bench.json."""
+    """Result file to write, for example results/sim/bench.json or
+    results/sim/soft_arm_bench.json."""
 
     def run(self) -> None:
         """Measure, print, and write the result file if asked for."""

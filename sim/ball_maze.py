@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pybullet_utils.bullet_client import BulletClient
 
-from hardware.closing import Closing
-from sim.bullet import pybullet
+from asterias.context import Closing
+from sim.rendering.bullet import pybullet
 
 Maze = NDArray[np.uint8]
 Cell = tuple[int, int]

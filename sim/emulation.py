@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hardware.description import JointDescription, RobotDescription
+from asterias.pacing import Pacer
+from hardware.description.robot import JointDescription, RobotDescription
 from hardware.emulated.motor import Motion
 from hardware.emulated.pictures import encode_jpeg
 from hardware.emulated.robot import EmulatedRobot, Family
-from hardware.limb import Clock
-from hardware.pacing import Pacer
+from hardware.limbs.driver import Clock
 from sim.limb import SimLimb
 from sim.world import SimWorld
 

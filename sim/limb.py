@@ -1,12 +1,12 @@
-"""A simulated limb behind the contract of :class:`hardware.limb.LimbDriver`."""
+"""A simulated limb behind the contract of :class:`hardware.limbs.driver.LimbDriver`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from hardware.description import RobotDescription
-from hardware.limb import FloatArray, LimbDriver, LimbState
-from sim.body import LimbBody
+from hardware.description.robot import RobotDescription
+from hardware.limbs.driver import FloatArray, LimbDriver, LimbState
+from sim.physics.limb_body import LimbBody
 
 
 class SimLimb(LimbDriver):

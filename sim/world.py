@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hardware.camera import ImageArray
-from hardware.closing import Closing
-from hardware.description import CameraDescription, Pose, RobotDescription, load_robot
-from sim.body import LimbBody
-from sim.camera import SimCamera
+from asterias.context import Closing
+from hardware.cameras.driver import ImageArray
+from hardware.description.robot import CameraDescription, Pose, RobotDescription, load_robot
 from sim.limb import SimLimb
-from sim.rotations import FloatArray
-from sim.scene import Scene
+from sim.physics.limb_body import LimbBody
+from sim.physics.rotations import FloatArray
+from sim.rendering.camera import SimCamera
+from sim.rendering.scene import Scene
 
 
 class SimWorld(Closing):

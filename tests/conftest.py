@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import os
 
-from asterias_nodes.domains import reserve_domain_id
+from asterias_nodes.runtime.domains import reserve_domain_id
 
 os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())

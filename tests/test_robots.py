@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hardware.description import ROBOTS_DIR, load_robot
-from sim.pictures import outside_view
+from hardware.description.robot import ROBOTS_DIR, load_robot
+from sim.rendering.outside_view import outside_view
 from sim.world import SimWorld
 
 ROBOTS = sorted(path.stem for path in ROBOTS_DIR.glob("*.yaml"))

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hardware.errors import DeviceError
-from hardware.limb import FloatArray
+from asterias.errors import DeviceError
+from hardware.limbs.driver import FloatArray
 
 
 @dataclass(frozen=True)

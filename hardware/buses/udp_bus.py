@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from asterias.errors import DeviceError
 from hardware.buses.bus import BusState, Identity, Servo, ServoBus, ServoHealth
-from hardware.buses.models import UDP_MODEL
+from hardware.buses.catalogue import UDP_MODEL
 from hardware.buses.udp_link import UdpLink
 from hardware.buses.udp_packets import (
     Command,
@@ -18,8 +19,7 @@ from hardware.buses.udp_packets import (
     pack_command,
     unpack_state,
 )
-from hardware.errors import DeviceError
-from hardware.limb import FloatArray
+from hardware.limbs.driver import FloatArray
 
 FIND_S = 1.0
 ERRORS = {0: "its supply voltage is out of range", 2: "it is too hot", 5: "it is overloaded"}

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from asterias.errors import DeviceError
 from hardware.buses.udp_packets import (
     MOST_BYTES,
     Kind,
@@ -18,7 +19,6 @@ from hardware.buses.udp_packets import (
     unpack,
     unpack_announce,
 )
-from hardware.errors import DeviceError
 
 Address = tuple[str, int]
 CALL_S = 1.0  # boards that are silent are called so often

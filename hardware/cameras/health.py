@@ -9,7 +9,7 @@ from enum import Enum
 import cv2
 import numpy as np
 
-from hardware.camera import Frame, ImageArray
+from hardware.cameras.driver import Frame, ImageArray
 
 WINDOW_S = 1.0
 EARLY_S = 0.5

@@ -7,7 +7,7 @@ import socket
 import time
 from urllib.parse import urlsplit
 
-from hardware.errors import DeviceError
+from asterias.errors import DeviceError
 
 CONNECT_S = 2.0
 MOST_HEAD_BYTES = 16384

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from hardware.camera import ImageArray
+from hardware.cameras.driver import ImageArray
 
 BEGIN = b"\xff\xd8"
 END = b"\xff\xd9"

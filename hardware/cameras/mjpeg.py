@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import time
 
+from asterias.errors import DeviceError
 from hardware.cameras.http_stream import HttpStream
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.multipart import MultipartReader
 from hardware.cameras.stream import Grab, Source
-from hardware.description import CameraDescription
-from hardware.errors import DeviceError
+from hardware.description.robot import CameraDescription
 
 BOUNDARY = re.compile(r'boundary="?([^";,\s]+)', re.IGNORECASE)
 

@@ -13,11 +13,11 @@ from mcap.exceptions import McapError
 from mcap.reader import NonSeekingReader
 from mcap_ros2.decoder import DecoderFactory
 
-from hardware.camera import ImageArray
+from asterias.errors import DeviceError
+from hardware.cameras.driver import ImageArray
 from hardware.cameras.jpeg import PictureError, decode_jpeg
 from hardware.cameras.stream import Grab, Source
-from hardware.description import CameraDescription
-from hardware.errors import DeviceError
+from hardware.description.robot import CameraDescription
 
 Timed = tuple[float, ImageArray | PictureError]
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hardware.camera import Camera, Frame, ImageArray
+from asterias.errors import DeviceError
+from hardware.cameras.driver import Camera, Frame, ImageArray
 from hardware.cameras.health import CameraHealth, CameraWatch
 from hardware.cameras.jpeg import PictureError
-from hardware.description import CameraDescription
-from hardware.errors import DeviceError
-from hardware.limb import Clock
+from hardware.description.robot import CameraDescription
+from hardware.limbs.driver import Clock
 
 GRAB_S = 0.1  # so long a source may block; a camera stops within this time
 FIRST_BACKOFF_S = 0.1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from hardware.backends import UdpSettings
+from asterias.errors import DeviceError
 from hardware.buses.udp_link import UdpLink
 from hardware.buses.udp_packets import Kind, PacketError, PicturePart, unpack_picture
 from hardware.cameras.jpeg import PictureError, decode_jpeg
 from hardware.cameras.stream import Grab, Source
-from hardware.description import CameraDescription
-from hardware.errors import DeviceError
+from hardware.description.devices import UdpSettings
+from hardware.description.robot import CameraDescription
 
 LOOK_S = 1.0  # a board is asked again so often
 KEEP_S = 3  # and sends for so long

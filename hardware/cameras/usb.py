@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from asterias.errors import DescriptionError, DeviceError
 from hardware.cameras.jpeg import PictureError, decode_jpeg
 from hardware.cameras.stream import Grab, Source
-from hardware.description import CameraDescription
-from hardware.errors import DescriptionError, DeviceError
+from hardware.description.robot import CameraDescription
 
 _PREFIX = "CAP_PROP_"
 # Set from the description itself, or not by a person.

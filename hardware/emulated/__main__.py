@@ -15,9 +15,9 @@ from typing import Literal
 
 import tyro
 
-from hardware.description import load_robot, save_robot
+from asterias.errors import HardwareError
+from hardware.description.robot import load_robot, save_robot
 from hardware.emulated.robot import EmulatedRobot
-from hardware.errors import HardwareError
 
 
 @dataclass(frozen=True)

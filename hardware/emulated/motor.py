@@ -8,8 +8,8 @@ import time
 from collections import deque
 from typing import NamedTuple, Protocol
 
-from hardware.faults import HEALTHY, Fault, checked_fault
-from hardware.limb import Clock
+from hardware.faults.injection import HEALTHY, Fault, checked_fault
+from hardware.limbs.driver import Clock
 
 
 class Motion(NamedTuple):
@@ -83,7 +83,7 @@ class IdealMotor:
 
 
 class FailingMotor:
-    """A motor that can fail; words and values as in :mod:`hardware.faults`.
+    """A motor that can fail; words and values as in :mod:`hardware.faults.injection`.
 
     ``off`` yields, ``stuck`` jams, ``slow`` turns at a share of its speed, ``delayed`` obeys late;
     ``garbage`` and ``wrong`` are failures of its encoder, ``intermittent`` of its wiring: that word

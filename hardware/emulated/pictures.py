@@ -11,9 +11,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from hardware.camera import ImageArray
-from hardware.faults import HEALTHY, Fault, checked_fault
-from hardware.limb import Clock
+from hardware.cameras.driver import ImageArray
+from hardware.faults.injection import HEALTHY, Fault, checked_fault
+from hardware.limbs.driver import Clock
 
 
 class Shot(NamedTuple):

@@ -7,9 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from hardware.closing import Closing
-from hardware.description import RobotDescription, load_robot
-from hardware.errors import DeviceError
+from asterias.context import Closing
+from asterias.errors import DeviceError
+from hardware.description.robot import RobotDescription, load_robot
 
 START_S = 30.0
 

@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
-from hardware.backends import DevicesBackend
-from hardware.buses.models import SERIAL_MODELS, UDP_MODEL
-from hardware.closing import Closing
-from hardware.description import JointDescription, Limb, RobotDescription
+from asterias.context import Closing
+from asterias.errors import DescriptionError
+from hardware.buses.catalogue import SERIAL_MODELS, UDP_MODEL
+from hardware.description.devices import DevicesBackend
+from hardware.description.robot import JointDescription, Limb, RobotDescription
 from hardware.emulated.mjpeg_server import MjpegServer
 from hardware.emulated.motor import FailingMotor, IdealMotor, Motor
 from hardware.emulated.pictures import PatternCamera, PictureSource
 from hardware.emulated.servo import EmulatedServo
 from hardware.emulated.servo_line import EmulatedLine
 from hardware.emulated.udp_boards import EmulatedBoard, EmulatedNetwork
-from hardware.errors import DescriptionError
-from hardware.limb import Clock
+from hardware.limbs.driver import Clock
 
 Family = Literal["dynamixel", "feetech", "udp"]
 PATIENCE_S = 0.05  # an emulated servo gets its turn when the operating system gives it

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hardware.buses.registers import Register, ServoModel
 from hardware.emulated.motor import FailingMotor
-from hardware.faults import Fault
-from hardware.limb import Clock
+from hardware.faults.injection import Fault
+from hardware.limbs.driver import Clock
 
 MEMORY_BYTES = 256
 ACCESS_ERROR = 7

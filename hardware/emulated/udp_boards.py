@@ -27,8 +27,8 @@ from hardware.buses.udp_packets import (
 )
 from hardware.emulated.motor import FailingMotor
 from hardware.emulated.pictures import FailingPictures, PictureSource
-from hardware.faults import Fault
-from hardware.limb import Clock
+from hardware.faults.injection import Fault
+from hardware.limbs.driver import Clock
 
 Address = tuple[str, int]
 WATCH_S = 0.005

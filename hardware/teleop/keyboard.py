@@ -9,9 +9,9 @@ from enum import Enum
 
 import numpy as np
 
-from hardware.limb import Clock
-from hardware.teleop.inverse import FloatArray
-from hardware.teleop.keys import CONTROL_C, Key, Motion
+from hardware.limbs.driver import Clock
+from hardware.teleop.inverse_kinematics import FloatArray
+from hardware.teleop.key_bindings import CONTROL_C, Key, Motion
 
 # One column of the keyboard per joint: the upper key turns it up, the lower one down.
 COLUMNS = ("qa", "ws", "ed", "rf", "tg", "yh", "uj", "ik")

@@ -15,26 +15,26 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from hardware.errors import HardwareError
-from hardware.results import write_json
-from learning.agents import drawing
-from learning.agents.edge_optimisation import EdgeOptions
-from learning.agents.embodied import draw_explorers, draw_worlds, truth
+from asterias.cli import MISTAKES, run_verb
+from asterias.errors import HardwareError
+from asterias.progress import Stages, progress_bars
+from asterias.provenance import write_json
+from hardware.perception.images import save_png
 from learning.agents.experiments import economies, faulty_cameras, mindstorms, nodes, speed
-from learning.agents.experiments.kept import KeptRows
-from learning.agents.explorers import explorer_speaker, leader_speaker, mission_of
-from learning.agents.graph import Edge
-from learning.agents.lookaround import LookAround, draw_liars
-from learning.agents.messages import AgentError, Answer, Outcome, Task
-from learning.agents.mindstorm import POLICIES, Utterance, decide, mindstorm
+from learning.agents.experiments.resumable_rows import KeptRows
+from learning.agents.graph import drawing
+from learning.agents.graph.edge_optimisation import EdgeOptions
+from learning.agents.graph.executor import run
+from learning.agents.graph.graph import Edge
+from learning.agents.graph.messages import AgentError, Answer, Outcome, Task
+from learning.agents.graph.run_trace import RunRecord, Step, recorded_graph
+from learning.agents.graph.saved_graph import load_edges, save_edges
 from learning.agents.models.back_ends import BackendOptions, make_model
-from learning.agents.record import RunRecord, Step, recorded_graph
-from learning.agents.running import run
-from learning.agents.saved_graph import load_edges, save_edges
-from learning.agents.where import QUESTION, camera_swarm
-from learning.door import MISTAKES, run_verb
-from learning.progress import Stages, progress_bars
-from sim.pictures import save_png
+from learning.agents.tasks.camera_dataset import LookAround, draw_liars
+from learning.agents.tasks.embodied_qa import draw_explorers, draw_worlds, truth
+from learning.agents.tasks.maze_qa_agents import explorer_speaker, leader_speaker, mission_of
+from learning.agents.tasks.mindstorm import POLICIES, Utterance, decide, mindstorm
+from learning.agents.tasks.target_location import QUESTION, camera_swarm
 
 
 @dataclass(frozen=True)

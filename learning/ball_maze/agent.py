@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.ball_maze.environment import BallMazeEnv, Observation
-from planners.courses import Course
-from planners.distances import distances
-from planners.following import FollowerOptions, PathFollower
-from planners.grid_map import Cell, GridMap
-from planners.mazes import MazeRule, generate_stratified
-from planners.planning import Planner, make_planner
+from planners.mazes.datasets import MazeRule, generate_stratified
+from planners.mazes.distances import distances
+from planners.mazes.grid_map import Cell, GridMap
+from planners.mazes.problems import Course
+from planners.navigation.path_follower import FollowerOptions, PathFollower
+from planners.planning.planner import Planner, make_planner
 from sim.ball_maze import MAX_FORCE_N
 
 _GAIN_N_S_M = 6.0

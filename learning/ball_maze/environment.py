@@ -17,8 +17,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from planners.courses import Course, draw_course
-from planners.mazes import MazeRule
+from planners.mazes.datasets import MazeRule
+from planners.mazes.problems import Course, draw_course
 from sim.ball_maze import CONTROL_HZ, MAX_FORCE_N, BallMaze
 
 Observation = dict[str, NDArray[Any]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,8 +12,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from hardware.errors import HardwareError
-from learning.progress import Stages, progress_bars
+from asterias.errors import HardwareError
+from asterias.progress import Stages, progress_bars
+from learning.doom_maze.mapper_config import MapperTrainConfig
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Evaluate:
     threads: int = 0
     """Threads; 0 leaves the choice to PyTorch."""
     json: Path | None = None
-    """Result file to write, for example results/doom_15.json."""
+    """Result file to write, for example results/doom/maze_15.json."""
 
     def run(self) -> int:
         """Measure, print the tables, write the result file if asked for."""
@@ -109,11 +111,11 @@ class Ball:
     seed: int = 6_000_000
     """Seed of the mazes."""
     json: Path | None = None
-    """Result file to write, for example results/ball_maze.json."""
+    """Result file to write, for example results/doom/ball_maze.json."""
 
     def run(self) -> int:
         """Measure, print, write the result file if asked for."""
-        from hardware.results import provenance, write_json
+        from asterias.provenance import provenance, write_json
         from learning.ball_maze.agent import measure
 
         if self.mazes < 1:
@@ -132,7 +134,7 @@ class Joint:
     """Score jointly trained mappers and planners: success in per cent by path length."""
 
     folders: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders that python -m planners mapper --joint has written."""
+    """Folders that python -m learning.doom_maze mapper --joint has written."""
     size: int = 15
     """Rows and columns of the test mazes."""
     mazes: int = 40
@@ -140,11 +142,11 @@ class Joint:
     seed: int = 7_000_000
     """Seed of the test mazes."""
     json: Path | None = None
-    """Result file to write, for example results/doom_joint.json."""
+    """Result file to write, for example results/doom/joint.json."""
 
     def run(self) -> int:
         """Measure, print, write the result file if asked for."""
-        from hardware.results import provenance, write_json
+        from asterias.provenance import provenance, write_json
         from learning.doom_maze.joint import measure_joint
 
         rows = []
@@ -157,10 +159,38 @@ class Joint:
         return 0
 
 
+@dataclass(frozen=True)
+class TrainMapper:
+    """Train the mapper with a progress bar; Ctrl-C and a polite kill leave a checkpoint."""
+
+    config: tyro.conf.OmitArgPrefixes[MapperTrainConfig] = field(default_factory=MapperTrainConfig)
+
+    def run(self) -> int:
+        """Train, print what was reached and where the weights are."""
+        from learning.doom_maze import mapper_training
+
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.default_int_handler)
+        config = self.config
+        try:
+            trainer = mapper_training.train_mapper(config)
+        except KeyboardInterrupt:
+            print(f"\nstopped; go on with: mapper ... --out {config.out} --resume", file=sys.stderr)
+            return 130
+        last = trainer.progress.history[-1]
+        print(
+            f"trained in {trainer.progress.seconds:.0f} s; wrong cells {100 * last['wrong']:.3f} % "
+            f"with all views, {100 * last['wrong_half_given']:.2f} % with half of them"
+        )
+        print(f"weights: {config.out / mapper_training.WEIGHTS}")
+        return 0
+
+
 Command = (
     Annotated[Ball, tyro.conf.subcommand("ball")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Joint, tyro.conf.subcommand("joint")]
+    | Annotated[TrainMapper, tyro.conf.subcommand("mapper")]
     | Annotated[Walk, tyro.conf.subcommand("walk")]
 )
 

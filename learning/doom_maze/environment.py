@@ -23,11 +23,11 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from planners.courses import Course, draw_course
-from planners.distances import distances
-from planners.grid_map import Cell
-from planners.mazes import MazeRule
-from planners.moves import NEWS
+from planners.mazes.action_sets import NEWS
+from planners.mazes.datasets import MazeRule
+from planners.mazes.distances import distances
+from planners.mazes.grid_map import Cell
+from planners.mazes.problems import Course, draw_course
 from sim.doom.game import TICS_PER_S, GameDiedError, MazeGame
 from sim.doom.maps import CELL_UNITS, MazeMap
 from sim.doom.pictures import FREE, WALL, MapPicture, beside

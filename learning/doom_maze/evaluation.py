@@ -19,18 +19,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.results import provenance, write_json
-from planners.belief import MapBelief
-from planners.distances import distances, optimal_actions
-from planners.evaluation import greedy_actions, score
-from planners.exploring import SurveyedWorld, Walk, explore, random_walk
-from planners.mapper import Mapper, card_of, load_mapper, wall_probabilities
-from planners.mapper_training import MapperTrainConfig, MapperTrainer
-from planners.mazes import MazeRule, MazeSet, generate_stratified
-from planners.network import PlanningNetwork
-from planners.networks import load_weights
-from planners.planning import find_weights, make_planner
-from planners.training import TrainConfig, draw_mazes
+from asterias.provenance import provenance, write_json
+from learning.doom_maze.mapper_config import MapperTrainConfig
+from learning.doom_maze.mapper_training import MapperTrainer
+from planners.mapping.exploration import SurveyedWorld, Walk, explore, random_walk
+from planners.mapping.map_belief import MapBelief
+from planners.mapping.mapper import Mapper, card_of, load_mapper, wall_probabilities
+from planners.mazes.datasets import MazeRule, MazeSet, generate_stratified
+from planners.mazes.distances import distances, optimal_actions
+from planners.networks.base import PlanningNetwork
+from planners.networks.registry import load_weights
+from planners.planning.planner import find_weights, make_planner
+from planners.training.evaluation import greedy_actions, score
+from planners.training.trainer import TrainConfig, draw_mazes
 from sim.doom.views import CellViews, survey_mazes
 
 OnProgress = Callable[[str, int, int], None]
@@ -170,7 +171,8 @@ def surveyed_rows(
 def _end_to_end(
     network: PlanningNetwork, soft: NDArray[np.float32], goals: NDArray[np.int64], depth: int
 ) -> NDArray[np.int8]:
-    """Return the actions on soft maps, as :class:`planners.end_to_end.ViewPlanner` does."""
+    """Return the actions on soft maps, as :class:`learning.doom_maze.end_to_end.ViewPlanner`
+    does."""
     maps: Any = soft  # a network takes probabilities as it takes zeros and ones
     return greedy_actions(network, MazeSet(maps, goals), depth, batch=16)
 

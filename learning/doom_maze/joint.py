@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from planners.end_to_end import ViewPlanner
-from planners.evaluation import score
-from planners.mapper import card_of, load_mapper
-from planners.mapper_training import PLANNER_WEIGHTS, WEIGHTS
-from planners.mazes import MazeRule, generate
-from planners.networks import load_weights
+from learning.doom_maze.end_to_end import ViewPlanner
+from learning.doom_maze.mapper_training import PLANNER_WEIGHTS, WEIGHTS
+from planners.mapping.mapper import card_of, load_mapper
+from planners.mazes.datasets import MazeRule, generate
+from planners.networks.registry import load_weights
+from planners.training.evaluation import score
 from sim.doom.views import survey_mazes
 
 _LAYERS_PER_ROW = 6
@@ -22,7 +22,8 @@ _BINS = (1, 15, 30, 90)
 
 def measure_joint(folder: Path, size: int, mazes: int, seed: int) -> dict[str, Any]:
     """Return success from all cells of fresh mazes, all views given, for a folder of
-    ``python -m planners mapper --joint``. Raises ``ValueError`` where it holds no such training.
+    ``python -m learning.doom_maze mapper --joint``. Raises ``ValueError`` where it holds no such
+    training.
     """
     network, _ = load_weights(folder / PLANNER_WEIGHTS)
     name = str(folder / WEIGHTS)

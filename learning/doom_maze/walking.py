@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.camera import ImageArray
-from planners.belief import MapBelief
-from planners.courses import draw_course
-from planners.exploring import explore
-from planners.grid_map import Cell
-from planners.mapper import load_mapper
-from planners.mazes import MazeRule
-from planners.planning import make_planner
+from hardware.cameras.driver import ImageArray
+from hardware.perception.images import save_png
+from planners.mapping.exploration import explore
+from planners.mapping.map_belief import MapBelief
+from planners.mapping.mapper import load_mapper
+from planners.mazes.datasets import MazeRule
+from planners.mazes.grid_map import Cell
+from planners.mazes.problems import draw_course
+from planners.planning.planner import make_planner
 from sim.doom.game import MazeGame
 from sim.doom.maps import MazeMap
 from sim.doom.pictures import MapPicture, beside, sheet_of
 from sim.doom.textures import choose_look
 from sim.doom.views import shrink
-from sim.pictures import save_png
 
 _PICTURES = 8
 

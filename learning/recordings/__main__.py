@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from hardware.errors import HardwareError
-from learning.door import run_verb
-from learning.progress import progress_bars
+from asterias.cli import run_verb
+from asterias.errors import HardwareError
+from asterias.progress import progress_bars
 from learning.recordings import health
-from learning.recordings.bag_recovery import CUT, Recovery, recover, recover_in_place
+from learning.recordings.bags.bag_recovery import CUT, Recovery, recover, recover_in_place
 from learning.recordings.reading import Recording, find_recordings
 from learning.recordings.sampling import OnFrames, SampledEpisode, TooShortError, sample
 
@@ -164,11 +164,11 @@ class Export:
 
     def _write(self, episodes: Sequence[SampledEpisode], on_frames: OnFrames) -> None:
         if self.format == "folder":
-            from learning.recordings.folder_export import export_folder
+            from learning.recordings.exporters.folder import export_folder
 
             export_folder(episodes, self.out, on_frames=on_frames)
             return
-        from learning.recordings.lerobot_export import export_lerobot
+        from learning.recordings.lerobot.export import export_lerobot
 
         export_lerobot(episodes, self.out, robot_type=self.robot, on_frames=on_frames)
 
@@ -252,7 +252,7 @@ class Plot:
 
     def run(self) -> int:
         """Draw the recording; of several, the first."""
-        from learning.recordings import drawing
+        from learning.recordings.plots import drawing
 
         self.out.parent.mkdir(parents=True, exist_ok=True)
         drawing.plot(find_recordings(self.path)[0], self.out)
@@ -272,7 +272,7 @@ class Sheet:
 
     def run(self) -> int:
         """Draw the recording; of several, the first."""
-        from learning.recordings import drawing
+        from learning.recordings.plots import drawing
 
         drawing.sheet(find_recordings(self.path)[0], self.out, self.rows)
         return 0
@@ -291,7 +291,7 @@ class Video:
 
     def run(self) -> int:
         """Draw the recording; of several, the first."""
-        from learning.recordings import drawing
+        from learning.recordings.plots import drawing
 
         self.out.parent.mkdir(parents=True, exist_ok=True)
         recording = find_recordings(self.path)[0]

@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
 
-from hardware.camera import ImageArray
-from hardware.errors import HardwareError
+from asterias.errors import HardwareError
+from hardware.cameras.driver import ImageArray
 from learning.recordings.episodes import episode_folder
-from learning.recordings.film import FilmReader
-from learning.recordings.folder_export import ABOUT, ACTION, NUMBERS, PICTURE, STATE
-from learning.recordings.lerobot_export import VERSION
+from learning.recordings.exporters.folder import ABOUT, ACTION, NUMBERS, PICTURE, STATE
+from learning.recordings.lerobot.export import VERSION
+from learning.recordings.plots.video import FilmReader
 from learning.recordings.reading import find_recordings
 from learning.recordings.sampling import SampledEpisode, camera_key, sample
 

@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from hardware.errors import HardwareError
-from hardware.results import write_json
+from asterias.errors import HardwareError
+from asterias.provenance import write_json
 
 CARD = "episode.json"
 FOLDER = re.compile(r"episode_(\d{6,})")

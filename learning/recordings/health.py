@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from learning.recordings.bag_writer import Topic
+from learning.recordings.bags.bag_writer import Topic
+from learning.recordings.bags.scan import open_scan
 from learning.recordings.reading import Recording, raw_messages
-from learning.recordings.scan import open_scan
 
 # A pause is a gap when it is so many times as long as the topic's own period.
 GAP_PERIODS = 2.5

@@ -14,10 +14,10 @@ import yaml
 from mcap.records import Channel, Message, Schema
 from mcap_ros2.decoder import DecoderFactory
 
-from hardware.errors import HardwareError
-from learning.recordings.bag_writer import METADATA_FILE, Topic
+from asterias.errors import HardwareError
+from learning.recordings.bags.bag_writer import METADATA_FILE, Topic
+from learning.recordings.bags.scan import Scan, open_scan
 from learning.recordings.episodes import CARD, EpisodeCard, episode_folders, load_card
-from learning.recordings.scan import Scan, open_scan
 
 # A header's stamp lies at the beginning of its message, after the name of the encoding.
 STAMP = struct.Struct("<iI")

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hardware.camera import ImageArray
-from hardware.errors import HardwareError
-from hardware.limb import FloatArray
-from learning.recordings.bag_writer import PICTURE_TYPES
-from learning.recordings.cdr import parse_image
+from asterias.errors import HardwareError
+from hardware.cameras.driver import ImageArray
+from hardware.limbs.driver import FloatArray
+from learning.recordings.bags.bag_writer import PICTURE_TYPES
+from learning.recordings.bags.cdr import parse_image
 from learning.recordings.reading import Decoder, Raw, Recording
 from learning.recordings.trace import CAMERA, Trace, read_trace
 

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from hardware.errors import HardwareError
-from learning.recordings.bag_recording import (
+from asterias.errors import HardwareError
+from learning.recordings.bags.bag_recording import (
     MIN_FREE_BYTES,
     SYNC_PERIOD_S,
     BagRecording,
     Message,
     Transform,
 )
-from learning.recordings.bag_writer import Bag, Split, Topic
+from learning.recordings.bags.bag_writer import Bag, Split, Topic
+from learning.recordings.bags.ring import Ring
 from learning.recordings.episodes import EpisodeCard, Outcome, State
-from learning.recordings.ring import Ring
 
 NO_NUMBER = -1
 # Snapshots are in memory already, whatever their size.

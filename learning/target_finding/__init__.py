@@ -12,5 +12,5 @@ ENVIRONMENT_ID = "Asterias/TargetFinding-v0"
 
 gymnasium.register(
     id=ENVIRONMENT_ID,
-    entry_point="learning.target_finding.environment:TargetFindingEnv",
+    entry_point="learning.target_finding.env.environment:TargetFindingEnv",
 )

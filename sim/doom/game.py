@@ -19,8 +19,8 @@ import psutil
 import vizdoom
 from numpy.typing import NDArray
 
-from hardware.closing import Closing
-from hardware.errors import HardwareError
+from asterias.context import Closing
+from asterias.errors import HardwareError
 from sim.doom.maps import MazeMap, cell_at, centre_of, map_name, write_wad
 
 Picture = NDArray[np.uint8]

@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 from mcap_ros2.writer import Writer as McapWriter
 
-from hardware.backends import DevicesBackend
-from hardware.camera import Camera, Frame
+from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.replay import ReplaySource
 from hardware.cameras.stream import StreamCamera
 from hardware.cameras.usb import UsbSource
-from hardware.description import (
+from hardware.description.devices import DevicesBackend
+from hardware.description.robot import (
     CameraDescription,
     JointDescription,
     RobotDescription,
@@ -37,9 +37,9 @@ from hardware.emulated.pictures import (
     pattern,
 )
 from hardware.emulated.robot import EmulatedRobot, Family
-from hardware.faults import FaultyCamera, FaultyLimb
-from hardware.limb import Clock, FloatArray, LimbDriver, LimbState
-from hardware.robot import make_camera, make_limb
+from hardware.factory import make_camera, make_limb
+from hardware.faults.injection import FaultyCamera, FaultyLimb
+from hardware.limbs.driver import Clock, FloatArray, LimbDriver, LimbState
 from sim.world import SimWorld
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from hardware.backends import DevicesBackend, DynamixelSettings, MjpegSettings
-from hardware.calibration import Calibration, JointCalibration, load, save
-from hardware.description import (
+from asterias.errors import DescriptionError, DeviceError
+from hardware.description.devices import DevicesBackend, DynamixelSettings, MjpegSettings
+from hardware.description.robot import (
     ROBOTS_DIR,
     RobotDescription,
     load_robot,
@@ -19,8 +19,8 @@ from hardware.description import (
     save_robot,
 )
 from hardware.emulated.robot import EmulatedRobot
-from hardware.errors import DescriptionError, DeviceError
-from hardware.robot import make_camera, make_limb
+from hardware.factory import make_camera, make_limb
+from hardware.limbs.calibration import Calibration, JointCalibration, load, save
 
 BACKEND = """
 type: devices

@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.description import ROBOTS_DIR, RobotDescription, load_robot, parse_robot
-from hardware.errors import DescriptionError
+from asterias.errors import DescriptionError
+from hardware.description.robot import ROBOTS_DIR, RobotDescription, load_robot, parse_robot
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100)
 

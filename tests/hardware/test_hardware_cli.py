@@ -16,14 +16,14 @@ from typing import Protocol
 
 import pytest
 
+from asterias.errors import DeviceError
 from hardware.__main__ import main
-from hardware.calibration import load
-from hardware.description import load_robot, save_robot
-from hardware.doctor import Diagnosis, Verdict, examine
+from hardware.description.robot import load_robot, save_robot
 from hardware.emulated.robot import EmulatedRobot
-from hardware.errors import DeviceError
-from hardware.procedures import Hand, calibrate
-from hardware.robot import devices_of, make_bus, servos_of
+from hardware.factory import devices_of, make_bus, servos_of
+from hardware.limbs.calibration import load
+from hardware.setup.diagnose import Diagnosis, Verdict, examine
+from hardware.setup.procedures import Hand, calibrate
 
 ROOT = Path(__file__).resolve().parents[2]
 REHEARSED = ("--robot", "limb_p1", "--backend", "emulated")
@@ -188,7 +188,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_sound_robot() -> None:
 
 
 def test_the_doctor_says_what_is_wrong_with_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hardware.doctor.READS", 5)
+    monkeypatch.setattr("hardware.setup.diagnose.READS", 5)
     with EmulatedRobot(load_robot("limb_p1"), "feetech") as robot:
         limb = robot.limbs[0]
         assert robot.server is not None

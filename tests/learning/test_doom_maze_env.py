@@ -14,8 +14,8 @@ import pytest
 from stable_baselines3.common.env_checker import check_env
 
 from learning.doom_maze import CELLS_ENVIRONMENT_ID, ENVIRONMENT_ID
-from planners.moves import NEWS
-from planners.search import a_star
+from planners.mazes.action_sets import NEWS
+from planners.planning.exact_search import a_star
 
 BOTH = [ENVIRONMENT_ID, CELLS_ENVIRONMENT_ID]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hardware.errors import HardwareError
+from asterias.errors import HardwareError
 from learning.report import fill_tables
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from planners.benchmark import EAGER, BenchConfig, bench, eager, training_memory_mb
-from planners.value_iteration import value_iteration
+from planners.operator.value_iteration import value_iteration
+from planners.training.benchmark import EAGER, BenchConfig, bench, eager, training_memory_mb
 
 
 def test_a_little_bench_writes_its_figures(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from planners.bodies.compiling import forget_old_code
+from planners.operator.numba_options import forget_old_code
 
 
 def test_code_of_other_sources_is_forgotten(tmp_path: Path) -> None:

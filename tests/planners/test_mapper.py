@@ -11,22 +11,22 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from planners.belief import FREE, UNKNOWN, WALL, MapBelief
-from planners.distances import distances
-from planners.end_to_end import ViewPlanner
-from planners.exploring import SurveyedWorld, WalkEnd, explore, next_stop, random_walk
-from planners.mapper import Mapper, load_mapper, save_mapper, wall_probabilities
-from planners.mapper_training import (
+from learning.doom_maze.end_to_end import ViewPlanner
+from learning.doom_maze.mapper_training import (
     MapperTrainConfig,
     MapperTrainer,
     draw_given,
     emphasis,
     train_mapper,
 )
-from planners.mazes import MazeRule, generate
-from planners.networks import build, observation
-from planners.planning import ExactPlanner
-from planners.training import expert_labels
+from planners.mapping.exploration import SurveyedWorld, WalkEnd, explore, next_stop, random_walk
+from planners.mapping.map_belief import FREE, UNKNOWN, WALL, MapBelief
+from planners.mapping.mapper import Mapper, load_mapper, save_mapper, wall_probabilities
+from planners.mazes.datasets import MazeRule, generate
+from planners.mazes.distances import distances
+from planners.networks.registry import build, observation
+from planners.planning.planner import ExactPlanner
+from planners.training.trainer import expert_labels
 from sim.doom.views import survey_mazes
 
 

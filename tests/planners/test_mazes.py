@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from planners.distances import distances, optimal_actions
-from planners.mazes import (
+from planners.mazes.action_sets import DIFF_DRIVE, MOORE, MOVES, NEWS, MoveName, Moves
+from planners.mazes.datasets import (
     MazeKind,
     MazeRule,
     MazeSet,
@@ -21,7 +21,7 @@ from planners.mazes import (
     generate_splits,
     generate_stratified,
 )
-from planners.moves import DIFF_DRIVE, MOORE, MOVES, NEWS, MoveName, Moves
+from planners.mazes.distances import distances, optimal_actions
 
 State = tuple[int, int, int]
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from planners.dt_vin import DTVIN, DTVINConfig
-from planners.losses import Labels, backward, layers_for, sample_weights
-from planners.mazes import MazeRule, generate
-from planners.networks import build, load_weights, observation, save_weights
+from planners.mazes.datasets import MazeRule, generate
+from planners.networks.dt_vin import DTVIN, DTVINConfig
+from planners.networks.registry import build, load_weights, observation, save_weights
+from planners.training.losses import Labels, backward, layers_for, sample_weights
 
 torch.set_num_threads(1)  # little tensors, and tests may share the machine
 

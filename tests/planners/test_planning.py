@@ -14,14 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from planners.__main__ import main
-from planners.distances import distances, optimal_actions
-from planners.evaluation import follow, parse_bins, score
-from planners.grid_map import GridMap
-from planners.map_files import NoMazeError, read_map
-from planners.mazes import MazeKind, MazeRule, generate
-from planners.moves import MOORE, NEWS
-from planners.network import PlanningNetwork
-from planners.planning import (
+from planners.mazes.action_sets import MOORE, NEWS
+from planners.mazes.datasets import MazeKind, MazeRule, generate
+from planners.mazes.distances import distances, optimal_actions
+from planners.mazes.grid_map import GridMap
+from planners.mazes.map_files import NoMazeError, read_map
+from planners.networks.base import PlanningNetwork
+from planners.planning.planner import (
     Budget,
     ExactPlanner,
     LearnedPlanner,
@@ -30,6 +29,7 @@ from planners.planning import (
     find_weights,
     make_planner,
 )
+from planners.training.evaluation import follow, parse_bins, score
 
 torch.set_num_threads(1)  # little tensors, and tests may share the machine
 

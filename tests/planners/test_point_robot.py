@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planners.courses import Course, draw_course
-from planners.following import FollowerOptions, PathFollower, corners
-from planners.grid_map import GridMap
-from planners.mazes import MazeRule
-from planners.point_robot import PointRobot, PointRobotLimits
-from planners.search import a_star
+from planners.mazes.datasets import MazeRule
+from planners.mazes.grid_map import GridMap
+from planners.mazes.problems import Course, draw_course
+from planners.navigation.path_follower import FollowerOptions, PathFollower, corners
+from planners.navigation.point_robot import PointRobot, PointRobotLimits
+from planners.planning.exact_search import a_star
 
 ROOM = np.zeros((5, 7), np.uint8)
 ROOM[1:4, 1:6] = 1

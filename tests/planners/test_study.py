@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from planners import study
-from planners.mazes import MazeSet
-from planners.networks import load_weights
-from planners.study_plans import PLANS, Case, Plan
-from planners.training import MAZES, PRESETS, TrainConfig, Trainer, train
+from planners.mazes.datasets import MazeSet
+from planners.networks.registry import load_weights
+from planners.training import study
+from planners.training.study_plans import PLANS, Case, Plan
+from planners.training.trainer import MAZES, PRESETS, TrainConfig, Trainer, train
 
 SIZE = "9"
 

@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from planners.mazes import MazeRule, MazeSet, generate
-from planners.networks import load_weights
-from planners.training import CHECKPOINT, MAZES, WEIGHTS, TrainConfig, Trainer, train
+from planners.mazes.datasets import MazeRule, MazeSet, generate
+from planners.networks.registry import load_weights
+from planners.training.trainer import CHECKPOINT, MAZES, WEIGHTS, TrainConfig, Trainer, train
 
 ROOT = Path(__file__).parents[2]
 

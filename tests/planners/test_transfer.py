@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from planners.transfer import TransferConfig, transfer
+from planners.training.transfer import TransferConfig, transfer
 
 WEIGHTS = Path(__file__).parents[2] / "planners" / "weights" / "dt_vin_15.safetensors"
 

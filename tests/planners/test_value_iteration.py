@@ -14,11 +14,11 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from planners.bodies import cpu, reference
-from planners.bodies.cpu_loss import policy_loss
-from planners.losses import Labels, term
-from planners.network import centred
-from planners.value_iteration import Body, action_values, value_iteration
+from planners.networks.base import centred
+from planners.operator import cpu, reference
+from planners.operator.cpu_loss import policy_loss
+from planners.operator.value_iteration import Body, action_values, value_iteration
+from planners.training.losses import Labels, term
 
 torch.set_num_threads(1)  # little tensors, and tests may share the machine
 

@@ -17,11 +17,11 @@ from mcap.reader import make_reader
 from mcap.stream_reader import StreamReader
 from rosbags.rosbag2 import Reader
 
-from asterias_nodes.message_definitions import message_definition
-from hardware.errors import HardwareError
-from learning.recordings.bag_recording import BagRecording
-from learning.recordings.bag_recovery import recover
-from learning.recordings.bag_writer import COMPRESSIONS, BagWriter, Topic
+from asterias.errors import HardwareError
+from asterias_nodes.runtime.message_definitions import message_definition
+from learning.recordings.bags.bag_recording import BagRecording
+from learning.recordings.bags.bag_recovery import recover
+from learning.recordings.bags.bag_writer import COMPRESSIONS, BagWriter, Topic
 
 QOS = {
     "history": "keep_last",

@@ -10,9 +10,9 @@ from builtin_interfaces.msg import Duration
 from std_msgs.msg import Bool, Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from asterias_nodes.command_multiplexer import MultiplexerSettings
-from asterias_nodes.qos import latched_qos, reliable_qos
-from asterias_nodes.settings import SettingsError
+from asterias_nodes.robot.command_multiplexer import MultiplexerSettings
+from asterias_nodes.runtime.parameters import SettingsError
+from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 
 # Real processes on a machine that may be busy with something else.
 pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)

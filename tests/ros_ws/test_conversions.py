@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sensor_msgs.msg import Image
 
-from asterias_nodes.conversions import (
+from asterias_nodes.runtime.conversions import (
     from_compressed_msg,
     from_image_msg,
     to_camera_info_msg,
@@ -24,7 +24,7 @@ from asterias_nodes.conversions import (
     to_seconds,
     to_time_msg,
 )
-from hardware.description import CameraDescription
+from hardware.description.robot import CameraDescription
 
 STAMP = Time(sec=12, nanosec=345)
 SIDES = st.integers(1, 40)

@@ -22,9 +22,9 @@ from std_msgs.msg import Bool
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from asterias_nodes.dashboard import DashboardSettings
-from asterias_nodes.qos import latched_qos, reliable_qos
-from asterias_nodes.settings import SettingsError
+from asterias_nodes.runtime.parameters import SettingsError
+from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.web.dashboard import DashboardSettings
 from asterias_nodes.web.server import WebServer
 
 # Real processes on a machine that may be busy with something else.

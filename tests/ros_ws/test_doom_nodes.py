@@ -16,13 +16,13 @@ from rclpy.action import ActionClient
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
-from asterias_nodes.conversions import from_image_msg, to_image_msg, to_time_msg
-from asterias_nodes.doom_demo import DoomDemoSettings
-from asterias_nodes.doom_world import DoomWorldSettings
-from asterias_nodes.mapper import views_of
-from asterias_nodes.navigation_messages import from_map_msg, occupancy_of
-from asterias_nodes.qos import latched_qos, reliable_qos, sensor_qos
-from asterias_nodes.settings import SettingsError
+from asterias_nodes.navigation.doom_demo import DoomDemoSettings
+from asterias_nodes.navigation.doom_world import DoomWorldSettings
+from asterias_nodes.navigation.mapper import views_of
+from asterias_nodes.navigation.navigation_messages import from_map_msg, occupancy_of
+from asterias_nodes.runtime.conversions import from_image_msg, to_image_msg, to_time_msg
+from asterias_nodes.runtime.parameters import SettingsError
+from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
 
 # Real processes on a machine that may be busy with something else.
 pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from asterias_nodes.message_definitions import DefinitionNotFoundError, message_definition
+from asterias_nodes.runtime.message_definitions import DefinitionNotFoundError, message_definition
 
 TAG = TagDetection(id=29, corners_px=np.arange(8.0), center_px=[1.5, 2.5], side_px=3.5)
 STATUS = DiagnosticStatus(level=DiagnosticStatus.STALE, name="a: b", values=[KeyValue(key="k")])

@@ -21,10 +21,9 @@ from rclpy.action import ActionClient
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
-from asterias_nodes.conversions import to_time_msg
-from asterias_nodes.maze_demo import MazeDemoSettings
-from asterias_nodes.maze_world import MazeWorldSettings
-from asterias_nodes.navigation_messages import (
+from asterias_nodes.navigation.maze_demo import MazeDemoSettings
+from asterias_nodes.navigation.maze_world import MazeWorldSettings
+from asterias_nodes.navigation.navigation_messages import (
     from_map_msg,
     point_of,
     to_map_msg,
@@ -32,12 +31,13 @@ from asterias_nodes.navigation_messages import (
     to_pose_stamped,
     yaw_of,
 )
-from asterias_nodes.planner import PlannerSettings
-from asterias_nodes.qos import latched_qos, reliable_qos
-from asterias_nodes.settings import SettingsError
-from planners.courses import draw_course
-from planners.grid_map import GridMap
-from planners.mazes import MazeRule, generate
+from asterias_nodes.navigation.planner import PlannerSettings
+from asterias_nodes.runtime.conversions import to_time_msg
+from asterias_nodes.runtime.parameters import SettingsError
+from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from planners.mazes.datasets import MazeRule, generate
+from planners.mazes.grid_map import GridMap
+from planners.mazes.problems import draw_course
 
 # Real processes on a machine that may be busy with something else.
 pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)

@@ -29,11 +29,16 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
 
-from asterias_nodes.conversions import to_compressed_msg, to_image_msg, to_seconds, to_time_msg
-from asterias_nodes.message_definitions import message_definition
-from asterias_nodes.qos import latched_qos, reliable_qos, sensor_qos
-from learning.recordings.bag_recovery import recover
-from learning.recordings.bag_writer import Bag, Topic
+from asterias_nodes.runtime.conversions import (
+    to_compressed_msg,
+    to_image_msg,
+    to_seconds,
+    to_time_msg,
+)
+from asterias_nodes.runtime.message_definitions import message_definition
+from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
+from learning.recordings.bags.bag_recovery import recover
+from learning.recordings.bags.bag_writer import Bag, Topic
 
 RATE_HZ = 100
 # The promise; the recorder aims at half of it.

@@ -13,7 +13,7 @@ import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 
-from asterias_nodes.run_node import PROFILES, make_room_for_pictures
+from asterias_nodes.runtime.run_node import PROFILES, make_room_for_pictures
 
 ROS_WS = Path(__file__).resolve().parents[2] / "ros_ws"
 
@@ -22,9 +22,9 @@ HEAD = """
 import sys, time
 from rclpy.node import Node
 from rclpy.task import Future
-from asterias_nodes.managed import ManagedNode
-from asterias_nodes.run_node import StopNode, run_node, stop_node
-from hardware.errors import DeviceError
+from asterias_nodes.runtime.lifecycle_node import ManagedNode
+from asterias_nodes.runtime.run_node import StopNode, run_node, stop_node
+from asterias.errors import DeviceError
 
 def say(text):
     print(text, flush=True)

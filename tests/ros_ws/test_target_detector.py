@@ -11,9 +11,9 @@ from asterias_interfaces.msg import TagDetections
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import Image
 
-from asterias_nodes.conversions import to_image_msg, to_time_msg
-from asterias_nodes.qos import reliable_qos, sensor_qos
-from sim.tag import tag_image
+from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
+from asterias_nodes.runtime.qos import reliable_qos, sensor_qos
+from hardware.perception.apriltag import tag_image
 
 CELL_PX = 4
 LEFT_PX, TOP_PX = 30, 20

@@ -18,11 +18,11 @@ from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
-from asterias_nodes.limb_reins import check_speeds
-from asterias_nodes.qos import latched_qos, reliable_qos
-from asterias_nodes.settings import SettingsError
-from asterias_nodes.terminal import NoTerminalError, Terminal
-from hardware.description import load_robot, save_robot
+from asterias_nodes.runtime.parameters import SettingsError
+from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.teleop.teleop_client import check_speeds
+from asterias_nodes.teleop.terminal import NoTerminalError, Terminal
+from hardware.description.robot import load_robot, save_robot
 from hardware.emulated.motor import IdealMotor
 from hardware.emulated.robot import EmulatedRobot
 

@@ -13,8 +13,8 @@ import pytest
 from asterias_interfaces.action import TrainPolicy
 from rclpy.action import ActionClient
 
-from learning.target_finding.policy_files import load_policy
-from learning.training_process import last_words
+from learning.target_finding.policies.policy_files import load_policy
+from learning.training.subprocess import last_words
 
 # Real processes on a machine that may be busy with something else.
 pytestmark = [pytest.mark.flaky(reruns=1, reruns_delay=1), pytest.mark.timeout(180)]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hardware.description import (
+from hardware.description.robot import (
     Body,
     Flexure,
     Hinge,
@@ -22,8 +22,8 @@ from hardware.description import (
     Section,
     load_robot,
 )
-from sim.beam import beam_limb
-from sim.body import LimbBody
+from sim.physics.beam import beam_limb
+from sim.physics.limb_body import LimbBody
 from sim.world import SimWorld
 
 FloatArray = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from sim.body import LimbBody
+from sim.physics.limb_body import LimbBody
 
 if TYPE_CHECKING:
     from tests.sim.conftest import Beam, FloatArray, NewBeam

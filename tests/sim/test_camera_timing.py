@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from hardware.camera import ImageArray
-from hardware.description import CameraDescription
-from hardware.errors import StaleFrameError
-from sim.camera import SimCamera
+from asterias.errors import StaleFrameError
+from hardware.cameras.driver import ImageArray
+from hardware.description.robot import CameraDescription
+from sim.rendering.camera import SimCamera
 
 
 @dataclass

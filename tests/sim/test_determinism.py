@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hardware.description import RobotDescription, load_robot
+from hardware.description.robot import RobotDescription, load_robot
 from sim.world import SimWorld
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ DRIVE = """
 import hashlib
 import sys
 
-from hardware.description import load_robot
+from hardware.description.robot import load_robot
 from sim.world import SimWorld
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.description import RobotDescription, load_robot
-from hardware.teleop.inverse import damped_step, solve
+from hardware.description.robot import RobotDescription, load_robot
+from hardware.teleop.inverse_kinematics import damped_step, solve
 from hardware.teleop.jogging import Jogger
-from sim.bullet import pybullet
-from sim.kinematics import SoftLimb
+from sim.physics.kinematics import SoftLimb
+from sim.rendering.bullet import pybullet
 from sim.world import SimWorld
 
 ROBOTS = ("limb_p1", "starfish")

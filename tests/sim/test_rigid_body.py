@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from hardware.description import Pose, RobotDescription
-from sim import dynamics
-from sim.body import LimbBody, box_inertia
-from sim.bullet import pybullet
-from sim.rotations import quaternion_from_rotation, rotation_from_rpy
-from sim.scene import Scene
+from hardware.description.robot import Pose, RobotDescription
+from sim.physics import integrator as dynamics
+from sim.physics.limb_body import LimbBody, box_inertia
+from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
+from sim.rendering.bullet import pybullet
+from sim.rendering.scene import Scene
 
 if TYPE_CHECKING:
     from tests.sim.conftest import FloatArray

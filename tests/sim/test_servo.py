@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from hardware.description import JointDescription, RobotDescription
-from sim.body import LimbBody
+from hardware.description.robot import JointDescription, RobotDescription
+from sim.physics.limb_body import LimbBody
 
 if TYPE_CHECKING:
     from tests.sim.conftest import NewLimb, NewPendulum

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from hardware.description import CameraDescription, Pose, load_robot
-from hardware.errors import DeviceError
-from sim.rotations import quaternion_from_rotation, rotation_from_rpy
-from sim.scene import Appearance, camera_matrix, look_at
-from sim.tag import detect_tags, tag_image
+from asterias.errors import DeviceError
+from hardware.description.robot import CameraDescription, Pose, load_robot
+from hardware.perception.apriltag import detect_tags, tag_image
+from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
+from sim.rendering.scene import Appearance, camera_matrix, look_at
 from sim.world import SimWorld
 
 TAG = 29

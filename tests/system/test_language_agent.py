@@ -17,9 +17,9 @@ from rclpy.action import ActionClient
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from asterias_nodes.conversions import from_image_msg
-from asterias_nodes.qos import latched_qos
-from learning.agents.record import RunRecord
+from asterias_nodes.runtime.conversions import from_image_msg
+from asterias_nodes.runtime.qos import latched_qos
+from learning.agents.graph.run_trace import RunRecord
 
 # Real processes on a machine that may be busy with something else.
 pytestmark = [

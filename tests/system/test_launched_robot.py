@@ -22,8 +22,8 @@ from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from asterias_nodes.conversions import from_image_msg, to_seconds
-from asterias_nodes.qos import latched_qos
+from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
+from asterias_nodes.runtime.qos import latched_qos
 
 pytestmark = [
     pytest.mark.system,

@@ -23,7 +23,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from hardware.description import load_robot, save_robot
+from hardware.description.robot import load_robot, save_robot
 from hardware.emulated.robot import EmulatedRobot
 
 # Real processes on a machine that may be busy with something else.

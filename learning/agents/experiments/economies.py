@@ -10,11 +10,18 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from hardware.results import provenance
-from learning.agents.economy import Economy, EconomyOptions, Trader
-from learning.agents.embodied import Explorer, MazeWorld, Question, answer_from, draw_worlds, truth
+from asterias.progress import OnProgress
+from asterias.provenance import provenance
 from learning.agents.experiments.spread import spread
-from learning.progress import OnProgress
+from learning.agents.tasks.economy import Economy, EconomyOptions, Trader
+from learning.agents.tasks.embodied_qa import (
+    Explorer,
+    MazeWorld,
+    Question,
+    answer_from,
+    draw_worlds,
+    truth,
+)
 
 _WINDOW = 500  # rounds that one point of the curves sums up
 
@@ -36,7 +43,7 @@ class Economies:
 
 
 def measure(options: Economies, on_progress: OnProgress) -> dict[str, Any]:
-    """Run the experiment; the content of ``results/agents_economy.json``."""
+    """Run the experiment; the content of ``results/agents/economy.json``."""
     rows = [_run(options, seed, on_progress) for seed in options.seeds]
     return {
         **provenance(options.seeds[0]),

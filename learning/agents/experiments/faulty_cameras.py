@@ -14,23 +14,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from hardware.results import provenance
-from learning.agents.edge_optimisation import (
+from asterias.progress import OnProgress
+from asterias.provenance import provenance
+from asterias.workers import worker_pool
+from learning.agents.experiments.resumable_rows import KeptRows, Rows
+from learning.agents.experiments.spread import spread
+from learning.agents.graph.edge_optimisation import (
     EdgeDistribution,
     EdgeOptions,
     EdgeResult,
     optimise,
 )
-from learning.agents.experiments.kept import KeptRows, Rows
-from learning.agents.experiments.spread import spread
-from learning.agents.graph import Edge, Graph
-from learning.agents.lookaround import FAILURES, Look, LookAround, draw_liars
-from learning.agents.messages import Answer, Task
-from learning.agents.running import run
-from learning.agents.swarm import Swarm
-from learning.agents.where import QUESTION, camera_swarm
-from learning.progress import OnProgress
-from learning.workers import worker_pool
+from learning.agents.graph.executor import run
+from learning.agents.graph.graph import Edge, Graph
+from learning.agents.graph.messages import Answer, Task
+from learning.agents.graph.swarm import Swarm
+from learning.agents.tasks.camera_dataset import FAILURES, Look, LookAround, draw_liars
+from learning.agents.tasks.target_location import QUESTION, camera_swarm
 
 OnStep = Callable[[int, float], None]
 _count: Any = None  # in a worker: choices of liars done by all workers, a shared integer
@@ -65,7 +65,7 @@ class FaultyCameras:
 def measure(
     options: FaultyCameras, on_progress: OnProgress, kept: KeptRows | None = None
 ) -> dict[str, Any]:
-    """Run the experiment, seeds in parallel; the content of ``results/agents_edges.json``.
+    """Run the experiment, seeds in parallel; the content of ``results/agents/edges.json``.
 
     Seeds in ``kept`` are not run again.
     """

@@ -11,9 +11,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from hardware.results import provenance
-from learning.agents.decisions import count_votes
-from learning.agents.embodied import (
+from asterias.progress import OnProgress
+from asterias.provenance import provenance
+from learning.agents.experiments.spread import spread
+from learning.agents.graph.decisions import count_votes
+from learning.agents.graph.messages import AgentError, Answer, Message, Outcome
+from learning.agents.tasks.embodied_qa import (
     QUESTION_KINDS,
     Cell,
     Explorer,
@@ -24,11 +27,8 @@ from learning.agents.embodied import (
     draw_worlds,
     truth,
 )
-from learning.agents.experiments.spread import spread
-from learning.agents.explorers import explorer_speaker, leader_speaker, mission_of
-from learning.agents.messages import AgentError, Answer, Message, Outcome
-from learning.agents.mindstorm import POLICIES, decide, mindstorm
-from learning.progress import OnProgress
+from learning.agents.tasks.maze_qa_agents import explorer_speaker, leader_speaker, mission_of
+from learning.agents.tasks.mindstorm import POLICIES, decide, mindstorm
 
 WAYS = (*POLICIES, "plain_vote", "best_single")
 _LABELS = {
@@ -67,7 +67,7 @@ class _Case:
 
 
 def measure(options: Mindstorms, on_progress: OnProgress) -> dict[str, Any]:
-    """Run the experiment; the content of ``results/agents_mindstorm.json``."""
+    """Run the experiment; the content of ``results/agents/mindstorm.json``."""
     rows = []
     for seed in options.seeds:
         explorers = draw_explorers(max(options.members), seed)

@@ -8,17 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from hardware.results import provenance
+from asterias.progress import OnProgress
+from asterias.provenance import provenance
 from learning.agents.experiments.spread import spread
-from learning.agents.next_skill import (
+from learning.agents.graph.node_optimisation import (
+    NodeOptions,
+    PromptedAgent,
+    Prompting,
+    improve,
+    score,
+)
+from learning.agents.skills.next_skill import (
     FIRST_PROMPT,
     SKILLS,
     draw_orders,
     scripted_assistant,
     scripted_improver,
 )
-from learning.agents.node_optimisation import NodeOptions, PromptedAgent, Prompting, improve, score
-from learning.progress import OnProgress
 
 _WAYS = {
     "demonstrations": {"learn_prompt": False},
@@ -44,7 +50,7 @@ class Nodes:
 
 
 def measure(options: Nodes, on_progress: OnProgress) -> dict[str, Any]:
-    """Run the experiment; the content of ``results/agents_nodes.json``."""
+    """Run the experiment; the content of ``results/agents/nodes.json``."""
     rows = []
     for done, seed in enumerate(options.seeds, start=1):
         rows.append(asyncio.run(_run(options, seed)))

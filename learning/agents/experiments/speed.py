@@ -10,13 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from hardware.results import provenance
-from learning.agents.edge_optimisation import EdgeDistribution, EdgeOptions, optimise
-from learning.agents.graph import Graph
-from learning.agents.messages import Answer, Task
-from learning.agents.running import run
-from learning.agents.where import NOWHERE, PLACES, QUESTION, CameraReport, camera_swarm
-from learning.progress import OnProgress
+from asterias.progress import OnProgress
+from asterias.provenance import provenance
+from learning.agents.graph.edge_optimisation import EdgeDistribution, EdgeOptions, optimise
+from learning.agents.graph.executor import run
+from learning.agents.graph.graph import Graph
+from learning.agents.graph.messages import Answer, Task
+from learning.agents.tasks.target_location import (
+    NOWHERE,
+    PLACES,
+    QUESTION,
+    CameraReport,
+    camera_swarm,
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Speed:
 
 
 def measure(options: Speed, on_progress: OnProgress) -> dict[str, Any]:
-    """Run the measurement; the content of ``results/agents_speed.json``."""
+    """Run the measurement; the content of ``results/agents/speed.json``."""
     durations = []
     for done in range(options.repeats):
         durations.append(_answer_once(options.members, (options.seed, done)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from learning.agents.messages import AgentError, Answer, FailureKind
+from learning.agents.graph.messages import AgentError, Answer, FailureKind
 from learning.agents.models.model import Model, OnText, Request
 
 _ANSWER = TypeAdapter(Answer)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from learning.agents.messages import AgentError, Answer, FailureKind, Usage
+from learning.agents.graph.messages import AgentError, Answer, FailureKind, Usage
 from learning.agents.models.model import OnText, Request
 
 _HINT = "install it with: pip install -c constraints.txt -e '.[openai]'."

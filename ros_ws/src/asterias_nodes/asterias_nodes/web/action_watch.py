@@ -21,8 +21,8 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.qos import qos_profile_action_status_default
 
-from asterias_nodes.message_definitions import interface_type
-from asterias_nodes.qos import reliable_qos
+from asterias_nodes.runtime.message_definitions import interface_type
+from asterias_nodes.runtime.qos import reliable_qos
 
 try:  # where no ROS 2 is sourced
     from asterias_ros2.graph.messages import fill

@@ -13,13 +13,13 @@ from fastapi import FastAPI, WebSocket
 from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
-from asterias_nodes.executor import soon
+from asterias_nodes.runtime.executor import soon
 from asterias_nodes.web.action_watch import ActionRun, WatchedAction
 from asterias_nodes.web.live import LiveHub
-from hardware.faults import Fault
+from hardware.faults.injection import Fault
 
 if TYPE_CHECKING:
-    from asterias_nodes.dashboard import Dashboard
+    from asterias_nodes.web.dashboard import Dashboard
 
 STATIC = Path(__file__).parent / "static"
 REFRESH_S = 0.4

@@ -1,0 +1,189 @@
+"""The contract of a camera: three kinds of read, each with a clear promise about age."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from asterias.errors import DeviceError, NotConnectedError, StaleFrameError
+from hardware.description.robot import CameraDescription
+from hardware.limbs.driver import Clock
+
+ImageArray = npt.NDArray[np.uint8]
+SelfCamera = TypeVar("SelfCamera", bound="Camera")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture.
+
+    Attributes:
+        time_s: when the picture was taken, on the camera's clock.
+        sequence: counts the camera's pictures from 0; a gap means lost frames.
+        image: ``(H, W, 3)`` uint8, RGB.
+    """
+
+    time_s: float
+    sequence: int
+    image: ImageArray
+
+
+@dataclass
+class FrameCounters:
+    """What happened to the pictures so far; kept by the device's class, for diagnostics."""
+
+    captured: int = 0
+    dropped: int = 0
+
+
+class Camera(ABC):
+    """A source of RGB pictures of a fixed size and a nominal rate.
+
+    Args:
+        description: name, size, field of view and rate; readable while disconnected.
+        clock: seconds, monotonic; the simulation passes its own time.
+    """
+
+    def __init__(self, description: CameraDescription, *, clock: Clock = time.monotonic) -> None:
+        self.description = description
+        self.counters = FrameCounters()
+        self._clock = clock
+        self._connected = False
+        self._latest: Frame | None = None
+
+    @property
+    def name(self) -> str:
+        """The camera's name, as in the description."""
+        return self.description.name
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the device is open."""
+        return self._connected
+
+    def connect(self) -> None:
+        """Open the device and start taking pictures; harmless when already open."""
+        if not self._connected:
+            self._open()
+            self._connected = True
+
+    def disconnect(self) -> None:
+        """Stop and close the device; harmless when already closed."""
+        if self._connected:
+            self._connected = False
+            self._latest = None
+            self._close()
+
+    def __enter__(self: SelfCamera) -> SelfCamera:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.disconnect()
+
+    def read(self) -> Frame:
+        """Take a picture now and wait for it.
+
+        Raises:
+            NotConnectedError: before ``connect()``.
+            DeviceError: the camera does not deliver, or not the size it was described with.
+        """
+        self._require_connected()
+        return self._keep(self._capture())
+
+    def read_next(self, timeout_s: float = 0.2) -> Frame:
+        """Wait for the next picture that has not been returned before.
+
+        Raises:
+            NotConnectedError: before ``connect()``.
+            StaleFrameError: none came within ``timeout_s``.
+            DeviceError: the picture is not of the size it was described with.
+        """
+        self._require_connected()
+        frame = self._next(timeout_s)
+        if frame is None:
+            raise StaleFrameError(
+                f"Camera '{self.name}' delivered no new frame within {timeout_s:.3g} s; "
+                "check its cable and its rate."
+            )
+        return self._keep(frame)
+
+    def poll(self) -> Frame | None:
+        """The next picture that has not been returned before, or None; never waits.
+
+        Raises:
+            NotConnectedError: before ``connect()``.
+            DeviceError: the picture is not of the size it was described with.
+        """
+        self._require_connected()
+        frame = self._next(0.0)
+        return None if frame is None else self._keep(frame)
+
+    def read_latest(self, max_age_s: float = 0.5) -> Frame:
+        """Return the newest picture without waiting.
+
+        Raises:
+            NotConnectedError: before ``connect()``.
+            StaleFrameError: there is none, or it is older than ``max_age_s``, or its stamp lies as
+                far in the future (the clock was set back).
+        """
+        self._require_connected()
+        frame = self._peek()
+        if frame is None:
+            raise StaleFrameError(
+                f"Camera '{self.name}' has not delivered a frame yet; wait for one."
+            )
+        age_s = self._clock() - frame.time_s
+        if not abs(age_s) <= max_age_s:
+            relation = "old" if age_s > 0 else "ahead of the clock"
+            raise StaleFrameError(
+                f"The newest frame of camera '{self.name}' is {abs(age_s):.3f} s {relation}, more "
+                f"than the {max_age_s:.3g} s allowed; check that the camera still runs."
+            )
+        return frame
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Open the device."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Close the device."""
+
+    @abstractmethod
+    def _capture(self) -> Frame:
+        """Take one picture and wait for it."""
+
+    @abstractmethod
+    def _next(self, timeout_s: float) -> Frame | None:
+        """Wait for a picture newer than the last one returned; None after ``timeout_s``."""
+
+    def _peek(self) -> Frame | None:
+        """The newest picture there is, without waiting."""
+        return self._latest
+
+    def _keep(self, frame: Frame) -> Frame:
+        expected = (self.description.height_px, self.description.width_px, 3)
+        if frame.image.shape != expected or frame.image.dtype != np.uint8:
+            raise DeviceError(
+                f"Camera '{self.name}' delivered a {frame.image.dtype} picture of shape "
+                f"{frame.image.shape}, expected uint8 of shape {expected}; "
+                "correct width_px and height_px in the robot description."
+            )
+        self._latest = frame
+        return frame
+
+    def _require_connected(self) -> None:
+        if not self._connected:
+            raise NotConnectedError(f"Camera '{self.name}' is not connected; call connect() first.")

@@ -1,0 +1,195 @@
+"""How mistakes in a robot description are told: one sentence with the key and what was expected."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, Tag, ValidationError
+from pydantic_core import ErrorDetails
+
+from hardware.description.fields import ADDRESS, HTTP, NAME, OPTIONAL_ADDRESS, Part, choices_hint
+
+Location = tuple[str | int, ...]
+
+# Where pydantic speaks of Python, we speak of the file.
+_EXPECTATIONS = {
+    "model_type": "expected a mapping",
+    "model_attributes_type": "expected a mapping",
+    "dict_type": "expected a mapping",
+    "tuple_type": "expected a list",
+    "invalid_key": "expected a key that is text",
+    "string_type": "expected text",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_parsing_size": "expected a smaller number",
+    "int_from_float": "expected a whole number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "union_tag_not_found": "expected a mapping",
+}
+_PATTERNS = {
+    NAME: "expected a name of small letters, digits and underscores",
+    ADDRESS: "expected an address such as 192.168.4.1",
+    OPTIONAL_ADDRESS: "expected an address such as 192.168.4.255, or nothing",
+    HTTP: "expected an address such as http://192.168.4.11:81/stream",
+}
+
+
+def sentence(root: type[Part], source: str, data: Any, error: ValidationError) -> str:
+    """One sentence for the first mistake, and the count of the others.
+
+    Args:
+        root: the part that was read.
+        source: where the data is from, as a person knows it.
+        data: what was read, as it came from the file.
+        error: what is wrong with it.
+    """
+    errors = _innermost(error.errors(include_url=False))
+    first = _most_telling(errors)
+    text = _mistake(root, first)
+    if len(errors) > 1:
+        mistakes = "mistake follows" if len(errors) == 2 else "mistakes follow"
+        text = f"{text.rstrip('.')} ({len(errors) - 1} more {mistakes})"
+    location = _walk(root, first["loc"])[0]
+    if first["type"] == "union_tag_invalid":
+        location = (*location, "type")
+    key = _key(location, data)
+    end = "" if text.endswith((".", "?")) else "."
+    return f"{source}: {key + ': ' if key else ''}{text}{end}"
+
+
+def _innermost(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out echoes: a list whose element is wrong is also called too short by pydantic."""
+    inner = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    return [error for error in errors if error["loc"] not in inner]
+
+
+def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
+    """The first mistake; but a misspelt key explains a missing one, so it goes before that."""
+    first = errors[0]
+    if first["type"] == "missing":
+        for other in errors[1:]:
+            if other["type"] == "extra_forbidden" and other["loc"][:-1] == first["loc"][:-1]:
+                return other
+    return first
+
+
+def _mistake(root: type[Part], error: ErrorDetails) -> str:
+    kind, location = error["type"], error["loc"]
+    if kind == "missing":
+        return _missing(root, location)
+    if kind == "extra_forbidden":
+        known = list(_walk(root, location[:-1])[1].model_fields)
+        return f"this key is unknown; {choices_hint(str(location[-1]), known)}"
+    if kind == "union_tag_invalid":
+        return _wrong_type(error)
+    text = _expectation(error)
+    if isinstance(error["input"], (dict, list, tuple, BaseModel)):
+        return text
+    return f"{text} (got {_shown(error['input'])})"
+
+
+def _expectation(error: ErrorDetails) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        return _PATTERNS[error["ctx"]["pattern"]]
+    text = _EXPECTATIONS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    text = (text[:1].lower() + text[1:]).replace("input should be", "must be")
+    return text.replace("tuple should", "the list should").replace(" after validation", "")
+
+
+def _wrong_type(error: ErrorDetails) -> str:
+    """A part that comes in several types, without one or with one that does not exist."""
+    choices = error["ctx"]["expected_tags"].replace("'", "")
+    if "type" not in error["input"]:
+        return f"this key is missing; choose one of: {choices}."
+    name = str(error["loc"][-1])
+    return f"unknown {name} {_shown(error['input']['type'])}; choose one of: {choices}."
+
+
+def _missing(root: type[Part], location: Location) -> str:
+    key = location[-1]
+    if isinstance(key, int):
+        return "this value is missing from the list"
+    annotation = _walk(root, location[:-1])[1].model_fields[key].annotation
+    if get_origin(annotation) is tuple:
+        return "this key is missing; add a list"
+    if _part_in(annotation) is not None:
+        return "this key is missing; add a mapping"
+    return f"this key is missing; add {'a number' if annotation in (int, float) else 'text'}"
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print integers of thousands of digits
+        return "a huge number"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _walk(root: type[Part], location: Location) -> tuple[Location, type[Part]]:
+    """The keys as they stand in the file, and the part they lead to.
+
+    Where a part comes in several types, pydantic puts the type's name into the location.
+    """
+    part, keys, types = root, list[str | int](), dict[str, type[Part]]()
+    for step in location:
+        if types and str(step) in types and keys:
+            part, types = types[str(step)], {}
+            continue
+        keys.append(step)
+        field = part.model_fields.get(str(step))
+        if field is not None:
+            types = _types_in(field.annotation)
+            part = _part_in(field.annotation) or part
+    return tuple(keys), part
+
+
+def _types_in(annotation: Any) -> dict[str, type[Part]]:
+    """The types of a part, by the name that tells them apart."""
+    found: dict[str, type[Part]] = {}
+    inner = get_args(annotation)
+    for other in inner[1:]:
+        if isinstance(other, Tag):
+            return {other.tag: inner[0]}
+    for each in inner:
+        found |= _types_in(each)
+    return found
+
+
+def _part_in(annotation: Any) -> type[Part] | None:
+    inner = get_args(annotation)
+    if inner:
+        return next((part for part in map(_part_in, inner) if part is not None), None)
+    is_part = isinstance(annotation, type) and issubclass(annotation, Part)
+    return annotation if is_part else None
+
+
+def _key(location: Location, data: Any) -> str:
+    """``limbs[0].cameras[2] (tip_down).width_px``: the innermost element with a name shows it."""
+    pieces: list[str] = []
+    named: tuple[int, str] | None = None
+    for step in location:
+        pieces.append(f"[{step}]" if isinstance(step, int) else f".{_one_line(step)}")
+        data = _child(data, step)
+        name = data.get("name") if isinstance(data, dict) else None
+        if isinstance(step, int) and isinstance(name, str) and name.isidentifier():
+            named = (len(pieces) - 1, name)
+    if named is not None:
+        pieces[named[0]] += f" ({named[1]})"
+    return "".join(pieces).removeprefix(".")
+
+
+def _one_line(key: str) -> str:
+    """A key as it is, or quoted where it would break the sentence."""
+    return key if key.isprintable() else repr(key)
+
+
+def _child(data: Any, step: str | int) -> Any:
+    if isinstance(data, dict):
+        return data.get(step)
+    if isinstance(data, (list, tuple)) and isinstance(step, int) and step < len(data):
+        return data[step]
+    return None

@@ -1,0 +1,168 @@
+"""From a description's backend to drivers: the limbs and cameras of a real robot, unconnected."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from asterias.errors import DescriptionError
+from hardware.buses.bus import Servo, ServoBus
+from hardware.buses.catalogue import SERIAL_MODELS
+from hardware.buses.serial_bus import SerialBus
+from hardware.buses.serial_port import SerialLine
+from hardware.buses.udp_bus import UdpBus
+from hardware.buses.udp_link import UdpLink
+from hardware.cameras.mjpeg import MjpegSource
+from hardware.cameras.replay import ReplaySource
+from hardware.cameras.stream import Source, StreamCamera
+from hardware.cameras.udp_camera import UdpSource
+from hardware.cameras.usb import UsbSource
+from hardware.description.devices import (
+    CameraDevice,
+    DevicesBackend,
+    LimbDevices,
+    MjpegSettings,
+    ReplaySettings,
+    SerialBusSettings,
+    UdpSettings,
+    UsbSettings,
+)
+from hardware.description.robot import CameraDescription, JointDescription, Limb, RobotDescription
+from hardware.limbs.bus_limb import BusLimb
+from hardware.limbs.calibration import Calibration, centered, default_path, load
+from hardware.limbs.driver import Clock
+
+NO_CALIBRATION = "none"
+
+
+def devices_of(robot: RobotDescription) -> DevicesBackend:
+    """The devices behind a robot.
+
+    Raises:
+        DescriptionError: it is a simulated one.
+    """
+    if not isinstance(robot.backend, DevicesBackend):
+        raise DescriptionError(
+            f"Robot '{robot.name}' has the backend 'sim': give it a backend of type devices, "
+            "or start it emulated."
+        )
+    return robot.backend
+
+
+def limb_named(robot: RobotDescription, name: str) -> Limb:
+    """A limb of a robot by name.
+
+    Raises:
+        DescriptionError: there is none.
+    """
+    for limb in robot.limbs:
+        if limb.name == name:
+            return limb
+    names = ", ".join(limb.name for limb in robot.limbs)
+    raise DescriptionError(f"Robot '{robot.name}' has no limb '{name}'; its limbs are {names}.")
+
+
+def servos_of(devices: LimbDevices, joints: Sequence[JointDescription]) -> list[Servo]:
+    """The servos of a limb in joint order, with the limits that they get."""
+    return [
+        Servo(
+            joint.name,
+            devices.servos[joint.name].id,
+            devices.servos[joint.name].model,
+            joint.torque_limit_nm,
+            joint.velocity_limit_rad_s,
+        )
+        for joint in joints
+    ]
+
+
+def make_bus(devices: LimbDevices, servos: Sequence[Servo]) -> ServoBus:
+    """The bus of a limb, closed."""
+    settings = devices.bus
+    if isinstance(settings, SerialBusSettings):
+        return SerialBus(
+            SerialLine(settings.port, settings.baud_rate),
+            servos,
+            SERIAL_MODELS[settings.type],
+            answer_timeout_s=settings.answer_timeout_s,
+            retries=settings.retries,
+            watchdog_s=settings.watchdog_s,
+        )
+    return UdpBus(
+        UdpLink(settings.interface, settings.broadcast, settings.port, settings.key),
+        servos,
+        answer_timeout_s=settings.answer_timeout_s,
+        retries=settings.retries,
+        watchdog_s=settings.watchdog_s,
+    )
+
+
+def calibration_path(robot: str, limb: str, devices: LimbDevices) -> Path | None:
+    """Where a limb's calibration is; None where its servos need none."""
+    if devices.calibration == NO_CALIBRATION:
+        return None
+    return Path(devices.calibration) if devices.calibration else default_path(robot, limb)
+
+
+def calibration_of(
+    robot: str, limb: str, devices: LimbDevices, servos: Sequence[Servo]
+) -> Calibration:
+    """A limb's calibration, checked against its servos.
+
+    Raises:
+        DeviceError: there is none, or it does not fit.
+    """
+    path = calibration_path(robot, limb, devices)
+    if path is None:
+        return centered(robot, limb, servos)
+    calibration = load(path)
+    calibration.check(servos, str(path))
+    return calibration
+
+
+def make_limb(robot: RobotDescription, number: int, clock: Clock = time.monotonic) -> BusLimb:
+    """Limb ``number`` of a real robot, unconnected.
+
+    Raises:
+        DescriptionError: the robot has no devices.
+        DeviceError: the calibration is missing or does not fit.
+    """
+    limb = robot.limbs[number]
+    devices = devices_of(robot).limbs[limb.name]
+    servos = servos_of(devices, limb.joints)
+    return BusLimb(
+        limb.name,
+        limb.joints,
+        make_bus(devices, servos),
+        calibration_of(robot.name, limb.name, devices, servos),
+        command_timeout_s=robot.command_timeout_s,
+        clock=clock,
+    )
+
+
+def make_camera(robot: RobotDescription, limb: Limb, about: CameraDescription) -> StreamCamera:
+    """A camera of a real robot, unconnected.
+
+    Raises:
+        DescriptionError: the robot has no devices, or a control does not exist.
+    """
+    devices = devices_of(robot).limbs[limb.name]
+    settings = devices.cameras[about.name]
+    return StreamCamera(
+        about,
+        _source(devices, settings, about),
+        flip=settings.flip,
+        silence_s=settings.silence_s,
+    )
+
+
+def _source(devices: LimbDevices, settings: CameraDevice, about: CameraDescription) -> Source:
+    if isinstance(settings, MjpegSettings):
+        return MjpegSource(about, settings.url)
+    if isinstance(settings, UsbSettings):
+        return UsbSource(about, settings.device, settings.controls)
+    if isinstance(settings, ReplaySettings):
+        return ReplaySource(about, settings.file, settings.topic, settings.loop)
+    assert isinstance(devices.bus, UdpSettings)  # as the description was checked
+    return UdpSource(about, devices.bus, settings.id)

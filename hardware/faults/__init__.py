@@ -1,0 +1,1 @@
+"""Inject faults into limbs and cameras, for tests and training."""

@@ -1,0 +1,1 @@
+"""The limb driver contract, its safety layers and the bus limb."""

@@ -1,0 +1,129 @@
+"""Which of several sources may command a limb now: priority, time-out, dead-man, emergency stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from hardware.limbs.driver import Clock
+
+
+@dataclass(frozen=True)
+class Source:
+    """Somebody who may send commands.
+
+    Attributes:
+        name: unique, a part of topic names.
+        priority: of those that command at a time, the highest is heard.
+        timeout_s: after so long without a command a source has let go; a dead-man counts as
+            released after so long without being confirmed.
+        needs_deadman: heard only while its dead-man is held.
+    """
+
+    name: str
+    priority: int
+    timeout_s: float = 0.5
+    needs_deadman: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ValueError(f"Source '{self.name}' needs a name of letters, digits and '_'.")
+        if not 0.0 < self.timeout_s < math.inf:
+            raise ValueError(f"The time-out of source '{self.name}' must be above 0 s.")
+
+
+class Verdict(str, Enum):
+    """What becomes of a command."""
+
+    PASSED = "passed"
+    STOPPED = "the emergency stop is engaged"
+    NO_DEADMAN = "its dead-man is not held"
+    REARM = "its dead-man was held through the emergency stop; release it and hold it again"
+    OUTRANKED = "a source with a higher priority commands"
+
+
+@dataclass
+class _State:
+    """What is known of a source; ``armed`` is False until its dead-man was released once."""
+
+    last_passed_s: float = -math.inf
+    held_until_s: float = -math.inf
+    armed: bool = True
+
+
+class Arbiter:
+    """Decides for one limb; not safe against calls from several threads at once.
+
+    Args:
+        sources: all that may command.
+        clock: seconds, monotonic.
+
+    Raises:
+        ValueError: two sources share a name, or there is none.
+    """
+
+    def __init__(self, sources: Sequence[Source], clock: Clock) -> None:
+        self._sources = {source.name: source for source in sources}
+        if not sources or len(self._sources) < len(sources):
+            raise ValueError("The sources of a limb need names that differ, and there must be one.")
+        self._states = {name: _State() for name in self._sources}
+        self._clock = clock
+        self._stopped = False
+
+    @property
+    def active(self) -> str:
+        """Name of the source that has the limb; empty when none has."""
+        now = self._clock()
+        holding = [one for one in self._sources.values() if self._commands(one, now)]
+        if self._stopped or not holding:
+            return ""
+        return max(
+            holding, key=lambda one: (one.priority, self._states[one.name].last_passed_s)
+        ).name
+
+    def stop(self, engaged: bool) -> None:
+        """The emergency stop: while engaged nothing passes; a held dead-man must be held anew."""
+        if engaged:
+            now = self._clock()
+            for state in self._states.values():
+                state.armed = state.armed and state.held_until_s <= now
+                state.last_passed_s = -math.inf
+        self._stopped = engaged
+
+    def hold_deadman(self, name: str, is_held: bool) -> None:
+        """A source confirms that its dead-man is held, or says that it is released."""
+        state, now = self._states[name], self._clock()
+        if state.held_until_s <= now:
+            # Silence for a whole time-out is a release, too. During a stop, holding arms nothing.
+            state.armed = not (is_held and self._stopped)
+        if not is_held:
+            state.armed, state.last_passed_s = True, -math.inf
+        state.held_until_s = now + self._sources[name].timeout_s if is_held else -math.inf
+
+    def admit(self, name: str, duration_s: float = 0.0) -> Verdict:
+        """Whether a command that has just come from this source goes on to the limb.
+
+        A timed move counts as commanding for its ``duration_s``, and for the time-out after it.
+        """
+        source, state, now = self._sources[name], self._states[name], self._clock()
+        if self._stopped:
+            return Verdict.STOPPED
+        if source.needs_deadman:
+            if state.held_until_s <= now:
+                return Verdict.NO_DEADMAN
+            if not state.armed:
+                return Verdict.REARM
+        for other in self._sources.values():
+            outranks = other.priority > source.priority or (
+                # Of equals, who has the limb keeps it until letting go.
+                other.priority == source.priority and not self._commands(source, now)
+            )
+            if other is not source and outranks and self._commands(other, now):
+                return Verdict.OUTRANKED
+        state.last_passed_s = now + duration_s
+        return Verdict.PASSED
+
+    def _commands(self, source: Source, now: float) -> bool:
+        return now - self._states[source.name].last_passed_s <= source.timeout_s

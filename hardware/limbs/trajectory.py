@@ -1,0 +1,163 @@
+"""From occasional commands and timed moves to the steady stream of small steps a driver takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from asterias.errors import CommandError, NotActiveError
+from hardware.limbs.driver import Clock, FloatArray, LimbDriver
+
+
+@dataclass(frozen=True)
+class Waypoint:
+    """A point of a timed move: ``(n,)`` positions, reached ``time_s`` after its start."""
+
+    time_s: float
+    position_rad: FloatArray
+
+
+class LimbMotion:
+    """Feeds a limb driver at the control rate from the last command or the running timed move.
+
+    A position command counts for ``command_timeout_s``, then the limb holds; a timed move carries
+    its own duration and then stays at its last point, as ros2_control's trajectories do. The newest
+    request wins. While stopped (the emergency stop), everything is refused and the limb holds.
+
+    Args:
+        driver: a connected limb.
+        clock: the driver's clock.
+        stream_timeout_s: commands that follow each other within half this time are a stream, and
+            silence of this length ends it; None: a stream ends as a single command does.
+    """
+
+    def __init__(
+        self, driver: LimbDriver, clock: Clock, stream_timeout_s: float | None = None
+    ) -> None:
+        self.driver = driver
+        self._clock = clock
+        self._stream_timeout_s = stream_timeout_s
+        self._timeout_s = driver.command_timeout_s
+        self._refusal = ""
+        self._goal: FloatArray | None = None
+        self._goal_s = -np.inf
+        self._path: tuple[Waypoint, ...] = ()
+        self._parked: FloatArray | None = None
+        self._start_s = 0.0
+        self._stopped = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the emergency stop is engaged."""
+        return self._stopped
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a command or a timed move is still being followed."""
+        return self._goal is not None or bool(self._path)
+
+    def command(self, position_rad: npt.ArrayLike) -> None:
+        """Head for ``(n,)`` positions from now on.
+
+        Raises:
+            CommandError: wrong length or not finite; the present motion goes on.
+            NotActiveError: the limb is not active, or the emergency stop is engaged.
+        """
+        goal = self._admitted(position_rad)
+        self._path, self._parked = (), None
+        now = self._clock()
+        self._timeout_s = self.driver.command_timeout_s
+        stream_s = self._stream_timeout_s
+        if stream_s is not None and self._goal is not None and now - self._goal_s < 0.5 * stream_s:
+            self._timeout_s = min(self._timeout_s, stream_s)
+        self._goal, self._goal_s = goal, now
+
+    def follow(self, points: Sequence[Waypoint]) -> None:
+        """Follow a timed move from the last sent position, linearly between its points.
+
+        Raises:
+            CommandError: no points, times not rising, or positions that cannot be commanded.
+            NotActiveError: the limb is not active, or the emergency stop is engaged.
+        """
+        if not points:
+            raise CommandError("A trajectory needs at least one point.")
+        times = np.array([point.time_s for point in points])
+        if not np.isfinite(times).all() or times[0] < 0 or (np.diff(times) <= 0).any():
+            raise CommandError("A trajectory's times must rise from zero, each above the last.")
+        path = [Waypoint(point.time_s, self._admitted(point.position_rad)) for point in points]
+        if path[0].time_s > 0:
+            path.insert(0, Waypoint(0.0, self.driver.last_sent_rad))
+        self._goal, self._parked = None, None
+        self._path, self._start_s = tuple(path), self._clock()
+
+    def stop(self, engaged: bool) -> None:
+        """Engage or release the emergency stop; releasing does not resume any motion."""
+        self._stopped = engaged
+        self.abandon()
+
+    def refuse(self, reason: str) -> None:
+        """Refuse every request with this sentence; an empty one lets them through again."""
+        self._refusal = reason
+
+    def return_to_rest(self, speed_share: float) -> None:
+        """Go to the joints' home at a share of their velocity limits, also while refusing."""
+        home = np.array([joint.home_rad for joint in self.driver.joints])
+        speed = np.array([joint.velocity_limit_rad_s for joint in self.driver.joints])
+        start = self.driver.last_sent_rad
+        duration_s = float(np.max(np.abs(home - start) / (speed_share * speed)))
+        self._goal, self._parked = None, None
+        self._path = (Waypoint(0.0, start), Waypoint(max(duration_s, 1e-3), home))
+        self._start_s = self._clock()
+
+    def abandon(self) -> None:
+        """Forget the present motion and hold."""
+        self._forget()
+        if self.driver.is_active:
+            self.driver.hold()
+
+    def tick(self) -> None:
+        """Send this control period's step; call at the control rate."""
+        if not self.driver.is_active:
+            self._forget()
+            return
+        now = self._clock()
+        if self._path:
+            self._follow_path(now - self._start_s)
+        elif self._goal is not None:
+            # A clock that was set back counts as too long a silence.
+            if not 0.0 <= now - self._goal_s <= self._timeout_s:
+                self.driver.counters.timeouts += 1
+                self.abandon()
+            else:
+                self.driver.send(self._goal)
+        elif self._parked is not None:
+            self.driver.send(self._parked)
+        self.driver.tick()
+
+    def _forget(self) -> None:
+        self._goal, self._path, self._parked = None, (), None
+
+    def _follow_path(self, elapsed_s: float) -> None:
+        times = [point.time_s for point in self._path]
+        targets = np.array([point.position_rad for point in self._path])
+        target = np.array([np.interp(elapsed_s, times, column) for column in targets.T])
+        sent = self.driver.send(target)
+        # The limits may have slowed the limb down: the move ends when its last point was sent.
+        late = elapsed_s > times[-1] + self.driver.command_timeout_s
+        if elapsed_s >= times[-1] and (late or np.allclose(sent, targets[-1], atol=1e-9)):
+            self._path, self._parked = (), sent
+
+    def _admitted(self, position_rad: npt.ArrayLike) -> FloatArray:
+        if self._stopped:
+            self.driver.counters.rejected += 1
+            raise NotActiveError(
+                f"Limb '{self.driver.name}' does not move: the emergency stop is engaged; "
+                "release it first."
+            )
+        if self._refusal:
+            self.driver.counters.rejected += 1
+            raise NotActiveError(self._refusal)
+        return self.driver.check(position_rad)

@@ -1,0 +1,1 @@
+"""Detect AprilTags and lay camera pictures out in sheets."""

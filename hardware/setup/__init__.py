@@ -1,0 +1,1 @@
+"""Find, diagnose, calibrate and benchmark the devices of a robot."""

@@ -1,0 +1,104 @@
+"""Finds what is plugged in: serial ports with their servos, boards on the network, USB cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from serial.tools import list_ports
+
+from hardware.buses.bus import Identity
+from hardware.buses.catalogue import SERIAL_MODELS
+from hardware.buses.serial_bus import SerialBus
+from hardware.buses.serial_port import SerialLine
+from hardware.buses.udp_link import Board, UdpLink
+
+# Factory settings first; a scan of all rates would take minutes.
+BAUD_RATES = {"dynamixel": (1_000_000, 57_600), "feetech": (1_000_000, 115_200)}
+FAMILIES = tuple(BAUD_RATES)
+FIND_S = 1.5
+
+
+@dataclass(frozen=True)
+class Found:
+    """Servos of one family that answer on a port at a rate."""
+
+    port: str
+    family: str
+    baud_rate: int
+    servos: tuple[Identity, ...]
+
+
+def serial_ports() -> list[tuple[str, str]]:
+    """Device file, by id where there is a link, and what the adapter calls itself."""
+    links = {}
+    for link in Path("/dev/serial/by-id").glob("*"):
+        links[str(link.resolve())] = str(link)
+    return [
+        (links.get(port.device, port.device), port.description)
+        for port in sorted(list_ports.comports())
+        if port.vid is not None or port.device in links
+    ]
+
+
+def scan_port(
+    port: str,
+    ids: Sequence[int],
+    families: Sequence[str] = FAMILIES,
+    baud_rates: Sequence[int] = (),
+) -> Iterator[Found]:
+    """The servos on a port, family by family and rate by rate.
+
+    Args:
+        port: device file.
+        ids: that are asked.
+        families: that are tried.
+        baud_rates: that are tried; empty: each family's usual ones.
+
+    Raises:
+        DeviceError: the port cannot be opened.
+    """
+    for family in families:
+        for baud_rate in baud_rates or BAUD_RATES[family]:
+            bus = SerialBus(SerialLine(port, baud_rate), [], SERIAL_MODELS[family])
+            bus.open()
+            try:
+                servos = tuple(bus.scan(ids, thorough=True))
+            finally:
+                bus.close()
+            if servos:
+                yield Found(port, family, baud_rate, servos)
+
+
+def scan_network(interface: str, broadcast: str, port: int, key: str) -> list[Board]:
+    """The boards that answer a call on an interface.
+
+    Raises:
+        DeviceError: this machine has no such address.
+    """
+    link = UdpLink(interface, broadcast, port, key)
+    link.open()
+    try:
+        # No board has the number -1: the whole time is waited for.
+        link.find({-1}, FIND_S)
+    finally:
+        link.close()
+    return sorted(link.boards.values(), key=lambda board: board.id)
+
+
+def usb_cameras() -> list[tuple[str, str]]:
+    """Device file, by id where there is a link, and name of each V4L2 camera."""
+    links = {}
+    for link in Path("/dev/v4l/by-id").glob("*"):
+        links[str(link.resolve())] = str(link)
+    found = []
+    for folder in sorted(Path("/sys/class/video4linux").glob("video*")):
+        device = f"/dev/{folder.name}"
+        index, name = folder / "index", folder / "name"
+        # A camera has further device files for its metadata.
+        if index.is_file() and index.read_text().strip() != "0":
+            continue
+        title = name.read_text().strip() if name.is_file() else "camera"
+        found.append((links.get(device, device), title))
+    return found

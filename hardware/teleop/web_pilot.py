@@ -1,0 +1,102 @@
+"""A web page as a source: one page at a time drives, and only while it keeps saying so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hardware.limbs.driver import Clock
+
+# A page repeats itself twenty times a second while something on it is held.
+GRANT_S = 0.3
+LARGEST = 1e6
+
+Kind = Literal["tip", "goal", "home"]
+
+
+class PageError(ValueError):
+    """A page has sent what makes no sense, or another page drives; the text is for a person."""
+
+
+@dataclass(frozen=True)
+class PageWish:
+    """What a page wants now.
+
+    Attributes:
+        limb: number of the limb.
+        kind: ``tip``: shares ``(3,)`` of the tip's speed; ``goal``: go to joint positions ``(n,)``
+            in rad; ``home``: go home.
+        values: see there; empty for ``home``.
+        speed: factor on the driving speed.
+    """
+
+    limb: int
+    kind: Kind
+    values: tuple[float, ...]
+    speed: float
+
+
+class PagePilot:
+    """Messages of pages in, the wish of the one that drives out.
+
+    Args:
+        joints: number of joints of each limb.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, joints: Sequence[int], clock: Clock) -> None:
+        self._joints = tuple(joints)
+        self._clock = clock
+        self._holder: int | None = None
+        self._wish: PageWish | None = None
+        self._until_s = -math.inf
+
+    @property
+    def wish(self) -> PageWish | None:
+        """What the page that drives wants now; None when nothing is held."""
+        return self._wish if self._clock() < self._until_s else None
+
+    @property
+    def holder(self) -> int | None:
+        """The page that drives."""
+        return self._holder if self.wish is not None else None
+
+    def drive(self, page: int, message: Mapping[str, Any]) -> None:
+        """A page holds its dead-man, and wants something.
+
+        Raises:
+            PageError: that makes no sense, or another page drives. What was held before by the
+                same page is let go then.
+        """
+        if self.holder is not None and self.holder != page:
+            raise PageError("Another page drives; it must let go first.")
+        self.release(page)
+        self._wish = self._parsed(message)
+        self._holder, self._until_s = page, self._clock() + GRANT_S
+
+    def release(self, page: int) -> None:
+        """A page lets go, or is gone."""
+        if self._holder == page:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Nothing is held, whoever held it."""
+        self._holder, self._until_s = None, -math.inf
+
+    def _parsed(self, message: Mapping[str, Any]) -> PageWish:
+        limb, kind, given = message.get("limb"), message.get("kind"), message.get("values", [])
+        if type(limb) is not int or not 0 <= limb < len(self._joints):
+            raise PageError(f"There is no limb {limb!r}.")
+        sizes: dict[Kind, int] = {"tip": 3, "goal": self._joints[limb], "home": 0}
+        if not isinstance(kind, str) or kind not in sizes:
+            raise PageError(f"A page can ask for {', '.join(sizes)}, not {kind!r}.")
+        size = sizes[kind]
+        speed = message.get("speed", 1.0)
+        if not isinstance(given, list) or len(given) != size:
+            raise PageError(f"'{kind}' takes {size} numbers.")
+        numbers = [*given, speed]
+        if not all(type(one) in (int, float) and -LARGEST < one < LARGEST for one in numbers):
+            raise PageError(f"'{kind}' takes {size} finite numbers and a speed.")
+        return PageWish(limb, kind, tuple(map(float, given)), min(max(float(speed), 0.1), 3.0))

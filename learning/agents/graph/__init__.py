@@ -1,0 +1,1 @@
+"""Graphs of language agents: nodes, messages, execution, optimisation."""

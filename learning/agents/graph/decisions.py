@@ -1,0 +1,115 @@
+"""Decision nodes: from many answers to one. Failures and abstentions are counted and named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from learning.agents.graph.graph import Node, Routine
+from learning.agents.graph.messages import (
+    AgentError,
+    Answer,
+    FailureKind,
+    Message,
+    Task,
+    answers,
+    failures,
+)
+from learning.agents.models.model import Model, Request
+
+
+def majority(votes: Sequence[tuple[str, float]]) -> tuple[str, bool]:
+    """The answer with most weight, and whether that was a tie; of equals the first named wins."""
+    weights: Counter[str] = Counter()
+    for choice, weight in votes:
+        weights[choice] += weight  # type: ignore[assignment]  # weights may be fractions
+    ranked = weights.most_common()
+    return ranked[0][0], len(ranked) > 1 and ranked[0][1] == ranked[1][1]
+
+
+def vote(name: str = "decision", silence: str | None = None) -> Node:
+    """Majority vote over ``data["answer"]``, each with ``data["weight"]`` (1 where not given).
+
+    Who says None abstains. The answer says who voted how, who abstained and who failed.
+
+    Args:
+        name: of the node.
+        silence: the answer when all who answer abstain; None makes that a failure.
+    """
+
+    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+        return count_votes(heard, silence)
+
+    return Node(name, routine, "decision")
+
+
+def count_votes(heard: Sequence[Message], silence: str | None = None) -> Answer:
+    """The vote of :func:`vote`; raises ``AgentError`` when there is nothing to count."""
+    spoken = answers(heard)
+    cast = [
+        (who, str(said.data["answer"]), float(said.data.get("weight", 1.0)))
+        for who, said in spoken
+        if said.data.get("answer") is not None
+    ]
+    abstained = [who for who, said in spoken if said.data.get("answer") is None]
+    failed = {who: failure.text for who, failure in failures(heard)}
+    votes = [(choice, weight) for _, choice, weight in cast if weight > 0.0]
+    if votes:
+        choice, tied = majority(votes)
+    elif silence is not None and spoken:
+        choice, tied = silence, False
+    else:
+        told = "; ".join(f"{who}: {text}" for who, text in failed.items()) or "all abstain"
+        raise AgentError(FailureKind.NO_INPUT, f"Nobody voted ({told}).")
+    supporters = [who for who, voted, weight in cast if voted == choice and weight > 0.0]
+    text = f"{choice}, say {', '.join(supporters) or 'none, for all abstain'}."
+    data = {
+        "answer": choice,
+        "tied": tied,
+        "votes": {who: voted for who, voted, _ in cast},
+        "supporters": supporters,
+        "abstained": abstained,
+        "failed": failed,
+    }
+    return Answer(text, data, "vote")
+
+
+def self_consistency(agent: Routine, samples: int, name: str = "decision") -> Node:
+    """The most frequent of several answers that one routine gives to the same input.
+
+    Samples that fail do not vote; when all fail, so does the node.
+    """
+
+    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+        said: list[Message] = []
+        for number in range(samples):
+            try:
+                said.append(Message(f"sample {number}", await agent(task, heard)))
+            except AgentError as error:
+                said.append(Message(f"sample {number}", error.failure))
+        return count_votes(said)
+
+    return Node(name, routine, "decision")
+
+
+def leader(model: Model, options: Sequence[str] = (), name: str = "decision") -> Node:
+    """A model reads what all have said, failures included, and decides.
+
+    A decision that is none of the ``options`` is a ``malformed`` failure, not a guess.
+    """
+
+    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+        request = Request(
+            system="You lead a team. Decide from what its members say; they may err or lie.",
+            task=task.text,
+            heard=tuple(heard),
+            options=tuple(options),
+        )
+        reply = await model.complete(request)
+        choice = reply.data.get("answer")
+        if options and choice not in options:
+            text = f"The leader's decision {choice!r} is none of {', '.join(options)}."
+            raise AgentError(FailureKind.MALFORMED, text)
+        return reply
+
+    return Node(name, routine, "decision")

@@ -1,0 +1,134 @@
+"""The record of a run: what each node heard and said; saved as JSON, replayed, drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from asterias.files import write_atomically
+from learning.agents.graph.graph import Edge, Graph, Node, NodeKind, Routine
+from learning.agents.graph.messages import (
+    AgentError,
+    Answer,
+    Failure,
+    FailureKind,
+    Message,
+    Outcome,
+    Task,
+    Usage,
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node's turn; times in s since the run's start."""
+
+    node: str
+    kind: NodeKind
+    heard: tuple[str, ...]
+    outcome: Outcome
+    started_s: float
+    ended_s: float
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A whole run.
+
+    Attributes:
+        graph, task, output, edges: what was run.
+        steps: in the order in which nodes ended.
+        skipped: nodes off every path to the output, which did not run.
+        duration_s: of the whole run, wall time.
+    """
+
+    graph: str
+    task: str
+    output: str
+    edges: tuple[Edge, ...]
+    steps: tuple[Step, ...]
+    skipped: tuple[str, ...]
+    duration_s: float
+
+    @property
+    def result(self) -> Outcome:
+        """The output node's outcome."""
+        return self.step(self.output).outcome
+
+    @property
+    def usage(self) -> Usage:
+        """What all answers cost together."""
+        spent = (s.outcome.usage for s in self.steps if isinstance(s.outcome, Answer))
+        return sum(spent, Usage())
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Who spoke, each once."""
+        spoke = {s.outcome.backend for s in self.steps if isinstance(s.outcome, Answer)}
+        return tuple(sorted(spoke))
+
+    def step(self, node: str) -> Step:
+        """A node's turn; raises ``KeyError`` for one that did not run."""
+        for step in self.steps:
+            if step.node == node:
+                return step
+        raise KeyError(node)
+
+    def save(self, path: Path) -> None:
+        """Write JSON, whole or not at all."""
+        write_atomically(path, _JSON.dump_json(self, indent=2) + b"\n")
+
+    @classmethod
+    def load(cls, path: Path) -> RunRecord:
+        """Read JSON; raises ``ValueError`` that names the file and what is wrong with it."""
+        try:
+            return _JSON.validate_json(path.read_bytes())
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the whole"
+            raise ValueError(f"{path} is no record of a run: {place}: {first['msg']}.") from error
+
+
+def recorded_graph(record: RunRecord) -> Graph:
+    """The graph that was run, to be drawn or replayed; its nodes say again what they said."""
+    said = {step.node: step for step in record.steps}
+    ends = [name for edge in record.edges for name in edge]
+    names = dict.fromkeys([*said, *record.skipped, *ends])
+    nodes = [Node(name, _silence, said[name].kind if name in said else "tool") for name in names]
+    return replay(Graph(tuple(nodes), frozenset(record.edges), record.output), record)
+
+
+async def _silence(task: Task, heard: Sequence[Message]) -> Answer:
+    raise AgentError(FailureKind.ERROR, "This node was not recorded.")
+
+
+def replay(graph: Graph, record: RunRecord, live: Collection[str] = ()) -> Graph:
+    """The graph with each node saying again what it said in the record.
+
+    Nodes in ``live`` keep their routines: a decision can be tried anew over recorded witnesses.
+    Nodes that the record does not hold fail, as do those that now hear other nodes than then.
+    """
+    said = {step.node: step for step in record.steps}
+    nodes = [
+        node if node.name in live else replace(node, routine=_repeat(node, said.get(node.name)))
+        for node in graph.nodes
+    ]
+    return Graph(tuple(nodes), graph.edges, graph.output)
+
+
+def _repeat(node: Node, step: Step | None) -> Routine:
+    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+        if step is None or step.heard != tuple(message.sender for message in heard):
+            text = f"The record holds no answer of '{node.name}' to what it hears now; run it live."
+            raise AgentError(FailureKind.ERROR, text)
+        if isinstance(step.outcome, Failure):
+            raise AgentError(step.outcome.kind, step.outcome.text)
+        return step.outcome
+
+    return routine
+
+
+_JSON = TypeAdapter(RunRecord)

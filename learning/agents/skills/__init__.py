@@ -1,0 +1,1 @@
+"""Skills of the robot that language agents may call."""

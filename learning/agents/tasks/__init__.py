@@ -1,0 +1,1 @@
+"""Tasks of language agents: questions about targets, cameras and mazes."""

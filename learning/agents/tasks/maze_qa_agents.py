@@ -1,0 +1,122 @@
+"""Explorers of a maze as speakers of a mindstorm: what they ask, tell and conclude, by rule.
+
+They speak of facts, ``[row, column, content]``, a few per turn. What several say of a cell is
+settled by majority; one's own eyes count once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from learning.agents.graph.messages import Message, answers
+from learning.agents.models.model import Model, Request
+from learning.agents.models.scripted import Rule, ScriptedModel
+from learning.agents.tasks.embodied_qa import FLOOR, WALL, Cell, KnownMap, Question, answer_from
+from learning.agents.tasks.mindstorm import Mission, Speaker
+
+FACTS_PER_TURN = 15
+_TOLD_OFTEN = 2  # what so many have said need not be said again
+
+
+def mission_of(question: Question) -> Mission:
+    """The question as a mission."""
+    return Mission(question.text, {"question": question})
+
+
+def explorer_speaker(name: str, known: KnownMap, size: int, model: Model | None = None) -> Speaker:
+    """A member that knows a part of the maze."""
+    role = "You explored a part of a maze. Tell what you saw; answer null if nobody can know."
+    facts = [[row, column, content] for (row, column), content in known.items()]
+    return Speaker(name, model or SCRIPTED, role, {"known": facts, "size": size})
+
+
+def leader_speaker(size: int, model: Model | None = None, name: str = "leader") -> Speaker:
+    """The leader: no eyes, only ears."""
+    role = "You lead explorers of a maze. Ask what you need to know, then answer from it."
+    return Speaker(name, model or SCRIPTED, role, {"size": size})
+
+
+def _facts(heard: Sequence[Message]) -> list[tuple[Cell, str]]:
+    told = [answer.data.get("facts", ()) for _, answer in answers(heard)]
+    return [entry for facts in told for entry in _entries(facts)]
+
+
+def _entries(facts: Iterable[Sequence[Any]]) -> list[tuple[Cell, str]]:
+    return [((row, column), content) for row, column, content in facts]
+
+
+def _known(request: Request) -> dict[Cell, str]:
+    return dict(_entries(request.fields.get("known", ())))
+
+
+def fuse(own: KnownMap, facts: Iterable[tuple[Cell, str]]) -> dict[Cell, str]:
+    """One map from many reports: of each cell what most say; of equals, what was said first."""
+    reports: dict[Cell, Counter[str]] = {cell: Counter([said]) for cell, said in own.items()}
+    for cell, content in facts:
+        reports.setdefault(cell, Counter())[content] += 1
+    return {cell: said.most_common(1)[0][0] for cell, said in reports.items()}
+
+
+def _ask(request: Request) -> Mapping[str, Any]:
+    question: Question = request.fields["question"]
+    told = len(_facts(request.heard))
+    about = {
+        "what": "What have you seen there and around it?",
+        "how many": f"Where have you seen this: {question.thing}? And what else lies where?",
+        "how far": "What have you seen between these two places?",
+    }[question.kind]
+    return {"answer": None, "text": f"{about} I know {told} facts; tell what is missing."}
+
+
+def _tell(request: Request) -> Mapping[str, Any]:
+    known = _known(request)
+    often = Counter(_facts(request.heard))
+    news = [entry for entry in known.items() if often[entry] < _TOLD_OFTEN]
+    mine = _told_by(request.fields["me"], request.heard)
+    news = [entry for entry in news if entry not in mine]
+    news.sort(key=lambda entry: _relevance(request.fields["question"], *entry))
+    facts = [[row, column, content] for (row, column), content in news[:FACTS_PER_TURN]]
+    things = [
+        f"{what} at {row},{column}" for row, column, what in facts if what not in (WALL, FLOOR)
+    ]
+    text = f"I saw {len(facts)} more cells; {', '.join(things) or 'nothing lies there'}."
+    return {"answer": None, "facts": facts, "text": text}
+
+
+def _told_by(name: str, heard: Sequence[Message]) -> set[tuple[Cell, str]]:
+    return set(_facts([message for message in heard if message.sender == name]))
+
+
+def _relevance(question: Question, cell: Cell, content: str) -> tuple[float, ...]:
+    """Sort key: what helps most comes first."""
+    if question.kind == "how many":
+        return (content != question.thing, content in (WALL, FLOOR), *cell)
+    # Cells on the straight way between the ends; for a single cell, those around it.
+    detour = sum(abs(cell[0] - row) + abs(cell[1] - column) for row, column in question.cells)
+    return (float(detour), *cell)
+
+
+def _conclude(request: Request) -> Mapping[str, Any]:
+    whole = fuse(_known(request), _facts(request.heard))
+    answer = answer_from(whole, request.fields["question"], request.fields["size"])
+    text = "I cannot know." if answer is None else f"{answer}, from {len(whole)} known cells."
+    return {"answer": answer, "text": text}
+
+
+def _in_phase(phase: str, *, has_eyes: bool | None = None) -> Any:
+    def covers(request: Request) -> bool:
+        sees = "known" in request.fields
+        is_phase = request.fields.get("phase") == phase and "question" in request.fields
+        return is_phase and (has_eyes is None or sees == has_eyes)
+
+    return covers
+
+
+RULES = (
+    Rule("tell what is new and near", _in_phase("interview", has_eyes=True), _tell),
+    Rule("ask for what is missing", _in_phase("interview", has_eyes=False), _ask),
+    Rule("fuse by majority", _in_phase("opinion"), _conclude),
+)
+SCRIPTED = ScriptedModel(RULES)

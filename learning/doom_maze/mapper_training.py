@@ -1,0 +1,323 @@
+"""Train the mapper on views that ViZDoom renders.
+
+Mazes are small, as the mapper looks at a cell's neighbourhood only and serves any size. In every
+batch some mazes keep the views of all free cells, others those of a random share of them or of a
+walk: a missing view must not mean a wall. Colours are jittered per maze, and cameras stand a little
+beside the middle of their cells. A stopped training goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from learning.doom_maze.end_to_end import ViewPlanner
+from learning.doom_maze.mapper_config import MapperTrainConfig
+from planners.mapping.mapper import Mapper, card_of, load_mapper, save_mapper
+from planners.mazes.action_sets import NEWS
+from planners.mazes.datasets import MazeRule, MazeSet, generate_splits
+from planners.networks.base import PlanningNetwork
+from planners.networks.registry import load_weights, observation, save_weights
+from planners.planning.planner import find_weights
+from planners.training.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
+from planners.training.losses import layers_for
+from planners.training.machine import Clock, command, machine
+from planners.training.trainer import expert_labels
+from sim.doom.views import survey_mazes
+
+WEIGHTS = "mapper.safetensors"
+PLANNER_WEIGHTS = "planner.safetensors"
+OFF_CENTRE_UNITS = 6
+ALL_VIEWS, SOME_VIEWS = 0.15, 0.25
+"""Shares of mazes that keep all views, and a random part of them; the rest keep a walk's."""
+_BLOCK = 32
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """Mazes with the views of their free cells, one row per free cell of all mazes."""
+
+    mazes: NDArray[np.uint8]
+    """``(n, M, M)``, 1 = free."""
+    goals: NDArray[np.int64]
+    """``(n, 2)``, for joint training."""
+    views: NDArray[np.uint8]
+    """``(cells, 4, 24, 32, 3)`` in the order of the mazes and of their cells."""
+    first: NDArray[np.int64]
+    """Row of each maze's first cell, and behind the last one the number of cells ``(n + 1,)``."""
+
+
+def surveyed(maze_set: MazeSet, seed: int, textures: str) -> Iterator[Surveyed]:
+    """Yield the mazes with their views, block by block; ``seed`` and number draw their looks."""
+    for first in range(0, len(maze_set), _BLOCK):
+        block, goals = maze_set[first : first + _BLOCK].mazes, maze_set.goals[first:]
+        seeds = [seed * 1_000_003 + first + k for k in range(len(block))]
+        seen = survey_mazes(block, seeds, textures, off_centre_units=OFF_CENTRE_UNITS)
+        parts = [maze.views[maze.given] for maze in seen]
+        edges = np.cumsum([0, *map(len, parts)])
+        yield Surveyed(block, goals[: len(block)], np.concatenate(parts), edges)
+
+
+def join(parts: list[Surveyed]) -> Surveyed:
+    """Return one set of several."""
+    counts = [np.diff(part.first) for part in parts]
+    edges = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+    return Surveyed(
+        np.concatenate([part.mazes for part in parts]),
+        np.concatenate([part.goals for part in parts]),
+        np.concatenate([part.views for part in parts]),
+        edges,
+    )
+
+
+def draw_given(maze: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw which free cells have views: all, a random share, or those of a walk."""
+    free = maze > 0
+    kind = random.random()
+    if kind < ALL_VIEWS:
+        return np.asarray(free)
+    if kind < ALL_VIEWS + SOME_VIEWS:
+        return np.asarray(free & (random.random(free.shape) < random.random()))
+    return _walk(free, random)
+
+
+def _walk(free: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
+    """Return the cells of a random walk that seldom turns back."""
+    given = np.zeros(free.shape, bool)
+    cells = np.argwhere(free)
+    row, column = cells[random.integers(len(cells))].tolist()
+    given[row, column] = True
+    heading = int(random.integers(4))
+    for _ in range(int(random.integers(0, 2 * free.shape[0]))):
+        turns = random.permutation([0, 0, 1, 3])
+        for turn in [*turns.tolist(), 2]:
+            down, right = NEWS.offsets[(heading + turn) % 4]
+            if free[row + down, column + right]:
+                heading = (heading + turn) % 4
+                row, column = row + down, column + right
+                break
+        given[row, column] = True
+    return given
+
+
+def jitter(views: Tensor, random: np.random.Generator) -> Tensor:
+    """Return one maze's views ``(N, 4, 24, 32, 3)`` with other colours, light and contrast."""
+    order = torch.from_numpy(random.permutation(3))
+    gain = torch.from_numpy(random.uniform(0.5, 1.5, 3)).float()
+    shift = float(random.uniform(-30, 30))
+    return (views[..., order].float() * gain + shift).clamp(0, 255)
+
+
+def emphasis(known: Tensor) -> Tensor:
+    """Return how much each cell's loss counts, ``(B, H, W)`` from ``known (B, H, W)``: fully where
+    the cell or one beside it has views, little where nothing can be known.
+    """
+    cells = known[:, None].float()
+    across = functional.max_pool2d(cells, (3, 1), 1, (1, 0))
+    beside = torch.maximum(across, functional.max_pool2d(cells, (1, 3), 1, (0, 1)))
+    near = functional.max_pool2d(cells, 5, 1, 2)
+    return (0.05 + 0.15 * near + 0.8 * beside).squeeze(1)
+
+
+@dataclass
+class MapperProgress:
+    """Where a training is; part of every checkpoint."""
+
+    update: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class MapperTrainer:
+    """A training run: ``run()`` yields what it does, so that a caller can show or stop it."""
+
+    def __init__(self, config: MapperTrainConfig) -> None:
+        if config.batch > config.mazes:
+            raise ValueError(f"batch {config.batch} is larger than the {config.mazes} mazes.")
+        self.config, self.progress = config, MapperProgress()
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        self.mapper = load_mapper(config.begin_with) if config.begin_with else Mapper()
+        self._before = card_of(config.begin_with) if config.begin_with else None
+        self.whole = _joint(self.mapper, config.joint) if config.joint else None
+        trained = self.whole or self.mapper
+        self.optimiser = torch.optim.Adam(trained.parameters(), lr=config.rate)
+        self.updates = config.epochs * (config.mazes // config.batch)
+        if config.resume:
+            self.load()
+
+    def mazes(self) -> tuple[MazeSet, MazeSet]:
+        """Return training and validation mazes without a common layout."""
+        counts = (self.config.mazes, self.config.validation, 0)
+        return generate_splits(MazeRule(self.config.size), counts, self.config.seed)[:2]
+
+    def run(self) -> Iterator[tuple[str, int, int, str]]:
+        """Render, then train; yield stage, done, total and a note."""
+        config, (train, validation) = self.config, self.mazes()
+        sets: list[Surveyed] = []
+        total = len(train) + len(validation)
+        for mazes, seed in ((train, config.seed), (validation, config.seed + 1)):
+            parts: list[Surveyed] = []
+            for part in surveyed(mazes, seed, config.textures):
+                parts.append(part)
+                done = sum(len(seen.mazes) for seen in (*parts, *sets))
+                yield "render", done, total, ""
+            sets.append(join(parts))
+        per_epoch = config.mazes // config.batch
+        try:
+            while self.progress.update < self.updates:
+                loss = self._update(sets[0])
+                if self.progress.update % per_epoch == 0:
+                    self._validate(sets[1])
+                    self.save()
+                last = self.progress.history[-1]["wrong"] if self.progress.history else math.nan
+                note = f"loss {loss:.4f} wrong cells {100 * last:.3f} %"
+                yield "train", self.progress.update, self.updates, note
+        finally:
+            self.save()
+        self._publish()
+
+    def _update(self, data: Surveyed) -> float:
+        config, clock = self.config, Clock()
+        epoch, place = divmod(self.progress.update, config.mazes // config.batch)
+        random = np.random.default_rng([config.seed, self.progress.update])
+        order = np.random.default_rng([config.seed, 7, epoch]).permutation(config.mazes)
+        chosen = order[place * config.batch : (place + 1) * config.batch]
+        described, given = [], []
+        for index in chosen.tolist():
+            mask = draw_given(data.mazes[index], random)
+            rows = np.flatnonzero(mask[data.mazes[index] > 0]) + data.first[index]
+            described.append(jitter(torch.from_numpy(data.views[rows]), random))
+            given.append(torch.from_numpy(mask))
+        self.mapper.train()
+        self.optimiser.zero_grad()
+        known = torch.stack(given)
+        features = self.mapper.spread(self.mapper.describe(torch.cat(described)), known)
+        target = 1 - torch.from_numpy(data.mazes[chosen]).float()
+        logits = self.mapper.walls(features)
+        weight = emphasis(known)
+        loss = functional.binary_cross_entropy_with_logits(logits, target, weight)
+        told = float(loss.detach())
+        if self.whole is not None:
+            chosen_set = MazeSet(data.mazes[chosen], data.goals[chosen])
+            told = self._actions_loss(self.whole, logits, chosen_set)
+        if self.whole is None or config.map_loss > 0:
+            scale = config.map_loss if self.whole else 1.0
+            (scale * loss).backward()  # type: ignore[no-untyped-call]
+        share = self.progress.update / self.updates
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.rate * 0.5 * (1 + math.cos(math.pi * share))
+        self.optimiser.step()
+        self.progress.update += 1
+        wall, cpu = clock.passed()
+        self.progress.seconds += wall
+        self.progress.cpu_seconds += cpu
+        return told
+
+    def _actions_loss(self, whole: ViewPlanner, walls: Tensor, mazes: MazeSet) -> float:
+        """Add the gradients of the actions' loss; the graph of ``walls`` is kept for the map's."""
+        depth = 6 * self.config.size
+        _, goals = observation(mazes.mazes, mazes.goals)
+        layers = layers_for("adaptive", depth, 10)
+        leaf = walls.detach().requires_grad_()
+        loss = whole.backward_actions(leaf, goals, expert_labels(mazes), depth, layers)
+        walls.backward(leaf.grad, retain_graph=True)  # type: ignore[no-untyped-call]
+        return loss
+
+    @torch.no_grad()
+    def _validate(self, data: Surveyed) -> None:
+        """Score on all views of the validation mazes, and on half of them."""
+        self.mapper.eval()
+        random = np.random.default_rng(self.config.seed)
+        described = self.mapper.describe(torch.from_numpy(data.views))
+        free = torch.from_numpy(data.mazes > 0)
+        wrong = []
+        for share in (1.0, 0.5):
+            kept = torch.from_numpy(random.random(len(described)) < share)
+            given = free.clone()
+            given[free] = kept
+            logits = self.mapper.walls(self.mapper.spread(described[kept], given))
+            wrong.append(float(((logits > 0) == free).float().mean()))
+        progress = self.progress
+        progress.history.append(
+            {
+                "update": progress.update,
+                "seconds": round(progress.seconds, 1),
+                "wrong": wrong[0],
+                "wrong_half_given": wrong[1],
+            }
+        )
+
+    def _publish(self) -> None:
+        settings = asdict(self.config)
+        save_mapper(
+            self.mapper,
+            self.config.out / WEIGHTS,
+            {
+                "training": {
+                    k: v for k, v in settings.items() if k not in ("out", "resume", "begin_with")
+                },
+                "command": command(),
+                "seconds": round(self.progress.seconds, 1),
+                "cpu_seconds": round(self.progress.cpu_seconds, 1),
+                "validation": self.progress.history[-1],
+                "began_with": self._before,
+                "machine": machine(),
+            },
+        )
+
+        if self.whole is not None:
+            self._publish_planner(self.whole.planner)
+
+    def _publish_planner(self, planner: PlanningNetwork) -> None:
+        """Write the jointly trained planner beside the mapper."""
+        _, card = load_weights(find_weights(self.config.joint, self.config.size))
+        joint = {**card, "trained_jointly": asdict(self.progress)["history"][-1]}
+        path = self.config.out / PLANNER_WEIGHTS
+        kept = {k: v for k, v in joint.items() if k not in ("model", "options", "tests")}
+        save_weights(planner, str(card["model"]), path, kept)
+
+    def save(self) -> None:
+        """Write everything that a resumed training needs into one file."""
+        tensors = {f"mapper.{k}": v for k, v in self.mapper.state_dict().items()}
+        if self.whole is not None:
+            state = self.whole.planner.state_dict()
+            tensors |= {f"planner.{k}": v for k, v in state.items()}
+        save_checkpoint(self.config.out / CHECKPOINT, tensors, self.optimiser, self.progress)
+
+    def load(self) -> None:
+        """Go on from the checkpoint; raises ``ValueError`` if there is none."""
+        tensors, progress = load_checkpoint(self.config.out / CHECKPOINT, self.optimiser)
+        self.progress = MapperProgress(**progress)
+        self.mapper.load_state_dict(below("mapper.", tensors))
+        if self.whole is not None:
+            self.whole.planner.load_state_dict(below("planner.", tensors))
+
+
+def _joint(mapper: Mapper, planner: str) -> ViewPlanner:
+    network, _ = load_weights(find_weights(planner, 0))
+    return ViewPlanner(mapper, network.train())
+
+
+def train_mapper(config: MapperTrainConfig) -> MapperTrainer:
+    """Train with a bar on the terminal."""
+    from rich.progress import Progress
+
+    trainer = MapperTrainer(replace(config))
+    with Progress() as bars:
+        tasks: dict[str, Any] = {}
+        for stage, done, total, note in trainer.run():
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, description=f"{stage} {note}")
+    return trainer

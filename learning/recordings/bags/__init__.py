@@ -1,0 +1,1 @@
+"""Read, write and repair ROS 2 bags in MCAP."""

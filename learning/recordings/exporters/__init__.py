@@ -1,0 +1,1 @@
+"""Export recordings as data sets."""

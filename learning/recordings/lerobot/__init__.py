@@ -1,0 +1,1 @@
+"""Write recordings as LeRobot data sets (v3)."""

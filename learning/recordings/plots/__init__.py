@@ -1,0 +1,1 @@
+"""Plots, contact sheets and videos of recordings."""

@@ -1,0 +1,243 @@
+"""Recordings for the eye: a page of plots, a contact sheet, a film of all tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from asterias.errors import HardwareError
+from hardware.cameras.driver import ImageArray
+from hardware.limbs.driver import FloatArray
+from hardware.perception.apriltag import detect_tags
+from hardware.perception.contact_sheet import contact_sheet
+from hardware.perception.images import Tile, draw_tile, save_png
+from learning.recordings.plots.video import FilmWriter
+from learning.recordings.reading import Recording
+from learning.recordings.sampling import OnFrames, SampledEpisode, camera_key, sample
+from learning.recordings.trace import CAMERA, Trace, read_trace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TILE_PX = 224
+SHEET_ROWS = 8
+JOINTS_INCH, RATES_INCH, ROW_INCH = 2.9, 1.6, 0.4
+RATE_WINDOW_S = 1.0
+RATE_POINTS = 400
+WIDEST_LINE = 6.0
+INK, FOUND, STOPPED = "#33373f", "#14a03c", "#be2828"
+KEY_FRAME_DISTANCE = 30
+
+
+def plot(recording: Recording, path: Path) -> None:
+    """Draws joints and commands of each limb, the cameras' rates, and finds, over time.
+
+    Raises:
+        HardwareError: there is nothing to draw.
+    """
+    from matplotlib.figure import Figure  # takes a second to import
+
+    trace = read_trace(recording)
+    limbs = sorted(trace.joints)
+    if not limbs and not trace.pictures:
+        raise HardwareError(f"{recording.path} holds neither joint states nor pictures.")
+    heights = [JOINTS_INCH] * len(limbs) + [RATES_INCH] * bool(trace.pictures)
+    if trace.sights:
+        heights.append(ROW_INCH * (1 + len(_eyes(trace))))
+    figure = Figure(figsize=(11, 1.2 + sum(heights)), layout="constrained")
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    rows: list[Axes] = list(np.atleast_1d(axes))
+    waiting = iter(rows)
+    for limb in limbs:
+        _plot_joints(next(waiting), trace, limb)
+    if trace.pictures:
+        _plot_rates(next(waiting), trace)
+    if trace.sights:
+        _plot_finds(next(waiting), trace)
+    for row in rows:
+        _mark(row, trace)
+        row.grid(alpha=0.25)
+        row.set_xlim(0, max(trace.duration_s, 1e-3))
+    rows[-1].set_xlabel("time since the beginning, s")
+    figure.suptitle(_title(recording, trace), fontsize=11, color=INK)
+    figure.savefig(path, dpi=110)
+
+
+def sheet(recording: Recording, path: Path, rows: int = SHEET_ROWS) -> None:
+    """A contact sheet: all cameras at moments that are evenly far apart, the last one included.
+
+    Raises:
+        HardwareError: there are no pictures.
+    """
+    episode = sample(recording, task="")
+    _check_pictures(episode)
+    moments = np.unique(np.linspace(0, len(episode.times_s) - 1, rows).round().astype(int))
+    tiles: dict[int, dict[str, Tile]] = {int(moment): {} for moment in moments}
+    for topic, frame, image in episode.frames():
+        if frame in tiles:
+            tiles[frame][topic] = _tile(topic, image)
+    strips = [[tiles[int(m)][topic] for topic in sorted(episode.pictures)] for m in moments]
+    titles = [f"{episode.times_s[moment]:.1f} s" for moment in moments]
+    columns = 2 if len(episode.pictures) <= 4 else 1
+    picture = contact_sheet(strips, titles, _heading(episode), columns=columns)
+    _save(path, picture)
+
+
+def film(
+    recording: Recording, path: Path, fps: int = 0, on_frames: OnFrames = lambda done: None
+) -> int:
+    """A video of all tiles with the time and the joints' angles; returns its frames.
+
+    Raises:
+        HardwareError: there are no pictures, or a file of that name.
+    """
+    if path.exists():
+        raise HardwareError(f"{path} exists already; name a new file.")
+    episode = sample(recording, fps)
+    _check_pictures(episode)
+    temporary = path.with_name(f".{path.name}.tmp.mp4")
+    count = 0
+    with FilmWriter(temporary, episode.fps, KEY_FRAME_DISTANCE) as writer:
+        for frame, images in _synchronised(episode):
+            writer.write(_screen(episode, frame, images))
+            count += 1
+            on_frames(count)
+    temporary.replace(path)
+    return count
+
+
+# -- plots ----------------------------------------------------------------------------------------
+
+
+def _plot_joints(axes: Axes, trace: Trace, limb: int) -> None:
+    joints, commands = trace.joints[limb], trace.commands.get(limb)
+    shown = commands.names if commands is not None else joints.names
+    for number, name in enumerate(shown):
+        if name not in joints.names:
+            continue
+        column = joints.values[:, joints.names.index(name)]
+        (line,) = axes.plot(joints.times_s, np.degrees(column), lw=1.4, label=name)
+        if commands is not None and len(commands.times_s):
+            times = np.append(commands.times_s, trace.duration_s)
+            goal = np.degrees(np.append(commands.values[:, number], commands.values[-1, number]))
+            axes.step(times, goal, where="post", lw=0.8, ls="--", color=line.get_color())
+    axes.set_ylabel(f"limb_{limb}, degrees\n(dashed: commanded)")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
+
+
+def _plot_rates(axes: Axes, trace: Trace) -> None:
+    step = min(1.0, WIDEST_LINE / len(trace.pictures))
+    for number, (topic, times) in enumerate(trace.pictures.items()):
+        moments, rates = _rates(np.asarray(times), trace.duration_s)
+        # Cameras often have one rate: the lines behind are wider, so that each is seen.
+        width = 1.0 + step * (len(trace.pictures) - number)
+        axes.plot(moments, rates, lw=width, label=camera_key(topic), solid_capstyle="butt")
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("pictures per s")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
+
+
+def _rates(times_s: FloatArray, duration_s: float) -> tuple[FloatArray, FloatArray]:
+    """Moments, and pictures per s within half a window around each, both ``(n,)``."""
+    half = min(RATE_WINDOW_S, max(duration_s, 1e-3)) / 2
+    moments = np.linspace(half, max(duration_s - half, half), RATE_POINTS)
+    # A window without its end holds as many pictures as fit, wherever it begins.
+    counts = np.searchsorted(times_s, moments + half) - np.searchsorted(times_s, moments - half)
+    everywhere = np.concatenate([[0.0], moments, [duration_s]])
+    return everywhere, np.pad(counts / (2 * half), 1, mode="edge")
+
+
+def _eyes(trace: Trace) -> list[tuple[str, str]]:
+    """Limb and camera of all that saw a tag."""
+    return sorted({(sight.limb, sight.camera) for sight in trace.sights})
+
+
+def _plot_finds(axes: Axes, trace: Trace) -> None:
+    cameras = _eyes(trace)
+    for sight in trace.sights:
+        row = cameras.index((sight.limb, sight.camera))
+        axes.plot(sight.time_s, row, "|", ms=14, mew=1.6, color=FOUND)
+    axes.set_yticks(range(len(cameras)), [f"{limb}/{camera}" for limb, camera in cameras])
+    axes.set_ylim(-0.6, len(cameras) - 0.4)
+    axes.set_ylabel("sees the tag")
+
+
+def _mark(axes: Axes, trace: Trace) -> None:
+    """Shades the times at which the emergency stop was engaged."""
+    began_s: float | None = None
+    for time_s, engaged in [*trace.stops, (trace.duration_s, False)]:
+        if engaged and began_s is None:
+            began_s = time_s
+        elif not engaged and began_s is not None:
+            axes.axvspan(began_s, time_s, color=STOPPED, alpha=0.12, lw=0)
+            began_s = None
+
+
+def _title(recording: Recording, trace: Trace) -> str:
+    card = recording.card
+    told = f": {card.task}, {card.outcome}" if card is not None and card.task else ""
+    return f"{recording.name}{told} ({trace.duration_s:.1f} s)"
+
+
+# -- pictures -------------------------------------------------------------------------------------
+
+
+def _check_pictures(episode: SampledEpisode) -> None:
+    if not episode.pictures:
+        raise HardwareError(f"{episode.recording.path} holds no pictures.")
+
+
+def _heading(episode: SampledEpisode) -> str:
+    return f"{episode.recording.name}: {episode.task or 'what the cameras saw'}"
+
+
+def _tile(topic: str, image: ImageArray) -> Tile:
+    match = CAMERA.match(topic)
+    label = f"limb_{match[1]}/camera_{match[2]}" if match else topic
+    return Tile(image, label, tuple(detect_tags(np.ascontiguousarray(image))))
+
+
+def _synchronised(episode: SampledEpisode) -> Iterator[tuple[int, dict[str, ImageArray]]]:
+    """Frame after frame with the pictures of all cameras, as soon as all have come."""
+    waiting: dict[int, dict[str, ImageArray]] = {}
+    following = 0
+    for topic, frame, image in episode.frames():
+        waiting.setdefault(frame, {})[topic] = image
+        while len(waiting.get(following, ())) == len(episode.pictures):
+            yield following, waiting.pop(following)
+            following += 1
+
+
+def _screen(episode: SampledEpisode, frame: int, images: dict[str, ImageArray]) -> ImageArray:
+    """Tiles in rows of up to four, and a line of words below."""
+    tiles = [draw_tile(_tile(topic, images[topic]), TILE_PX) for topic in sorted(images)]
+    columns = min(4, len(tiles))
+    blank = np.full_like(tiles[0], 250)
+    tiles += [blank] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
+    picture = np.vstack(rows)
+    return np.vstack([picture, _words(episode, frame, picture.shape[1])])
+
+
+def _words(episode: SampledEpisode, frame: int, width: int) -> ImageArray:
+    lines = [f"{episode.times_s[frame]:6.2f} s   {episode.task}"]
+    angles = np.degrees(episode.state[frame])
+    told = [
+        f"{name.rpartition('.')[2]} {angle:+.0f}"
+        for name, angle in zip(episode.joint_names, angles, strict=True)
+    ]
+    lines.append("  ".join(told[:8]))
+    band = np.full((52, width, 3), 250, np.uint8)
+    for number, line in enumerate(lines):
+        place = (8, 20 + 22 * number)
+        cv2.putText(band, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 44, 52), 1, cv2.LINE_AA)
+    return band
+
+
+def _save(path: Path, picture: ImageArray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_png(str(path), picture)

@@ -1,0 +1,1 @@
+"""Learning algorithms of target finding."""

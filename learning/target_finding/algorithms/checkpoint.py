@@ -1,0 +1,109 @@
+"""A whole training as one file: tensors as safetensors, all else as JSON in its header.
+
+Nothing is unpickled. The file appears whole or not at all, and resuming it with other options is
+refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from asterias.errors import HardwareError
+from asterias.files import write_atomically
+
+FILE = "checkpoint.safetensors"
+
+# Marks the place of a tensor in the JSON part.
+_TENSOR = "__tensor__"
+
+
+def save_checkpoint(
+    folder: Path, state: Mapping[str, Any], told: Mapping[str, Any], about: Mapping[str, Any]
+) -> None:
+    """Write ``folder/checkpoint.safetensors``.
+
+    Args:
+        folder: of the training.
+        state: nested dictionaries and lists of tensors, arrays, numbers and strings.
+        told: the options, which a training that goes on must share.
+        about: progress, JSON.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    skeleton = _take_apart(state, "", tensors)
+    header = {"told": told, "about": about, "state": skeleton}
+    write_atomically(folder / FILE, save(tensors, {"checkpoint": json.dumps(header)}))
+
+
+def refuse_overwriting(folder: Path, resume: bool) -> None:
+    """Do not let a new training overwrite one.
+
+    Raises:
+        HardwareError: the folder holds one, and it is not to be resumed.
+    """
+    if not resume and (folder / FILE).exists():
+        raise HardwareError(f"{folder} holds a training; add --resume, or choose another --out.")
+
+
+def load_checkpoint(folder: Path, told: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """State and progress of the training in ``folder``.
+
+    Raises:
+        HardwareError: there is none, it is damaged, or it was made with other options.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise HardwareError(f"{path} is not there: nothing to resume; leave out --resume.")
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads(file.metadata()["checkpoint"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise HardwareError(
+            f"{path} is damaged ({error}); start anew with another --out."
+        ) from error
+    wanted = json.loads(json.dumps(told))  # tuples are lists in JSON
+    for key in sorted(set(wanted) | set(header["told"])):
+        if header["told"].get(key) != wanted.get(key):
+            raise HardwareError(
+                f"{path} was made with {key} {header['told'].get(key)}, not {wanted.get(key)}; "
+                "resume it with the same, or choose another --out."
+            )
+    return _put_together(header["state"], tensors), header["about"]
+
+
+def _take_apart(part: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(part, Mapping):
+        # JSON knows text keys only; an optimiser's are numbers.
+        return {
+            "keys": [[type(key).__name__, key] for key in part],
+            "values": [_take_apart(v, f"{name}.{k}", tensors) for k, v in part.items()],
+        }
+    if isinstance(part, list | tuple):
+        return [_take_apart(v, f"{name}.{i}", tensors) for i, v in enumerate(part)]
+    if isinstance(part, torch.Tensor | np.ndarray):
+        tensors[name] = torch.as_tensor(part).detach().clone().contiguous()
+        return {_TENSOR: name, "numpy": isinstance(part, np.ndarray)}
+    return part.item() if isinstance(part, np.generic) else part
+
+
+def _put_together(part: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
+    if isinstance(part, dict) and _TENSOR in part:
+        tensor = tensors[part[_TENSOR]]
+        return tensor.numpy() if part["numpy"] else tensor
+    if isinstance(part, dict):
+        keys = [int(key) if kind == "int" else key for kind, key in part["keys"]]
+        return {
+            key: _put_together(value, tensors)
+            for key, value in zip(keys, part["values"], strict=True)
+        }
+    if isinstance(part, list):
+        return [_put_together(value, tensors) for value in part]
+    return part

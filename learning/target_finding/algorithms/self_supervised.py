@@ -1,0 +1,298 @@
+"""Motor babbling: the robot moves about, and learns to tell from its cameras where it is.
+
+Poses are those of short random walks. While the encoder learns, tiles are spoilt as failing cameras
+spoil them, so that it learns to go by the others.
+"""
+
+from __future__ import annotations
+
+import io
+import signal
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.numpy import load_file
+
+from asterias.errors import HardwareError
+from asterias.files import write_atomically
+from asterias.provenance import provenance
+from learning.target_finding.algorithms.checkpoint import FILE as CHECKPOINT
+from learning.target_finding.algorithms.checkpoint import load_checkpoint, save_checkpoint
+from learning.target_finding.env.cameras import NOISE
+from learning.target_finding.env.environment import TargetFindingEnv
+from learning.target_finding.env.options import SilentFailure, TargetFindingOptions
+from learning.target_finding.policies.encoder import TILE_PX, TileEncoder, shrunk
+from learning.target_finding.policies.linear_policy import save_policy
+
+KIND = "tile_encoder"
+FILE = "encoder.safetensors"
+ENCODERS = Path(__file__).parents[1] / "weights" / "encoders"
+
+# Looks of a walk: its random start, and as many steps as an episode has.
+WALK = 6
+# Walks in one file of poses.
+SHARD = 500
+
+Tiles = npt.NDArray[np.uint8]
+Array = npt.NDArray[np.float32]
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class BabblingConfig:
+    """One babbling.
+
+    Attributes:
+        out: folder for poses, checkpoint and encoder.
+        options: the protocol, whose increments and waits the walks have.
+        walks: random walks, of six looks each; a multiple of 500.
+        epochs: times that all looks are learned from.
+        spoilt: share of looks of which one or two tiles are spoilt.
+        rate: learning rate, falling to 0.
+        seed: of everything.
+        processes: that simulate, and threads that learn.
+        resume: go on from what is in ``out``.
+    """
+
+    out: Path
+    options: TargetFindingOptions = TargetFindingOptions(observe="images")  # noqa: RUF009
+    walks: int = 6000
+    epochs: int = 12
+    spoilt: float = 0.5
+    rate: float = 1e-3
+    seed: int = 0
+    processes: int = 2
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.walks < SHARD or self.walks % SHARD:
+            raise HardwareError(f"--walks must be a multiple of {SHARD}.")
+        if self.epochs < 1 or not 0 <= self.spoilt <= 1:
+            raise HardwareError("--epochs must be 1 or more, and --spoilt from 0 to 1.")
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a babbling that goes on must share with the one before."""
+        return {k: v for k, v in asdict(self).items() if k not in ("out", "resume", "processes")}
+
+
+def babble(
+    config: BabblingConfig, on_progress: OnProgress = lambda what, done, total: None
+) -> dict[str, Any]:
+    """Move about, learn, and write the encoder; returns its card.
+
+    Raises:
+        HardwareError: there is nothing to resume, or something that would be overwritten.
+    """
+    path = config.out / FILE
+    if path.exists() and not config.resume:
+        raise HardwareError(f"{config.out} holds an encoder; choose another --out.")
+    poses = _gather(config, on_progress)
+    encoder, errors = _learn(config, poses, on_progress)
+    card = {**provenance(config.seed), **config.told, **errors}
+    save_policy(path, KIND, encoder.tensors, card)
+    return card
+
+
+def find_encoder(name: str) -> TileEncoder:
+    """An encoder by its name among those that come with Asterias, or by file or folder.
+
+    Raises:
+        HardwareError: there is none.
+    """
+    given = Path(name)
+    path = given / FILE if given.is_dir() else given
+    if not path.is_file():
+        path = ENCODERS / f"{name}.safetensors"
+    if not path.is_file():
+        raise HardwareError(
+            f"There is no encoder '{name}'; make one with: python -m learning babble --out DIR."
+        )
+    try:
+        return TileEncoder.from_tensors(load_file(path))
+    except (KeyError, ValueError) as error:
+        raise HardwareError(f"{path} is not an encoder: {error}.") from error
+
+
+# -- poses ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Looks of all walks: tiles ``(walks, 6, c, 48, 48)`` and commands ``(walks, 6, n)``."""
+
+    tiles: Tiles
+    commands: Array
+
+
+def _gather(config: BabblingConfig, on_progress: OnProgress) -> Poses:
+    folder = config.out / "poses"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{i:03d}.npz" for i in range(config.walks // SHARD)]
+    todo = [i for i, path in enumerate(paths) if not path.exists()]
+    # Poses of a babbling with other options must not be taken for these.
+    _check_or_begin(config)
+    on_progress("walks", (len(paths) - len(todo)) * SHARD, config.walks)
+    with ProcessPoolExecutor(config.processes, get_context("forkserver"), _start_worker) as pool:
+        jobs = [pool.submit(_walk_shard, config, i, paths[i]) for i in todo]
+        for number, job in enumerate(jobs):
+            job.result()
+            on_progress("walks", (len(paths) - len(todo) + number + 1) * SHARD, config.walks)
+    parts = [np.load(path) for path in paths]
+    return Poses(
+        np.concatenate([p["tiles"] for p in parts]), np.concatenate([p["commands"] for p in parts])
+    )
+
+
+def _check_or_begin(config: BabblingConfig) -> None:
+    """Refuse a folder that was begun with other options; leave a first checkpoint in a new one."""
+    if (config.out / CHECKPOINT).exists():
+        load_checkpoint(config.out, config.told)
+    else:
+        save_checkpoint(config.out, {}, config.told, {"epoch": 0})
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def _walk_shard(config: BabblingConfig, shard: int, path: Path) -> None:
+    tiles, commands = [], []
+    with TargetFindingEnv(config.options) as environment:
+        for walk in range(shard * SHARD, (shard + 1) * SHARD):
+            start, draws = np.random.SeedSequence((config.seed, walk)).generate_state(2)
+            seen, where = _walk(environment, int(start), np.random.default_rng(int(draws)))
+            tiles.append(seen)
+            commands.append(where)
+    content = _npz(tiles=np.stack(tiles), commands=np.stack(commands))
+    write_atomically(path, content)
+
+
+def _walk(
+    environment: TargetFindingEnv, seed: int, rng: np.random.Generator
+) -> tuple[Tiles, Array]:
+    """A walk goes on where the tag is seen, unlike an episode."""
+    seen, _ = environment.reset(seed=seed)
+    largest = environment.options.increment
+    tiles, commands = [shrunk(seen)], [environment.command]
+    for _ in range(WALK - 1):
+        step = rng.uniform(-largest, largest, environment.command.size).astype(np.float32)
+        seen, *_ = environment.step(step)
+        tiles.append(shrunk(seen))
+        commands.append(environment.command)
+    return np.stack(tiles), np.stack(commands).astype(np.float32)
+
+
+def _npz(**arrays: npt.NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+# -- learning -------------------------------------------------------------------------------------
+
+
+def _learn(
+    config: BabblingConfig, poses: Poses, on_progress: OnProgress
+) -> tuple[TileEncoder, dict[str, Any]]:
+    walks = len(poses.tiles)
+    held = max(walks // 20, 1)  # walks that are not learned from
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(config.processes)
+    encoder = TileEncoder(poses.tiles.shape[2], poses.commands.shape[2])
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=config.rate)
+    state, about = load_checkpoint(config.out, config.told)
+    if about["epoch"]:
+        encoder.load_state_dict(state["encoder"])
+        optimizer.load_state_dict(state["optimizer"])
+    for epoch in range(about["epoch"], config.epochs):
+        rng = np.random.default_rng((config.seed, epoch))
+        _epoch(config, encoder, optimizer, poses, walks - held, epoch, rng)
+        state = {"encoder": encoder.state_dict(), "optimizer": optimizer.state_dict()}
+        save_checkpoint(config.out, state, config.told, {"epoch": epoch + 1})
+        on_progress("epochs", epoch + 1, config.epochs)
+    encoder.eval()
+    return encoder, _errors(config, encoder, poses, walks - held)
+
+
+def _epoch(
+    config: BabblingConfig,
+    encoder: TileEncoder,
+    optimizer: torch.optim.Optimizer,
+    poses: Poses,
+    learned: int,
+    epoch: int,
+    rng: np.random.Generator,
+) -> None:
+    order, size = rng.permutation(learned * WALK), 128
+    batches = len(order) // size
+    for number in range(batches):
+        for group in optimizer.param_groups:
+            done = (epoch + number / batches) / config.epochs
+            group["lr"] = config.rate * (1.0 - done)
+        chosen = order[number * size : (number + 1) * size]
+        tiles, wanted = _batch(poses, chosen, config.spoilt, rng)
+        loss = torch.nn.functional.smooth_l1_loss(
+            encoder(torch.from_numpy(tiles)), torch.from_numpy(wanted), beta=0.1
+        )
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def _batch(
+    poses: Poses, chosen: npt.NDArray[np.int64], spoilt: float, rng: np.random.Generator
+) -> tuple[Tiles, Array]:
+    walk, look = np.divmod(chosen, WALK)
+    tiles = poses.tiles[walk, look].copy()
+    for i in np.flatnonzero(rng.random(len(chosen)) < spoilt):
+        cameras = rng.choice(tiles.shape[1], size=int(rng.integers(1, 3)), replace=False)
+        for camera in cameras:
+            kind = _KINDS[int(rng.integers(len(_KINDS)))]
+            tiles[i, camera] = _spoilt(poses, int(walk[i]), int(look[i]), int(camera), kind, rng)
+    return tiles, poses.commands[walk, look]
+
+
+_KINDS: tuple[SilentFailure, ...] = ("black", "frozen", "noisy", "delayed")
+
+
+def _spoilt(
+    poses: Poses, walk: int, look: int, camera: int, kind: SilentFailure, rng: np.random.Generator
+) -> Tiles:
+    """The tile as a camera that fails in this way would give it (see eyes.Eyes)."""
+    seen: Tiles = np.zeros((TILE_PX, TILE_PX), np.uint8)
+    if kind == "frozen":
+        seen = poses.tiles[walk, int(rng.integers(look + 1)), camera]
+    elif kind == "delayed":
+        seen = poses.tiles[walk, max(look - 1, 0), camera]
+    elif kind == "noisy":
+        # Four noisy pixels are averaged into one.
+        noise = rng.normal(0.0, NOISE / 2, seen.shape)
+        seen = np.clip(poses.tiles[walk, look, camera] + noise, 0, 255).astype(np.uint8)
+    return seen
+
+
+@torch.no_grad()
+def _errors(
+    config: BabblingConfig, encoder: TileEncoder, poses: Poses, first: int
+) -> dict[str, Any]:
+    """Mean absolute errors of commands on the walks held back, whole and spoilt."""
+    rng = np.random.default_rng((config.seed, 1 << 20))
+    chosen = np.arange(first * WALK, len(poses.tiles) * WALK)
+    errors = {}
+    for name, spoilt in (("error", 0.0), ("error_spoilt", 1.0)):
+        apart = []
+        for part in np.array_split(chosen, max(len(chosen) // 256, 1)):
+            tiles, wanted = _batch(poses, part, spoilt, rng)
+            apart.append(np.abs(encoder(torch.from_numpy(tiles)).numpy() - wanted))
+        errors[name] = np.concatenate(apart).mean(axis=0).round(4).tolist()
+    return errors

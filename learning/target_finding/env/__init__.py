@@ -1,0 +1,1 @@
+"""The target-finding environment and its parts."""

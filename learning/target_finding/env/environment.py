@@ -1,0 +1,262 @@
+"""``Asterias/TargetFinding-v0``: the task of arXiv 2404.08093 (version 2) for Gymnasium.
+
+The world is driven directly, as fast as the machine goes; pictures are drawn only where a decision
+needs them. Same seed, same episode.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from asterias.errors import HardwareError
+from hardware.cameras.driver import ImageArray
+from learning.target_finding.env.cameras import Eyes, Look
+from learning.target_finding.env.observation import CommandUnit, Observation, observe
+from learning.target_finding.env.options import (
+    ACTOR_CRITIC_PROTOCOL,
+    PPO_PROTOCOL,
+    Faults,
+    SilentFailure,
+    TargetFindingOptions,
+)
+from learning.target_finding.env.task import TargetFindingTask, TaskOptions, draw_dead_cameras
+from learning.target_finding.env.variations import Randomiser, ServoFailures, TargetMover
+from sim.world import SimWorld
+
+__all__ = [
+    "ACTOR_CRITIC_PROTOCOL",
+    "PPO_PROTOCOL",
+    "Faults",
+    "TargetFindingEnv",
+    "TargetFindingOptions",
+]
+
+Action = npt.NDArray[np.float32] | np.integer[Any] | int
+Goal = npt.NDArray[np.float64]
+
+# A camera whose axis passes a goal as closely as this (m) looks at it.
+GOAL_TOLERANCE_M = 0.15
+# Goals lie within so far of the world's origin along each axis.
+ROOM_M = 2.0
+
+
+class TargetFindingEnv(gymnasium.Env[Any, Action]):
+    """Reward 1, and the end, when a live camera decodes the tag; 0 otherwise.
+
+    Observation, by ``options.observe``: ``commands`` ``(n + c,)`` float32, commanded positions of
+    the n servos in the authors' unit, then a flag for each of the c cameras (see
+    :func:`learning.target_finding.env.observation.observe`); ``images`` ``(c, H, W)`` uint8, the
+    grey tiles; or both, by these names. With ``options.goal`` a dictionary: ``observation`` is any
+    of the above, ``desired_goal`` ``(3,)`` the tag's place in m, ``achieved_goal`` ``(3,)`` the
+    point of the cameras' axes that is closest to it; reward and end then come from their distance.
+
+    Action: ``(n,)`` float32 increments of the commands, or a number below 2 n: move servo
+    ``number // 2`` up if even, down if odd.
+
+    ``info`` holds ``dead_cameras`` (those said to be dead), ``failing_cameras`` (those that fail
+    without a word, by kind), ``failed_servo`` where one fails, after a step ``found``, and after a
+    find ``camera``.
+
+    Args:
+        options: the protocol.
+        render_mode: ``rgb_array`` lets :meth:`render` return the tiled pictures.
+        changes: single options by name, in place of those in ``options``.
+
+    Attributes:
+        simulate_s, render_s: wall time spent so far on the body's motion, and on looking.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012
+
+    def __init__(
+        self,
+        options: TargetFindingOptions = PPO_PROTOCOL,
+        *,
+        render_mode: str | None = None,
+        **changes: Any,
+    ) -> None:
+        self.options = replace(options, **changes)
+        self.render_mode = render_mode
+        self.world = SimWorld(self.options.robot)
+        if not 0 <= self.options.limb < len(self.world.robot.limbs):
+            self.world.close()
+            raise HardwareError(f"Robot {self.options.robot} has no limb {self.options.limb}.")
+        limb, world = self.options.limb, self.world
+        self._task = TargetFindingTask(world, limb, TaskOptions(wait_s=self.options.wait_s))
+        self._eyes = Eyes(world, limb, pictures=self.options.observe != "commands")
+        self._mover = TargetMover(world, self.options.target)
+        self._randomiser = Randomiser(world, limb, self.options.randomise)
+        self._servos = ServoFailures(world, limb, self.options.servo)
+        self._unit = CommandUnit.of(self._task.lower, self._task.upper, self.options.command_range)
+        self._command = np.zeros(self._unit.reach.size)
+        self._failing: dict[int, SilentFailure] = {}
+        self._steps = 0
+        self.simulate_s = self.render_s = 0.0
+        self.observation_space = self._make_observation_space()
+        self.action_space = self._make_action_space()
+
+    # -- Gymnasium ------------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Draw what fails, then poses until no camera, failing ones included, sees the tag."""
+        super().reset(seed=seed)
+        rng = self.np_random
+        began = time.perf_counter()
+        failing = draw_dead_cameras(rng, self._eyes.count, self.options.faults)
+        self.world.reset(seed=int(rng.integers(2**31)))
+        self._servos.heal()
+        self._mover.begin(rng)
+        self._randomiser.begin(rng)
+        start_rad = self._task.reset(rng)
+        self._servos.begin(rng, start_rad)
+        self.world.advance(self.options.wait_s)
+        self._command = self._unit.command(start_rad)
+        self._steps = 0
+        self.simulate_s += time.perf_counter() - began
+        self._begin_failures(rng, failing)
+        return self._observation(self._look()), self._info()
+
+    def step(self, action: Action) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Move, wait, look; actions are clipped, and so is what they lead to."""
+        reach = self._unit.reach
+        self._command = np.clip(self._command + self._increments(action), -reach, reach)
+        began = time.perf_counter()
+        self._mover.go_on()
+        self._task.move(self._servos.followed(self._unit.position_rad(self._command)))
+        self.simulate_s += time.perf_counter() - began
+        look = self._look()
+        self._steps += 1
+        found = bool(look.seeing)
+        info = self._info() | {"found": found} | ({"camera": look.seeing[0]} if found else {})
+        observation = self._observation(look)
+        reward, ended = float(found), found
+        if self.options.goal:
+            goals = observation["achieved_goal"], observation["desired_goal"]
+            reward = float(self.compute_reward(*goals, info))
+            ended = reward > 0.0
+        truncated = not ended and 0 < self.options.cap <= self._steps
+        return observation, reward, ended, truncated, info
+
+    def compute_reward(self, achieved_goal: Goal, desired_goal: Goal, info: Any) -> Any:
+        """1 where the goals ``(..., 3)`` are within :data:`GOAL_TOLERANCE_M`, else 0: ``(...)``.
+
+        The signature is that of Gymnasium-Robotics' and stable-baselines3's hindsight replay.
+        """
+        apart_m = np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
+        return (apart_m < GOAL_TOLERANCE_M).astype(np.float64)
+
+    def render(self) -> ImageArray | None:
+        """The cameras' pictures as the authors stitch them, two in a row; dead ones are black."""
+        if self.render_mode is None:
+            return None
+        tiles = []
+        for number, camera in enumerate(self.world.cameras[self.options.limb]):
+            about = camera.description
+            alive = number in self._eyes.live
+            shape = (about.height_px, about.width_px, 3)
+            tiles.append(
+                self.world.draw(self.options.limb, about) if alive else np.zeros(shape, np.uint8)
+            )
+        if len(tiles) % 2:
+            tiles.append(np.zeros_like(tiles[0]))
+        rows = [np.hstack(tiles[i : i + 2]) for i in range(0, len(tiles), 2)]
+        return np.vstack(rows)
+
+    def close(self) -> None:
+        """Close the world; harmless when done before."""
+        self.world.close()
+
+    @property
+    def command(self) -> npt.NDArray[np.float32]:
+        """``(n,)`` positions commanded last, in the authors' unit."""
+        return self._command.astype(np.float32)
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    def _make_observation_space(self) -> gymnasium.spaces.Space[Any]:
+        reach, flags = self._unit.reach, np.ones(self._eyes.count)
+        low, high = np.concatenate([-reach, 0 * flags]), np.concatenate([reach, flags])
+        commands = gymnasium.spaces.Box(low.astype(np.float32), high.astype(np.float32))
+        space: gymnasium.spaces.Space[Any] = commands
+        if self.options.observe != "commands":
+            about = self.world.cameras[self.options.limb][0].description
+            shape = (self._eyes.count, about.height_px, about.width_px)
+            space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
+            if self.options.observe == "both":
+                space = gymnasium.spaces.Dict({"commands": commands, "images": space})
+        if self.options.goal:
+            place = gymnasium.spaces.Box(-ROOM_M, ROOM_M, (3,), np.float64)
+            goals = {"achieved_goal": place, "desired_goal": place}
+            return gymnasium.spaces.Dict({"observation": space, **goals})
+        return space
+
+    def _make_action_space(self) -> gymnasium.spaces.Space[Any]:
+        joints, largest = self._unit.reach.size, self.options.increment
+        if self.options.actions == "moves":
+            return gymnasium.spaces.Discrete(2 * joints)
+        return gymnasium.spaces.Box(-largest, largest, (joints,), np.float32)
+
+    def _begin_failures(self, rng: np.random.Generator, cameras: list[int]) -> None:
+        kinds, onset = self.options.silent, 0
+        self._failing = {}
+        if kinds:
+            self._failing = {j: kinds[int(rng.integers(len(kinds)))] for j in cameras}
+        if self.options.mid_episode:
+            onset = int(rng.integers(1, (self.options.cap or 5) + 1))
+        self._eyes.begin(rng, dead=() if kinds else cameras, failing=self._failing, onset=onset)
+
+    def _look(self) -> Look:
+        began = time.perf_counter()
+        look = self._eyes.look()
+        self.render_s += time.perf_counter() - began
+        return look
+
+    def _increments(self, action: Action) -> npt.NDArray[np.float64]:
+        if self.options.actions == "increments":
+            largest = self.options.increment
+            return np.clip(np.asarray(action, dtype=np.float64), -largest, largest)
+        servo, down = divmod(int(action), 2)
+        increments = np.zeros_like(self._command)
+        increments[servo] = -self.options.move if down else self.options.move
+        return increments
+
+    def _observation(self, look: Look) -> Any:
+        commands: Observation = observe(self._command, self._eyes.live, self._eyes.count)
+        seen: Any = commands if look.tiles is None else look.tiles
+        if self.options.observe == "both":
+            seen = {"commands": commands, "images": look.tiles}
+        if not self.options.goal:
+            return seen
+        goal = self._mover.place
+        return {"observation": seen, "achieved_goal": self._gaze(goal), "desired_goal": goal}
+
+    def _gaze(self, goal: Goal) -> Goal:
+        """The point ahead on the live cameras' axes that is closest to the goal."""
+        assert self.world.scene is not None
+        points = []
+        for j in self._eyes.live:
+            about = self.world.cameras[self.options.limb][j].description
+            body = self.world.bodies[self.options.limb]
+            rotation, position = self.world.scene.camera_pose(self.options.limb, about, body)
+            ahead = max(float((goal - position) @ rotation[:, 0]), 0.0)
+            points.append(position + ahead * rotation[:, 0])
+        nearest = min(points, key=lambda point: float(np.linalg.norm(point - goal)))
+        return np.clip(nearest, -ROOM_M, ROOM_M)
+
+    def _info(self) -> dict[str, Any]:
+        live = self._eyes.live
+        dead = [j for j in range(self._eyes.count) if j not in live]
+        info: dict[str, Any] = {"dead_cameras": dead}
+        if self._failing:
+            info["failing_cameras"] = dict(self._failing)
+        if self._servos.failed is not None:
+            info["failed_servo"] = self._servos.failed
+        return info

@@ -1,0 +1,1 @@
+"""Reproduce tables and figures of target finding."""

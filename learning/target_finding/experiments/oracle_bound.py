@@ -1,0 +1,95 @@
+"""How few steps any policy could need: a searcher that knows which poses see the tag.
+
+Poses are drawn uniformly and looked from. From a pose that does not see the tag, the searcher goes
+straight to the nearest one that does through a live camera; as no command moves further than
+the increment in a step, it needs the largest of the servos' ways, in increments, rounded up. With
+more poses drawn the nearest comes nearer, so the figure falls towards the true bound from above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from learning.target_finding.env.observation import CommandUnit
+from learning.target_finding.env.options import Faults, TargetFindingOptions
+from learning.target_finding.env.task import TargetFindingTask, TaskOptions, draw_dead_cameras
+from sim.world import SimWorld
+
+Array = npt.NDArray[np.float64]
+
+# Time in which a limb that starts at a pose sags under its own weight.
+_SETTLE_S = 0.4
+_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Commands ``(N, n)`` of uniformly drawn poses, and ``(N, c)`` which camera sees the tag."""
+
+    commands: Array
+    seeing: npt.NDArray[np.bool_]
+
+
+def draw_poses(
+    options: TargetFindingOptions, count: int, seed: int, on_pose: Callable[[], None]
+) -> Poses:
+    """Look from ``count`` random poses."""
+    rng = np.random.default_rng(seed)
+    commands, seeing = [], []
+    with SimWorld(options.robot) as world:
+        task = TargetFindingTask(world, options.limb, TaskOptions(wait_s=_SETTLE_S))
+        unit = CommandUnit.of(task.lower, task.upper, options.command_range)
+        cameras = range(len(task.cameras))
+        for _ in range(count):
+            position = rng.uniform(task.lower, task.upper)
+            world.bodies[options.limb].reset(position)
+            seen = task.step(position, cameras)
+            commands.append(unit.command(position))
+            seeing.append([j in seen for j in cameras])
+            on_pose()
+    return Poses(np.array(commands), np.array(seeing))
+
+
+def bounds(
+    poses: Poses, options: TargetFindingOptions, seed: int, starts: int = 2000
+) -> list[dict[str, Any]]:
+    """A row per setting of dead cameras: the searcher's mean steps, and shares found in 1 and 2."""
+    unseen = poses.commands[~poses.seeing.any(axis=1)][:starts]
+    made = []
+    for faults in get_args(Faults):
+        rng = np.random.default_rng(seed)
+        steps = np.zeros(len(unseen))
+        dead = [draw_dead_cameras(rng, poses.seeing.shape[1], faults) for _ in unseen]
+        for some in {tuple(cameras) for cameras in dead}:
+            live = [j for j in range(poses.seeing.shape[1]) if j not in some]
+            goals = poses.commands[poses.seeing[:, live].any(axis=1)]
+            own = np.array([tuple(cameras) == some for cameras in dead])
+            needed = np.ceil(_furthest(unseen[own], goals) / options.increment)
+            steps[own] = np.minimum(needed, options.cap or np.inf)
+        made.append(
+            {
+                "faults": faults,
+                "starts": len(unseen),
+                "mean_steps": round(float(steps.mean()), 3),
+                "found_in_1": round(float((steps <= 1).mean()), 4),
+                "found_in_2": round(float((steps <= 2).mean()), 4),
+            }
+        )
+    return made
+
+
+def _furthest(starts: Array, goals: Array) -> Array:
+    """Per start ``(S, n)`` the way of the servo that has the longest, to the nearest goal."""
+    if not len(goals):
+        return np.full(len(starts), np.inf)
+    parts = [
+        np.abs(starts[i : i + _ROWS, None] - goals[None]).max(axis=2).min(axis=1)
+        for i in range(0, len(starts), _ROWS)
+    ]
+    way: Array = np.maximum(np.concatenate(parts), 1e-9)
+    return way

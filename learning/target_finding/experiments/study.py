@@ -1,0 +1,295 @@
+"""The paper's table and curves, ours beside theirs: many trainings, tested on fresh episodes.
+
+A study can be stopped at any moment: finished trainings are kept, a broken one goes on from its
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import cv2
+import numpy as np
+
+from asterias.provenance import write_json
+from asterias.workers import worker_pool
+from learning.target_finding.algorithms.checkpoint import FILE as CHECKPOINT
+from learning.target_finding.env.environment import TargetFindingEnv
+from learning.target_finding.env.options import Faults, TargetFindingOptions, options_from_card
+from learning.target_finding.experiments import evaluation
+from learning.target_finding.policies.policy_files import FILE, SUMMARY, load_policy
+
+PAPER_CURVES = Path(__file__).parents[1] / "paper_curves.json"
+TESTED = "tested.json"
+SETTINGS: tuple[Faults, ...] = get_args(Faults)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to learn that has a place in the table.
+
+    Attributes:
+        name: in files and folders.
+        told: in the table.
+        paper: the paper's learner that it stands beside, ``ppo`` or ``ac``.
+        training: options of the training.
+    """
+
+    name: str
+    told: str
+    paper: str
+    training: dict[str, Any]
+
+
+METHODS = (
+    Method("ppo_padded", "PPO, linear, authors' code", "ppo", {"padded": True}),
+    Method("ppo", "PPO, linear", "ppo", {}),
+    Method("ppo_mlp", "PPO, 64 x 64, 12,000 steps", "ppo", {"net": "mlp", "steps": 12000}),
+    Method("ac", "actor-critic", "ac", {}),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of the study."""
+
+    method: Method
+    faults: Faults
+    seed: int
+    folder: Path
+
+    def summary(self) -> dict[str, Any]:
+        """What the training wrote."""
+        summary: dict[str, Any] = json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
+        return summary
+
+    def tested(self) -> dict[str, Any]:
+        """What the policy did on fresh episodes."""
+        tested: dict[str, Any] = json.loads((self.folder / TESTED).read_text(encoding="utf-8"))
+        return tested
+
+    @property
+    def command(self) -> str:
+        """The command that does the same training alone."""
+        algorithm = "ac" if self.method.name == "ac" else "ppo"
+        words = [f"python -m learning train --algo {algorithm} --faults {self.faults}"]
+        for key, value in self.method.training.items():
+            words.append(f"--{key}" if value is True else f"--{key} {value}")
+        if algorithm == "ppo":
+            words.append("--processes 1")
+        return " ".join([*words, f"--seed {self.seed}"])
+
+
+def all_runs(folder: Path, methods: Sequence[str], seeds: int) -> list[Run]:
+    """Trainings of the study, all settings of one seed before the next seed."""
+    return [
+        Run(method, faults, seed, folder / f"{method.name}_{faults}_{seed}")
+        for seed in range(seeds)
+        for method in METHODS
+        if method.name in methods
+        for faults in SETTINGS
+    ]
+
+
+def complete(
+    runs: Sequence[Run], episodes: int, parallel: int, on_run: Callable[[Run], None]
+) -> None:
+    """Train and test what is not yet; ``on_run`` hears of each finished one."""
+    todo = []
+    for run in runs:
+        if (run.folder / TESTED).exists() and run.tested()["episodes"] == episodes:
+            on_run(run)
+        else:
+            todo.append(run)
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__, "learning.target_finding.algorithms.training"])
+    with worker_pool(parallel, context, _start_worker) as pool:
+        jobs = {pool.submit(_train_and_test, run, episodes): run for run in todo}
+        for job in as_completed(jobs):
+            job.result()
+            on_run(jobs[job])
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def _is_orphan() -> bool:
+    """Whether the study that started this process is gone; then it stops at a checkpoint."""
+    return os.getppid() == 1
+
+
+def _train_and_test(run: Run, episodes: int) -> None:
+    if not (run.folder / FILE).exists():
+        _train(run)
+    policy = load_policy(run.folder)
+    cap = 0 if run.method.name == "ac" else 5
+    with TargetFindingEnv(options_from_card(policy.card["options"]), cap=cap) as environment:
+        found = evaluation.episodes(environment, policy, count=episodes, seed=1000 + run.seed)
+        row = evaluation.summarise(list(found), run.faults, run.method.paper)
+    write_json(run.folder / TESTED, row)
+
+
+def _train(run: Run) -> None:
+    resume = (run.folder / CHECKPOINT).exists()
+    if run.method.name == "ac":
+        from learning.target_finding.algorithms import actor_critic
+
+        options = TargetFindingOptions(faults=run.faults, actions="moves", wait_s=1.0, cap=0)
+        config = actor_critic.ActorCriticConfig(run.folder, options, run.seed, resume=resume)
+        actor_critic.train(config, stop=_is_orphan)
+        return
+    from learning.target_finding.algorithms import training
+
+    training.train(
+        training.TrainingConfig(
+            out=run.folder,
+            options=TargetFindingOptions(faults=run.faults),
+            seed=run.seed,
+            processes=1,
+            resume=resume,
+            **run.method.training,
+        ),
+        stop=_is_orphan,
+    )
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+
+def rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """A row per method and setting, over its finished trainings."""
+    made = []
+    for method in METHODS:
+        for faults in SETTINGS:
+            own = [
+                run
+                for run in runs
+                if (run.method, run.faults) == (method, faults) and (run.folder / TESTED).exists()
+            ]
+            if own:
+                made.append(_row(method, faults, own))
+    return made
+
+
+def _row(method: Method, faults: Faults, runs: list[Run]) -> dict[str, Any]:
+    summaries, tested = [run.summary() for run in runs], [run.tested() for run in runs]
+    key = "last_15_episodes" if method.name == "ac" else "last_iteration"
+    last = [summary[key]["mean_steps"] for summary in summaries]
+    row: dict[str, Any] = {
+        "method": method.name,
+        "told": method.told,
+        "faults": faults,
+        "seeds": [run.seed for run in runs],
+        "command": runs[0].command,
+        # The paper's measure: the last 15 episodes of each training.
+        "last_mean_steps": round(float(np.mean(last)), 3),
+        "last_std_steps": round(float(np.std(last, ddof=1)), 3) if len(last) > 1 else 0.0,
+        # On fresh episodes, mean and deviation over trainings.
+        "mean_steps": round(float(np.mean([t["mean_steps"] for t in tested])), 3),
+        "std_steps": round(float(np.std([t["mean_steps"] for t in tested])), 3),
+        "episodes": tested[0]["episodes"],
+        "median_steps": round(float(np.median([t["mean_steps"] for t in tested])), 3),
+        "found": round(float(np.mean([t["success_within_cap"] for t in tested])), 4),
+        "wall_s": round(float(np.mean([s["wall_s"] for s in summaries])), 1),
+        "steps_per_s": round(float(np.mean([s["steps_per_s"] for s in summaries])), 1),
+    }
+    if method.paper == "ppo":
+        five = [summary["last_5_iterations"]["below_cap"] for summary in summaries]
+        row["below_cap_last_5"] = round(float(np.mean(five)), 4)
+    paper = json.loads(PAPER_CURVES.read_text(encoding="utf-8"))[method.paper][faults]
+    row["paper_mean_steps"], row["paper_std_steps"] = evaluation.PAPER_STEPS[method.paper, faults]
+    row["paper_recorded_mean_steps"] = paper["mean_steps"][-1]
+    return row
+
+
+def best_run(runs: Sequence[Run], method: str, faults: str) -> Run | None:
+    """The training of a method whose policy needs the fewest steps on fresh episodes."""
+    own = [
+        run
+        for run in runs
+        if (run.method.name, run.faults) == (method, faults) and (run.folder / TESTED).exists()
+    ]
+    return min(own, key=lambda run: float(run.tested()["mean_steps"]), default=None)
+
+
+def publish(runs: Sequence[Run], folder: Path) -> None:
+    """Write the best policy of each method and setting to ``folder/<method>_<setting>``."""
+    for method in METHODS:
+        for faults in SETTINGS:
+            best = best_run(runs, method.name, faults)
+            if best is not None:
+                policy = load_policy(best.folder)
+                tested = {k: v for k, v in best.tested().items() if k != "steps"}
+                card = {**policy.card, "command": best.command, "tested": tested}
+                path = folder / f"{method.name}_{faults}.safetensors"
+                replace(cast(Any, policy), card=card).save(path)
+
+
+# -- the curves -----------------------------------------------------------------------------------
+
+
+def draw_curves(runs: Sequence[Run], path: Path) -> None:
+    """Learning curves, a panel per setting, ours beside the paper's; means with standard errors."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(
+        1, len(SETTINGS), figsize=(13, 4.2), sharey=True, layout="constrained"
+    )
+    paper = json.loads(PAPER_CURVES.read_text(encoding="utf-8"))
+    for axis, faults in zip(axes, SETTINGS, strict=True):
+        for label, x, mean, error, (colour, line) in _curves(runs, faults, paper):
+            axis.plot(x, mean, line, color=colour, label=label, linewidth=1.6)
+            band = (x, mean - error, mean + error)
+            axis.fill_between(*band, color=colour, alpha=0.18, linewidth=0)
+        axis.set_yscale("log")
+        axis.set_ylim(0.9, 200)
+        axis.set_title({"kill0": "all cameras", "kill1": "1 of 4 dead"}.get(faults, "1 or 2 dead"))
+        axis.set_xlabel("share of the training")
+        axis.grid(alpha=0.25)
+    axes[0].set_ylabel("steps until the target is found")
+    axes[0].legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+# Label, x, mean, standard error, and colour and dash of the line.
+Curve = tuple[str, Any, Any, Any, tuple[str, str]]
+
+
+def _curves(runs: Sequence[Run], faults: Faults, paper: dict[str, Any]) -> Iterator[Curve]:
+    for number, method in enumerate(METHODS):
+        own = [r for r in runs if (r.method, r.faults) == (method, faults)]
+        done = [run for run in own if (run.folder / TESTED).exists()]
+        if not done:
+            continue
+        lines = [_smooth(run.summary()["history"], method) for run in done]
+        size = min(len(line) for line in lines)
+        table = np.array([line[:size] for line in lines])
+        error = table.std(axis=0, ddof=1) / len(table) ** 0.5 if len(table) > 1 else 0 * table[0]
+        style = (f"C{number}", "-")
+        yield method.told, np.linspace(0, 1, size), table.mean(axis=0), error, style
+        if method.name in ("ppo", "ac"):
+            theirs = paper[method.paper][faults]
+            mean, error = np.array(theirs["mean_steps"]), np.array(theirs["standard_error"])
+            told = f"paper's {method.paper.upper()}, real limb"
+            yield told, np.linspace(0, 1, len(mean)), mean, error, (f"C{number}", "--")
+
+
+def _smooth(history: list[Any], method: Method) -> Any:
+    if method.paper == "ppo":
+        return np.array([entry["mean_steps"] for entry in history])
+    return np.convolve(history, np.full(15, 1 / 15), mode="valid")

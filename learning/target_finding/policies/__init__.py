@@ -1,0 +1,1 @@
+"""Policies of target finding, and the registry that loads them by name."""

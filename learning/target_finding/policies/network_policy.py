@@ -1,0 +1,116 @@
+"""Policies that are more than linear: hidden layers, a memory, an encoder of the cameras' tiles.
+
+Run in NumPy, but for the encoder; neither stable-baselines3 nor its files are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from learning.target_finding.env.observation import Observation
+from learning.target_finding.policies.encoder import TileEncoder
+from learning.target_finding.policies.linear_policy import Weights, save_policy
+
+KIND = "network_gaussian"
+
+_ENCODER = "encoder."
+
+
+@dataclass
+class NetworkPolicy:
+    """Increments of the servos' commands from layers of a network.
+
+    The observation (or, with an encoder, what it makes of the tiles) goes through a long short-term
+    memory if there is one, then hidden layers, to the mean of a Gaussian.
+
+    Attributes:
+        tensors: ``layer_<i>.weight`` ``(out, in)`` and ``.bias``, the last of them the mean's;
+            ``log_std`` ``(n,)``, or layers ``std`` of it; ``lstm.weight_ih`` and so on as in
+            PyTorch; ``encoder.*``.
+        card: how it was trained, with the protocol under ``options``, the layers' ``activation``
+            (``tanh`` or ``relu``), and whether increments are ``squashed`` by a tanh.
+    """
+
+    tensors: Mapping[str, Weights]
+    card: Mapping[str, Any]
+    _memory: tuple[Observation, Observation] | None = None
+    _encoder: TileEncoder | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = {k.removeprefix(_ENCODER): v for k, v in self.tensors.items() if _ENCODER in k}
+        self._encoder = TileEncoder.from_tensors(parts) if parts else None
+        if self._encoder:
+            # One look at a time: threads would wait for each other longer than they work.
+            torch.set_num_threads(1)
+        self.start()
+
+    @property
+    def increment(self) -> float:
+        """Largest increment, to which actions are clipped."""
+        return float(self.card["options"]["increment"])
+
+    def start(self) -> None:
+        """Forget the last episode."""
+        self._memory = None
+        if "lstm.weight_hh" in self.tensors:
+            size = self.tensors["lstm.weight_hh"].shape[1]
+            self._memory = np.zeros(size, np.float32), np.zeros(size, np.float32)
+
+    def act(self, observation: Any, rng: np.random.Generator | None) -> Observation:
+        """``(n,)`` increments; the mean, where there is no ``rng`` to draw with."""
+        if isinstance(observation, Mapping):  # the goal-conditioned form
+            observation = np.concatenate([observation[key] for key in sorted(observation)])
+        features = observation if self._encoder is None else self._encoder.features(observation)
+        features = features.astype(np.float32)
+        if self._memory is not None:
+            features = self._remember(features)
+        mean, log_std = self._gaussian(features)
+        if rng is not None:
+            drawn = rng.standard_normal(mean.size).astype(np.float32)
+            mean = (mean + np.exp(log_std) * drawn).astype(np.float32)
+        if self.card.get("squashed"):
+            mean = (np.tanh(mean) * self.increment).astype(np.float32)
+        clipped: Observation = np.clip(mean, -self.increment, self.increment).astype(np.float32)
+        return clipped
+
+    def save(self, path: Path) -> None:
+        """Write ``path`` (safetensors) and its card, each whole or not at all."""
+        save_policy(path, KIND, self.tensors, self.card)
+
+    def _gaussian(self, x: Observation) -> tuple[Observation, Observation]:
+        count = sum(name.startswith("layer_") for name in self.tensors) // 2
+        for i in range(count - 1):
+            x = self._layer(f"layer_{i}", x)
+            x = np.tanh(x) if self.card["activation"] == "tanh" else np.maximum(x, 0.0)
+        mean = self._layer(f"layer_{count - 1}", x)
+        if "std.weight" in self.tensors:
+            return mean, np.clip(self._layer("std", x), -20.0, 2.0)
+        return mean, self.tensors["log_std"]
+
+    def _layer(self, name: str, x: Observation) -> Observation:
+        out: Observation = self.tensors[f"{name}.weight"] @ x + self.tensors[f"{name}.bias"]
+        return out
+
+    def _remember(self, x: Observation) -> Observation:
+        """One step of PyTorch's LSTM: gates input, forget, cell, output."""
+        assert self._memory is not None
+        hidden, cell = self._memory
+        part = self.tensors
+        gates = part["lstm.weight_ih"] @ x + part["lstm.bias_ih"]
+        gates = gates + part["lstm.weight_hh"] @ hidden + part["lstm.bias_hh"]
+        take, forget, new, give = np.split(gates, 4)
+        kept = _sigmoid(forget) * cell + _sigmoid(take) * np.tanh(new)
+        given = _sigmoid(give) * np.tanh(kept)
+        self._memory = given.astype(np.float32), kept.astype(np.float32)
+        return self._memory[0]
+
+
+def _sigmoid(x: Observation) -> Observation:
+    out: Observation = (1.0 / (1.0 + np.exp(-x))).astype(np.float32)
+    return out

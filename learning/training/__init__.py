@@ -1,0 +1,1 @@
+"""Run a training in a process of its own."""

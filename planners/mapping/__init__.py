@@ -1,0 +1,1 @@
+"""From views to a map: the mapper network, map belief and exploration."""

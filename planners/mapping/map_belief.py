@@ -1,0 +1,98 @@
+"""What an agent knows of a maze: a map that grows with every cell it has looked around in.
+
+Views become wall probabilities through the mapper; where the agent stood is free, and where it
+bumped is a wall, whatever the mapper says. What is neither surely free nor surely a wall is
+unknown, and planners take it as free (optimism in the face of the unknown, as in D* Lite).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from planners.mapping.mapper import Mapper, describe_cells
+from planners.mazes.grid_map import Cell
+
+FREE, WALL, UNKNOWN = 0, 100, -1
+SURE = 0.9
+"""Probability from which on a cell counts as known."""
+
+
+class MapBelief:
+    """A map of ``rows`` x ``columns`` cells, unknown at first.
+
+    Its border is taken for walls until the agent is in a cell of the border itself.
+    """
+
+    def __init__(self, mapper: Mapper, rows: int, columns: int, sure: float = SURE) -> None:
+        if not 0.5 <= sure <= 1:
+            raise ValueError(f"sure is {sure}: give a probability from 0.5 to 1.")
+        self.shape, self.sure = (rows, columns), sure
+        self._mapper = mapper
+        self.seen = np.zeros(self.shape, bool)
+        """Cells whose views are known."""
+        self._features = torch.zeros(1, 4 * mapper.config.per_view, rows, columns)
+        self._told = np.full(self.shape, UNKNOWN, np.int8)
+        self._border = np.ones(self.shape, bool)
+        self._border[1:-1, 1:-1] = False
+        self._walls: NDArray[np.float32] | None = None
+        self._doubtful = False
+
+    def see(self, cells: Iterable[Cell], views: NDArray[np.uint8]) -> None:
+        """Take the views ``(N, 4, 24, 32, 3)`` of N cells; who looks from a cell is in it, so it is
+        free. Raises ``ValueError`` for a cell outside the map.
+        """
+        places = np.array(list(cells), np.int64).reshape(-1, 2)
+        if (places < 0).any() or (places >= self.shape).any():
+            raise ValueError(f"views from cells outside the map of {self.shape}: {places.tolist()}")
+        described = describe_cells(self._mapper, np.ascontiguousarray(views))
+        rows, columns = places[:, 0], places[:, 1]
+        self._features[0][:, torch.from_numpy(rows), torch.from_numpy(columns)] = described.T
+        self.seen[rows, columns] = True
+        self._told[rows, columns] = FREE
+        if self._border[rows, columns].any():
+            self._border[:] = False
+        self._walls = None
+
+    def bump(self, cell: Cell) -> None:
+        """Note that a cell is a wall: the agent could not go there."""
+        self._told[cell] = WALL
+        self._walls = None
+
+    def doubt(self) -> None:
+        """Believe in no wall any more but those that were bumped into, and the border."""
+        self._doubtful = True
+
+    @torch.no_grad()
+    def walls(self) -> NDArray[np.float32]:
+        """Return the probability ``(H, W)`` that each cell is a wall."""
+        if self._walls is None:
+            guessed = torch.sigmoid(self._mapper.walls(self._features))[0].numpy()
+            guessed[self._border] = 1.0
+            told = np.where(self._told == WALL, 1.0, 0.0)
+            self._walls = np.where(self._told == UNKNOWN, guessed, told).astype(np.float32)
+        return self._walls
+
+    def occupancy(self) -> NDArray[np.int8]:
+        """Return the map ``(H, W)``: 0 free, 100 wall, -1 unknown."""
+        walls = self.walls()
+        known = np.where(walls >= 0.5, WALL, FREE)
+        unsure = (walls < self.sure) & (walls > 1 - self.sure)
+        if self._doubtful:
+            unsure |= (known == WALL) & (self._told != WALL) & ~self._border
+        return np.where(unsure, UNKNOWN, known).astype(np.int8)
+
+    def optimistic(self) -> NDArray[np.uint8]:
+        """Return the map to plan on ``(H, W)``: 1 = free or unknown."""
+        return np.where(self.occupancy() != WALL, 1, 0).astype(np.uint8)
+
+    def hopeful(self) -> NDArray[np.uint8]:
+        """Return ``(H, W)`` with 1 for all that was not bumped into: the last resort."""
+        return np.where(self._told != WALL, 1, 0).astype(np.uint8)
+
+    def likely(self) -> NDArray[np.uint8]:
+        """Return the likeliest map ``(H, W)``, 1 = free: what to plan on after a whole survey."""
+        return np.asarray(self.walls() < 0.5, np.uint8)

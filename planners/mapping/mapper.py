@@ -1,0 +1,156 @@
+"""The mapper: four views per cell become the probability that each cell is a wall.
+
+The network of DT-VIN's ViZDoom experiment (Wang et al., ICML 2025, Table 6): two convolutions and
+a linear layer per view, the four views of a cell side by side as channels, two 3 x 3 convolutions
+over the cells. What the paper leaves open is chosen here: ReLU between the layers, binary
+cross-entropy. A cell without views, such as every wall, brings zeros, so that one mapper serves
+both a whole survey and an agent that has been in a few cells only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.nn import functional
+
+from asterias.files import write_atomically
+from planners.planning.planner import WEIGHTS_FOLDER as PLANNER_WEIGHTS
+
+WEIGHTS_FOLDER = PLANNER_WEIGHTS / "doom"
+VIEW_SHAPE = (4, 24, 32, 3)
+"""Directions north, east, south, west; rows; columns; RGB."""
+_CHUNK = 1024  # cells whose views are held as numbers at once
+
+
+@dataclass(frozen=True)
+class MapperConfig:
+    """Widths of the layers; the defaults are the paper's."""
+
+    first: int = 32
+    """Channels of the 8 x 8 convolution."""
+    second: int = 64
+    """Channels of the 4 x 4 convolution."""
+    per_view: int = 256
+    """Numbers that describe one view."""
+    cell: int = 64
+    """Channels between the convolutions over the cells."""
+
+
+class Mapper(nn.Module):
+    """Maps views ``(B, H, W, 4, 24, 32, 3)`` uint8 and ``given (B, H, W)`` to logits of walls
+    ``(B, H, W)``.
+    """
+
+    def __init__(self, config: MapperConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or MapperConfig()
+        self.first = nn.Conv2d(3, config.first, 8, stride=4, padding=1)
+        self.second = nn.Conv2d(config.first, config.second, 4, stride=2, padding=1)
+        self.per_view = nn.Linear(config.second * 2 * 3, config.per_view)
+        self.around = nn.Conv2d(4 * config.per_view, config.cell, 3, padding=1)
+        self.wall = nn.Conv2d(config.cell, 1, 3, padding=1)
+
+    def describe(self, views: Tensor) -> Tensor:
+        """Return the features ``(N, 4 * per_view)`` of the views ``(N, 4, 24, 32, 3)`` of cells,
+        uint8 or floats from 0 to 255.
+        """
+        pictures = views.flatten(0, 1).movedim(3, 1).float() / 255 - 0.5
+        hidden = functional.relu(self.first(pictures.contiguous()))
+        hidden = functional.relu(self.second(hidden))
+        features: Tensor = functional.relu(self.per_view(hidden.flatten(1)))
+        return features.view(len(views), -1)
+
+    def walls(self, features: Tensor) -> Tensor:
+        """Return logits ``(B, H, W)`` from the features of cells ``(B, 4 * per_view, H, W)``."""
+        logits: Tensor = self.wall(functional.relu(self.around(features)))
+        return logits.squeeze(1)
+
+    def spread(self, described: Tensor, given: Tensor) -> Tensor:
+        """Put the features ``(N, C)`` of the N given cells in their places: ``(B, C, H, W)``."""
+        features = described.new_zeros(*given.shape, described.shape[1])
+        features[given] = described
+        return features.permute(0, 3, 1, 2)
+
+    def forward(self, views: Tensor, given: Tensor) -> Tensor:
+        """Return the logits of walls."""
+        return self.walls(self.spread(self.describe(views[given]), given))
+
+
+@torch.no_grad()
+def describe_cells(mapper: Mapper, views: NDArray[np.uint8]) -> Tensor:
+    """Return the features of cells' views ``(N, 4, 24, 32, 3)``, some cells at a time."""
+    parts = [views[first : first + _CHUNK] for first in range(0, len(views), _CHUNK)]
+    if not parts:
+        return torch.zeros(0, 4 * mapper.config.per_view)
+    return torch.cat([mapper.describe(torch.from_numpy(part)) for part in parts])
+
+
+@torch.no_grad()
+def wall_probabilities(
+    mapper: Mapper, views: NDArray[np.uint8], given: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return the probability ``(H, W)`` that each cell of one maze is a wall.
+
+    ``views``: ``(H, W, 4, 24, 32, 3)``; ``given``: ``(H, W)``. Raises ``ValueError`` for shapes
+    that do not fit.
+    """
+    if views.shape != (*given.shape, *VIEW_SHAPE):
+        raise ValueError(
+            f"views are {views.shape} for {given.shape} cells: expected (H, W, 4, 24, 32, 3)."
+        )
+    described = describe_cells(mapper, views[given])
+    features = mapper.spread(described, torch.from_numpy(given)[None])
+    walls: NDArray[np.float32] = torch.sigmoid(mapper.walls(features))[0].numpy()
+    return walls
+
+
+def save_mapper(mapper: Mapper, path: Path, card: Mapping[str, Any]) -> None:
+    """Write ``path`` (safetensors) and its card, ``path`` with the suffix ``.json``."""
+    whole = {"model": "mapper", "options": asdict(mapper.config), **card}
+    write_atomically(path.with_suffix(".json"), (json.dumps(whole, indent=1) + "\n").encode())
+    tensors = {name: tensor.detach().contiguous() for name, tensor in mapper.state_dict().items()}
+    write_atomically(path, save(tensors))
+
+
+def _path_of(name: str) -> Path:
+    return Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / f"{name}.safetensors"
+
+
+def card_of(name: str) -> dict[str, Any]:
+    """Return the card of a mapper that :func:`load_mapper` knows."""
+    card: dict[str, Any] = json.loads(_path_of(name).with_suffix(".json").read_text("utf-8"))
+    return card
+
+
+def load_mapper(name: str = "mapper") -> Mapper:
+    """Return a mapper, ready for use.
+
+    ``name``: a ``.safetensors`` file, or the stem of one in ``planners/weights/doom``. Raises
+    ``ValueError`` where file or card are missing or do not fit.
+    """
+    path = _path_of(name)
+    card_path = path.with_suffix(".json")
+    if not path.is_file() or not card_path.is_file():
+        known = ", ".join(sorted(found.stem for found in WEIGHTS_FOLDER.glob("mapper*.safet*")))
+        raise ValueError(
+            f"there is no mapper {name!r}: choose {known}, or a .safetensors file with its .json "
+            "beside it."
+        )
+    try:
+        card = json.loads(card_path.read_text())
+        if card["model"] != "mapper":
+            raise ValueError(f"{path} holds a {card['model']}, no mapper.")
+        mapper = Mapper(MapperConfig(**card["options"]))
+        mapper.load_state_dict(load_file(path))
+    except (KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} and its card do not fit together: {error}.") from error
+    return mapper.eval()

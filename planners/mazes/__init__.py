@@ -1,0 +1,1 @@
+"""Mazes, map files, grid maps, action sets, distances and planning problems."""

@@ -1,0 +1,73 @@
+"""Courses: a map in metres with a start and a goal, drawn by a seed or taken from a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planners.mazes.datasets import MazeRule, generate
+from planners.mazes.distances import distances
+from planners.mazes.grid_map import Cell, GridMap
+from planners.mazes.map_files import read_map
+
+_TRIES = 100
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where to go from where."""
+
+    grid: GridMap
+    start: Cell
+    goal: Cell
+    shortest_steps: int
+    """Steps of the shortest path, cell by cell."""
+
+
+def draw_course(rule: MazeRule, seed: int, farthest: bool, resolution_m: float) -> Course:
+    """Draw a maze with a goal, and a start: the farthest cell, or any that is connected.
+
+    Raises ``ValueError`` if the rule gives mazes without any way.
+    """
+    if seed < 0:
+        raise ValueError(f"seed is {seed}: give a number that is not negative.")
+    drawn = generate(rule, 1, seed)
+    grid = GridMap(np.asarray(drawn.mazes[0]), resolution_m)
+    goal = (int(drawn.goals[0, 0]), int(drawn.goals[0, 1]))
+    return _with_ends(grid, goal, seed, farthest)
+
+
+def course_from_file(path: Path, seed: int, farthest: bool, resolution_m: float) -> Course:
+    """Return the maze of a file (see :func:`planners.mazes.map_files.read_map`); the seed draws the
+    goal, but for ``.npz`` files, which name one.
+
+    ``resolution_m`` is for files that say nothing of metres. Raises ``ValueError``.
+    """
+    file = read_map(path)
+    is_ros_map = path.suffix in (".yaml", ".yml")
+    grid = file.grid if is_ros_map else replace(file.grid, resolution_m=resolution_m)
+    return _with_ends(grid, file.goal, seed, farthest)
+
+
+def _with_ends(grid: GridMap, goal: Cell | None, seed: int, farthest: bool) -> Course:
+    random = np.random.default_rng(abs(seed))
+    free = np.argwhere(grid.free)
+    for _ in range(_TRIES):
+        row, column = goal or random.choice(free)
+        lengths = distances(grid.free[None], np.array([[row, column]]))[0]
+        if lengths.max() > 0:
+            end = (int(row), int(column))
+            return Course(grid, *_start(lengths, random, farthest, end))
+        goal = None  # walls all round it
+    raise ValueError("the maze has no two free cells side by side: draw another.")
+
+
+def _start(
+    lengths: NDArray[np.int32], random: np.random.Generator, farthest: bool, goal: Cell
+) -> tuple[Cell, Cell, int]:
+    index = lengths.argmax() if farthest else random.choice(np.flatnonzero(lengths > 0))
+    row, column = divmod(int(index), lengths.shape[1])
+    return (row, column), goal, int(lengths[row, column])

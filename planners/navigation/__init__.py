@@ -1,0 +1,1 @@
+"""Point robot and path follower."""

@@ -1,0 +1,1 @@
+"""Plan a path on one map: exact search and learned planners behind one interface."""

@@ -1,0 +1,250 @@
+"""The verb ``plan``: one path through one maze, for a person: a sentence, a picture, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from asterias.files import write_atomically
+from planners.mazes.distances import distances
+from planners.mazes.grid_map import GridMap
+from planners.mazes.map_files import MapFile, NoMazeError, read_map
+from planners.planning import planner as planning
+from planners.planning.drawing import Drawing, save_drawing
+from planners.planning.planner import EXACT, Budget, Cell, Path2D, Status
+
+# What the process ends with; 2 is for options and files that make no sense.
+EXIT_CODES = {
+    Status.OPTIMAL: 0,
+    Status.VALID: 0,
+    Status.START_IN_WALL: 3,
+    Status.START_OUTSIDE_MAP: 3,
+    Status.GOAL_IN_WALL: 4,
+    Status.GOAL_OUTSIDE_MAP: 4,
+    Status.NO_PATH: 5,
+    Status.COLLISION: 6,
+    Status.TIMEOUT: 7,
+    Status.TIME_LIMIT: 8,
+    Status.CANCELED: 130,
+}
+NO_MAZE = "no_maze"
+EXIT_NO_MAZE = 9
+
+
+@dataclass
+class PlanConfig:
+    """Plan a path through a maze and draw it.
+
+    Exit codes: 0 the goal is reached, 2 bad options, 3 the start is a wall or outside, 4 the goal
+    is, 5 no path exists, 6 the policy collides, 7 it goes in circles, 8 out of time, 9 the file
+    shows no maze."""
+
+    maze: Path
+    """Picture of a maze (dark walls, any number of pixels per cell), ROS map (.yaml), or .npz."""
+    start: str = ""
+    """Row and column of the start, as in 1,1; for .npz by default the cell farthest from the goal.
+    """
+    goal: str = ""
+    """Row and column of the goal, as in 13,13; .npz files name one."""
+    weights: str = "dt_vin"
+    """A model (dt_vin: its weights for the map's size), a name in planners/weights (dt_vin_35), a
+    file (.safetensors), or a_star, or bfs.
+    """
+    out: Path | None = None
+    """Picture to write (.png)."""
+    json: Path | None = None
+    """Where to write status and path as JSON; - for the terminal."""
+    depth: int = 0
+    """Layers; 0 goes as deep as the walk from the start needs."""
+    time_limit_s: float = 600.0
+    """Seconds after which a network answers with what it has."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    cell_px: int = 0
+    """Pixels per cell of a picture; 0 finds it."""
+    unknown: Literal["wall", "free"] = "wall"
+    """What unknown cells of a ROS map count as."""
+    metres: bool = False
+    """Start and goal are x,y in m in the frame of a ROS map."""
+    index: int = 0
+    """Which maze of an .npz."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A plan with what it was made from."""
+
+    plan: Path2D
+    map: MapFile
+    start: Cell
+    goal: Cell
+    planner: str
+    seconds: float
+
+
+def run_plan(config: PlanConfig, budget: Budget | None = None) -> Answer:
+    """Plan as told; write picture and JSON.
+
+    Raises :class:`NoMazeError` for a file that shows no maze, and ``ValueError`` for other input
+    that makes no sense.
+    """
+    file = read_map(
+        config.maze,
+        cell_px=config.cell_px,
+        unknown_is_free=config.unknown == "free",
+        index=config.index,
+    )
+    start, goal = _ends(config, file)
+    size = max(file.grid.free.shape)
+    name = config.weights
+    if name not in EXACT:
+        name = planning.find_weights(name, size).stem
+    planner = planning.make_planner(config.weights, size, config.depth, config.device)
+    budget = replace(budget or Budget(), time_limit_s=config.time_limit_s)
+    started_s = time.perf_counter()
+    plan = planner.plan(file.grid.free, start, goal, budget)
+    answer = Answer(plan, file, start, goal, name, time.perf_counter() - started_s)
+    if config.out:
+        save_drawing(drawing_of(answer), config.out)
+    if config.json:
+        _write(config.json, as_json(answer))
+    return answer
+
+
+def plan(config: PlanConfig) -> int:
+    """Plan and tell; returns the exit code."""
+    try:
+        with _Display() as display:
+            answer = run_plan(config, Budget(report=display.report))
+    except NoMazeError as error:
+        if config.json:
+            _write(config.json, {"status": NO_MAZE, "message": str(error)})
+        print(f"{NO_MAZE}: {error}", file=sys.stderr)
+        return EXIT_NO_MAZE
+    except KeyboardInterrupt:
+        print("canceled: nothing was written.", file=sys.stderr)
+        return EXIT_CODES[Status.CANCELED]
+    terminal = sys.stderr if str(config.json) == "-" else sys.stdout
+    print(f"map: {answer.map.note}", file=terminal)
+    print(f"{answer.plan.status.value}: {answer.plan.message}", file=terminal)
+    print(f"planner: {answer.planner}, {answer.seconds:.3g} s", file=terminal)
+    if config.out:
+        print(f"picture: {config.out}", file=terminal)
+    return EXIT_CODES[answer.plan.status]
+
+
+def _ends(config: PlanConfig, file: MapFile) -> tuple[Cell, Cell]:
+    if config.goal:
+        goal = _cell(config, config.goal, "goal", file.grid)
+    elif file.goal is not None:
+        goal = file.goal
+    else:
+        raise ValueError("there is no goal: give --goal R,C.")
+    if config.start:
+        return _cell(config, config.start, "start", file.grid), goal
+    if file.goal is None:
+        raise ValueError("there is no start: give --start R,C.")
+    if not file.grid.is_free(goal):
+        return goal, goal  # the planner says what is wrong with the goal
+    return farthest(file.grid, goal), goal
+
+
+def farthest(grid: GridMap, goal: Cell) -> Cell:
+    """Return the cell from which the way to the goal is longest."""
+    lengths = distances(grid.free[None], np.array([goal]))[0]
+    row, column = np.unravel_index(int(lengths.argmax()), lengths.shape)
+    return int(row), int(column)
+
+
+def _cell(config: PlanConfig, text: str, name: str, grid: GridMap) -> Cell:
+    if not config.metres:
+        return planning.parse_cell(text, name)
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{name} is {text!r}: give x and y in m, as in 1.5,-0.2.") from None
+    return grid.cell_at((x, y))
+
+
+def drawing_of(answer: Answer) -> Drawing:
+    """Return what the picture of an answer shows."""
+    title = f"{answer.planner} on {answer.map.grid.free.shape[0]} x {answer.map.grid.free.shape[1]}"
+    title += f" cells: {answer.plan.status.value}\n{answer.plan.message}"
+    plan = answer.plan
+    return Drawing(
+        answer.map.grid.free,
+        answer.start,
+        answer.goal,
+        title,
+        plan.cells,
+        plan.optimal_cells,
+        plan.values,
+    )
+
+
+def as_json(answer: Answer) -> dict[str, object]:
+    """Return what the JSON output holds; cells are [row, column]."""
+    plan = answer.plan
+    return {
+        "status": plan.status.value,
+        "message": plan.message,
+        "reached": plan.reached,
+        "planner": answer.planner,
+        "layers": plan.layers,
+        "seconds": round(answer.seconds, 4),
+        "rows": answer.map.grid.free.shape[0],
+        "columns": answer.map.grid.free.shape[1],
+        "cell_px": round(answer.map.cell_px, 3),
+        "start": answer.start,
+        "goal": answer.goal,
+        "steps": max(0, len(plan.cells) - 1),
+        "shortest_steps": max(0, len(plan.optimal_cells) - 1),
+        "path": plan.cells,
+        "shortest_path": plan.optimal_cells,
+    }
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    text = json.dumps(content) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+    else:
+        write_atomically(path, text.encode())
+
+
+class _Display:
+    """A bar with layers and time left, for plans that take long, where someone looks."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("layers"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f} of at most {task.total:.0f}"),
+            TimeElapsedColumn(),
+            TextColumn("left: at most"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> _Display:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def report(self, progress: planning.Progress) -> None:
+        """Show one slice."""
+        self._bar.update(self._task, completed=progress.layers, total=progress.limit)

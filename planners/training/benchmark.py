@@ -1,0 +1,246 @@
+"""Speed and memory of the operator against plain PyTorch, and exact search beside the learned
+planner.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from asterias.files import write_atomically
+from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_stratified
+from planners.mazes.distances import distances
+from planners.networks.registry import build, observation
+from planners.operator import reference
+from planners.operator.value_iteration import value_iteration
+from planners.planning import exact_search as search
+from planners.training.losses import Labels, backward, layers_for
+from planners.training.machine import command, machine
+
+
+@dataclass
+class BenchConfig:
+    """Measure forward pass, training step and memory, single-threaded, and exact search."""
+
+    sizes: str = "15x200,35x600,100x5000"
+    """Map size x depth, with commas."""
+    repeats: int = 5
+    """Measurements of which the fastest counts."""
+    budget_s: float = 20.0
+    """Seconds after which a slow case is not repeated."""
+    training_batch: int = 1
+    """Mazes in a training step."""
+    eager_layers: int = 300
+    """Layers of the plain PyTorch training step; deeper ones are scaled up from it to save memory
+    and time.
+    """
+    memory: bool = True
+    """Measure the memory of a training step at the last size."""
+    json: Path | None = None
+    """Where to write the result."""
+
+
+def _unfolded(transition: Tensor, total: Tensor) -> Tensor:
+    """Q by ``unfold``, multiply and sum: the reference body."""
+    return reference.action_values(transition, total, torch.zeros(()))
+
+
+def _windows(transition: Tensor, total: Tensor) -> Tensor:
+    """Q by strided windows of the padded map, multiply and sum."""
+    field = math.isqrt(transition.shape[2])
+    padded = functional.pad(total, (field // 2,) * 4)
+    windows = padded.unfold(1, field, 1).unfold(2, field, 1).permute(0, 3, 4, 1, 2)
+    return (transition * windows.reshape(len(total), 1, -1, *total.shape[1:])).sum(dim=2)
+
+
+def _shifted(transition: Tensor, total: Tensor) -> Tensor:
+    """Q by one multiply-add of a shifted map per tap."""
+    field, (height, width) = math.isqrt(transition.shape[2]), total.shape[1:]
+    padded = functional.pad(total, (field // 2,) * 4).unsqueeze(1)
+    q = torch.zeros(())
+    for tap in range(field**2):
+        down, right = divmod(tap, field)
+        shifted = padded[:, :, down : down + height, right : right + width]
+        q = torch.addcmul(q, transition[:, :, tap], shifted)
+    return q
+
+
+# Natural ways to write a layer in PyTorch; each comparison is with the fastest.
+EAGER = {"unfold": _unfolded, "windows": _windows, "shifted": _shifted}
+
+
+def eager(form: str, transition: Tensor, reward: Tensor, depth: int, every: int) -> Tensor:
+    """Return the sum of V over every so many layers, in plain PyTorch."""
+    value, total = torch.zeros_like(reward), torch.zeros(())
+    for layer in range(1, depth + 1):
+        q = EAGER[form](transition, reward + value)
+        value = q.max(dim=1).values if q.requires_grad else q.amax(dim=1)
+        if layer % every == 0:
+            total = total + value.sum()
+    return total
+
+
+def fastest(work: Callable[[], Any], repeats: int, budget_s: float) -> float:
+    """Return the least seconds of CPU time that this thread needed for ``work``."""
+    times: list[float] = []
+    work()
+    while len(times) < repeats and (not times or sum(times) < budget_s):
+        start = time.thread_time()
+        work()
+        times.append(time.thread_time() - start)
+    return min(times)
+
+
+def bench(config: BenchConfig) -> Iterator[str]:
+    """Yield one line per measurement; write all of them to ``config.json``."""
+    torch.set_num_threads(1)
+    sizes = _parse_sizes(config.sizes)
+    rows: list[dict[str, Any]] = []
+    for size, depth in sizes:
+        rows.append(_operator(config, size, depth))
+        yield (
+            "{size} x {size} x {depth}: forward {cpu_ms:.2f} ms, PyTorch ({eager_form}) "
+            "{eager_ms:.1f} ms ({ratio:.1f} x); training step {train_ms:.2f} ms, PyTorch "
+            "({eager_train_form}) {eager_train_ms:.0f} ms ({train_ratio:.1f} x)"
+        ).format_map(rows[-1])
+    searches = []
+    for size, depth in sizes:
+        searches.append(_searches(config, size, depth))
+        yield (
+            "{size} x {size}, {length} steps: BFS {bfs_ms:.3f} ms (all cells), "
+            "A* {a_star_ms:.3f} ms, DT-VIN {dt_vin_ms:.1f} ms (all cells)".format_map(searches[-1])
+        )
+    clock = "CPU time of the measuring thread, fastest of the repeats"
+    result: dict[str, Any] = {"command": command(), "machine": machine()}
+    result |= {"threads": 1, "clock": clock}
+    result |= {"operator": rows, "planners": searches}
+    if config.memory:
+        result["training_step_mb"] = training_memory_mb(*sizes[-1])
+        yield f"memory of a training step at {sizes[-1]}, batch 1: {result['training_step_mb']} MB"
+    if config.json:
+        write_atomically(config.json, (json.dumps(result, indent=1) + "\n").encode())
+
+
+def _parse_sizes(text: str) -> list[tuple[int, int]]:
+    try:
+        pairs = [part.split("x") for part in text.split(",")]
+        return [(int(size), int(depth)) for size, depth in pairs]
+    except ValueError:
+        raise ValueError(f"sizes are {text!r}: give size x depth, as in 15x200,35x600.") from None
+
+
+def _operator(config: BenchConfig, size: int, depth: int) -> dict[str, Any]:
+    draw = torch.Generator().manual_seed(size)
+    batch = config.training_batch
+    transition = torch.randn(batch, 4, 9, size, size, generator=draw).softmax(dim=2)
+    reward = torch.randn(batch, size, size, generator=draw)
+
+    def forward() -> None:
+        with torch.no_grad():
+            value_iteration(transition[:1], reward[:1], depth, body="cpu")
+
+    def eager_forward(form: str) -> None:
+        with torch.no_grad():
+            eager(form, transition[:1], reward[:1], depth, depth)
+
+    def train() -> None:
+        t, r = transition.clone().requires_grad_(), reward.clone().requires_grad_()
+        keep = layers_for("adaptive", depth, 10)
+        value_iteration(t, r, depth, keep, body="cpu").sum().backward()  # type: ignore[no-untyped-call]
+
+    def eager_train(form: str) -> None:
+        t, r = transition.clone().requires_grad_(), reward.clone().requires_grad_()
+        eager(form, t, r, part, 10).backward()  # type: ignore[no-untyped-call]
+
+    def best(work: Callable[[], Any]) -> float:
+        return 1e3 * fastest(work, config.repeats, config.budget_s)
+
+    part = min(depth, config.eager_layers)
+    row: dict[str, Any] = {"size": size, "depth": depth, "training_batch": batch}
+    row["cpu_ms"] = best(forward)
+    forms = {form: best(partial(eager_forward, form)) for form in EAGER}
+    row["eager_ms"], row["eager_form"] = min((ms, form) for form, ms in forms.items())
+    row["eager_forms_ms"] = forms
+    row["ratio"] = row["eager_ms"] / row["cpu_ms"]
+    row["train_ms"] = best(train)
+    forms = {form: best(partial(eager_train, form)) * depth / part for form in EAGER}
+    row["eager_train_ms"], row["eager_train_form"] = min((ms, form) for form, ms in forms.items())
+    row["eager_train_forms_ms"] = forms
+    row["eager_train_layers_measured"] = part
+    row["train_ratio"] = row["eager_train_ms"] / row["train_ms"]
+    return row
+
+
+def _long_maze(size: int) -> MazeSet:
+    """A maze with a long way in it."""
+    edges = {15: (40, 90), 35: (150, 400), 100: (1200, 1800)}.get(size, (size, size**2))
+    return generate_stratified(MazeRule(size, decimation=(0, 0.1)), edges, 1, seed=size)
+
+
+def _searches(config: BenchConfig, size: int, depth: int) -> dict[str, Any]:
+    one = _long_maze(size)
+    lengths = distances(one.mazes, one.goals)[0]
+    start = divmod(int(lengths.argmax()), size)
+    goal = (int(one.goals[0, 0]), int(one.goals[0, 1]))
+    network = build("dt_vin").eval()
+    maze, goals = observation(one.mazes, one.goals)
+
+    def learned() -> None:
+        with torch.no_grad():
+            network(maze, goals, depth)
+
+    def best(work: Callable[[], Any]) -> float:
+        return 1e3 * fastest(work, 20 * config.repeats, config.budget_s / 4)
+
+    return {
+        "size": size,
+        "length": int(lengths.max()),
+        "bfs_ms": best(lambda: distances(one.mazes, one.goals)),
+        "a_star_ms": best(lambda: search.a_star(one.mazes[0], start, goal)),
+        "dt_vin_ms": best(learned),
+        "dt_vin_layers": depth,
+    }
+
+
+def training_memory_mb(size: int, depth: int) -> int:
+    """Return by how many megabytes a DT-VIN training step, batch 1, raises the peak of a fresh
+    process.
+    """
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return int(pool.apply(_measure_memory, (size, depth)))
+
+
+def _measure_memory(size: int, depth: int) -> float:
+    torch.set_num_threads(1)
+    _training_step(15, 20)  # libraries and compiled code are not the step's
+    before = _peak_kb()
+    _training_step(size, depth)
+    return (_peak_kb() - before) / 1024
+
+
+def _peak_kb() -> int:
+    """Return the peak resident memory of this process, of which a parent's peak is no part."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+
+
+def _training_step(size: int, depth: int) -> None:
+    one = generate(MazeRule(size), 1, seed=0)
+    lengths = distances(one.mazes, one.goals)
+    optimal = torch.from_numpy(np.repeat((lengths > 0)[:, None], 4, axis=1).astype(np.float32))
+    labels = Labels(torch.from_numpy(lengths), optimal)
+    layers = layers_for("adaptive", depth, 10)
+    backward(build("dt_vin"), *observation(one.mazes, one.goals), labels, depth, layers)

@@ -1,0 +1,212 @@
+"""Follow a greedy policy from every reachable cell at once, by pointer jumping, and score it per
+path length.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from asterias.files import write_atomically
+from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
+from planners.mazes.datasets import MazeSet
+from planners.mazes.distances import distances
+from planners.networks.base import PlanningNetwork
+from planners.networks.registry import choose_device, load_weights, observation
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One row of a result: paths of lo to hi steps, both included."""
+
+    lo: int
+    hi: int
+    starts: int
+    """Cells from which the shortest path has that many steps."""
+    mazes: int
+    """Mazes that have such a cell."""
+    success: float
+    """Share of the starts from which the goal is reached, in per cent."""
+    optimal: float
+    """Share of the starts from which it is reached in as few steps as possible, in per cent."""
+
+
+def follow(actions: NDArray[np.int8], maze_set: MazeSet, moves: Moves = NEWS) -> NDArray[np.int64]:
+    """Return the steps to the goal of a greedy policy ``(n, M, M)`` from every cell, -1 where it
+    never arrives.
+
+    The successor of every cell is a pointer; pointing each pointer at its pointer's pointer doubles
+    the steps. A policy that takes M*M steps has been in some cell twice, so it never arrives."""
+    count, rows, columns = maze_set.mazes.shape
+    offsets = moves.offset_array()[actions]
+    row = np.arange(rows)[:, None] + offsets[..., 0]
+    column = np.arange(columns) + offsets[..., 1]
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    row, column = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
+    free = maze_set.mazes[np.arange(count)[:, None, None], row, column].astype(bool) & inside
+    here = np.arange(rows * columns).reshape(rows, columns)
+    pointer = np.where(free, row * columns + column, here).reshape(count, -1)
+    goal = maze_set.goals[:, :1] * columns + maze_set.goals[:, 1:]
+    np.put_along_axis(pointer, goal, goal, axis=1)
+    steps = np.ones_like(pointer)
+    np.put_along_axis(steps, goal, 0, axis=1)
+    for _ in range(math.ceil(math.log2(rows * columns)) + 1):
+        steps += np.take_along_axis(steps, pointer, axis=1)
+        pointer = np.take_along_axis(pointer, pointer, axis=1)
+    return np.where(pointer == goal, steps, -1).reshape(count, rows, columns)
+
+
+def score(
+    actions: NDArray[np.int8], maze_set: MazeSet, edges: Sequence[int], moves: Moves = NEWS
+) -> list[Bin]:
+    """Return one row per bin ``edges[i]`` to ``edges[i + 1]``; all bins but the last end one below
+    the next.
+    """
+    lengths = distances(maze_set.mazes, maze_set.goals, moves)
+    steps = follow(actions, maze_set, moves)
+    result = []
+    for index in range(len(edges) - 1):
+        lo = edges[index] + (1 if index > 0 else 0)
+        chosen = (lengths >= max(lo, 1)) & (lengths <= edges[index + 1])
+        starts = int(chosen.sum())
+        reached, shortest = (steps >= 0) & chosen, (steps == lengths) & chosen
+        result.append(
+            Bin(
+                lo,
+                edges[index + 1],
+                starts,
+                int(chosen.any(axis=(1, 2)).sum()),
+                100 * int(reached.sum()) / max(1, starts),
+                100 * int(shortest.sum()) / max(1, starts),
+            )
+        )
+    return result
+
+
+@torch.no_grad()
+def greedy_actions(
+    network: PlanningNetwork,
+    maze_set: MazeSet,
+    depth: int,
+    batch: int = 64,
+    device: torch.device | None = None,
+) -> NDArray[np.int8]:
+    """Return the best action of every cell ``(n, M, M)`` after ``depth`` layers."""
+    parts = []
+    for first in range(0, len(maze_set), batch):
+        part = maze_set[first : first + batch]
+        maze, goal = (tensor.to(device) for tensor in observation(part.mazes, part.goals))
+        parts.append(network(maze, goal, depth).argmax(dim=1).to(torch.int8).cpu().numpy())
+    return np.concatenate(parts)
+
+
+@torch.no_grad()
+def stable_actions(
+    network: PlanningNetwork, maze_set: MazeSet, step: int, limit: int
+) -> tuple[NDArray[np.int8], int]:
+    """Deepen by ``step`` layers at a time until no action changes; return the actions and the
+    depth.
+    """
+    maze, goal = observation(maze_set.mazes, maze_set.goals)
+    before: torch.Tensor | None = None
+    reached = step
+    for depth, actions in _deepening(network, maze, goal, step, limit):
+        reached = depth
+        if before is not None and bool((actions == before).all()):
+            break
+        before = actions
+    return actions.to(torch.int8).cpu().numpy(), reached
+
+
+def _deepening(
+    network: PlanningNetwork, maze: torch.Tensor, goal: torch.Tensor, step: int, limit: int
+) -> Iterator[tuple[int, torch.Tensor]]:
+    depth = step
+    while True:
+        yield depth, network(maze, goal, depth).argmax(dim=1)
+        if depth >= limit:
+            return
+        depth = min(2 * depth, limit)  # doubling: starting anew costs no more than the last pass
+
+
+@dataclass
+class EvaluateConfig:
+    """Score weights on mazes: success and optimality per path length, from every reachable cell."""
+
+    weights: Path
+    """Weights (.safetensors, with its .json beside it)."""
+    mazes: Path
+    """Mazes (.npz with mazes and goals)."""
+    bins: str = "1,15,30,60"
+    """Edges of the path-length bins in steps, with commas."""
+    json: Path | None = None
+    """Where to write the result."""
+    actions: Path | None = None
+    """Where to write the greedy action of every cell (.npz)."""
+    depth: int = 0
+    """Layers; 0 takes the depth of the weights' card."""
+    until_stable: bool = False
+    """Deepen until no action changes any more; --depth is then the first depth tried."""
+    batch: int = 64
+    """Mazes at a time."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+
+def evaluate(config: EvaluateConfig) -> dict[str, object]:
+    """Return the result as written to ``config.json``: model, size, depth, bins and seconds."""
+    network, card = load_weights(config.weights)
+    device = choose_device(config.device)
+    network.to(device)
+    maze_set = MazeSet.load(config.mazes)
+    edges = parse_bins(config.bins)
+    moves = _moves_of(card)
+    depth = config.depth or int(card["depth"])
+    start = time.perf_counter()
+    if config.until_stable:
+        limit = maze_set.size**2
+        actions, depth = stable_actions(network, maze_set, depth, limit)
+    else:
+        actions = greedy_actions(network, maze_set, depth, config.batch, device)
+    seconds = time.perf_counter() - start
+    result: dict[str, object] = {
+        "model": card["model"],
+        "size": maze_set.size,
+        "depth": depth,
+        "bins": [asdict(row) for row in score(actions, maze_set, edges, moves)],
+        "seconds": round(seconds, 3),
+    }
+    if config.json:
+        write_atomically(config.json, (json.dumps(result, indent=1) + "\n").encode())
+    if config.actions:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, actions=actions)
+        write_atomically(config.actions, buffer.getvalue())
+    return result
+
+
+def parse_bins(text: str) -> list[int]:
+    """Return bin edges from '1,15,30'; raises ``ValueError`` with an example."""
+    try:
+        edges = [int(part) for part in text.split(",")]
+    except ValueError:
+        edges = []
+    if len(edges) < 2 or edges != sorted(set(edges)):
+        raise ValueError(
+            f"bins are {text!r}: give rising path lengths with commas, as in 1,15,30,60."
+        )
+    return edges
+
+
+def _moves_of(card: dict[str, object]) -> Moves:
+    name: MoveName = "moore" if card.get("moves") == "moore" else "news"
+    return MOVES[name]

@@ -1,0 +1,35 @@
+"""Compile what would otherwise be compiled at the first use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from planners.mazes.datasets import MazeRule, generate
+from planners.mazes.distances import distances, optimal_actions
+from planners.networks.registry import build, observation
+from planners.operator.value_iteration import action_values
+from planners.planning import exact_search as search
+from planners.training.losses import Labels, backward
+
+
+@dataclass
+class WarmConfig:
+    """Compile the planners' loops, so that their first use does not wait for it."""
+
+
+def warm() -> None:
+    """Generate and solve one little maze, and train on it; the machine code stays on disk."""
+    one = generate(MazeRule(9), 1, seed=0)
+    lengths = distances(one.mazes, one.goals)
+    bits = optimal_actions(lengths)
+    start = divmod(int(lengths[0].argmax()), 9)
+    search.a_star(one.mazes[0], start, (int(one.goals[0, 0]), int(one.goals[0, 1])))
+    optimal = bits[:, None] >> np.arange(4, dtype=np.uint8).reshape(-1, 1, 1) & 1
+    labels = Labels(torch.from_numpy(lengths), torch.from_numpy(optimal.astype(np.float32)))
+    network, maze = build("dt_vin"), observation(one.mazes, one.goals)
+    backward(network, *maze, labels, 2, (1, 2))
+    transition, reward = network.encode(*maze)
+    action_values(transition, reward, torch.zeros(1, 1, 9, 9)).sum().backward()  # type: ignore[no-untyped-call]

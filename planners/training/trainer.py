@@ -1,0 +1,445 @@
+"""Train a planning network by imitation of exact search, from all cells of every maze at once.
+
+Checkpoints are single files that appear whole or not at all; after a kill at any moment
+``--resume`` goes on as if nothing had happened, to the last bit with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from planners.mazes.action_sets import MOVES, NEWS, Moves
+from planners.mazes.datasets import MazeRule, MazeSet, generate_splits, generate_stratified
+from planners.mazes.distances import distances, optimal_actions
+from planners.networks.base import PlanningNetwork
+from planners.networks.registry import (
+    ModelName,
+    build,
+    choose_device,
+    load_weights,
+    observation,
+    save_weights,
+)
+from planners.training.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
+from planners.training.evaluation import greedy_actions, parse_bins, score
+from planners.training.losses import Labels, LossKind, Target, backward, layers_for
+from planners.training.machine import Clock
+
+WEIGHTS = "weights.safetensors"
+MAZES = "mazes.npz"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a planner; start from a preset: 15, 35 or 100."""
+
+    out: Path = Path("runs/planner")
+    """Folder for checkpoint, weights and curves."""
+    model: ModelName = "dt_vin"
+    """Network."""
+    options: str = "{}"
+    """Options of the network as JSON, for example '{"start": "random"}'."""
+    size: int = 15
+    """Rows and columns of the mazes."""
+    mazes: int = 8000
+    """Training mazes."""
+    validation: int = 400
+    """Validation mazes."""
+    stratify: str = "0,20,40,60,90"
+    """Edges of longest-path bins to fill evenly; empty for plain sampling."""
+    moves: Literal["news", "moore"] = "news"
+    """Move set."""
+    depth: int = 200
+    """Layers N."""
+    stride: int = 10
+    """Every how many layers loss is taken (J)."""
+    loss: LossKind = "adaptive"
+    """Which layers carry loss."""
+    target: Target = "any_optimal"
+    """What an action is held against."""
+    optimiser: Literal["adam", "rmsprop"] = "adam"
+    """Optimiser."""
+    rate: float = 2e-2
+    """Learning rate, falling to zero along half a cosine unless --no-decay."""
+    decay: bool = True
+    """Let the learning rate fall to zero."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    batch: int = 32
+    """Mazes per update."""
+    epochs: int = 8
+    """Passes through the training mazes."""
+    time_limit_s: float = 0.0
+    """Seconds after which training ends, whatever updates are left, with the rate at its end too; 0
+    for none."""
+    seed: int = 0
+    """Seed of data, initial weights and order."""
+    begin_with: Path | None = None
+    """Weights to begin with, of a smaller size for instance (curriculum)."""
+    resume: bool = False
+    """Go on from the checkpoint in --out."""
+    save_every_s: float = 60.0
+    """Seconds between checkpoints."""
+    validate_every: int = 125
+    """Updates between validations; the best on validation is kept."""
+    bins: str = "1,15,30,60,90"
+    """Path-length bins of the validation, in steps."""
+    threads: int = 0
+    """Threads; 0 leaves the choice to PyTorch."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    tensorboard: bool = True
+    """Write curves for tensorboard."""
+
+
+# Each size begins, by --begin-with, where the one before it ended.
+PRESETS: dict[str, tuple[str, TrainConfig]] = {
+    "15": ("15 x 15 mazes, 200 layers", TrainConfig(out=Path("runs/15"))),
+    "35": (
+        "35 x 35 mazes, 600 layers",
+        TrainConfig(
+            out=Path("runs/35"),
+            size=35,
+            mazes=2400,
+            stratify="0,100,150,220,400",
+            depth=600,
+            stride=20,
+            rate=2e-2,
+            epochs=6,
+            batch=16,
+            bins="1,100,200,300",
+            validation=160,
+            validate_every=75,
+        ),
+    ),
+    "61": (
+        "61 x 61 mazes, 1800 layers: the step from 35 to 100",
+        TrainConfig(
+            out=Path("runs/61"),
+            size=61,
+            mazes=2400,
+            stratify="0,150,350,650,1000",
+            depth=1800,
+            stride=60,
+            rate=2e-2,
+            epochs=1,
+            batch=8,
+            bins="1,350,650,1000",
+            validation=60,
+            validate_every=50,
+        ),
+    ),
+    "100": (
+        "100 x 100 mazes, 5000 layers",
+        TrainConfig(
+            out=Path("runs/100"),
+            size=100,
+            mazes=1200,
+            stratify="0,300,600,1200,1800",
+            depth=5000,
+            stride=100,
+            rate=1e-2,
+            epochs=1,
+            batch=4,
+            bins="1,600,1200,1800",
+            validation=36,
+            validate_every=50,
+        ),
+    ),
+}
+
+
+@dataclass
+class Progress:
+    """Where a training is; part of every checkpoint."""
+
+    update: int = 0
+    best_score: float = -1.0
+    seconds: float = 0.0
+    """Wall time of updates and validations."""
+    cpu_seconds: float = 0.0
+    """Processor time of all threads in them; unlike the above it does not grow on a busy machine.
+    """
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """A training run: ``run()`` yields after every update, so that a caller can show or stop it."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        self.device = choose_device(config.device)
+        self.network = self._network().to(self.device)
+        self.optimiser = self._optimiser()
+        self.progress = Progress()
+        self.best: dict[str, Tensor] = {}
+        self.rank, self.world = _join_processes()
+        self.train, self.validation = draw_mazes(config)
+        self.moves = MOVES[config.moves]
+        self.updates = config.epochs * (len(self.train) // config.batch)
+        if self.updates == 0:
+            raise ValueError(
+                f"batch {config.batch} is larger than the {len(self.train)} mazes there are."
+            )
+        if config.resume:
+            self.load()
+
+    def _network(self) -> PlanningNetwork:
+        try:
+            options = json.loads(self.config.options)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"options {self.config.options!r} are no JSON: {error}.") from error
+        if self.config.moves == "moore":
+            options = {"actions": 8, "latent_actions": 8, **options}
+        network = build(self.config.model, options)
+        if self.config.begin_with:
+            _take_over(network, self.config.begin_with)
+        return network
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        parameters = self.network.parameters()
+        if self.config.optimiser == "adam":
+            return torch.optim.Adam(parameters, lr=self.config.rate)
+        return torch.optim.RMSprop(parameters, lr=self.config.rate, eps=1e-6)
+
+    def batch(self, update: int) -> MazeSet:
+        """Return this process's part of the mazes of an update; the order depends on seed and epoch
+        only.
+        """
+        config = self.config
+        per_epoch = len(self.train) // config.batch
+        epoch, place = divmod(update, per_epoch)
+        order = np.random.default_rng([config.seed, epoch]).permutation(len(self.train))
+        chosen = order[place * config.batch : (place + 1) * config.batch]
+        return self.train[chosen[self.rank :: self.world]]
+
+    def labels(self, mazes: MazeSet) -> Labels:
+        """Return path lengths and optimal actions of all cells, by exact search."""
+        found = expert_labels(mazes, self.moves)
+        return Labels(found.lengths.to(self.device), found.optimal.to(self.device))
+
+    def run(self) -> Iterator[dict[str, float]]:
+        """Train to the end; yield loss and speed after every update."""
+        self.save_mazes()
+        saved = time.monotonic()
+        try:
+            while self._share_done() < 1.0:
+                yield self._update()
+                if self.progress.update % self.config.validate_every == 0:
+                    self.validate()
+                if time.monotonic() - saved > self.config.save_every_s:
+                    self.save()
+                    saved = time.monotonic()
+            self.validate()
+        finally:
+            self.save()
+
+    def _update(self) -> dict[str, float]:
+        config, clock = self.config, Clock()
+        mazes = self.batch(self.progress.update)
+        maze, goal = (t.to(self.device) for t in observation(mazes.mazes, mazes.goals))
+        self.network.train()
+        self.optimiser.zero_grad()
+        layers = layers_for(config.loss, config.depth, config.stride)
+        loss = backward(
+            self.network,
+            maze,
+            goal,
+            self.labels(mazes),
+            config.depth,
+            layers,
+            config.loss,
+            config.target,
+        )
+        _average_gradients(self.network, self.world)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
+        if math.isfinite(float(norm)):  # a single bad step must not spoil the run
+            self._set_rate()
+            self.optimiser.step()
+        self.progress.update += 1
+        seconds = self._count(clock)
+        return {"loss": loss, "mazes_per_s": config.batch / seconds, "grad_norm": float(norm)}
+
+    def _count(self, clock: Clock) -> float:
+        """Add what has passed on a clock to the progress; return its wall time."""
+        wall, cpu = clock.passed()
+        self.progress.seconds += wall
+        self.progress.cpu_seconds += cpu
+        return wall
+
+    def _share_done(self) -> float:
+        """Return the share of the training that is done, by updates or by time."""
+        share = self.progress.update / self.updates
+        if self.config.time_limit_s:
+            share = max(share, self.progress.seconds / self.config.time_limit_s)
+            if self.world > 1:  # clocks differ, and all must stop at the same update
+                latest = torch.tensor(share, device=self.device)
+                torch.distributed.all_reduce(latest, torch.distributed.ReduceOp.MAX)
+                share = float(latest)
+        return min(1.0, share)
+
+    def _set_rate(self) -> None:
+        share = self._share_done()
+        factor = 0.5 * (1 + math.cos(math.pi * share)) if self.config.decay else 1.0
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.rate * factor
+
+    def save_mazes(self) -> None:
+        """Write the mazes that were seen, so that tests can leave them out (mazes --exclude)."""
+        if self.rank == 0:
+            parts = (self.train, self.validation)
+            mazes = np.concatenate([part.mazes for part in parts])
+            goals = np.concatenate([part.goals for part in parts])
+            MazeSet(mazes, goals).save(self.config.out / MAZES)
+
+    def validate(self) -> None:
+        """Score on the validation mazes; keep the weights if they are the best so far."""
+        clock = Clock()
+        self.network.eval()
+        actions = greedy_actions(
+            self.network, self.validation, self.config.depth, self.config.batch, self.device
+        )
+        rows = score(actions, self.validation, parse_bins(self.config.bins), self.moves)
+        filled = [row for row in rows if row.starts]
+        mean = sum(row.success for row in filled) / max(1, len(filled))
+        optimal = sum(row.optimal for row in filled) / max(1, len(filled))
+        self._count(clock)
+        self.progress.history.append(
+            {
+                "update": self.progress.update,
+                "seconds": round(self.progress.seconds, 1),
+                "mean": mean,
+                "optimal": optimal,
+            }
+            | {f"{row.lo}-{row.hi}": row.success for row in rows}
+        )
+        if mean + optimal >= self.progress.best_score:  # of equal success, the shorter ways
+            self.progress.best_score = mean + optimal
+            state = self.network.state_dict().items()
+            self.best = {name: tensor.detach().clone() for name, tensor in state}
+            self._publish()
+
+    def _publish(self) -> None:
+        if self.rank != 0:
+            return
+        config = self.config
+        settings = {
+            f.name: str(v) if isinstance(v := getattr(config, f.name), Path) else v
+            for f in fields(config)
+            if f.name not in ("out", "resume", "begin_with")
+        }
+        card = {
+            "depth": config.depth,
+            "size": config.size,
+            "moves": config.moves,
+            "curriculum": config.begin_with.name if config.begin_with else None,
+            "training": settings,
+            "seconds": round(self.progress.seconds, 1),
+            "cpu_seconds": round(self.progress.cpu_seconds, 1),
+            "threads": torch.get_num_threads(),
+            "validation": self.progress.history[-1],
+        }
+        save_weights(self.network, config.model, config.out / WEIGHTS, card)
+
+    def save(self) -> None:
+        """Write everything that a resumed training needs into one file, at once or not at all."""
+        if self.rank != 0:
+            return
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best.items()}
+        tensors["random"] = torch.get_rng_state()
+        save_checkpoint(self.config.out / CHECKPOINT, tensors, self.optimiser, self.progress)
+
+    def load(self) -> None:
+        """Go on from the checkpoint in the run's folder; raises ``ValueError`` if there is none."""
+        tensors, progress = load_checkpoint(self.config.out / CHECKPOINT, self.optimiser)
+        self.progress = Progress(**progress)
+        self.network.load_state_dict(below("network.", tensors))
+        self.best = below("best.", tensors)
+        torch.set_rng_state(tensors["random"])
+
+
+def expert_labels(mazes: MazeSet, moves: Moves = NEWS) -> Labels:
+    """Return path lengths and optimal actions of all cells, by exact search."""
+    lengths = distances(mazes.mazes, mazes.goals, moves)
+    bits = optimal_actions(lengths, moves)
+    actions = np.arange(len(moves.actions), dtype=np.uint8).reshape(-1, 1, 1)
+    optimal = bits[:, None] >> actions & 1
+    return Labels(torch.from_numpy(lengths), torch.from_numpy(optimal.astype(np.float32)))
+
+
+def draw_mazes(config: TrainConfig) -> tuple[MazeSet, MazeSet]:
+    """Return training and validation mazes without a common layout."""
+    rule = MazeRule(config.size)
+    if not config.stratify:
+        counts = (config.mazes, config.validation, 0)
+        return generate_splits(rule, counts, config.seed)[:2]
+    edges = parse_bins(config.stratify)
+    parts = len(edges) - 1
+    each = max(1, config.validation // parts)
+    validation = generate_stratified(rule, edges, each, config.seed)
+    each = config.mazes // parts
+    train = generate_stratified(rule, edges, each, config.seed + 1, exclude=[validation])
+    return train, validation
+
+
+def _take_over(network: PlanningNetwork, path: Path) -> None:
+    """Begin with the weights of a file; what only the new network has keeps its start, as the gate
+    of a Highway VIN that begins with a VIN.
+    """
+    earlier, card = load_weights(path)
+    try:
+        foreign = network.load_state_dict(earlier.state_dict(), strict=False).unexpected_keys
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit the network to train: {error}.") from error
+    if foreign:
+        raise ValueError(
+            f"{path} holds a {card['model']}, whose {foreign[0]} the network to train lacks."
+        )
+
+
+def _join_processes() -> tuple[int, int]:
+    """Return rank and number of processes; joins them if torchrun started several."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return 0, 1
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return torch.distributed.get_rank(), world
+
+
+def _average_gradients(network: PlanningNetwork, world: int) -> None:
+    if world == 1:
+        return
+    for parameter in network.parameters():
+        if parameter.grad is not None:
+            torch.distributed.all_reduce(parameter.grad)
+            parameter.grad /= world
+
+
+def train(config: TrainConfig, report: Any = None) -> Trainer:
+    """Run a training to its end; ``report(trainer, numbers)`` is called after every update."""
+    trainer = Trainer(config)
+    for numbers in trainer.run():
+        if report is not None:
+            report(trainer, numbers)
+    return trainer
+
+
+def with_defaults(config: TrainConfig, **changes: Any) -> TrainConfig:
+    """Return a copy with some fields changed."""
+    return replace(config, **changes)

@@ -1,0 +1,96 @@
+"""Size transfer: weights of small mazes, run deeper on mazes far larger than any they saw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from asterias.files import write_atomically
+from planners.mazes.datasets import MazeRule, generate_stratified
+from planners.mazes.distances import distances
+from planners.networks.registry import load_weights
+from planners.training.evaluation import greedy_actions, parse_bins, score
+from planners.training.machine import Clock, command, machine
+
+
+@dataclass
+class TransferConfig:
+    """Score weights on mazes larger than those of their training, run deeper and sharper."""
+
+    weights: Path
+    """Weights (.safetensors, with its .json beside it)."""
+    sizes: str = "201,501"
+    """Rows and columns of the mazes, with commas."""
+    per_bin: int = 5
+    """Mazes whose longest path lies in each of three bins, cut as those of 100 x 100: at 6, 12 and
+    18 steps per 100 cells of the map."""
+    loops: float = 500.0
+    """Interior walls removed at most, on average: 5 % of 100 x 100 cells. The benchmark's share of
+    all walls almost never leaves long paths in large mazes."""
+    sharpness: str = "1,1.25,1.5"
+    """Factors on the logits of DT-VIN's kernels, each tried, with commas."""
+    layers_per_step: float = 1.5
+    """Layers per step of the longest path."""
+    seed: int = 3_000_000
+    """Seed of the mazes."""
+    json: Path | None = None
+    """Where to write the result."""
+
+
+def transfer(config: TransferConfig) -> Iterator[str]:
+    """Yield a line per size, sharpness and bin; write all of them to ``config.json``."""
+    sizes = [size for size in parse_bins(f"0,{config.sizes}") if size]
+    rows: list[dict[str, Any]] = []
+    for size in sizes:
+        for row in _one_size(config, size):
+            rows.append(row)
+            yield (
+                f"{size} x {size}, sharpness {row['sharpness']:g}: {row['depth']} layers, "
+                f"{row['cpu_seconds'] / row['mazes']:.1f} s per maze"
+            )
+            for bin_ in row["bins"]:
+                yield (
+                    f"  {bin_['lo']} to {bin_['hi']} steps: {bin_['success']:.2f} % reached, "
+                    f"{bin_['optimal']:.2f} % by a shortest way, of {bin_['starts']} starts"
+                )
+    result = {
+        "what": "success and optimality in per cent on mazes larger than those of the training",
+        "command": command(),
+        "machine": machine(),
+        "weights": config.weights.name,
+        "loops": config.loops,
+        "seed": config.seed,
+        "sizes": rows,
+    }
+    if config.json:
+        write_atomically(config.json, (json.dumps(result, indent=1) + "\n").encode())
+
+
+def _one_size(config: TransferConfig, size: int) -> Iterator[dict[str, Any]]:
+    network, card = load_weights(config.weights)
+    edges = [0, *(size * size * share // 100 for share in (6, 12, 18))]
+    decimation = min(1.0, config.loops / size**2)
+    rule = MazeRule(size, decimation=(0.0, decimation))
+    mazes = generate_stratified(rule, edges, config.per_bin, config.seed)
+    longest = int(distances(mazes.mazes, mazes.goals).max())
+    depth = max(int(card["depth"]), round(config.layers_per_step * longest))
+    for sharpness in (float(part) for part in config.sharpness.split(",")):
+        network.config = replace(network.config, sharpness=sharpness)
+        clock = Clock()
+        actions = greedy_actions(network, mazes, depth, batch=1)
+        _, cpu_seconds = clock.passed()
+        yield {
+            "size": size,
+            "sharpness": sharpness,
+            "mazes": len(mazes),
+            "decimation": [0.0, decimation],
+            "longest_path": longest,
+            "depth": depth,
+            "cpu_seconds": round(cpu_seconds, 1),
+            "trained_on": card["size"],
+            "trained_depth": card["depth"],
+            "bins": [asdict(bin_) for bin_ in score(actions, mazes, [1, *edges[1:]])],
+        }

@@ -1,0 +1,1 @@
+"""Language agents over topics."""

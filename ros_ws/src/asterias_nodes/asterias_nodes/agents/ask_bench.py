@@ -1,0 +1,228 @@
+"""Asks the launched robot to find the target, with one broken camera, and checks the answer.
+
+``ros2 run asterias_nodes ask_bench --json results/agents/ask.json``: before each trial the limb
+goes to a random pose and one camera breaks. After the answer that camera is mended, and the camera
+that was named must then see the target: what the agents say is compared with what is so.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import rclpy
+import tyro
+from asterias_interfaces.action import Ask
+from asterias_interfaces.msg import TagDetections
+from asterias_interfaces.srv import InjectFault
+from builtin_interfaces.msg import Duration
+from rclpy.action import ActionClient
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from asterias.provenance import provenance, write_json
+from asterias_nodes.launch_bench import LaunchedRobot
+from asterias_nodes.runtime.conversions import to_seconds
+from asterias_nodes.runtime.domains import reserve_domain_id
+from asterias_nodes.runtime.qos import reliable_qos
+from hardware.description.robot import load_robot
+
+FAULTS = ("off", "stuck", "garbage", "wrong")
+_PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True)
+class AskBench:
+    """Options of the measurement."""
+
+    trials: int = 20
+    """Questions."""
+    required: int = 18
+    """True answers below which the exit code is 1."""
+    task: str = "find the target and tell me which camera saw it"
+    """What is asked."""
+    seed: int = 0
+    """Of poses and broken cameras."""
+    real_time_factor: float = 5.0
+    """Simulated seconds per second."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Result file to write."""
+
+
+class Trials:
+    """A client of the robot, in a node of its own."""
+
+    def __init__(self, options: AskBench) -> None:
+        self._options = options
+        self._rng = np.random.default_rng(options.seed)
+        about = load_robot("limb_p1")
+        self._joints = about.limbs[0].joints
+        self._cameras = [f"camera_{j}" for j in range(len(about.limbs[0].live_cameras))]
+        self._tag = about.target.id
+        self._node, self._executor = Node("ask_bench"), SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._position: dict[str, float] = {}
+        self._time_s = -np.inf
+        self._sees: dict[str, tuple[float, bool]] = {}
+        node = self._node
+        node.create_subscription(
+            JointState, "/limb_0/joint_states", self._on_joints, reliable_qos()
+        )
+        node.create_subscription(
+            TagDetections, "/target/detections", self._on_detections, reliable_qos(100)
+        )
+        self._moves = node.create_publisher(
+            JointTrajectory, "/limb_0/joint_trajectory", reliable_qos()
+        )
+        self._faults = node.create_client(InjectFault, "/limb_0/inject_fault")
+        self._ask = ActionClient(node, Ask, "/ask")
+
+    def close(self) -> None:
+        """Leave the domain."""
+        self._executor.shutdown()
+        self._ask.destroy()
+        self._node.destroy_node()
+
+    def wait_for_robot(self) -> None:
+        """Until everything that is needed is there."""
+        self._until(lambda: self._position and self._sees, "the robot")
+        self._until(self._ask.server_is_ready, "/ask")
+        self._until(self._faults.service_is_ready, "/limb_0/inject_fault")
+
+    def run(self, number: int) -> dict[str, Any]:
+        """One trial."""
+        camera = self._cameras[number % len(self._cameras)]
+        fault = str(self._rng.choice(FAULTS))
+        self._go_to(np.array([self._rng.uniform(*joint.limits_rad) for joint in self._joints]))
+        self._inject(camera, fault)
+        started_s = time.monotonic()
+        result = self._answer()
+        wall_s = time.monotonic() - started_s
+        self._inject(camera, "ok")
+        accused = [c for c in self._cameras if f"{c} is broken" in result.answer]
+        is_seen = bool(result.choice) and self._truly_sees(result.choice)
+        return {
+            "trial": number + 1,
+            "broken": camera,
+            "fault": fault,
+            "error": result.error_msg,
+            "answer": result.answer,
+            "camera": result.choice,
+            "camera_truly_sees": is_seen,
+            "accused_without_cause": [c for c in accused if c != camera],
+            "true": result.error_code == result.NONE and is_seen and set(accused) <= {camera},
+            "wall_s": round(wall_s, 2),
+        }
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _until(self, condition: Callable[[], Any], what: str) -> None:
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while not condition():
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"Nothing came from {what} within {_PATIENCE_S:g} s.")
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def _on_joints(self, message: JointState) -> None:
+        self._position = dict(zip(message.name, message.position, strict=True))
+        self._time_s = to_seconds(message.header.stamp)
+
+    def _on_detections(self, message: TagDetections) -> None:
+        sees = any(tag.id == self._tag for tag in message.detections)
+        self._sees[message.camera] = (to_seconds(message.header.stamp), sees)
+
+    def _go_to(self, goal_rad: Any) -> None:
+        names = [joint.name for joint in self._joints]
+        point = JointTrajectoryPoint(positions=goal_rad, time_from_start=Duration(sec=1))
+        self._until(self._moves.get_subscription_count, "/limb_0/joint_trajectory")
+        self._moves.publish(JointTrajectory(joint_names=names, points=[point]))
+
+        def is_there() -> bool:
+            here = np.array([self._position[name] for name in names])
+            return bool(np.abs(here - goal_rad).max() < 0.1)
+
+        self._until(is_there, "the limb on its way")
+
+    def _inject(self, camera: str, fault: str) -> None:
+        future = self._faults.call_async(InjectFault.Request(component=camera, fault=fault))
+        self._until(future.done, "/limb_0/inject_fault")
+        if not future.result().success:
+            raise ValueError(future.result().message)
+
+    def _answer(self) -> Ask.Result:
+        sent = self._ask.send_goal_async(Ask.Goal(task=self._options.task))
+        self._until(sent.done, "/ask")
+        result = sent.result().get_result_async()
+        deadline_s = time.monotonic() + 150.0
+        while not result.done() and time.monotonic() < deadline_s:
+            self._executor.spin_once(timeout_sec=0.05)
+        return result.result().result
+
+    def _truly_sees(self, camera: str) -> bool:
+        """Whether a camera, healthy by now, sees the target while the limb holds."""
+        now_s = self._time_s
+        self._until(lambda: self._sees[camera][0] > now_s + 0.2, camera)
+        return self._sees[camera][1]
+
+
+def measure(options: AskBench) -> list[dict[str, Any]]:
+    """All trials; prints one line for each."""
+    robot = LaunchedRobot(
+        "launch/agents.launch.xml",
+        "enable_faults:=true",
+        f"real_time_factor:={options.real_time_factor}",
+        f"seed:={options.seed}",
+    )
+    trials = Trials(options)
+    rows: list[dict[str, Any]] = []
+    started_s = time.monotonic()
+    try:
+        trials.wait_for_robot()
+        for number in range(options.trials):
+            rows.append(trials.run(number))
+            left_s = (time.monotonic() - started_s) / len(rows) * (options.trials - len(rows))
+            row = rows[-1]
+            state = "true" if row["true"] else f"NOT true ({row['error'] or row['answer']})"
+            said = f"{row['broken']} {row['fault']}; says {row['camera'] or 'nothing'}: {state}"
+            print(
+                f"trial {number + 1}/{options.trials}: {said}, about {left_s:.0f} s left",
+                flush=True,
+            )
+    finally:
+        trials.close()
+        robot.stop()
+    return rows
+
+
+def main() -> int:
+    """Measure, print, write the result file if asked for; exit code 1 if too few are true."""
+    options = tyro.cli(AskBench, prog="ros2 run asterias_nodes ask_bench", description=__doc__)
+    # A domain of its own, so that no other robot on this machine is asked.
+    os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
+    rclpy.init()
+    try:
+        rows = measure(options)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    finally:
+        rclpy.try_shutdown()
+    right = sum(row["true"] for row in rows)
+    print(f"{right} of {len(rows)} answers are true")
+    if options.json is not None:
+        command = f"ros2 run asterias_nodes ask_bench --json {options.json}"
+        data = {"task": options.task, "trials": len(rows), "true": right, "rows": rows}
+        write_json(options.json, {**provenance(options.seed, command), **data})
+    return 0 if right >= options.required else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,349 @@
+"""Managed node ``language_agent``: graphs of language agents that look, speak and act.
+
+Action ``/ask``: a task in words, answered by a graph; feedback node by node. Topics
+``/agents/messages`` (everything that is said) and ``/agents/approval_requests``; services
+``/agents/approve`` and ``/agents/draw_graph`` (the graph as an image). It moves the robot through
+actions and the command multiplexer only, and only by skills of its allow-list, within their limits.
+The one text that it takes for an order is the task of a goal: what models, topics and images say is
+data. Agents run in a thread of their own; cancel and topics are served meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, cast
+
+from asterias_interfaces.action import Ask
+from asterias_interfaces.msg import AgentMessage
+from asterias_interfaces.srv import DrawGraph
+from rclpy.action import CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+
+from asterias_nodes.agents.approvals import Approvals
+from asterias_nodes.agents.robot_skills import RobotSkills
+from asterias_nodes.agents.robot_state_monitor import RobotEyes
+from asterias_nodes.runtime.conversions import to_image_msg
+from asterias_nodes.runtime.diagnostics import Diagnostics, Report
+from asterias_nodes.runtime.event_action_server import Event, EventActionServer
+from asterias_nodes.runtime.lifecycle_node import ManagedNode
+from asterias_nodes.runtime.parameters import SettingsError, declare_settings
+from asterias_nodes.runtime.qos import reliable_qos
+from hardware.description.robot import load_robot
+from learning.agents.graph.drawing import draw
+from learning.agents.graph.executor import Stop, answer
+from learning.agents.graph.graph import Graph
+from learning.agents.graph.messages import AgentError, Answer, Failure, FailureKind, Task
+from learning.agents.graph.run_trace import RunRecord, Step
+from learning.agents.models.back_ends import BACKENDS, Backend, BackendOptions, make_model
+from learning.agents.models.server import ServerOptions
+from learning.agents.skills.instruction_following import (
+    actor,
+    joints_member,
+    order_graph,
+    plan_graph,
+    planner,
+    scripted_planner,
+)
+from learning.agents.skills.skills import Approve, SkillGate, load_skill_rules
+from learning.agents.tasks.camera_witnesses import cameras_graph, scripted_witness, witness
+
+Result = Ask.Result
+_CODES = {
+    FailureKind.TIMEOUT: Result.TIMEOUT,
+    FailureKind.CANCELED: Result.CANCELED,
+    FailureKind.ERROR: Result.FAILED,
+    FailureKind.MALFORMED: Result.MALFORMED,
+    FailureKind.REFUSED: Result.REFUSED,
+    FailureKind.NO_INPUT: Result.NO_ANSWER,
+}
+_WITNESS_S = 40.0
+
+
+@dataclass(frozen=True)
+class LanguageAgentSettings:
+    """Parameters of the node."""
+
+    robot: Annotated[str, "name or path of the robot description"] = "limb_p1"
+    limb: Annotated[int, "number of the limb that the agents use"] = 0
+    skills: Annotated[str, "allow-list of skills (YAML); empty allows none"] = ""
+    approval: Annotated[bool, "ask a person before each motion; silence means no"] = False
+    approval_timeout_s: Annotated[float, "s that a person has for a yes"] = 20.0
+    timeout_s: Annotated[float, "s for a task whose goal gives none"] = 120.0
+    records: Annotated[str, "folder for a record of each run; empty keeps none"] = ""
+    backend: Annotated[str, "scripted (offline), openai (a server) or replay"] = "scripted"
+    model: Annotated[str, "name of the model on the server"] = "llama3.1"
+    base_url: Annotated[str, "root of the server's API; its key is in OPENAI_API_KEY"] = (
+        "http://127.0.0.1:11434/v1"
+    )
+    traffic: Annotated[str, "file of traffic: read by replay, written by openai"] = ""
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            names = ", ".join(BACKENDS)
+            raise SettingsError(f"Parameter 'backend' is '{self.backend}'; choose one of {names}.")
+        if min(self.timeout_s, self.approval_timeout_s) <= 0.0:
+            raise SettingsError("Parameters 'timeout_s' and 'approval_timeout_s' must be above 0.")
+
+
+@dataclass
+class Job:
+    """A task in progress."""
+
+    handle: ServerGoalHandle
+    number: int
+    graph: str
+    stop: Stop = field(default_factory=Stop)
+
+
+class LanguageAgent(ManagedNode):
+    """Serves ``/ask``, one task at a time."""
+
+    def __init__(self) -> None:
+        super().__init__("language_agent")
+        self.settings = declare_settings(self, LanguageAgentSettings)
+        self._graphs: dict[str, Graph] = {}
+        self._last: tuple[str, RunRecord] | None = None
+        self._worker: ThreadPoolExecutor | None = None
+        self._job: Job | None = None
+        self._runs = self._failures = 0
+        self._is_active = False
+        self._closers: list[Callable[[], None]] = []
+
+    # -- life cycle -----------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        """Open topics, build the graphs; goals are refused until activation."""
+        settings = self.settings
+        robot = load_robot(settings.robot)
+        if not 0 <= settings.limb < len(robot.limbs):
+            raise ValueError(f"Robot {settings.robot} has no limb {settings.limb}.")
+        eyes = RobotEyes(self, robot, settings.limb)
+        self._closers.append(eyes.close)
+        skills = RobotSkills(self, eyes, settings.limb)
+        self._closers.append(skills.close)
+        self._graphs = self._make_graphs(eyes, skills)
+        self._messages = self.create_publisher(AgentMessage, "/agents/messages", reliable_qos(100))
+        drawing = self.create_service(DrawGraph, "/agents/draw_graph", self._on_draw)
+        server = EventActionServer(
+            self,
+            Ask,
+            "/ask",
+            self._execute,
+            goal_callback=self._on_goal,
+            cancel_callback=self._on_cancel,
+        )
+        self._closers += [
+            server.destroy,
+            lambda: self.destroy_service(drawing),
+            lambda: self.destroy_publisher(self._messages),
+            Diagnostics(self, [self._report]).close,
+        ]
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="agents")
+
+    def _make_graphs(self, eyes: RobotEyes, skills: RobotSkills) -> dict[str, Graph]:
+        settings = self.settings
+        rules = load_skill_rules(Path(settings.skills)) if settings.skills else {}
+        approve: Approve | None = None
+        if settings.approval:
+            approvals = Approvals(self, settings.approval_timeout_s)
+            self._closers.append(approvals.close)
+            approve = approvals.ask
+        gate = SkillGate(rules, skills.by_name, approve)
+        server = ServerOptions(settings.model, settings.base_url)
+        traffic = Path(settings.traffic) if settings.traffic else None
+        try:
+            model = make_model(BackendOptions(cast(Backend, settings.backend), server, traffic))
+        except AgentError as error:
+            raise ValueError(str(error)) from error
+        plan = planner(model or scripted_planner(), gate)
+        speaker = model or scripted_witness()
+        witnesses = [
+            witness(name, skills.witness_look(name), speaker, _WITNESS_S) for name in eyes.cameras
+        ]
+        return {
+            "orders": order_graph(
+                plan,
+                actor(gate, timeout_s=3600.0),
+                [*witnesses, joints_member(eyes.joint_angles)],
+            ),
+            "plan": plan_graph(plan),
+            "cameras": cameras_graph(witnesses),
+        }
+
+    def activate(self) -> None:
+        """Accept goals."""
+        self._is_active = True
+        who = self.settings.backend
+        self.get_logger().info(f"Graphs: {', '.join(self._graphs)}; the back end is {who}.")
+
+    def deactivate(self) -> None:
+        """Refuse goals; a task in progress is stopped."""
+        self._is_active = False
+        if self._job is not None:
+            self._job.stop.set()
+
+    def cleanup(self) -> None:
+        """Close everything."""
+        if self._worker is not None:
+            # Not waited for: the thread may itself be waiting for this one.
+            self._worker.shutdown(wait=False, cancel_futures=True)
+            self._worker = None
+        for close in self._closers:
+            close()
+        self._closers, self._graphs = [], {}
+
+    # -- one task -------------------------------------------------------------------------------
+
+    def _on_goal(self, goal: Ask.Goal) -> GoalResponse:
+        return GoalResponse.ACCEPT if self._is_active else GoalResponse.REJECT
+
+    def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+        if self._job is not None and self._job.handle is handle:
+            self._job.stop.set()
+        return CancelResponse.ACCEPT
+
+    async def _execute(self, handle: ServerGoalHandle) -> Ask.Result:
+        name = handle.request.graph or "orders"
+        if name not in self._graphs:
+            known = ", ".join(self._graphs)
+            text = f"There is no graph '{name}'; this server has {known}."
+            return self._refuse(handle, Result.UNKNOWN_GRAPH, text)
+        if self._job is not None:
+            text = "Another task is running; cancel it or wait for its end."
+            return self._refuse(handle, Result.BUSY, text)
+        self._runs += 1
+        job = self._job = Job(handle, self._runs, name)
+        started_s = time.monotonic()
+        try:
+            result = self._to_result(job, await self._in_worker(job))
+        except Exception as error:
+            self.get_logger().error(f"The task failed: {error!r}")
+            result = Result(error_code=Result.INTERNAL, error_msg=repr(error))
+        finally:
+            self._job = None
+        result.duration_s = time.monotonic() - started_s
+        self._failures += result.error_code != Result.NONE
+        if result.error_code == Result.NONE:
+            handle.succeed()
+        elif result.error_code == Result.CANCELED and handle.is_cancel_requested:
+            handle.canceled()
+        else:
+            handle.abort()
+        return result
+
+    def _refuse(self, handle: ServerGoalHandle, code: int, text: str) -> Ask.Result:
+        handle.abort()
+        return Result(error_code=code, error_msg=text)
+
+    async def _in_worker(self, job: Job) -> RunRecord:
+        """Run the graph in the agents' thread and wait for it without blocking this one."""
+        done = Event()
+        executor = self.executor
+
+        def complete(future: Future[RunRecord]) -> None:
+            try:
+                done.complete(future.result())
+            except Exception as error:
+                done.fail(error)
+
+        def run() -> RunRecord:
+            request = job.handle.request
+            return answer(
+                self._graphs[job.graph],
+                Task(request.task),
+                name=job.graph,
+                timeout_s=request.timeout_s or self.settings.timeout_s,
+                stop=job.stop,
+                on_step=lambda step: executor.create_task(lambda: self._tell(job, step)),
+            )
+
+        if self._worker is None:
+            raise RuntimeError("The node is shutting down.")
+        future = self._worker.submit(run)
+        future.add_done_callback(lambda f: executor.create_task(lambda: complete(f)))
+        record: RunRecord = await done
+        return record
+
+    def _tell(self, job: Job, step: Step) -> None:
+        """Publish what a node said."""
+        said = step.outcome
+        failed, text = isinstance(said, Failure), said.text
+        message = AgentMessage(
+            run=job.number,
+            graph=job.graph,
+            node=step.node,
+            kind=step.kind,
+            heard=list(step.heard),
+            failed=failed,
+            backend=said.backend if isinstance(said, Answer) else "",
+            text=text,
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._messages.publish(message)
+        if job.handle.is_active:
+            feedback = Ask.Feedback(node=step.node, kind=step.kind, failed=failed, text=text)
+            job.handle.publish_feedback(feedback)
+
+    def _to_result(self, job: Job, record: RunRecord) -> Ask.Result:
+        self._last = (job.graph, record)
+        used, said = record.usage, record.result
+        result = Result(
+            backends=list(record.backends),
+            model_calls=used.calls,
+            prompt_tokens=used.prompt_tokens,
+            completion_tokens=used.completion_tokens,
+            cost=used.cost,
+            record=self._keep(job, record),
+        )
+        if isinstance(said, Failure):
+            result.error_code, result.error_msg = _CODES[said.kind], said.text
+            return result
+        result.answer, result.choice = said.text, str(said.data.get("answer") or "")
+        result.evidence = said.data.get("evidence") or [
+            f"{step.node}: {step.outcome.text}" for step in record.steps
+        ]
+        return result
+
+    def _keep(self, job: Job, record: RunRecord) -> str:
+        if not self.settings.records:
+            return ""
+        stamp = time.strftime("%Y-%m-%d-%H%M%S")
+        path = Path(self.settings.records).expanduser() / f"{stamp}-{job.graph}-{job.number}.json"
+        record.save(path)
+        return str(path)
+
+    # -- reporting ------------------------------------------------------------------------------
+
+    def _on_draw(
+        self, request: DrawGraph.Request, response: DrawGraph.Response
+    ) -> DrawGraph.Response:
+        last_name, record = self._last or ("orders", None)
+        name = request.graph or last_name
+        if name not in self._graphs:
+            response.message = f"There is no graph '{name}'; known are {', '.join(self._graphs)}."
+            return response
+        shown = record if name == last_name else None
+        picture = draw(self._graphs[name], shown, title="" if shown is not None else name)
+        response.image = to_image_msg(picture, self.get_clock().now().to_msg(), name)
+        response.success = True
+        response.message = f"{name}, {'its last run' if shown is not None else 'not run yet'}."
+        return response
+
+    def _report(self) -> Report:
+        values: dict[str, object] = {
+            "backend": self.settings.backend,
+            "graphs": ", ".join(self._graphs),
+            "runs": self._runs,
+            "failures": self._failures,
+            "running": self._job.graph if self._job is not None else "nothing",
+        }
+        return Report(f"{self.get_name()}: agents", values=values)
+
+
+def make_node() -> LanguageAgent:
+    """The node, for :func:`asterias_nodes.runtime.run_node.main_late`."""
+    return LanguageAgent()

@@ -1,0 +1,1 @@
+"""Plan and follow paths in mazes, on maps and in ViZDoom."""

@@ -1,0 +1,383 @@
+"""Node ``doom_demo``: sends the robot through mazes in ViZDoom, and leaves a video and a summary.
+
+A client, nothing more. For each maze it asks ``/draw_maze`` for it and ``/navigate`` to walk to the
+goal. Its folder gets ``run.mp4`` (what the camera saw, beside the map with the plan and the way),
+``contact_sheet.png`` (four moments of each maze) and ``summary.json``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path as FilePath
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+from asterias_interfaces.action import Navigate
+from asterias_interfaces.srv import DrawMaze
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import OccupancyGrid, Odometry, Path
+from rclpy.action import ActionClient
+from rclpy.action.client import ClientGoalHandle
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+
+from asterias.provenance import provenance, write_json
+from asterias_nodes.navigation.navigation_messages import (
+    from_map_msg,
+    occupancy_of,
+    point_of,
+    yaw_of,
+)
+from asterias_nodes.runtime.action_client import RefusedError, ask, wait_for
+from asterias_nodes.runtime.conversions import from_image_msg
+from asterias_nodes.runtime.event_action_server import run
+from asterias_nodes.runtime.parameters import SettingsError, declare_settings
+from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
+from asterias_nodes.runtime.run_node import stop_node
+from hardware.cameras.driver import ImageArray
+from hardware.perception.images import save_png
+from planners.mazes.grid_map import GridMap, Point
+from sim.doom.pictures import MapPicture, beside, sheet_of
+
+PROGRESS_PERIOD_S = 2.0
+SERVER_PATIENCE_S = 60.0
+STEP_OF_TRACE_CELLS = 0.1
+MOMENTS = 4
+
+
+@dataclass(frozen=True)
+class DoomDemoSettings:
+    """Parameters of the node."""
+
+    mazes: Annotated[int, "mazes to walk through"] = 1
+    required: Annotated[int, "goals reached below which the demo counts as failed; -1: all"] = -1
+    planner: Annotated[str, "planner id that the planner node knows"] = "dt_vin"
+    views: Annotated[str, "all: those of all cells are given at first; explore: none are"] = "all"
+    seed: Annotated[int, "seed of the first maze; the next takes the next number"] = 0
+    video_rate_hz: Annotated[float, "pictures per wall s of the video; 0 for no video"] = 10.0
+    out: Annotated[str, "folder for video, pictures and summary"] = "runs/doom"
+    command: Annotated[str, "what to type to run this again; for the summary"] = ""
+
+    def __post_init__(self) -> None:
+        if self.mazes < 1 or self.seed < 0 or self.video_rate_hz < 0:
+            raise SettingsError(
+                "Parameter 'mazes' must be 1 or more, 'seed' and 'video_rate_hz' 0 or more."
+            )
+        if self.views not in ("all", "explore"):
+            raise SettingsError("Parameter 'views' must be all or explore.")
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How one maze ended."""
+
+    maze: int
+    seed: int
+    size: int
+    reached: bool
+    steps: int
+    shortest_steps: int
+    looks: int
+    plans: int
+    fallbacks: int
+    planning_s: float
+    seeing_s: float
+    duration_s: float
+    driven_m: float
+    error_code: int
+    error: str
+
+
+class DoomDemo(Node):
+    """Sends the robot through one maze after the other; ends its process when all are done."""
+
+    def __init__(self) -> None:
+        super().__init__("doom_demo")
+        self.settings = declare_settings(self, DoomDemoSettings)
+        self._folder = FilePath(self.settings.out).expanduser()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._walks: list[Walk] = []
+        self._started_s = self._told_s = time.monotonic()
+        self._walking_since_s: float | None = None
+        self._goal: ClientGoalHandle | None = None
+        self._reset(None)
+        self._frames = self._tics = self._restarts = 0
+        self._film: list[ImageArray] = []
+        self._moments: list[ImageArray] = []
+        self._video: Any = None
+        self._title = ""
+        self._draw = self.create_client(DrawMaze, "/draw_maze")
+        self._navigator = ActionClient(self, Navigate, "/navigate")
+        self._goal_topic = self.create_publisher(PoseStamped, "/goal_pose", latched_qos())
+        self._subscribe()
+        self._wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self._start_timer = self.create_timer(0.05, self._try_to_start, clock=self._wall)
+        if self.settings.video_rate_hz:
+            self.create_timer(1 / self.settings.video_rate_hz, self._shoot, clock=self._wall)
+
+    def _subscribe(self) -> None:
+        latched = (OccupancyGrid, "/map", self._on_map), (Path, "/plan", self._on_plan)
+        for kind, topic, callback in latched:
+            self.create_subscription(kind, topic, callback, latched_qos())
+        self.create_subscription(Odometry, "/odom", self._on_odometry, reliable_qos())
+        self.create_subscription(Image, "/camera/image_raw", self._on_image, sensor_qos())
+        self.create_subscription(
+            DiagnosticArray, "/diagnostics", self._on_diagnostics, reliable_qos()
+        )
+
+    def _reset(self, grid: GridMap | None) -> None:
+        """Forget what belongs to the maze of before."""
+        self._grid = grid
+        self._image: ImageArray | None = None
+        self._map: OccupancyGrid | None = None
+        self._plan: Path | None = None
+        self._pose: Any = None
+        self._target: Point | None = None
+        self._trace: list[Point] = []
+
+    # -- inputs ---------------------------------------------------------------------------------
+
+    def _on_map(self, message: OccupancyGrid) -> None:
+        self._map = message
+
+    def _on_plan(self, message: Path) -> None:
+        self._plan = message
+
+    def _on_image(self, message: Image) -> None:
+        self._image = from_image_msg(message)
+        self._frames += self._walking_since_s is not None
+
+    def _on_odometry(self, message: Odometry) -> None:
+        self._tics += self._walking_since_s is not None
+        self._pose = message.pose.pose
+        if self._grid is not None:
+            place = self._grid.to_grid(point_of(self._pose))
+            if not self._trace or math.dist(place, self._trace[-1]) >= STEP_OF_TRACE_CELLS:
+                self._trace.append(place)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            for pair in status.values:
+                if pair.key == "game_restarts" and int(pair.value) > self._restarts:
+                    self._restarts = int(pair.value)
+                    self._say(f"the game had died and was started again ({self._restarts} so far)")
+
+    # -- mazes ----------------------------------------------------------------------------------
+
+    def _try_to_start(self) -> None:
+        servers = {
+            "doom_world (/draw_maze)": self._draw.service_is_ready(),
+            "navigator (/navigate)": self._navigator.server_is_ready(),
+        }
+        if all(servers.values()):
+            self.destroy_timer(self._start_timer)
+            run(self._run(), lambda result: None)
+        elif time.monotonic() - self._started_s > SERVER_PATIENCE_S:
+            missing = ", ".join(name for name, is_ready in servers.items() if not is_ready)
+            stop_node(self, f"These did not come up: {missing}; launch doom.launch.xml.")
+
+    async def _run(self) -> None:
+        """All mazes, one after the other."""
+        started_s = time.monotonic()
+        try:
+            for number in range(self.settings.mazes):
+                await self._maze(number)
+                if self._walks[-1].error_code == Navigate.Result.E_STOP:
+                    break  # whoever engaged it wants no further walk
+            self._finish(time.monotonic() - started_s)
+        except (RefusedError, ValueError, OSError) as error:
+            stop_node(self, str(error))
+
+    async def _maze(self, number: int) -> None:
+        seed = self.settings.seed + number
+        drawn = await wait_for(self._draw.call_async(DrawMaze.Request(seed=seed)))
+        if not drawn.success:
+            raise ValueError(drawn.message)
+        grid = from_map_msg(drawn.map)
+        self._reset(grid)
+        self._target = grid.to_grid(point_of(drawn.goal.pose))
+        self._title = f"maze {number + 1}/{self.settings.mazes}, {self.settings.planner}"
+        self._film = []
+        self._goal_topic.publish(drawn.goal)
+        goal = Navigate.Goal(
+            goal=drawn.goal,
+            planner_id=self.settings.planner,
+            survey=self.settings.views == "all",
+        )
+        self._walking_since_s = time.monotonic()
+        found = await ask(self._navigator, goal, self._on_feedback, self._keep)
+        self._walking_since_s = None
+        self._note(number, drawn, found)
+
+    def _keep(self, handle: ClientGoalHandle | None) -> None:
+        self._goal = handle
+
+    def _note(self, number: int, drawn: Any, found: Any) -> None:
+        """Keep, tell and draw how a maze ended."""
+        walk = Walk(
+            maze=number + 1,
+            seed=self.settings.seed + number,
+            size=drawn.map.info.height,
+            reached=found.error_code == Navigate.Result.NONE,
+            steps=found.steps,
+            shortest_steps=drawn.shortest_steps,
+            looks=found.looks,
+            plans=found.plans,
+            fallbacks=found.fallbacks,
+            planning_s=round(_seconds(found.planning_time), 4),
+            seeing_s=round(_seconds(found.seeing_time), 4),
+            duration_s=round(_seconds(found.duration), 3),
+            driven_m=round(float(found.driven), 3),
+            error_code=found.error_code,
+            error=found.error_msg,
+        )
+        self._walks.append(walk)
+        self._shoot()
+        if self._film:
+            places = np.linspace(0, len(self._film) - 1, MOMENTS).round().astype(int)
+            self._moments += [self._film[place] for place in places]
+        left = self.settings.mazes - len(self._walks)
+        each_s = (time.monotonic() - self._started_s) / len(self._walks)
+        end = f", about {each_s * left:.0f} s left" if left else ""
+        self._say(f"maze {walk.maze}/{self.settings.mazes}: {_outcome(walk)}{end}")
+
+    def _on_feedback(self, message: Any) -> None:
+        if time.monotonic() - self._told_s >= PROGRESS_PERIOD_S:
+            told = message.feedback
+            age_s = _seconds(told.plan_age)
+            self._say(
+                f"walking: {told.distance_to_go:.1f} m to go, {told.steps} steps, plan of "
+                f"{age_s:.1f} s ago"
+            )
+
+    # -- pictures -------------------------------------------------------------------------------
+
+    def _shoot(self) -> None:
+        """Add a picture to the video."""
+        grid, message, image = self._grid, self._map, self._image
+        if grid is None or image is None or message is None or self._pose is None:
+            return
+        occupancy = occupancy_of(message)
+        if occupancy.shape != grid.free.shape:
+            return
+        plan = [] if self._plan is None else self._plan.poses
+        shown = MapPicture(
+            occupancy,
+            self._target,
+            grid.to_grid(point_of(self._pose)),
+            yaw_of(self._pose.orientation),
+            [grid.to_grid(point_of(stamped.pose)) for stamped in plan],
+            tuple(self._trace),
+        )
+        picture = beside(image, shown, self._title)
+        self._film.append(picture)
+        if len(self._film) > 400:
+            self._film = self._film[::2]  # the sheet needs a few moments only
+        if self.settings.video_rate_hz:
+            self._write(picture)
+
+    def _write(self, picture: ImageArray) -> None:
+        if self._video is None:
+            size = picture.shape[1], picture.shape[0]
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            name = str(self._folder / ".run.mp4")
+            self._video = cv2.VideoWriter(name, code, self.settings.video_rate_hz, size)
+            self._video_size = size
+        if (picture.shape[1], picture.shape[0]) == self._video_size:
+            self._video.write(np.ascontiguousarray(picture[..., ::-1]))
+
+    # -- reporting ------------------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        self._told_s = time.monotonic()
+        print(text, flush=True)
+
+    def _finish(self, wall_s: float) -> None:
+        reached = [walk for walk in self._walks if walk.reached]
+        needed = self.settings.required if self.settings.required >= 0 else self.settings.mazes
+        passed = len(reached) >= needed
+        steps, best = (
+            sum(getattr(walk, name) for walk in reached) for name in ("steps", "shortest_steps")
+        )
+        walking_s = max(1e-9, sum(walk.duration_s for walk in self._walks))
+        plans = max(1, sum(walk.plans for walk in self._walks))
+        summary = {
+            **provenance(self.settings.seed, command=self.settings.command or None),
+            "planner": self.settings.planner,
+            "views": self.settings.views,
+            "mazes": [asdict(walk) for walk in self._walks],
+            "reached": len(reached),
+            "required": needed,
+            "passed": passed,
+            "steps_over_shortest": round(steps / best, 4) if best else None,
+            "frames_per_s": round(self._frames / walking_s, 2),
+            "game_tics_per_s": round(self._tics / walking_s, 2),
+            "planning_s_per_plan": round(sum(w.planning_s for w in self._walks) / plans, 5),
+            "seeing_s_per_maze": round(
+                sum(walk.seeing_s for walk in self._walks) / len(self._walks), 4
+            ),
+            "game_restarts": self._restarts,
+            "wall_s": round(wall_s, 3),
+        }
+        self._close_video()
+        if self._moments:
+            sheet = sheet_of(self._moments, MOMENTS)
+            save_png(str(self._folder / "contact_sheet.png"), sheet)
+        write_json(self._folder / "summary.json", summary)
+        print(self._table(summary), flush=True)
+        print(f"Wrote video, contact sheet and summary to {self._folder}/", flush=True)
+        if passed:
+            stop_node(self, status=0)
+        else:
+            stop_node(self, f"The goal was reached {len(reached)} times; {needed} are required.")
+
+    def _table(self, summary: dict[str, Any]) -> str:
+        lines = ["", "maze  seed  steps  shortest  looks  plans  planning s  wall s  outcome"]
+        lines.append("----  ----  -----  --------  -----  -----  ----------  ------  -------")
+        for walk in self._walks:
+            lines.append(
+                f"{walk.maze:4d}  {walk.seed:4d}  {walk.steps:5d}  {walk.shortest_steps:8d}  "
+                f"{walk.looks:5d}  {walk.plans:5d}  {walk.planning_s:10.2f}  "
+                f"{walk.duration_s:6.1f}  {'reached' if walk.reached else walk.error}"
+            )
+        lines.append(
+            f"\nreached {summary['reached']} of {len(self._walks)} in {summary['wall_s']:.0f} s; "
+            f"{summary['frames_per_s']:.0f} frames/s, "
+            f"{1e3 * summary['planning_s_per_plan']:.0f} ms per plan; "
+            f"{summary['game_restarts']} restarts of the game\n"
+        )
+        return "\n".join(lines)
+
+    def _close_video(self) -> None:
+        if self._video is not None:
+            self._video.release()
+            self._video = None
+            (self._folder / ".run.mp4").replace(self._folder / "run.mp4")
+
+    def close(self) -> None:
+        """Cancel what is in progress, so that the robot stops when the demo is interrupted."""
+        if self._goal is not None:
+            self._goal.cancel_goal_async()
+        self._close_video()
+
+
+def _outcome(walk: Walk) -> str:
+    if not walk.reached:
+        return f"not reached: {walk.error.rstrip('.')}"
+    way = f"{walk.steps} steps, the shortest way has {walk.shortest_steps}"
+    return f"reached; {way}; {walk.looks} looks, {walk.plans} plans; {walk.duration_s:.1f} s"
+
+
+def _seconds(duration: Any) -> float:
+    return float(duration.sec) + float(duration.nanosec) * 1e-9
+
+
+def make_node() -> DoomDemo:
+    """The node, for ``main_late``."""
+    return DoomDemo()

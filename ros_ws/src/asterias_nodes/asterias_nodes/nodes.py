@@ -1,0 +1,66 @@
+"""The nodes of this package: the name that `ros2 run` takes, and the module that makes it."""
+
+from __future__ import annotations
+
+NODES = {
+    "ask_bench": "agents.ask_bench",
+    "bench": "launch_bench",
+    "camera_driver": "robot.camera_driver",
+    "command_multiplexer": "robot.command_multiplexer",
+    "dashboard": "web.dashboard",
+    "demo": "target_finding.demo",
+    "doom_demo": "navigation.doom_demo",
+    "doom_world": "navigation.doom_world",
+    "emulated_robot": "robot.emulated_robot",
+    "find_bench": "target_finding.find_bench",
+    "joy_reader": "teleop.joy_reader",
+    "language_agent": "agents.language_agent",
+    "limb_driver": "robot.limb_driver",
+    "mapper": "navigation.mapper",
+    "maze_demo": "navigation.maze_demo",
+    "maze_world": "navigation.maze_world",
+    "navigator": "navigation.navigator",
+    "path_follower": "navigation.path_follower",
+    "planner": "navigation.planner",
+    "player": "recording.player",
+    "policy": "target_finding.policy",
+    "recorder": "recording.recorder",
+    "recording_bench": "recording.recording_bench",
+    "sim_robot": "robot.sim_robot",
+    "target_detector": "target_finding.target_detector",
+    "target_finder": "target_finding.target_finder",
+    "teleop_bench": "teleop.teleop_bench",
+    "teleop_gamepad": "teleop.teleop_gamepad",
+    "teleop_keyboard": "teleop.teleop_keyboard",
+    "teleop_leader": "teleop.teleop_leader",
+    "train": "target_finding.train",
+    "trainer": "target_finding.trainer",
+}
+
+# Their modules take long to import, with PyTorch, numba or matplotlib: a signal meanwhile must end
+# them cleanly, so `run_node.main_late` imports them after it has installed its handlers.
+LATE = frozenset(
+    {
+        "dashboard",
+        "doom_demo",
+        "doom_world",
+        "emulated_robot",
+        "language_agent",
+        "mapper",
+        "maze_demo",
+        "maze_world",
+        "planner",
+    }
+)
+
+
+def module_of(node: str) -> str:
+    """Return the full name of the module that makes a node."""
+    return f"asterias_nodes.{NODES[node]}"
+
+
+def entry_point(node: str) -> str:
+    """Return the console script of a node, as setuptools reads it."""
+    if node in LATE:
+        return f"{node} = asterias_nodes.runtime.run_node:main_late"
+    return f"{node} = {module_of(node)}:main"

@@ -1,0 +1,1 @@
+"""Nodes that own limbs and cameras, simulated, emulated or real."""

@@ -1,0 +1,248 @@
+"""A limb driver on topics: commands and timed moves in, joint states out, faults by service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from asterias.errors import CommandError, HardwareError
+from asterias_nodes.robot.fault_service import FaultService
+from asterias_nodes.runtime.conversions import to_seconds
+from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, Report
+from asterias_nodes.runtime.qos import reliable_qos
+from hardware.cameras.driver import Camera
+from hardware.description.devices import SafetySettings
+from hardware.faults.injection import FaultyLimb
+from hardware.limbs.bus_limb import BusLimb
+from hardware.limbs.driver import FloatArray, LimbDriver, LimbState
+from hardware.limbs.safety_monitor import LimbGuard, Severity
+from hardware.limbs.trajectory import LimbMotion, Waypoint
+
+Passive = Callable[[], tuple[Sequence[str], FloatArray, FloatArray]]
+
+
+class LimbPort:
+    """Everything a limb says and hears under ``/limb_<number>``.
+
+    Args:
+        node: the hosting node.
+        number: the limb's number on the topics.
+        driver: connected by this port, activated by the node.
+        clock: the driver's clock.
+        cameras: the limb's cameras; faults are injected into them as well.
+        allow_faults: whether ``inject_fault`` is served or refused.
+        passive: names, angles and speeds of joints that are measured but not commanded.
+        safety: thresholds of the guard that watches a real limb; None: nobody watches.
+        stream_timeout_s: see :class:`hardware.limbs.trajectory.LimbMotion`.
+        camera_faults: service that injects faults into cameras of another node; empty: none.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        number: int,
+        driver: LimbDriver,
+        clock: Callable[[], float],
+        cameras: Sequence[Camera],
+        allow_faults: bool,
+        passive: Passive | None = None,
+        safety: SafetySettings | None = None,
+        stream_timeout_s: float | None = None,
+        camera_faults: str = "",
+    ) -> None:
+        self.driver = driver
+        self.driver.connect()
+        self.motion = LimbMotion(driver, clock, stream_timeout_s)
+        self.guard = None if safety is None else LimbGuard(driver, self.motion, safety, clock)
+        self._node = node
+        self._passive = passive
+        self._device_errors = 0
+        self._last_state: LimbState | None = None
+        prefix = f"/limb_{number}"
+        self._states = node.create_publisher(JointState, f"{prefix}/joint_states", reliable_qos())
+        self._inputs = [
+            node.create_subscription(
+                Float64MultiArray, f"{prefix}/commands", self._on_command, reliable_qos()
+            ),
+            node.create_subscription(
+                JointTrajectory, f"{prefix}/joint_trajectory", self._on_trajectory, reliable_qos()
+            ),
+        ]
+        self._faults = FaultService(
+            node,
+            f"{prefix}/inject_fault",
+            driver.name,
+            [driver, *cameras],
+            {f"camera_{j}": camera.name for j, camera in enumerate(cameras)},
+            is_allowed=allow_faults,
+            others=camera_faults,
+        )
+
+    def activate(self) -> None:
+        """Accept commands, starting where the limb is."""
+        self.driver.activate()
+        if self.guard is not None:
+            self.guard.restart()
+
+    def deactivate(self) -> None:
+        """Hold and refuse commands; a device that does not answer is told."""
+        try:
+            self.driver.deactivate()
+        except HardwareError as error:
+            self._node.get_logger().error(str(error))
+
+    def let_go(self) -> None:
+        """Torque off at once; a device that does not answer is told."""
+        try:
+            self.driver.release()
+        except HardwareError as error:
+            self._node.get_logger().error(str(error))
+
+    def stop(self, is_engaged: bool) -> None:
+        """Engage or release the emergency stop; a device that does not answer is told."""
+        try:
+            self.motion.stop(is_engaged)
+        except HardwareError as error:
+            self._node.get_logger().error(str(error))
+
+    def tick(self) -> None:
+        """Send this control period's step; a device that does not answer is counted."""
+        if self.guard is not None:
+            self.guard.tick()
+        try:
+            self.motion.tick()
+        except HardwareError:
+            self._device_errors += 1
+
+    def request(self) -> None:
+        """Ask a bus for the state that :meth:`publish` takes, so that all buses work at once."""
+        device = self.driver.inner if isinstance(self.driver, FaultyLimb) else self.driver
+        if isinstance(device, BusLimb):
+            try:
+                device.request()
+            except HardwareError:
+                self._device_errors += 1
+
+    def publish(self, stamp: Time) -> None:
+        """Measure and publish the joints; a device that does not answer is counted."""
+        state = self._measure()
+        if self.guard is not None:
+            self.guard.observe(state)
+        if state is None:
+            return
+        message = JointState()
+        message.header.stamp = stamp
+        none = np.empty(0)
+        names, angles, speeds = self._passive() if self._passive is not None else ((), none, none)
+        message.name = [*self.driver.joint_names, *names]
+        message.position = [*state.position_rad.tolist(), *angles.tolist()]
+        message.velocity = [*state.velocity_rad_s.tolist(), *speeds.tolist()]
+        message.effort = [*state.effort_nm.tolist(), *[float("nan")] * len(names)]
+        self._states.publish(message)
+
+    def _servo_values(self) -> dict[str, object]:
+        """What the servos and the bus of a watched limb say of themselves."""
+        if self.guard is None:
+            return {}
+        values: dict[str, object] = {}
+        for name, health in zip(self.driver.joint_names, self.guard.health, strict=True):
+            if health is not None:
+                values[f"{name}_c"] = health.temperature_c
+                values[f"{name}_v"] = round(health.voltage_v, 1)
+        if self._last_state is not None:
+            load = zip(self.driver.joint_names, self._last_state.effort_nm.tolist(), strict=True)
+            values |= {f"{name}_nm": round(effort, 3) for name, effort in load}
+        return values | {f"bus_{key}": count for key, count in self.guard.bus_counts().items()}
+
+    def _measure(self) -> LimbState | None:
+        try:
+            self._last_state = self.driver.read()
+        except HardwareError:
+            self._device_errors += 1
+            self._last_state = None
+        return self._last_state
+
+    def report(self) -> Report:
+        """Health of the limb for ``/diagnostics``."""
+        counters, age_s = self.driver.counters, self.driver.command_age_s
+        values: dict[str, object] = {
+            "active": self.driver.is_active,
+            "holding": self.driver.is_holding,
+            "command_age_s": "never" if np.isinf(age_s) else round(age_s, 3),
+            "accepted_commands": counters.accepted,
+            "limited_commands": counters.limited,
+            "rejected_commands": counters.rejected,
+            "command_timeouts": counters.timeouts,
+            "device_errors": self._device_errors,
+            **self._servo_values(),
+        }
+        level, message = OK, "ok"
+        if not self.driver.is_active:
+            level, message = WARN, "not active"
+        if self.guard is not None and self.guard.findings:
+            level, message = self._findings(self.guard, values)
+        if self.motion.is_stopped:
+            level, message = ERROR, "emergency stop engaged"
+        name = f"{self._node.get_name()}: {self.driver.name}"
+        return Report(name, level, message, values)
+
+    @staticmethod
+    def _findings(guard: LimbGuard, values: dict[str, object]) -> tuple[bytes, str]:
+        """Level and message of a limb with which something is wrong."""
+        values["severity"] = guard.severity.name.lower()
+        message = "; ".join(f"{finding.name}: {finding.text}" for finding in guard.findings)
+        return (WARN if guard.severity is Severity.WARN else ERROR), message
+
+    def close(self) -> None:
+        """Make the limb safe, then take the topics down."""
+        try:
+            self.driver.disconnect()
+        except HardwareError as error:
+            self._node.get_logger().error(str(error))
+        for subscription in self._inputs:
+            self._node.destroy_subscription(subscription)
+        self._node.destroy_publisher(self._states)
+        self._faults.close()
+
+    # -- inputs ---------------------------------------------------------------------------------
+
+    def _on_command(self, message: Float64MultiArray) -> None:
+        self._admit(lambda: self.motion.command(np.array(message.data)))
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        self._admit(lambda: self.motion.follow(self._waypoints(message)))
+
+    def _admit(self, request: Callable[[], None]) -> None:
+        """Run a request; a refusal is one log line at most each second, and counted."""
+        try:
+            request()
+        except HardwareError as error:
+            self._node.get_logger().warning(str(error), throttle_duration_sec=1.0)
+
+    def _waypoints(self, message: JointTrajectory) -> list[Waypoint]:
+        """Points in the driver's joint order; joints that are not named stay where they are."""
+        names = list(self.driver.joint_names)
+        unknown = sorted(set(message.joint_names) - set(names))
+        if unknown:
+            raise CommandError(
+                f"Limb '{self.driver.name}' has no joint '{unknown[0]}'; "
+                f"its joints are {', '.join(names)}."
+            )
+        columns = [names.index(name) for name in message.joint_names] or list(range(len(names)))
+        path = []
+        for point in message.points:
+            if len(point.positions) != len(columns):
+                raise CommandError(
+                    f"A trajectory point holds {len(point.positions)} positions "
+                    f"for {len(columns)} joints."
+                )
+            target = self.driver.last_sent_rad
+            target[columns] = point.positions
+            path.append(Waypoint(to_seconds(point.time_from_start), target))
+        return path

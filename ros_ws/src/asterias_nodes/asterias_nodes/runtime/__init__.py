@@ -1,0 +1,1 @@
+"""Run nodes: parameters, life cycle, executors, actions, messages."""

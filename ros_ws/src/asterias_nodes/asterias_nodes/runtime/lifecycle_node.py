@@ -1,0 +1,104 @@
+"""Managed (lifecycle) nodes whose failures are told, not swallowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from asterias.errors import HardwareError
+
+AUTOSTART_HELP = "configure and activate when started; false waits for transitions from outside"
+
+
+class ManagedNode(LifecycleNode):
+    """A lifecycle node that is written as four plain methods which raise on failure.
+
+    Subclasses override :meth:`configure`, :meth:`activate`, :meth:`deactivate` and :meth:`cleanup`.
+    An expected error (``HardwareError``, ``ValueError``, ``OSError``) makes the transition fail
+    with a logged sentence, and the node can be configured again; any other is a defect and is
+    logged with its type. What a failed :meth:`configure` or :meth:`activate` left open is closed by
+    :meth:`cleanup` or :meth:`deactivate`, which must bear being called at any time.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        descriptor = ParameterDescriptor(description=AUTOSTART_HELP, read_only=True)
+        self.autostart: bool = self.declare_parameter("autostart", True, descriptor).value
+        self.is_starting = False
+        self._failure: Exception | None = None
+
+    def configure(self) -> None:
+        """Opens devices and topics; nothing moves yet."""
+
+    def activate(self) -> None:
+        """Starts to work."""
+
+    def deactivate(self) -> None:
+        """Stops to work; devices stay open."""
+
+    def cleanup(self) -> None:
+        """Closes devices and topics."""
+
+    def start(self) -> None:
+        """Configures and activates.
+
+        Raises:
+            Exception: what made a transition fail.
+        """
+        self.is_starting = True
+        for trigger in (self.trigger_configure, self.trigger_activate):
+            if trigger() != TransitionCallbackReturn.SUCCESS:
+                raise self._failure or RuntimeError("A transition of the life cycle failed.")
+        self.is_starting = False
+
+    def close(self) -> None:
+        """Stops and closes whatever state the node is in; called once at the end."""
+        try:
+            self.deactivate()
+        finally:
+            self.cleanup()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Transition callback; override :meth:`configure` instead."""
+        return self._attempt(self.configure, undo=self.cleanup) or super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Transition callback; override :meth:`activate` instead."""
+        return self._attempt(self.activate, undo=self.deactivate) or super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Transition callback; override :meth:`deactivate` instead."""
+        return self._attempt(self.deactivate) or super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Transition callback; override :meth:`cleanup` instead."""
+        return self._attempt(self.cleanup) or super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Transition callback; stops and closes."""
+        return self._attempt(self.close) or super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a defect: stops and closes, so that the node can be configured again."""
+        return self._attempt(self.close) or TransitionCallbackReturn.SUCCESS
+
+    def _attempt(
+        self, action: Callable[[], None], undo: Callable[[], None] | None = None
+    ) -> TransitionCallbackReturn | None:
+        """Runs one step of a transition; None when it succeeded."""
+        try:
+            action()
+        except (HardwareError, ValueError, OSError) as error:
+            self._failure = error
+            if not self.is_starting:
+                self.get_logger().error(" ".join(str(error).split()))
+            if undo is not None:
+                undo()
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            self._failure = error
+            self.get_logger().fatal(f"{type(error).__name__}: {error}")
+            return TransitionCallbackReturn.ERROR
+        return None

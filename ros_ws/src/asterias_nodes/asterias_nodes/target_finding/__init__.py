@@ -1,0 +1,1 @@
+"""Detect the target, search for it, train policies that find it."""

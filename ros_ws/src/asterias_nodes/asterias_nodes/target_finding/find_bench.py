@@ -1,0 +1,164 @@
+"""Measures policies on a launched robot: real nodes and drivers, emulated (or real) devices.
+
+``ros2 run asterias_nodes find_bench --json results/hardware/find_target.json``: for each policy
+``find_target.launch.xml`` searches from random poses, in wall time. A policy that is done is kept
+in ``--folder``; the same command goes on with the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from asterias.errors import HardwareError
+from asterias.provenance import provenance, write_json
+from asterias_nodes.runtime.domains import reserve_domain_id
+from learning.target_finding.experiments.baselines import FAULTS
+from learning.target_finding.policies.registry import policy_names
+
+STOP_PATIENCE_S = 20.0
+PREFIX = "[demo-"  # of the lines of a launch that tell how far the searches are
+
+
+@dataclass(frozen=True)
+class FindBench:
+    """Options of the measurement."""
+
+    policies: tuple[str, ...] = ("bmms", "ppo_kill0")
+    """Names or paths of policies."""
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    body: Literal["sim", "real", "dynamixel", "feetech", "udp"] = "dynamixel"
+    """Simulated, real, or with emulated devices."""
+    faults: str = "kill0"
+    """Cameras that fail in each search, and nobody tells: kill0 (none), kill1, kill12."""
+    fault: Literal["off", "stuck", "garbage"] = "off"
+    """How they fail."""
+    episodes: int = 12
+    """Searches per policy."""
+    required: int = 10
+    """Finds of each policy below which the exit code is 1."""
+    seed: int = 0
+    """Of poses, failures and the policies' draws."""
+    folder: Path = Path("runs/find_bench")
+    """Where each policy's pictures and summary go."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Result file to write."""
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1 or not self.policies:
+            raise HardwareError("--episodes must be 1 or more, and --policies must name one.")
+        if self.faults not in FAULTS:
+            raise HardwareError(f"--faults must be one of {', '.join(FAULTS)}, not {self.faults}.")
+        unknown = [
+            one for one in self.policies if one not in policy_names() and not Path(one).exists()
+        ]
+        if unknown:
+            known = ", ".join(policy_names())
+            raise HardwareError(f"There is no policy '{unknown[0]}'; known are {known}.")
+
+
+def measure(options: FindBench) -> list[dict[str, Any]]:
+    """The summary of each policy's searches."""
+    searches = []
+    for number, policy in enumerate(options.policies):
+        print(f"policy {number + 1}/{len(options.policies)}: {policy}", flush=True)
+        # Another measurement has another folder.
+        words = (Path(policy).stem, options.body, options.faults, options.fault, options.episodes)
+        name = "-".join(map(str, (*words, f"seed{options.seed}")))
+        folder = options.folder / name
+        if (folder / "summary.json").is_file():
+            print(f"  is done: {folder}", flush=True)
+        else:
+            _search(options, policy, folder)
+        searches.append(_summary(folder, options.episodes))
+    return searches
+
+
+def _search(options: FindBench, policy: str, folder: Path) -> None:
+    """Launch, pass on the lines of progress, and wait for the end."""
+    goal = {
+        "robot": options.robot,
+        "body": options.body,
+        "policy": policy,
+        "faults": options.faults,
+        "fault": options.fault,
+        "episodes": options.episodes,
+        "seed": options.seed,
+        "out": folder,
+    }
+    arguments = [f"{name}:={value}" for name, value in goal.items()]
+    process = subprocess.Popen(
+        ["ros2", "launch", "launch/find_target.launch.xml", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith(PREFIX) and " left" in line:
+                print(f"  {line.partition('] ')[2].rstrip()}", flush=True)
+        process.wait(STOP_PATIENCE_S)
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait(STOP_PATIENCE_S)
+        raise
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    if not (folder / "summary.json").is_file():
+        raise HardwareError("The searches did not end: " + " ".join("".join(lines[-8:]).split()))
+
+
+def _summary(folder: Path, episodes: int) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    if len(summary["episodes"]) != episodes:
+        raise HardwareError(f"{folder} holds another measurement; remove it.")
+    return summary
+
+
+def main() -> int:
+    """Measure, print, write the result file if asked for; exit code 1 if too few are found."""
+    # A domain of its own, so that no other robot on this machine is asked.
+    os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
+    started_s = time.monotonic()
+    try:
+        options = tyro.cli(
+            FindBench, prog="ros2 run asterias_nodes find_bench", description=__doc__
+        )
+        searches = measure(options)
+    except (HardwareError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    for search in searches:
+        mean, finds = search["mean_steps_of_finds"], search["found"]
+        print(f"{search['policy']}: {finds} of {options.episodes} found, {mean} steps on average")
+    if options.json is not None:
+        body = {
+            "body": options.body,
+            "load_average_1_min": round(os.getloadavg()[0], 1),
+            "wall_s": round(time.monotonic() - started_s, 1),
+            "searches": searches,
+        }
+        words = ["ros2 run asterias_nodes find_bench", *sys.argv[1:]]
+        write_json(options.json, {**provenance(options.seed, " ".join(words)), **body})
+    return 0 if all(search["found"] >= options.required for search in searches) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

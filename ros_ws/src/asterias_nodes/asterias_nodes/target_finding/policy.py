@@ -1,0 +1,166 @@
+"""Managed node ``policy``: a trained policy that moves a live limb, simulated or real.
+
+While it is active it searches for the target, step after step, and holds when a camera sees it
+until it is lost. It commands as the source ``policy`` of the command multiplexer: whoever has a
+higher priority takes the limb, and gives it back by letting go. After an emergency stop it is
+inactive until ``ros2 lifecycle set /policy activate``; releasing the stop moves nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from asterias_interfaces.action import FindTarget
+
+from asterias_nodes.runtime.diagnostics import OK, WARN, Diagnostics, Report
+from asterias_nodes.runtime.event_action_server import run
+from asterias_nodes.runtime.lifecycle_node import ManagedNode
+from asterias_nodes.runtime.parameters import declare_settings
+from asterias_nodes.runtime.run_node import run_node
+from asterias_nodes.target_finding.limb_client import SearchError, SearchingLimb
+from learning.target_finding.env.task import TaskOptions
+from learning.target_finding.policies.registry import best_policy, make_searcher
+
+_RETRY_S = 1.0  # wall time until a search that could not go on is tried again
+Codes = FindTarget.Result
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """Parameters of the node."""
+
+    robot: Annotated[str, "name or path of the robot description"] = "limb_p1"
+    limb: Annotated[int, "number of the limb"] = 0
+    policy: Annotated[str, "name or path of a policy; empty: the best for the cameras alive"] = ""
+    seed: Annotated[int, "seed of the policy's draws"] = 0
+    wait_s: Annotated[float, "s of the robot's time between a command and the look"] = (
+        TaskOptions().wait_s
+    )
+    patience_s: Annotated[float, "wall s without joints or pictures until that is told"] = 10.0
+    source: Annotated[str, "name among the sources of the command multiplexer"] = "policy"
+
+
+class Policy(ManagedNode):
+    """Searches for as long as it is active."""
+
+    def __init__(self) -> None:
+        super().__init__("policy")
+        self.settings = declare_settings(self, PolicySettings)
+        self._limb: SearchingLimb | None = None
+        self._round = 0  # counts activations; a search of an earlier one ends itself
+        self._rng = np.random.default_rng(self.settings.seed)
+        self._state = "inactive"
+        self._used = ""
+        self._steps = self._finds = 0
+        self._closers: list[Callable[[], None]] = []
+
+    # -- life cycle -----------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        """Open the topics; a policy that does not fit the limb is told here."""
+        settings = self.settings
+        self._limb = limb = SearchingLimb(
+            self, settings.robot, settings.limb, settings.source, patience_s=settings.patience_s
+        )
+        self._closers = [limb.close]
+        make_searcher(settings.policy, limb.lower, limb.upper, self._rng, cameras=len(limb.cameras))
+        self._closers.append(Diagnostics(self, [self._report]).close)
+
+    def activate(self) -> None:
+        """Search from now on."""
+        self._round += 1
+        self._state = "starting"
+        run(self._live(self._round), lambda _: None)
+        self.get_logger().info(f"Policy {self.settings.policy or '(best there is)'} has the limb.")
+
+    def deactivate(self) -> None:
+        """Hold, and let go of the limb."""
+        self._round += 1
+        limb = self._limb
+        if limb is not None and self._state != "inactive":
+            limb.fail_look(SearchError(Codes.CANCELED, "The policy was deactivated."))
+            limb.hold()
+        self._state = "inactive"
+
+    def cleanup(self) -> None:
+        """Close the topics."""
+        for close in self._closers:
+            close()
+        self._closers, self._limb = [], None
+
+    # -- searching ------------------------------------------------------------------------------
+
+    async def _live(self, round_: int) -> None:
+        """Search, hold, and try again, until the node is deactivated."""
+        limb = self._limb
+        assert limb is not None
+        while self._round == round_:
+            try:
+                await limb.wait_for_robot()
+                await self._search(limb, round_)
+            except SearchError as error:
+                if self._round != round_:
+                    return
+                self._state = str(error)
+                if error.code == Codes.E_STOP:
+                    self.get_logger().warning(f"{error} Activate the policy anew to go on.")
+                    self.executor.create_task(self.trigger_deactivate)
+                    return
+                self.get_logger().warning(str(error), throttle_duration_sec=5.0)
+                await limb.pause(_RETRY_S)
+            except Exception as error:
+                self.get_logger().error(f"The policy failed: {error!r}")
+                self.executor.create_task(self.trigger_deactivate)
+                return
+
+    async def _search(self, limb: SearchingLimb, round_: int) -> None:
+        """Steps until the node is deactivated; stays where the target is in sight."""
+        position = limb.last_commanded()
+        everything = range(len(limb.cameras))
+        seeing: list[int] = []
+        while self._round == round_:
+            live = limb.working(everything)
+            if not seeing:
+                self._state = "searching"
+                count = len(limb.cameras)
+                self._used = self.settings.policy or best_policy(
+                    limb.lower.size, count, count - len(live)
+                )
+                searcher = make_searcher(
+                    self._used, limb.lower, limb.upper, self._rng, cameras=count
+                )
+                position = await limb.ask(searcher, position, live)
+                self._steps += 1
+            before = seeing
+            seeing = await limb.drive_and_look(position, live, self.settings.wait_s)
+            if seeing and not before:
+                self._finds += 1
+                self._state = f"{limb.cameras[seeing[0]]} sees the target"
+                self.get_logger().info(f"{self._state}, after {self._steps} steps in all.")
+
+    # -- reporting ------------------------------------------------------------------------------
+
+    def _report(self) -> Report:
+        limb = self._limb
+        problems = limb.problems() if limb is not None else {}
+        values: dict[str, object] = {
+            "policy": self._used,
+            "steps": self._steps,
+            "finds": self._finds,
+            **{f"camera_{camera}": problem for camera, problem in problems.items()},
+        }
+        is_well = self._state == "searching" or "sees the target" in self._state
+        return Report(f"{self.get_name()}: search", OK if is_well else WARN, self._state, values)
+
+
+def main() -> None:
+    """Run the node until it is told to stop."""
+    sys.exit(run_node(Policy))
+
+
+if __name__ == "__main__":
+    main()

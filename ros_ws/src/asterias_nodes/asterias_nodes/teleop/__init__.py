@@ -1,0 +1,1 @@
+"""Drive a limb by keyboard, game pad or leader limb."""

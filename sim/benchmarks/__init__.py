@@ -1,0 +1,1 @@
+"""Measure the simulation's speed and accuracy, alone and beside other engines."""

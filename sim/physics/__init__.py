@@ -1,0 +1,1 @@
+"""Dynamics and kinematics of soft limbs: rigid links, beams, tendons, servos."""

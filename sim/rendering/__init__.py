@@ -1,0 +1,1 @@
+"""Draw what simulated cameras see."""
