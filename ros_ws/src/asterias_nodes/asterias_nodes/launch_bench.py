@@ -36,7 +36,7 @@ STOP_PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True)
-class Bench:
+class LaunchBench:
     """Options of the measurement."""
 
     robot: str = "limb_p1"
@@ -147,7 +147,7 @@ def _arrivals(listener: Listener) -> dict[str, Any]:
     }
 
 
-def _cycle(cameras: int, options: Bench, seconds: float) -> dict[str, Any]:
+def _cycle(cameras: int, options: LaunchBench, seconds: float) -> dict[str, Any]:
     robot = LaunchedRobot(options.launch_file, f"robot:={options.robot}")
     figures: dict[str, Any] = {"first_image_s": None}
     try:
@@ -163,7 +163,7 @@ def _is_clean(cycle: dict[str, Any]) -> bool:
     )
 
 
-def measure(options: Bench) -> dict[str, Any]:
+def measure(options: LaunchBench) -> dict[str, Any]:
     """All figures; prints one line for each cycle."""
     cameras = len(load_robot(options.robot).limbs[0].live_cameras)
     print(f"Counting pictures of {cameras} cameras for {options.seconds:g} s ...", flush=True)
@@ -193,7 +193,7 @@ def measure(options: Bench) -> dict[str, Any]:
 
 def main() -> int:
     """Measure, print, write the result file if asked for; exit code 1 if a cycle is not clean."""
-    options = tyro.cli(Bench, prog="ros2 run asterias_nodes bench", description=__doc__)
+    options = tyro.cli(LaunchBench, prog="ros2 run asterias_nodes bench", description=__doc__)
     # A domain of its own, so that no other robot on this machine is counted.
     os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
     rclpy.init()

@@ -27,7 +27,7 @@ from asterias_nodes.agents.approvals import Approvals
 from asterias_nodes.agents.robot_skills import RobotSkills
 from asterias_nodes.agents.robot_state_monitor import RobotEyes
 from asterias_nodes.runtime.conversions import to_image_msg
-from asterias_nodes.runtime.diagnostics import Diagnostics, Report
+from asterias_nodes.runtime.diagnostics import DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.event_action_server import Event, EventActionServer
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
@@ -333,7 +333,7 @@ class LanguageAgent(ManagedNode):
         response.message = f"{name}, {'its last run' if shown is not None else 'not run yet'}."
         return response
 
-    def _report(self) -> Report:
+    def _report(self) -> DiagnosticReport:
         values: dict[str, object] = {
             "backend": self.settings.backend,
             "graphs": ", ".join(self._graphs),
@@ -341,7 +341,7 @@ class LanguageAgent(ManagedNode):
             "failures": self._failures,
             "running": self._job.graph if self._job is not None else "nothing",
         }
-        return Report(f"{self.get_name()}: agents", values=values)
+        return DiagnosticReport(f"{self.get_name()}: agents", values=values)
 
 
 def make_node() -> LanguageAgent:

@@ -74,7 +74,7 @@ class DoomDemoSettings:
 
 
 @dataclass(frozen=True)
-class Walk:
+class DoomTrip:
     """How one maze ended."""
 
     maze: int
@@ -102,7 +102,7 @@ class DoomDemo(Node):
         self.settings = declare_settings(self, DoomDemoSettings)
         self._folder = FilePath(self.settings.out).expanduser()
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._walks: list[Walk] = []
+        self._walks: list[DoomTrip] = []
         self._started_s = self._told_s = time.monotonic()
         self._walking_since_s: float | None = None
         self._goal: ClientGoalHandle | None = None
@@ -220,7 +220,7 @@ class DoomDemo(Node):
 
     def _note(self, number: int, drawn: Any, found: Any) -> None:
         """Keep, tell and draw how a maze ended."""
-        walk = Walk(
+        walk = DoomTrip(
             maze=number + 1,
             seed=self.settings.seed + number,
             size=drawn.map.info.height,
@@ -367,7 +367,7 @@ class DoomDemo(Node):
         self._close_video()
 
 
-def _outcome(walk: Walk) -> str:
+def _outcome(walk: DoomTrip) -> str:
     if not walk.reached:
         return f"not reached: {walk.error.rstrip('.')}"
     way = f"{walk.steps} steps, the shortest way has {walk.shortest_steps}"

@@ -25,7 +25,7 @@ from sensor_msgs.msg import Image
 from asterias_nodes.navigation.maze_world import (
     DELIVERY_S,
     FRAME,
-    MazeWorld,
+    MazeWorldNode,
     MazeWorldSettings,
     Robot,
 )
@@ -67,7 +67,7 @@ class DoomWorldSettings(MazeWorldSettings):
             raise SettingsError(f"Parameters 'textures' and 'light': {error}") from error
 
 
-class DoomWorld(MazeWorld):
+class DoomWorld(MazeWorldNode):
     """The maze world in ViZDoom."""
 
     map_topic = "/true_map"

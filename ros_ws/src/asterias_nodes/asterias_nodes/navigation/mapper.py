@@ -24,7 +24,7 @@ from std_srvs.srv import Trigger
 
 from asterias_nodes.navigation.navigation_messages import to_occupancy_msg
 from asterias_nodes.runtime.conversions import from_image_msg
-from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, Diagnostics, Report
+from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
@@ -162,7 +162,7 @@ class MapperNode(ManagedNode):
         free = np.ones(belief.shape, np.uint8)
         return GridMap(free, float(self._info.resolution), (origin.x, origin.y, 0.0))
 
-    def _report(self) -> Report:
+    def _report(self) -> DiagnosticReport:
         belief = self._belief
         values: dict[str, object] = {"looks": self._views, "cells_seen": self._cells}
         level, text = OK, "ok"
@@ -172,7 +172,7 @@ class MapperNode(ManagedNode):
             level, text = WARN, "no views have come on /views"
         if self._error:
             level, text = ERROR, self._error
-        return Report("mapper: map", level, text, values)
+        return DiagnosticReport("mapper: map", level, text, values)
 
 
 def views_of(message: CellViews) -> NDArray[np.uint8]:

@@ -28,7 +28,7 @@ from std_srvs.srv import SetBool
 from asterias.pacing import Pacer
 from asterias_nodes.navigation.navigation_messages import to_map_msg, to_pose, to_pose_stamped
 from asterias_nodes.runtime.conversions import to_time_msg
-from asterias_nodes.runtime.diagnostics import OK, WARN, Diagnostics, Report
+from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
@@ -105,7 +105,7 @@ class Robot(Protocol):
     def step(self, period_s: float) -> None: ...
 
 
-class MazeWorld(ManagedNode):
+class MazeWorldNode(ManagedNode):
     """The maze and its robot on topics; one thread steps, publishes and takes commands."""
 
     map_topic = "/map"
@@ -292,7 +292,7 @@ class MazeWorld(ManagedNode):
             raise RuntimeError("The maze world is not configured yet.")
         return self._pacer
 
-    def _report(self) -> Report:
+    def _report(self) -> DiagnosticReport:
         robot, pacer = self._placed(), self._paced()
         values: dict[str, object] = {
             "time_s": round(self._time_s, 3),
@@ -308,9 +308,9 @@ class MazeWorld(ManagedNode):
             level, message = WARN, "the robot touches a wall"
         if robot.stopped:
             level, message = WARN, "emergency stop engaged"
-        return Report(f"{self.get_name()}: robot", level, message, values)
+        return DiagnosticReport(f"{self.get_name()}: robot", level, message, values)
 
 
-def make_node() -> MazeWorld:
+def make_node() -> MazeWorldNode:
     """The node, for ``main_late``."""
-    return MazeWorld()
+    return MazeWorldNode()

@@ -30,7 +30,7 @@ from asterias_nodes.navigation.navigation_messages import (
     to_path_msg,
     to_value_map_msg,
 )
-from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, Diagnostics, Report
+from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.event_action_server import Event, EventActionServer, GoalError
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
@@ -106,7 +106,7 @@ class PlanError(GoalError):
 
 
 @dataclass
-class Job:
+class PlanningGoal:
     """A goal in progress; the worker reads ``stop`` and writes ``progress``."""
 
     handle: ServerGoalHandle
@@ -135,7 +135,7 @@ class PlannerNode(ManagedNode):
         self._frame, self._map_error = "", ""
         self._odometry: Odometry | None = None
         self._heard_s = 0.0
-        self._job: Job | None = None
+        self._job: PlanningGoal | None = None
         self._is_active = False
         self._plans, self._failures, self._last = 0, 0, ""
         self._worker: ThreadPoolExecutor | None = None
@@ -227,7 +227,7 @@ class PlannerNode(ManagedNode):
         if self._job is not None:
             self._job.is_replaced = True
             self._job.stop.set()
-        job = self._job = Job(handle)
+        job = self._job = PlanningGoal(handle)
         result = ComputePath.Result()
         try:
             await self._plan(job, result)
@@ -243,7 +243,7 @@ class PlannerNode(ManagedNode):
         self._finish(job, result)
         return result
 
-    def _finish(self, job: Job, result: ComputePath.Result) -> None:
+    def _finish(self, job: PlanningGoal, result: ComputePath.Result) -> None:
         if result.error_code == Result.CANCELED and job.is_replaced:
             result.error_code = Result.REPLACED
             result.error_msg = "A newer goal took this one's place."
@@ -257,7 +257,7 @@ class PlannerNode(ManagedNode):
         else:
             job.handle.abort()
 
-    async def _plan(self, job: Job, result: ComputePath.Result) -> None:
+    async def _plan(self, job: PlanningGoal, result: ComputePath.Result) -> None:
         """Fill in the result and publish the plan."""
         request: ComputePath.Goal = job.handle.request
         name = request.planner_id or next(iter(self._ids))
@@ -285,7 +285,7 @@ class PlannerNode(ManagedNode):
         result.path = to_path_msg(plan.cells, grid, start, goal, stamp, frame)
         self._plan_topic.publish(result.path)
 
-    async def _wait_for_inputs(self, job: Job, has_start: bool) -> None:
+    async def _wait_for_inputs(self, job: PlanningGoal, has_start: bool) -> None:
         """Map and pose may still be on their way when a goal comes early."""
         deadline_s = time.monotonic() + self.settings.patience_s
         while time.monotonic() < deadline_s:
@@ -330,7 +330,7 @@ class PlannerNode(ManagedNode):
             raise PlanError(Result.TF_ERROR, str(error)) from error
         return stamped.pose
 
-    async def _in_worker(self, job: Job, name: str, grid: GridMap, *ends: Any) -> Path2D:
+    async def _in_worker(self, job: PlanningGoal, name: str, grid: GridMap, *ends: Any) -> Path2D:
         """Plan in the worker's thread and wait for it without blocking this one."""
         done = Event()
         executor = self.executor
@@ -353,7 +353,7 @@ class PlannerNode(ManagedNode):
 
     # -- in the worker's thread -----------------------------------------------------------------
 
-    def _work(self, job: Job, name: str, grid: GridMap, start: Any, goal: Any) -> Path2D:
+    def _work(self, job: PlanningGoal, name: str, grid: GridMap, start: Any, goal: Any) -> Path2D:
         if job.stop.is_set():
             return Path2D(Status.CANCELED, (), (), "the goal was canceled.")
 
@@ -387,7 +387,7 @@ class PlannerNode(ManagedNode):
         )
         job.handle.publish_feedback(feedback)
 
-    def _report(self) -> Report:
+    def _report(self) -> DiagnosticReport:
         size = "none" if self._map is None else " x ".join(map(str, self._map.free.shape))
         values: dict[str, object] = {
             "map_cells": size,
@@ -405,7 +405,7 @@ class PlannerNode(ManagedNode):
             level, message = WARN, "no map has come on /map"
         elif not self._is_active:
             level, message = WARN, "not active"
-        return Report("planner: planning", level, message, values)
+        return DiagnosticReport("planner: planning", level, message, values)
 
 
 def _complete(done: Event, future: Future[Path2D]) -> None:

@@ -162,7 +162,7 @@ def _check_range(name: str, value: float, lowest: float, highest: float) -> None
         )
 
 
-class Recorder(Node):
+class RecorderNode(Node):
     """Records what is published, from the moment that a publisher appears.
 
     Subscribes to every topic that matches the patterns, with the quality of service of its
@@ -470,4 +470,4 @@ def qos_words(qos: QoSProfile) -> dict[str, Any]:
 
 def main() -> int:
     """``ros2 run asterias_nodes recorder``."""
-    return run_node(Recorder)
+    return run_node(RecorderNode)

@@ -102,7 +102,9 @@ class Load:
         with tempfile.TemporaryDirectory(prefix="recording_bench") as folder, node() as (me, _):
             cameras = _make_cameras(me, self.small, self.large, self.seed)
             path = Path(folder) / "load.mcap"
-            with Recorder(users, output=path, topics="['/bench/*']", **FORMS[form]) as recorder:
+            with RecorderProcess(
+                users, output=path, topics="['/bench/*']", **FORMS[form]
+            ) as recorder:
                 publishers = [camera.publisher for camera in cameras]
                 _wait(lambda: all(p.get_subscription_count() for p in publishers))
                 time.sleep(SETTLE_S)
@@ -181,7 +183,7 @@ class Kill:
         with tempfile.TemporaryDirectory(prefix="recording_bench") as folder:
             paths = [Path(folder) / f"{number}" / "kill.mcap" for number in range(count)]
             pattern = f"['{states.topic_name}']"
-            recorders = [Recorder(os.environ, output=path, topics=pattern) for path in paths]
+            recorders = [RecorderProcess(os.environ, output=path, topics=pattern) for path in paths]
             _wait(lambda: states.get_subscription_count() >= count)
             now_s = time.monotonic()
             ends_s = [now_s + rng.uniform(1.0, 4.0) for _ in recorders]
@@ -219,7 +221,7 @@ class Remains:
     lost_s: float
 
 
-class Recorder:
+class RecorderProcess:
     """The recorder in a process of its own."""
 
     def __init__(self, environment: Mapping[str, str], **parameters: object) -> None:
@@ -239,7 +241,7 @@ class Recorder:
         self._process.kill()
         self._process.wait()
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> RecorderProcess:
         return self
 
     def __exit__(self, *_: object) -> None:

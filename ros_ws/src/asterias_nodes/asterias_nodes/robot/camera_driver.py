@@ -16,7 +16,7 @@ from typing import Annotated
 from builtin_interfaces.msg import Time
 from rclpy.timer import Timer
 
-from asterias_nodes.robot.camera_interface import CameraPort
+from asterias_nodes.robot.camera_interface import CameraInterface
 from asterias_nodes.robot.fault_service import FaultService
 from asterias_nodes.robot.robot_file import WAIT_HELP, wait_for_robot
 from asterias_nodes.runtime.conversions import to_time_msg
@@ -49,7 +49,7 @@ class CameraDriverNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("camera_driver")
         self.settings = declare_settings(self, CameraDriverSettings)
-        self.cameras: list[CameraPort] = []
+        self.cameras: list[CameraInterface] = []
         self._faults: list[FaultService] = []
         self._period_s = 0.02
         self._timer: Timer | None = None
@@ -95,7 +95,7 @@ class CameraDriverNode(ManagedNode):
             FaultyCamera(camera, seed=seed) if is_allowed else camera for camera in devices
         ]
         for j, camera in enumerate(cameras):
-            self.cameras.append(CameraPort(self, number, j, camera, self._stamp))
+            self.cameras.append(CameraInterface(self, number, j, camera, self._stamp))
         if is_allowed:
             service = f"/limb_{number}/inject_camera_fault"
             aliases = {f"camera_{j}": camera.name for j, camera in enumerate(cameras)}

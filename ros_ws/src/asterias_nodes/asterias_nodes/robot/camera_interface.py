@@ -16,7 +16,7 @@ from asterias_nodes.runtime.conversions import (
     to_image_msg,
     to_time_msg,
 )
-from asterias_nodes.runtime.diagnostics import OK, STALE, WARN, Report
+from asterias_nodes.runtime.diagnostics import OK, STALE, WARN, DiagnosticReport
 from asterias_nodes.runtime.qos import sensor_qos
 from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.health import ADVICE, CameraState, CameraWatch
@@ -24,7 +24,7 @@ from hardware.cameras.stream import StreamCamera
 from hardware.faults.injection import FaultyCamera
 
 
-class CameraPort:
+class CameraInterface:
     """Everything a camera says under ``/limb_<limb>/camera_<number>``; connects the camera.
 
     Args:
@@ -83,7 +83,7 @@ class CameraPort:
             self._compressed.publish(to_compressed_msg(frame.image, stamp, self.frame_id))
         self._published += 1
 
-    def report(self) -> Report:
+    def report(self) -> DiagnosticReport:
         """Health of the camera for ``/diagnostics``; called once a second."""
         fresh = self._published - self._published_before
         self._published_before = self._published
@@ -98,7 +98,7 @@ class CameraPort:
         if self._stream is not None:
             level, message = self._health(self._stream, values)
         name = f"{self._node.get_name()}: {self.label} ({self.camera.name})"
-        return Report(name, level, message, values)
+        return DiagnosticReport(name, level, message, values)
 
     def _health(self, camera: StreamCamera, values: dict[str, object]) -> tuple[bytes, str]:
         """Level and message of a camera that watches itself."""

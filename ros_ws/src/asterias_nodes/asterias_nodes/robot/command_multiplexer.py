@@ -29,7 +29,7 @@ from std_msgs.msg import Bool, Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from asterias_nodes.runtime.conversions import to_seconds
-from asterias_nodes.runtime.diagnostics import OK, WARN, Diagnostics, Report
+from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
@@ -76,7 +76,7 @@ class MultiplexerSettings:
         return found
 
 
-class _LimbPort:
+class _LimbChannel:
     """One limb's sources, and the way on to its driver."""
 
     def __init__(self, node: CommandMultiplexer, number: int, sources: list[Source]) -> None:
@@ -155,7 +155,7 @@ class CommandMultiplexer(ManagedNode):
         super().__init__("command_multiplexer")
         self.settings = declare_settings(self, MultiplexerSettings)
         self.is_active = False
-        self._limbs: list[_LimbPort] = []
+        self._limbs: list[_LimbChannel] = []
         self._stopped = False
         self._closers: list[Callable[[], None]] = []
 
@@ -163,7 +163,7 @@ class CommandMultiplexer(ManagedNode):
         """Open the topics; nothing passes yet."""
         sources = self.settings.parsed()
         limbs = load_robot(self.settings.robot).limbs
-        self._limbs = [_LimbPort(self, number, sources) for number in range(len(limbs))]
+        self._limbs = [_LimbChannel(self, number, sources) for number in range(len(limbs))]
         stop = self.create_subscription(Bool, "/e_stop_state", self._on_stop, latched_qos())
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         timer = self.create_timer(_LOOK_PERIOD_S, self._look, clock=wall)
@@ -200,13 +200,13 @@ class CommandMultiplexer(ManagedNode):
         for limb in self._limbs:
             limb.tell()
 
-    def _report(self, limb: _LimbPort) -> Report:
+    def _report(self, limb: _LimbChannel) -> DiagnosticReport:
         values = {
             "active_source": limb.arbiter.active or "none",
             **dict(sorted(limb.counts.items())),
         }
         level, message = (WARN, "emergency stop engaged") if self._stopped else (OK, "ok")
-        return Report(f"{self.get_name()}: {limb.name}", level, message, values)
+        return DiagnosticReport(f"{self.get_name()}: {limb.name}", level, message, values)
 
 
 def main() -> None:

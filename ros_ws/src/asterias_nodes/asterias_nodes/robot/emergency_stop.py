@@ -8,7 +8,7 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
-from asterias_nodes.robot.limb_interface import LimbPort
+from asterias_nodes.robot.limb_interface import LimbInterface
 from asterias_nodes.runtime.qos import latched_qos
 
 
@@ -21,7 +21,9 @@ class EmergencyStop:
         is_engaged: state at the start, for a node that is configured again.
     """
 
-    def __init__(self, node: Node, limbs: Sequence[LimbPort], is_engaged: bool = False) -> None:
+    def __init__(
+        self, node: Node, limbs: Sequence[LimbInterface], is_engaged: bool = False
+    ) -> None:
         self._node = node
         self._limbs = limbs
         self.is_engaged = False

@@ -20,7 +20,7 @@ from rclpy.timer import Timer
 
 from asterias.realtime import ask_for_priority
 from asterias_nodes.robot.emergency_stop import EmergencyStop
-from asterias_nodes.robot.limb_interface import LimbPort
+from asterias_nodes.robot.limb_interface import LimbInterface
 from asterias_nodes.robot.robot_file import WAIT_HELP, wait_for_robot
 from asterias_nodes.runtime.diagnostics import Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
@@ -48,7 +48,7 @@ class LimbDriverNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("limb_driver")
         self.settings = declare_settings(self, LimbDriverSettings)
-        self.limbs: list[LimbPort] = []
+        self.limbs: list[LimbInterface] = []
         self._period_s = 0.02
         self._timer: Timer | None = None
         self._stop: EmergencyStop | None = None
@@ -106,7 +106,7 @@ class LimbDriverNode(ManagedNode):
     def _open_limb(self, robot: RobotDescription, number: int) -> None:
         driver = make_limb(robot, number)
         faults = self.settings.enable_faults
-        port = LimbPort(
+        port = LimbInterface(
             self,
             number,
             FaultyLimb(driver, seed=self.settings.seed) if faults else driver,

@@ -14,7 +14,7 @@ from trajectory_msgs.msg import JointTrajectory
 from asterias.errors import CommandError, HardwareError
 from asterias_nodes.robot.fault_service import FaultService
 from asterias_nodes.runtime.conversions import to_seconds
-from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, Report
+from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, DiagnosticReport
 from asterias_nodes.runtime.qos import reliable_qos
 from hardware.cameras.driver import Camera
 from hardware.description.devices import SafetySettings
@@ -27,7 +27,7 @@ from hardware.limbs.trajectory import LimbMotion, Waypoint
 Passive = Callable[[], tuple[Sequence[str], FloatArray, FloatArray]]
 
 
-class LimbPort:
+class LimbInterface:
     """Everything a limb says and hears under ``/limb_<number>``.
 
     Args:
@@ -168,7 +168,7 @@ class LimbPort:
             self._last_state = None
         return self._last_state
 
-    def report(self) -> Report:
+    def report(self) -> DiagnosticReport:
         """Health of the limb for ``/diagnostics``."""
         counters, age_s = self.driver.counters, self.driver.command_age_s
         values: dict[str, object] = {
@@ -190,7 +190,7 @@ class LimbPort:
         if self.motion.is_stopped:
             level, message = ERROR, "emergency stop engaged"
         name = f"{self._node.get_name()}: {self.driver.name}"
-        return Report(name, level, message, values)
+        return DiagnosticReport(name, level, message, values)
 
     @staticmethod
     def _findings(guard: LimbGuard, values: dict[str, object]) -> tuple[bytes, str]:

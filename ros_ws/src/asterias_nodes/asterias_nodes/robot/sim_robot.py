@@ -17,11 +17,11 @@ from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock
 
 from asterias.pacing import Pacer
-from asterias_nodes.robot.camera_interface import CameraPort
+from asterias_nodes.robot.camera_interface import CameraInterface
 from asterias_nodes.robot.emergency_stop import EmergencyStop
-from asterias_nodes.robot.limb_interface import LimbPort
+from asterias_nodes.robot.limb_interface import LimbInterface
 from asterias_nodes.runtime.conversions import to_time_msg
-from asterias_nodes.runtime.diagnostics import OK, WARN, Diagnostics, Report
+from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.qos import reliable_qos
@@ -48,8 +48,8 @@ class SimRobot(ManagedNode):
         super().__init__("sim_robot")
         self.settings = declare_settings(self, SimRobotSettings)
         self.world: SimWorld | None = None
-        self.limbs: list[LimbPort] = []
-        self.cameras: list[CameraPort] = []
+        self.limbs: list[LimbInterface] = []
+        self.cameras: list[CameraInterface] = []
         self.pacer: Pacer | None = None
         self._topics: list[Publisher] = []
         self._stop: EmergencyStop | None = None
@@ -125,9 +125,9 @@ class SimRobot(ManagedNode):
         faults, seed = self.settings.enable_faults, self.settings.seed
         driver, cameras = world.limbs[number], world.cameras[number]
         devices = [FaultyCamera(camera, seed=seed) if faults else camera for camera in cameras]
-        self.cameras += [CameraPort(self, number, j, c) for j, c in enumerate(devices)]
+        self.cameras += [CameraInterface(self, number, j, c) for j, c in enumerate(devices)]
         self.limbs.append(
-            LimbPort(
+            LimbInterface(
                 self,
                 number,
                 FaultyLimb(driver, seed=seed) if faults else driver,
@@ -172,7 +172,7 @@ class SimRobot(ManagedNode):
         for camera in self.cameras:
             camera.publish()
 
-    def _report(self) -> Report:
+    def _report(self) -> DiagnosticReport:
         pacer = self._pacer()
         stopped = self._stop is not None and self._stop.is_engaged
         values: dict[str, object] = {
@@ -183,7 +183,7 @@ class SimRobot(ManagedNode):
             "e_stop": stopped,
         }
         level, message = (WARN, "emergency stop engaged") if stopped else (OK, "ok")
-        return Report("sim_robot: world", level, message, values)
+        return DiagnosticReport("sim_robot: world", level, message, values)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ PERIOD_S = 1.0
 
 
 @dataclass(frozen=True)
-class Report:
+class DiagnosticReport:
     """Health of one part.
 
     Attributes:
@@ -37,7 +37,7 @@ class Report:
     values: Mapping[str, object] = field(default_factory=dict)
 
 
-Reporter = Callable[[], Report]
+Reporter = Callable[[], DiagnosticReport]
 
 
 class Diagnostics:
@@ -71,7 +71,7 @@ class Diagnostics:
         self._node.destroy_publisher(self._publisher)
 
 
-def _status(report: Report) -> DiagnosticStatus:
+def _status(report: DiagnosticReport) -> DiagnosticStatus:
     return DiagnosticStatus(
         level=report.level,
         name=report.name,

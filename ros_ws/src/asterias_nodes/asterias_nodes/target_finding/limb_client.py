@@ -47,7 +47,7 @@ class SearchError(GoalError):
 
 
 @dataclass
-class Look:
+class PendingLook:
     """Waiting for pictures of ``cameras`` taken at ``time_s`` or later."""
 
     time_s: float
@@ -57,7 +57,7 @@ class Look:
     done: Event
 
 
-class SearchingLimb:
+class LimbClient:
     """One limb and its cameras on topics, for a single-threaded node.
 
     Args:
@@ -95,7 +95,7 @@ class SearchingLimb:
         self._heard_s = -np.inf
         self._owner = ""
         self._has_waited = False
-        self._look: Look | None = None
+        self._look: PendingLook | None = None
         # Pictures are listened to once a searcher wants them.
         self._pictures: dict[int, Image] = {}
         self._listens = False
@@ -315,7 +315,7 @@ class SearchingLimb:
         problems = self.problems()
         audible = tuple(j for j in cameras if problems.get(j) != "silent") or tuple(cameras)
         self._stands_s = begin_s + wait_s
-        self._look = Look(self._stands_s, audible, {}, deadline_s, done)
+        self._look = PendingLook(self._stands_s, audible, {}, deadline_s, done)
         seeing: list[int] = await done
         self._raise_if_stopped()
         if self._owner not in ("", self._source):

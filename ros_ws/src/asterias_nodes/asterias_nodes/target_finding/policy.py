@@ -16,12 +16,12 @@ from typing import Annotated
 import numpy as np
 from asterias_interfaces.action import FindTarget
 
-from asterias_nodes.runtime.diagnostics import OK, WARN, Diagnostics, Report
+from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.event_action_server import run
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node
-from asterias_nodes.target_finding.limb_client import SearchError, SearchingLimb
+from asterias_nodes.target_finding.limb_client import LimbClient, SearchError
 from learning.target_finding.env.task import TaskOptions
 from learning.target_finding.policies.registry import best_policy, make_searcher
 
@@ -44,13 +44,13 @@ class PolicySettings:
     source: Annotated[str, "name among the sources of the command multiplexer"] = "policy"
 
 
-class Policy(ManagedNode):
+class PolicyNode(ManagedNode):
     """Searches for as long as it is active."""
 
     def __init__(self) -> None:
         super().__init__("policy")
         self.settings = declare_settings(self, PolicySettings)
-        self._limb: SearchingLimb | None = None
+        self._limb: LimbClient | None = None
         self._round = 0  # counts activations; a search of an earlier one ends itself
         self._rng = np.random.default_rng(self.settings.seed)
         self._state = "inactive"
@@ -63,7 +63,7 @@ class Policy(ManagedNode):
     def configure(self) -> None:
         """Open the topics; a policy that does not fit the limb is told here."""
         settings = self.settings
-        self._limb = limb = SearchingLimb(
+        self._limb = limb = LimbClient(
             self, settings.robot, settings.limb, settings.source, patience_s=settings.patience_s
         )
         self._closers = [limb.close]
@@ -117,7 +117,7 @@ class Policy(ManagedNode):
                 self.executor.create_task(self.trigger_deactivate)
                 return
 
-    async def _search(self, limb: SearchingLimb, round_: int) -> None:
+    async def _search(self, limb: LimbClient, round_: int) -> None:
         """Steps until the node is deactivated; stays where the target is in sight."""
         position = limb.last_commanded()
         everything = range(len(limb.cameras))
@@ -144,7 +144,7 @@ class Policy(ManagedNode):
 
     # -- reporting ------------------------------------------------------------------------------
 
-    def _report(self) -> Report:
+    def _report(self) -> DiagnosticReport:
         limb = self._limb
         problems = limb.problems() if limb is not None else {}
         values: dict[str, object] = {
@@ -154,12 +154,14 @@ class Policy(ManagedNode):
             **{f"camera_{camera}": problem for camera, problem in problems.items()},
         }
         is_well = self._state == "searching" or "sees the target" in self._state
-        return Report(f"{self.get_name()}: search", OK if is_well else WARN, self._state, values)
+        return DiagnosticReport(
+            f"{self.get_name()}: search", OK if is_well else WARN, self._state, values
+        )
 
 
 def main() -> None:
     """Run the node until it is told to stop."""
-    sys.exit(run_node(Policy))
+    sys.exit(run_node(PolicyNode))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
-from asterias_nodes.runtime.diagnostics import ERROR, STALE, Diagnostics, Report, Reporter
+from asterias_nodes.runtime.diagnostics import ERROR, STALE, DiagnosticReport, Diagnostics, Reporter
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import matching_qos, reliable_qos
 from asterias_nodes.runtime.run_node import run_node
@@ -49,7 +49,7 @@ class DetectorSettings:
 
 
 @dataclass
-class CameraHealth:
+class CameraTally:
     """What came from one camera since the node started."""
 
     images: int = 0
@@ -72,7 +72,7 @@ class TargetDetector(Node):
         super().__init__("target_detector")
         self._settings = declare_settings(self, DetectorSettings)
         self._ids = frozenset(self._settings.ids)
-        self._cameras: dict[str, CameraHealth] = {}
+        self._cameras: dict[str, CameraTally] = {}
         self._publisher = self.create_publisher(
             TagDetections, "/target/detections", reliable_qos(DETECTIONS_QUEUE_DEPTH)
         )
@@ -92,7 +92,7 @@ class TargetDetector(Node):
                 continue
             publishers = self.get_publishers_info_by_topic(topic)
             if publishers:
-                self._cameras[prefix] = CameraHealth()
+                self._cameras[prefix] = CameraTally()
                 self._reporters.append(partial(self._report, prefix))
                 qos = matching_qos(publishers, IMAGE_QUEUE_DEPTH)
                 self.create_subscription(Image, topic, partial(self._detect, prefix), qos)
@@ -113,7 +113,7 @@ class TargetDetector(Node):
         signs = health.watch.see(image, to_seconds(message.header.stamp))
         self._publisher.publish(to_detections_msg(prefix, message, found, signs))
 
-    def _report(self, prefix: str) -> Report:
+    def _report(self, prefix: str) -> DiagnosticReport:
         """Health of one camera since the last report."""
         health = self._cameras[prefix]
         fresh = health.images - health.images_reported
@@ -122,10 +122,10 @@ class TargetDetector(Node):
         name = f"{self.get_name()}: {prefix}"
         values = {"images": health.images, "unreadable": health.unreadable, "seen": health.seen}
         if bad:
-            return Report(name, ERROR, health.last_error, values)
+            return DiagnosticReport(name, ERROR, health.last_error, values)
         if not fresh:
-            return Report(name, STALE, "no images arrive", values)
-        return Report(name, values=values)
+            return DiagnosticReport(name, STALE, "no images arrive", values)
+        return DiagnosticReport(name, values=values)
 
 
 def to_detections_msg(

@@ -23,7 +23,7 @@ from asterias_nodes.recording.episode_client import EpisodeClient, EpisodeError
 from asterias_nodes.runtime.event_action_server import EventActionServer
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node
-from asterias_nodes.target_finding.limb_client import SearchError, SearchingLimb
+from asterias_nodes.target_finding.limb_client import LimbClient, SearchError
 from hardware.limbs.driver import FloatArray
 from learning.target_finding.env.task import TaskOptions
 from learning.target_finding.policies.registry import Searcher, best_policy, make_searcher
@@ -77,7 +77,7 @@ class TargetFinder(Node):
     def __init__(self) -> None:
         super().__init__("target_finder")
         self.settings = settings = declare_settings(self, TargetFinderSettings)
-        self._limb = SearchingLimb(
+        self._limb = LimbClient(
             self, settings.robot, settings.limb, settings.source, patience_s=settings.patience_s
         )
         self._running: ServerGoalHandle | None = None

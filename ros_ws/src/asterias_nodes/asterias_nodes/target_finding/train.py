@@ -46,7 +46,7 @@ class TrainSettings:
             raise SettingsError("Parameter 'steps' must be 0 or more.")
 
 
-class Train(Node):
+class TrainClient(Node):
     """A client of ``/train_policy``."""
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class Train(Node):
 
 def main() -> None:
     """Run the node until the policy is trained."""
-    sys.exit(run_node(Train))
+    sys.exit(run_node(TrainClient))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from asterias_interfaces.action import TrainPolicy
 from rclpy.action import CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 
-from asterias_nodes.runtime.diagnostics import Diagnostics, Report
+from asterias_nodes.runtime.diagnostics import DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.event_action_server import Event, EventActionServer
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import declare_settings
@@ -44,7 +44,7 @@ class TrainerSettings:
 
 
 @dataclass
-class Job:
+class TrainingGoal:
     """A goal in progress."""
 
     handle: ServerGoalHandle
@@ -62,13 +62,13 @@ class Job:
         self.is_stopped = True
 
 
-class Trainer(ManagedNode):
+class TrainerNode(ManagedNode):
     """Serves ``/train_policy``, one goal at a time."""
 
     def __init__(self) -> None:
         super().__init__("trainer")
         self.settings = declare_settings(self, TrainerSettings)
-        self._job: Job | None = None
+        self._job: TrainingGoal | None = None
         self._is_active = False
         self._trained = self._failed = 0
         self._closers: list[Callable[[], None]] = []
@@ -121,7 +121,7 @@ class Trainer(ManagedNode):
             text = "Another policy is being trained; cancel that goal or wait for its end."
             handle.abort()
             return Result(error_code=Result.BUSY, error_msg=text)
-        job = self._job = Job(handle, self._folder(handle.request))
+        job = self._job = TrainingGoal(handle, self._folder(handle.request))
         try:
             result = await self._train(job)
         except ValueError as error:
@@ -142,7 +142,7 @@ class Trainer(ManagedNode):
             handle.abort()
         return result
 
-    async def _train(self, job: Job) -> TrainPolicy.Result:
+    async def _train(self, job: TrainingGoal) -> TrainPolicy.Result:
         executor = self.executor
         job.process = TrainingProcess(
             self._options(job),
@@ -161,7 +161,7 @@ class Trainer(ManagedNode):
         stamp = time.strftime("%Y-%m-%d-%H%M%S")
         return Path(self.settings.folder).expanduser() / f"{stamp}-{name}"
 
-    def _options(self, job: Job) -> list[str]:
+    def _options(self, job: TrainingGoal) -> list[str]:
         """The goal as a command line.
 
         Raises:
@@ -183,7 +183,7 @@ class Trainer(ManagedNode):
         options = [word for name, value in named.items() if value for word in (name, value)]
         return [*options, *(["--resume"] if goal.resume else []), *goal.options]
 
-    def _tell(self, job: Job, told: Mapping[str, Any]) -> None:
+    def _tell(self, job: TrainingGoal, told: Mapping[str, Any]) -> None:
         """Feedback of an iteration."""
         job.told = told
         if not job.handle.is_active:
@@ -201,7 +201,7 @@ class Trainer(ManagedNode):
             )
         )
 
-    def _to_result(self, job: Job, end: TrainingEnd) -> TrainPolicy.Result:
+    def _to_result(self, job: TrainingGoal, end: TrainingEnd) -> TrainPolicy.Result:
         told = job.told
         result = Result(
             steps=told["steps"],
@@ -229,18 +229,18 @@ class Trainer(ManagedNode):
 
     # -- reporting ------------------------------------------------------------------------------
 
-    def _report(self) -> Report:
+    def _report(self) -> DiagnosticReport:
         values: dict[str, object] = {"trained": self._trained, "failed": self._failed}
         job = self._job
         if job is None:
-            return Report(f"{self.get_name()}: training", message="idle", values=values)
+            return DiagnosticReport(f"{self.get_name()}: training", message="idle", values=values)
         values |= {"folder": str(job.folder), **job.told}
-        return Report(f"{self.get_name()}: training", message="training", values=values)
+        return DiagnosticReport(f"{self.get_name()}: training", message="training", values=values)
 
 
 def main() -> None:
     """Run the node until it is told to stop."""
-    sys.exit(run_node(Trainer))
+    sys.exit(run_node(TrainerNode))
 
 
 if __name__ == "__main__":

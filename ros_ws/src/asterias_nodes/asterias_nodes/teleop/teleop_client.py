@@ -1,4 +1,4 @@
-"""A person's hold on one limb: measured joints, dead-man, and commands as a named source."""
+"""The client of one teleoperation source: measured joints, dead-man, and commands of one limb."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
-from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
-from std_srvs.srv import SetBool
 
 from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
@@ -64,7 +62,7 @@ class Pilot(Protocol):
         """Shares from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
 
 
-class LimbReins:
+class TeleopClient:
     """Commands one limb through the command multiplexer.
 
     Args:
@@ -198,10 +196,10 @@ class LimbReins:
         self.active_source = message.data
 
 
-def open_reins(
+def make_teleop_clients(
     node: Node, robot_name: str, first: int, source: str, limits: JogLimits
-) -> list[LimbReins]:
-    """Reins of all limbs of a robot.
+) -> list[TeleopClient]:
+    """Clients of all limbs of a robot.
 
     Raises:
         SettingsError: there is no limb ``first``.
@@ -211,42 +209,4 @@ def open_reins(
         raise SettingsError(
             f"Parameter 'limb' must be from 0 to {len(robot.limbs) - 1}, not {first}."
         )
-    return [LimbReins(node, robot, i, source, limits) for i in range(len(robot.limbs))]
-
-
-class StopSwitch:
-    """The emergency stop as a person has it at hand: its state, and requests to the robot.
-
-    Args:
-        node: the hosting node.
-        on_answer: gets the sentence that the robot answers with, or what is wrong.
-        on_change: called when the state changes.
-    """
-
-    def __init__(
-        self,
-        node: Node,
-        on_answer: Callable[[str], None],
-        on_change: Callable[[bool], None] = lambda is_engaged: None,
-    ) -> None:
-        self.is_engaged = False
-        self.is_known = False
-        self._on_answer, self._on_change = on_answer, on_change
-        self._client = node.create_client(SetBool, "/e_stop")
-        node.create_subscription(Bool, "/e_stop_state", self._on_state, latched_qos())
-
-    def request(self, engage: bool) -> None:
-        """Ask the robot to engage or release the emergency stop."""
-        if not self._client.service_is_ready():
-            self._on_answer("The robot's /e_stop is NOT there: use the power switch.")
-            return
-        future = self._client.call_async(SetBool.Request(data=engage))
-        future.add_done_callback(self._answered)
-
-    def _answered(self, future: Future[SetBool.Response]) -> None:
-        answer = future.result()
-        self._on_answer("The robot gave no answer." if answer is None else answer.message)
-
-    def _on_state(self, message: Bool) -> None:
-        self.is_engaged, self.is_known = bool(message.data), True
-        self._on_change(self.is_engaged)
+    return [TeleopClient(node, robot, i, source, limits) for i in range(len(robot.limbs))]

@@ -17,10 +17,11 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
 
+from asterias_nodes.robot.emergency_stop_client import EmergencyStopClient
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.qos import reliable_qos
 from asterias_nodes.runtime.run_node import run_node
-from asterias_nodes.teleop.teleop_client import LimbReins, StopSwitch, check_speeds, open_reins
+from asterias_nodes.teleop.teleop_client import TeleopClient, check_speeds, make_teleop_clients
 from hardware.teleop.gamepad import PadButtons, PadPilot
 from hardware.teleop.jogging import JogLimits
 
@@ -70,13 +71,15 @@ class TeleopGamepad(Node):
         super().__init__("teleop_gamepad")
         self.settings = declare_settings(self, TeleopGamepadSettings)
         limits = JogLimits(self.settings.joint_speed, self.settings.tip_speed_m_s)
-        self._limbs = open_reins(self, self.settings.robot, self.settings.limb, "gamepad", limits)
+        self._limbs = make_teleop_clients(
+            self, self.settings.robot, self.settings.limb, "gamepad", limits
+        )
         self._number = self.settings.limb
         self._pilot = PadPilot(
-            len(self._reins.names), self.settings.buttons, self.settings.dead_zone
+            len(self._client.names), self.settings.buttons, self.settings.dead_zone
         )
         self._pilot.tip_mode = self.settings.tip_mode
-        self._stop = StopSwitch(self, self.get_logger().warning)
+        self._stop = EmergencyStopClient(self, self.get_logger().warning)
         self._heard_s = -np.inf
         self._period_s = 1.0 / self.settings.rate_hz
         self.create_subscription(Joy, "/joy", self._on_joy, reliable_qos())
@@ -84,11 +87,11 @@ class TeleopGamepad(Node):
 
     def close(self) -> None:
         """Let go of all limbs."""
-        for reins in self._limbs:
-            reins.close()
+        for client in self._limbs:
+            client.close()
 
     @property
-    def _reins(self) -> LimbReins:
+    def _client(self) -> TeleopClient:
         return self._limbs[self._number]
 
     def _on_joy(self, message: Joy) -> None:
@@ -101,9 +104,9 @@ class TeleopGamepad(Node):
         elif buttons.release_stop in fresh:
             self._stop.request(False)
         elif buttons.next_limb in fresh:
-            self._reins.let_go()
+            self._client.let_go()
             self._number = (self._number + 1) % len(self._limbs)
-            self._pilot.joints, self._pilot.first_joint = len(self._reins.names), 0
+            self._pilot.joints, self._pilot.first_joint = len(self._client.names), 0
         if buttons.mode in fresh:
             what = "its tip" if self._pilot.tip_mode else "its joints"
             self.get_logger().info(f"The sticks move limb_{self._number} by {what}.")
@@ -115,12 +118,12 @@ class TeleopGamepad(Node):
             self._pilot.let_go()
             self.get_logger().warning("The game pad is silent: its dead-man counts as released.")
         if not self._pilot.is_held:
-            self._reins.let_go()
+            self._client.let_go()
             return
         if self._stop.is_engaged:
-            self._reins.hold()
+            self._client.hold()
             return
-        if not self._reins.follow(self._pilot, self._period_s):
+        if not self._client.follow(self._pilot, self._period_s):
             self.get_logger().warning(
                 f"No joint states come from limb_{self._number}; is the robot launched?",
                 throttle_duration_sec=2.0,

@@ -17,10 +17,11 @@ import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from asterias_nodes.robot.emergency_stop_client import EmergencyStopClient
 from asterias_nodes.runtime.executor import soon
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import EXIT_OK, run_node, stop_node
-from asterias_nodes.teleop.teleop_client import LimbReins, StopSwitch, check_speeds, open_reins
+from asterias_nodes.teleop.teleop_client import TeleopClient, check_speeds, make_teleop_clients
 from asterias_nodes.teleop.terminal import Terminal
 from hardware.teleop.jogging import JogLimits
 from hardware.teleop.key_bindings import Key
@@ -61,12 +62,14 @@ class TeleopKeyboard(Node):
             raise
 
     def _begin(self, limits: JogLimits) -> None:
-        self._limbs = open_reins(self, self.settings.robot, self.settings.limb, "keyboard", limits)
+        self._limbs = make_teleop_clients(
+            self, self.settings.robot, self.settings.limb, "keyboard", limits
+        )
         self._number = self.settings.limb
         self._pilot = KeyboardPilot(
-            len(self._reins.names), time.monotonic, tip_mode=self.settings.tip_mode
+            len(self._client.names), time.monotonic, tip_mode=self.settings.tip_mode
         )
-        self._stop = StopSwitch(self, self._tell)
+        self._stop = EmergencyStopClient(self, self._tell)
         self._told, self._shown = "", ""
         self._period_s = 1.0 / self.settings.rate_hz
         early = self._terminal.ask_for_releases()
@@ -82,13 +85,13 @@ class TeleopKeyboard(Node):
 
     def close(self) -> None:
         """Let go of all limbs, and leave the terminal as it was."""
-        for reins in self._limbs:
-            reins.close()
+        for client in self._limbs:
+            client.close()
         self._terminal.write("\r\n")
         self._terminal.close()
 
     @property
-    def _reins(self) -> LimbReins:
+    def _client(self) -> TeleopClient:
         return self._limbs[self._number]
 
     # -- keys -----------------------------------------------------------------------------------
@@ -106,9 +109,9 @@ class TeleopKeyboard(Node):
             self._stop.request(order is Order.STOP)
         elif order is Order.NEXT_LIMB:
             self._pilot.let_go()
-            self._reins.let_go()
+            self._client.let_go()
             self._number = (self._number + 1) % len(self._limbs)
-            self._pilot.joints, self._pilot.selected = len(self._reins.names), 0
+            self._pilot.joints, self._pilot.selected = len(self._client.names), 0
         elif order is Order.HELP:
             self._help()
         else:
@@ -120,20 +123,20 @@ class TeleopKeyboard(Node):
     # -- driving --------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        reins, pilot = self._reins, self._pilot
+        client, pilot = self._client, self._pilot
         if not pilot.held:
-            reins.let_go()
+            client.let_go()
             return
         if self._stop.is_engaged:
-            reins.hold()
+            client.hold()
             return
-        if not reins.follow(pilot, self._period_s):
-            self._tell(f"No joint states come from limb_{reins.number}; is the robot launched?")
+        if not client.follow(pilot, self._period_s):
+            self._tell(f"No joint states come from limb_{client.number}; is the robot launched?")
 
     # -- telling --------------------------------------------------------------------------------
 
     def _help(self) -> None:
-        text = help_text(self._reins.names, self._pilot.tells_releases)
+        text = help_text(self._client.names, self._pilot.tells_releases)
         self._terminal.write(CLEAR_LINE + text.replace("\n", "\r\n") + "\r\n")
 
     def _tell(self, text: str) -> None:
@@ -149,23 +152,23 @@ class TeleopKeyboard(Node):
             self._terminal.write(CLEAR_LINE + line)
 
     def _line(self) -> str:
-        reins, pilot = self._reins, self._pilot
-        measured = reins.measured_rad
+        client, pilot = self._client, self._pilot
+        measured = client.measured_rad
         if self._stop.is_engaged:
             return "EMERGENCY STOP is engaged; BACKSPACE releases it."
         if measured is None:
-            return f"limb_{reins.number}: no joint states"
+            return f"limb_{client.number}: no joint states"
         what = "tip" if pilot.tip_mode else "joints"
         where = (
-            "x {:+.3f} y {:+.3f} z {:+.3f} m".format(*reins.kinematics.tip(measured))
+            "x {:+.3f} y {:+.3f} z {:+.3f} m".format(*client.kinematics.tip(measured))
             if pilot.tip_mode
             else " ".join(
                 f"{'>' if i == pilot.selected else ''}{name} {np.degrees(angle):+.0f}"
-                for i, (name, angle) in enumerate(zip(reins.names, measured, strict=True))
+                for i, (name, angle) in enumerate(zip(client.names, measured, strict=True))
             )
         )
-        owner = reins.active_source or "nobody"
-        return f"limb_{reins.number} {what} | {where} | speed {pilot.speed:.1f} | moved by {owner}"
+        owner = client.active_source or "nobody"
+        return f"limb_{client.number} {what} | {where} | speed {pilot.speed:.1f} | moved by {owner}"
 
 
 def main() -> None:

@@ -24,12 +24,13 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
 from asterias.errors import HardwareError
+from asterias_nodes.robot.emergency_stop_client import EmergencyStopClient
 from asterias_nodes.robot.robot_file import WAIT_HELP, wait_for_robot
 from asterias_nodes.runtime.executor import soon
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import reliable_qos
 from asterias_nodes.runtime.run_node import EXIT_OK, run_node, stop_node
-from asterias_nodes.teleop.teleop_client import StopSwitch, check_speeds, open_reins
+from asterias_nodes.teleop.teleop_client import check_speeds, make_teleop_clients
 from asterias_nodes.teleop.terminal import NoTerminalError, Terminal
 from hardware.factory import make_limb
 from hardware.limbs.bus_limb import BusLimb
@@ -84,15 +85,15 @@ class TeleopLeader(Node):
         self.settings = declare_settings(self, TeleopLeaderSettings)
         settings = self.settings
         limits = JogLimits(joint_speed=settings.catch_up, lead_rad=0.5)
-        self._limbs = open_reins(self, settings.robot, settings.limb, "leader", limits)
-        self._reins = self._limbs[settings.limb]
+        self._limbs = make_teleop_clients(self, settings.robot, settings.limb, "leader", limits)
+        self._client = self._limbs[settings.limb]
         self._period_s = 1.0 / READ_RATE_HZ
         self._map: LeaderMap | None = None
         self._goal: FloatArray | None = None
         self._heard_s = self._held_until_s = -np.inf
         self._engaged = False
         self._terminal: Terminal | None = None
-        self._stop = StopSwitch(self, self.get_logger().warning, self._on_stop)
+        self._stop = EmergencyStopClient(self, self.get_logger().warning, self._on_stop)
         self._arm = self._open_arm()
         topic = settings.leader_topic
         if self._arm is not None:
@@ -106,8 +107,8 @@ class TeleopLeader(Node):
 
     def close(self) -> None:
         """Let go, and leave leader and terminal as they were."""
-        for reins in self._limbs:
-            reins.close()
+        for client in self._limbs:
+            client.close()
         if self._terminal is not None:
             self._terminal.close()
         if self._arm is not None:
@@ -133,7 +134,7 @@ class TeleopLeader(Node):
 
     def _make_map(self, names: Any) -> LeaderMap:
         signs = [sign for sign in self.settings.signs if sign != 0.0]
-        return LeaderMap(self._reins.limb, list(names), signs, self.settings.scale)
+        return LeaderMap(self._client.limb, list(names), signs, self.settings.scale)
 
     def _open_deadman(self) -> None:
         if self.settings.deadman == "topic":
@@ -241,16 +242,16 @@ class TeleopLeader(Node):
             if self._is_held:
                 self._engaged, self._held_until_s = False, -np.inf
                 self.get_logger().warning("The leader is silent: nothing is followed any more.")
-            self._reins.let_go()
+            self._client.let_go()
             return
         if not self._is_held:
-            self._reins.let_go()
+            self._client.let_go()
             return
         if self._stop.is_engaged:
-            self._reins.hold()
+            self._client.hold()
             return
-        jogger = self._reins.jogger
-        self._reins.drive(
+        jogger = self._client.jogger
+        self._client.drive(
             lambda measured, span_s: jogger.towards(goal, measured, span_s), self._period_s
         )
 

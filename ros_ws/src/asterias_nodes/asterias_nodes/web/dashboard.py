@@ -24,11 +24,12 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
+from asterias_nodes.robot.emergency_stop_client import EmergencyStopClient
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
 from asterias_nodes.runtime.executor import soon
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
-from asterias_nodes.teleop.teleop_client import StopSwitch, check_speeds, open_reins
+from asterias_nodes.teleop.teleop_client import check_speeds, make_teleop_clients
 from asterias_nodes.web.access import LEAST_TOKEN, Gate, is_loopback, make_token
 from asterias_nodes.web.action_watch import ActionWatch
 from asterias_nodes.web.live import CameraKey, LiveFrame, LiveHub
@@ -150,9 +151,9 @@ class Dashboard(Node):
         settings = self.settings
         self.robot = load_robot(settings.robot)
         limits = JogLimits(settings.joint_speed, settings.tip_speed_m_s)
-        self._limbs = open_reins(self, settings.robot, 0, "web", limits)
+        self._limbs = make_teleop_clients(self, settings.robot, 0, "web", limits)
         self._pilot = PagePilot([len(one.names) for one in self._limbs], time.monotonic)
-        self._stop = StopSwitch(self, self._tell_all)
+        self._stop = EmergencyStopClient(self, self._tell_all)
         self._period_s = 1.0 / settings.rate_hz
         self._seen: dict[CameraKey, tuple[float, float, list[float]]] = {}
         self._health: dict[str, tuple[float, DiagnosticStatus]] = {}
@@ -201,8 +202,8 @@ class Dashboard(Node):
 
     def close(self) -> None:
         """Let go of all limbs, and close the pages."""
-        for reins in self._limbs:
-            reins.close()
+        for client in self._limbs:
+            client.close()
         self._server.close()
         self.actions.close()
 
@@ -237,15 +238,15 @@ class Dashboard(Node):
 
     def _drive(self) -> None:
         wish = self._pilot.wish
-        for reins in self._limbs:
-            if wish is None or reins.number != wish.limb:
-                reins.let_go()
+        for client in self._limbs:
+            if wish is None or client.number != wish.limb:
+                client.let_go()
                 continue
             if self._stop.is_engaged:
-                reins.hold()
+                client.hold()
                 continue
-            reins.jogger.speed = wish.speed
-            if not reins.drive(partial(self._step, wish), self._period_s):
+            client.jogger.speed = wish.speed
+            if not client.drive(partial(self._step, wish), self._period_s):
                 self._pilot.let_go()
                 self._tell_all(f"No joint states come from limb_{wish.limb}; is it launched?")
 
@@ -356,19 +357,19 @@ class Dashboard(Node):
         }
 
     def _limb_state(self, number: int) -> dict[str, Any]:
-        reins = self._limbs[number]
-        measured = reins.measured_rad
+        client = self._limbs[number]
+        measured = client.measured_rad
         if measured is None:
-            return {"heard": False, "owner": reins.active_source}
-        names = [hinge.name for hinge in reins.limb.body.hinges]
-        known = [reins.joint_state.get(name, np.nan) for name in names]
+            return {"heard": False, "owner": client.active_source}
+        names = [hinge.name for hinge in client.limb.body.hinges]
+        known = [client.joint_state.get(name, np.nan) for name in names]
         # A real limb does not measure its flexible links: they are drawn at rest.
-        hinges = known if np.isfinite(known).all() else reins.kinematics.hinges(measured)
-        rotations, shifts = reins.kinematics.link_poses(hinges)
-        tip = reins.kinematics.tip_of_hinges(hinges)
+        hinges = known if np.isfinite(known).all() else client.kinematics.hinges(measured)
+        rotations, shifts = client.kinematics.link_poses(hinges)
+        tip = client.kinematics.tip_of_hinges(hinges)
         return {
             "heard": True,
-            "owner": reins.active_source,
+            "owner": client.active_source,
             "joints": np.round(measured, 4).tolist(),
             "tip": np.round(tip, 4).tolist(),
             "rotations": np.round(rotations.reshape(len(names), 9), 4).tolist(),
