@@ -1,4 +1,4 @@
-"""Things that are used in a ``with`` block and closed at its end."""
+"""Objects that are used in a ``with`` block and closed at its end."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TypeVar
 
-_Own = TypeVar("_Own", bound="Closing")
+_Own = TypeVar("_Own", bound="Closeable")
 
 
-class Closing(ABC):
-    """Closes itself at the end of a ``with`` block."""
+class Closeable(ABC):
+    """Mix-in that calls ``close()`` at the end of a ``with`` block."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give everything back."""
+        """Release everything; a second call does nothing."""
 
     def __enter__(self: _Own) -> _Own:
         return self

@@ -1,13 +1,12 @@
-"""Result files: measured figures with the command, the seed, the versions and the machine."""
+"""How a figure was made: the block that stands at the head of every result file."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
+import shlex
 import sys
-import tempfile
-from collections.abc import Mapping
+import time
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -26,13 +25,29 @@ PACKAGES = (
 )
 
 
-def provenance(seed: int | None = None, command: str | None = None) -> dict[str, Any]:
-    """How a figure was made: command, seed, date, versions, machine.
+class Clock:
+    """Wall and processor time since it was made."""
 
-    ``command`` says what to type; None takes this process's own command line.
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def elapsed(self) -> tuple[float, float]:
+        """Return the seconds of wall time and those of all this process's threads."""
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu
+
+
+def provenance(seed: int | None = None, command: str | None = None) -> dict[str, Any]:
+    """Return how a figure was made.
+
+    Args:
+        seed: of the random numbers; None where there is none, or more than one.
+        command: what to type; None takes this process's own command line.
+
+    Returns:
+        ``command``, ``seed``, ``date``, ``python``, ``versions`` and ``machine``.
     """
     return {
-        "command": command or " ".join(["python", *_spoken(sys.orig_argv[1:])]),
+        "command": command or command_line(),
         "seed": seed,
         "date": datetime.now(timezone.utc).date().isoformat(),
         "python": platform.python_version(),
@@ -42,42 +57,25 @@ def provenance(seed: int | None = None, command: str | None = None) -> dict[str,
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and memory of this machine, without its name."""
+    """Return processor, cores, memory and load (of five minutes), without the machine's name."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
+        "load_average": round(os.getloadavg()[1], 2),
     }
 
 
-def write_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    write_text(path, f"{json.dumps(data, indent=2)}\n")
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file whole or not at all: temporary name, flush, fsync, rename."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files private; results are for everyone.
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _spoken(arguments: list[str]) -> list[str]:
-    """Arguments as a reader would type them: paths below the working folder made relative."""
+def command_line() -> str:
+    """Return this process's command line as a person types it, paths below here made relative."""
     here = f"{Path.cwd()}/"
-    return [argument.replace(here, "") for argument in arguments]
+    words = sys.orig_argv[1:]
+    if words and Path(words[0]).name == "asterias":
+        words = ["asterias", *words[1:]]
+    else:
+        words = ["python", *words]
+    return shlex.join(word.replace(here, "") for word in words)
 
 
 def _version(package: str) -> str | None:
@@ -94,4 +92,4 @@ def _processor() -> str:
                 return line.split(":", 1)[1].strip()
     except OSError:
         pass
-    return platform.processor() or "unknown"
+    return platform.processor() or platform.machine() or "unknown"

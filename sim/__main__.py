@@ -14,7 +14,8 @@ import numpy as np
 import tyro
 
 from asterias.errors import HardwareError
-from asterias.provenance import provenance, write_json
+from asterias.files import write_json
+from asterias.provenance import provenance
 from hardware.description.robot import JointDescription
 from hardware.perception.apriltag import detect_tags
 from hardware.perception.images import Tile, save_png, sheet

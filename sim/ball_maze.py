@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pybullet_utils.bullet_client import BulletClient
 
-from asterias.context import Closing
+from asterias.arrays import Cell
+from asterias.context import Closeable
 from sim.rendering.bullet import pybullet
 
 Maze = NDArray[np.uint8]
-Cell = tuple[int, int]
 Place = tuple[float, float]
 
 CELL_M = 1.0
@@ -35,7 +35,7 @@ _WALL_HEIGHT_M = 0.4
 _WALL, _FLOOR, _BALL = (0.12, 0.12, 0.12, 1), (0.95, 0.95, 0.95, 1), (217, 26, 26)
 
 
-class BallMaze(Closing):
+class BallMaze(Closeable):
     """One maze and one ball.
 
     Args:

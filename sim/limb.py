@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from asterias.arrays import FloatArray
 from hardware.description.robot import RobotDescription
-from hardware.limbs.driver import FloatArray, LimbDriver, LimbState
+from hardware.limbs.driver import LimbDriver, LimbState
 from sim.physics.limb_body import LimbBody
 
 

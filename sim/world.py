@@ -9,17 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from asterias.context import Closing
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import FloatArray, ImageArray
+from asterias.context import Closeable
 from hardware.description.robot import CameraDescription, Pose, RobotDescription, load_robot
 from sim.limb import SimLimb
 from sim.physics.limb_body import LimbBody
-from sim.physics.rotations import FloatArray
 from sim.rendering.camera import SimCamera
 from sim.rendering.scene import Scene
 
 
-class SimWorld(Closing):
+class SimWorld(Closeable):
     """A robot description come to life; the same seed gives the same joints, bit for bit.
 
     Time passes only in :meth:`advance`, in whole physics steps, as fast as the machine goes.

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from asterias.arrays import FloatArray
 from asterias.errors import DeviceError
-from hardware.limbs.driver import FloatArray
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asterias.arrays import FloatArray
 from asterias.errors import DescriptionError, DeviceError
 from hardware.buses.bus import BusState, Identity, Servo, ServoBus, ServoHealth
 from hardware.buses.protocol import BROADCAST_ID, FrameReader
 from hardware.buses.registers import Register, ServoModel
 from hardware.buses.serial_port import SerialLine
-from hardware.limbs.driver import FloatArray
 
 OVERHEAD_BYTES = 12  # of an answer, beside the registers
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from asterias.arrays import FloatArray
 from asterias.errors import DeviceError
 from hardware.buses.bus import BusState, Identity, Servo, ServoBus, ServoHealth
 from hardware.buses.catalogue import UDP_MODEL
@@ -19,7 +20,6 @@ from hardware.buses.udp_packets import (
     pack_command,
     unpack_state,
 )
-from hardware.limbs.driver import FloatArray
 
 FIND_S = 1.0
 ERRORS = {0: "its supply voltage is out of range", 2: "it is too hot", 5: "it is overloaded"}

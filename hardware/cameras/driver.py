@@ -9,13 +9,12 @@ from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from asterias.arrays import ImageArray
 from asterias.errors import DeviceError, NotConnectedError, StaleFrameError
 from hardware.description.robot import CameraDescription
 from hardware.limbs.driver import Clock
 
-ImageArray = npt.NDArray[np.uint8]
 SelfCamera = TypeVar("SelfCamera", bound="Camera")
 
 

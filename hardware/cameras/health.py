@@ -9,7 +9,8 @@ from enum import Enum
 import cv2
 import numpy as np
 
-from hardware.cameras.driver import Frame, ImageArray
+from asterias.arrays import ImageArray
+from hardware.cameras.driver import Frame
 
 WINDOW_S = 1.0
 EARLY_S = 0.5

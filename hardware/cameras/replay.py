@@ -13,8 +13,8 @@ from mcap.exceptions import McapError
 from mcap.reader import NonSeekingReader
 from mcap_ros2.decoder import DecoderFactory
 
+from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
-from hardware.cameras.driver import ImageArray
 from hardware.cameras.jpeg import PictureError, decode_jpeg
 from hardware.cameras.stream import Grab, Source
 from hardware.description.robot import CameraDescription

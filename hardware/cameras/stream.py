@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
-from hardware.cameras.driver import Camera, Frame, ImageArray
+from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.health import CameraHealth, CameraWatch
 from hardware.cameras.jpeg import PictureError
 from hardware.description.robot import CameraDescription

@@ -17,7 +17,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from asterias.errors import DescriptionError
-from asterias.provenance import write_text
+from asterias.files import write_text
 from hardware.description.devices import Backend, DevicesBackend, SimBackend
 from hardware.description.fields import (
     Finite,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import ImageArray
 from hardware.faults.injection import HEALTHY, Fault, checked_fault
 from hardware.limbs.driver import Clock
 

@@ -7,14 +7,14 @@ import sys
 import time
 from pathlib import Path
 
-from asterias.context import Closing
+from asterias.context import Closeable
 from asterias.errors import DeviceError
 from hardware.description.robot import RobotDescription, load_robot
 
 START_S = 30.0
 
 
-class EmulatorProcess(Closing):
+class EmulatorProcess(Closeable):
     """An emulated robot; ``description`` is for the drivers.
 
     Args:

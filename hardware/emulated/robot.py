@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
-from asterias.context import Closing
+from asterias.context import Closeable
 from asterias.errors import DescriptionError
 from hardware.buses.catalogue import SERIAL_MODELS, UDP_MODEL
 from hardware.description.devices import DevicesBackend
@@ -104,7 +104,7 @@ class EmulatedLimb:
         return {"type": "mjpeg", "url": server.url(f"{self.limb.name}/{name}")}
 
 
-class EmulatedRobot(Closing):
+class EmulatedRobot(Closeable):
     """All limbs of a robot on ptys or on the loopback network, all cameras on one HTTP server.
 
     Args:

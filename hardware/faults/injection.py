@@ -44,9 +44,10 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray, ImageArray
 from asterias.errors import DeviceError, FaultError, StaleFrameError
-from hardware.cameras.driver import Camera, Frame, ImageArray
-from hardware.limbs.driver import FloatArray, LimbDriver, LimbState
+from hardware.cameras.driver import Camera, Frame
+from hardware.limbs.driver import LimbDriver, LimbState
 
 BoolArray = npt.NDArray[np.bool_]
 

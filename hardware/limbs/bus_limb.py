@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from asterias.arrays import FloatArray
 from asterias.errors import DeviceError
 from hardware.buses.bus import ServoBus, ServoHealth
 from hardware.description.robot import JointDescription
 from hardware.limbs.calibration import Calibration
-from hardware.limbs.driver import Clock, FloatArray, LimbDriver, LimbState
+from hardware.limbs.driver import Clock, LimbDriver, LimbState
 from hardware.limbs.outlier_filter import Plausibility
 
 

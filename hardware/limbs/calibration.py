@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
+from asterias.arrays import FloatArray
 from asterias.errors import DeviceError
-from asterias.provenance import write_json
+from asterias.files import write_json
 from hardware.buses.bus import Servo
 from hardware.description.fields import Finite, Part
-from hardware.limbs.driver import FloatArray
 
 
 class JointCalibration(Part):

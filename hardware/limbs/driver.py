@@ -16,10 +16,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray
 from asterias.errors import CommandError, DeviceError, NotActiveError, NotConnectedError
 from hardware.description.robot import JointDescription
 
-FloatArray = npt.NDArray[np.float64]
 Clock = Callable[[], float]
 SelfLimb = TypeVar("SelfLimb", bound="LimbDriver")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hardware.limbs.driver import FloatArray
+from asterias.arrays import FloatArray
 
 TOLERANCE_RAD = 0.2
 SPEED_FACTOR = 2.0  # a joint that is pushed by hand may be quicker than its limit

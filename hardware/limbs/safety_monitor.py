@@ -33,12 +33,13 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray
 from asterias.errors import HardwareError
 from hardware.buses.bus import ServoHealth
 from hardware.description.devices import SafetySettings
 from hardware.faults.injection import FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
-from hardware.limbs.driver import Clock, FloatArray, LimbDriver, LimbState
+from hardware.limbs.driver import Clock, LimbDriver, LimbState
 from hardware.limbs.outlier_filter import Plausibility
 from hardware.limbs.trajectory import LimbMotion
 

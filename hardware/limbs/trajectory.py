@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray
 from asterias.errors import CommandError, NotActiveError
-from hardware.limbs.driver import Clock, FloatArray, LimbDriver
+from hardware.limbs.driver import Clock, LimbDriver
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-ImageArray = npt.NDArray[np.uint8]
+from asterias.arrays import ImageArray
 
 # A tag16h5 is 6 cells wide with its black border, and stands on one white cell all round.
 CELLS = 6

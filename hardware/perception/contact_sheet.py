@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import ImageArray
 from hardware.perception.images import Tile, sheet
 
 _PAPER = 250

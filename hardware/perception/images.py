@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import ImageArray
 from hardware.perception.apriltag import Detection
 
 _PAPER = 250

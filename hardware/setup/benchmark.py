@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from asterias.errors import HardwareError
-from asterias.provenance import provenance, write_json
+from asterias.files import write_json
+from asterias.provenance import provenance
 from asterias.realtime import ask_for_priority
 from hardware.cameras.stream import StreamCamera
 from hardware.description.devices import SerialBusSettings

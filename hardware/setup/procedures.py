@@ -13,13 +13,13 @@ from typing import Literal
 
 import numpy as np
 
+from asterias.arrays import FloatArray
 from asterias.errors import DeviceError
 from hardware.buses.bus import ServoBus
 from hardware.buses.serial_bus import SerialBus
 from hardware.description.robot import JointDescription
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.calibration import Calibration, JointCalibration
-from hardware.limbs.driver import FloatArray
 from hardware.limbs.trajectory import LimbMotion
 
 Hand = Literal["plug", "hold", "zero", "upper", "lower"]

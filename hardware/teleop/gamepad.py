@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hardware.teleop.inverse_kinematics import FloatArray
+from asterias.arrays import FloatArray
 
 AXES = 6
 BUTTONS = 15

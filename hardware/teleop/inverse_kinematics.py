@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from asterias.arrays import FloatArray
 
 # Below this smallest singular value (m/rad) the damping sets in; a limb of 0.3 m has some 0.1.
 NEAR_SINGULAR_M = 0.02

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray
 from hardware.description.robot import Limb
-from hardware.teleop.inverse_kinematics import FloatArray, Kinematics, damped_step
+from hardware.teleop.inverse_kinematics import Kinematics, damped_step
 
 # After a pause, steering goes on from the last goal while the limb is this near to it: a servo that
 # carries a load stands a little beside its goal, and would creep if each start began where it is.

@@ -9,8 +9,8 @@ from enum import Enum
 
 import numpy as np
 
+from asterias.arrays import FloatArray
 from hardware.limbs.driver import Clock
-from hardware.teleop.inverse_kinematics import FloatArray
 from hardware.teleop.key_bindings import CONTROL_C, Key, Motion
 
 # One column of the keyboard per joint: the upper key turns it up, the lower one down.

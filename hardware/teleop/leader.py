@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from asterias.arrays import FloatArray
 from asterias.errors import DescriptionError
 from hardware.description.robot import Limb
-from hardware.teleop.inverse_kinematics import FloatArray
 
 
 class LeaderMap:

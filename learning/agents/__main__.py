@@ -17,8 +17,8 @@ from rich.table import Table
 
 from asterias.cli import MISTAKES, run_verb
 from asterias.errors import HardwareError
+from asterias.files import write_json
 from asterias.progress import Stages, progress_bars
-from asterias.provenance import write_json
 from hardware.perception.images import save_png
 from learning.agents.experiments import economies, faulty_cameras, mindstorms, nodes, speed
 from learning.agents.experiments.resumable_rows import KeptRows

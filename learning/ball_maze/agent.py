@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.arrays import Cell
 from learning.ball_maze.environment import BallMazeEnv, Observation
 from planners.mazes.datasets import MazeRule, generate_stratified
 from planners.mazes.distances import distances
-from planners.mazes.grid_map import Cell, GridMap
+from planners.mazes.grid_map import GridMap
 from planners.mazes.problems import Course
 from planners.navigation.path_follower import FollowerOptions, PathFollower
 from planners.planning.planner import Planner, make_planner

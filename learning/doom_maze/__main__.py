@@ -115,7 +115,8 @@ class Ball:
 
     def run(self) -> int:
         """Measure, print, write the result file if asked for."""
-        from asterias.provenance import provenance, write_json
+        from asterias.files import write_json
+        from asterias.provenance import provenance
         from learning.ball_maze.agent import measure
 
         if self.mazes < 1:
@@ -146,7 +147,8 @@ class Joint:
 
     def run(self) -> int:
         """Measure, print, write the result file if asked for."""
-        from asterias.provenance import provenance, write_json
+        from asterias.files import write_json
+        from asterias.provenance import provenance
         from learning.doom_maze.joint import measure_joint
 
         rows = []

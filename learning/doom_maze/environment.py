@@ -23,10 +23,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from asterias.arrays import Cell
 from planners.mazes.action_sets import NEWS
 from planners.mazes.datasets import MazeRule
 from planners.mazes.distances import distances
-from planners.mazes.grid_map import Cell
 from planners.mazes.problems import Course, draw_course
 from sim.doom.game import TICS_PER_S, GameDiedError, MazeGame
 from sim.doom.maps import CELL_UNITS, MazeMap

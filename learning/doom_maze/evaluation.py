@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from asterias.provenance import provenance, write_json
+from asterias.files import write_json
+from asterias.progress import OnProgress
+from asterias.provenance import provenance
 from learning.doom_maze.mapper_config import MapperTrainConfig
 from learning.doom_maze.mapper_training import MapperTrainer
 from planners.mapping.exploration import SurveyedWorld, Walk, explore, random_walk
@@ -34,7 +36,6 @@ from planners.training.evaluation import greedy_actions, score
 from planners.training.trainer import TrainConfig, draw_mazes
 from sim.doom.views import CellViews, survey_mazes
 
-OnProgress = Callable[[str, int, int], None]
 TEST_SEED = 5_000_000
 BINS = {15: (1, 30, 60, 90), 35: (1, 100, 200, 300)}
 PAPER_35 = ((99.67, 0.22), (97.92, 0.11), (96.41, 0.37))

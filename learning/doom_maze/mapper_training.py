@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from asterias.provenance import Clock, provenance
 from learning.doom_maze.end_to_end import ViewPlanner
 from learning.doom_maze.mapper_config import MapperTrainConfig
 from planners.mapping.mapper import Mapper, card_of, load_mapper, save_mapper
@@ -29,7 +30,6 @@ from planners.networks.registry import load_weights, observation, save_weights
 from planners.planning.planner import find_weights
 from planners.training.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
 from planners.training.losses import layers_for
-from planners.training.machine import Clock, command, machine
 from planners.training.trainer import expert_labels
 from sim.doom.views import survey_mazes
 
@@ -219,7 +219,7 @@ class MapperTrainer:
             group["lr"] = config.rate * 0.5 * (1 + math.cos(math.pi * share))
         self.optimiser.step()
         self.progress.update += 1
-        wall, cpu = clock.passed()
+        wall, cpu = clock.elapsed()
         self.progress.seconds += wall
         self.progress.cpu_seconds += cpu
         return told
@@ -267,12 +267,11 @@ class MapperTrainer:
                 "training": {
                     k: v for k, v in settings.items() if k not in ("out", "resume", "begin_with")
                 },
-                "command": command(),
                 "seconds": round(self.progress.seconds, 1),
                 "cpu_seconds": round(self.progress.cpu_seconds, 1),
                 "validation": self.progress.history[-1],
                 "began_with": self._before,
-                "machine": machine(),
+                **provenance(self.config.seed),
             },
         )
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import Cell, ImageArray
 from hardware.perception.images import save_png
 from planners.mapping.exploration import explore
 from planners.mapping.map_belief import MapBelief
 from planners.mapping.mapper import load_mapper
 from planners.mazes.datasets import MazeRule
-from planners.mazes.grid_map import Cell
 from planners.mazes.problems import draw_course
 from planners.planning.planner import make_planner
 from sim.doom.game import MazeGame

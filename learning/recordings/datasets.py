@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
 
+from asterias.arrays import ImageArray
 from asterias.errors import HardwareError
-from hardware.cameras.driver import ImageArray
 from learning.recordings.episodes import episode_folder
 from learning.recordings.exporters.folder import ABOUT, ACTION, NUMBERS, PICTURE, STATE
 from learning.recordings.lerobot.export import VERSION

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from asterias.errors import HardwareError
-from asterias.provenance import write_json
+from asterias.files import write_json
 
 CARD = "episode.json"
 FOLDER = re.compile(r"episode_(\d{6,})")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asterias.arrays import FloatArray
 from asterias.errors import HardwareError
-from hardware.limbs.driver import FloatArray
 from learning.recordings.reading import Recording
 from learning.recordings.trace import Series, Trace, read_trace
 from sim.world import SimWorld

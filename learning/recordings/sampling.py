@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray, ImageArray
 from asterias.errors import HardwareError
-from hardware.cameras.driver import ImageArray
-from hardware.limbs.driver import FloatArray
 from learning.recordings.bags.bag_writer import PICTURE_TYPES
 from learning.recordings.bags.cdr import parse_image
 from learning.recordings.reading import Decoder, Raw, Recording

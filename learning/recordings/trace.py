@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hardware.limbs.driver import FloatArray
+from asterias.arrays import FloatArray
 from learning.recordings.reading import Decoder, Raw, Recording
 
 JOINTS = re.compile(r"/limb_(\d+)/joint_states")

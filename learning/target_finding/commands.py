@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from asterias.errors import HardwareError
+from asterias.files import write_json
 from asterias.progress import JsonLines, Stages, TrainingProgress, progress_bars, stop_requests
-from asterias.provenance import provenance, write_json
+from asterias.provenance import provenance
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import (
     DEAD,

@@ -16,9 +16,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.arrays import Cell
 from planners.mapping.map_belief import FREE, MapBelief
 from planners.mazes.action_sets import NEWS
-from planners.mazes.grid_map import Cell
 from planners.planning.planner import ExactPlanner, Planner
 
 Views = NDArray[np.uint8]

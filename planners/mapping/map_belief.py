@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from asterias.arrays import Cell
 from planners.mapping.mapper import Mapper, describe_cells
-from planners.mazes.grid_map import Cell
 
 FREE, WALL, UNKNOWN = 0, 100, -1
 SURE = 0.9

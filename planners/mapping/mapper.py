@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asterias.files import write_atomically
+from asterias.files import write_bytes, write_json
 from planners.planning.planner import WEIGHTS_FOLDER as PLANNER_WEIGHTS
 
 WEIGHTS_FOLDER = PLANNER_WEIGHTS / "doom"
@@ -116,9 +116,9 @@ def wall_probabilities(
 def save_mapper(mapper: Mapper, path: Path, card: Mapping[str, Any]) -> None:
     """Write ``path`` (safetensors) and its card, ``path`` with the suffix ``.json``."""
     whole = {"model": "mapper", "options": asdict(mapper.config), **card}
-    write_atomically(path.with_suffix(".json"), (json.dumps(whole, indent=1) + "\n").encode())
+    write_json(path.with_suffix(".json"), whole, indent=1)
     tensors = {name: tensor.detach().contiguous() for name, tensor in mapper.state_dict().items()}
-    write_atomically(path, save(tensors))
+    write_bytes(path, save(tensors))
 
 
 def _path_of(name: str) -> Path:

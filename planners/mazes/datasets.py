@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from asterias.files import write_atomically
+from asterias.files import write_bytes
 from planners.mazes import generators as carving
 from planners.mazes.action_sets import NEWS, Moves
 from planners.mazes.distances import distances
@@ -55,7 +55,7 @@ class MazeSet:
         """Write a compressed ``.npz`` that appears whole or not at all."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, mazes=self.mazes, goals=self.goals)
-        write_atomically(Path(path), buffer.getvalue())
+        write_bytes(Path(path), buffer.getvalue())
 
     @classmethod
     def load(cls, path: Path | str) -> MazeSet:

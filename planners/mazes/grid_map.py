@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Cell = tuple[int, int]
+from asterias.arrays import Cell
+
 Point = tuple[float, float]
 
 

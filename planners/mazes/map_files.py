@@ -12,9 +12,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from asterias.arrays import Cell
 from planners.mazes.datasets import MazeSet
 from planners.mazes.grid_from_image import Reading, read_cells
-from planners.mazes.grid_map import Cell, GridMap
+from planners.mazes.grid_map import GridMap
 
 # What map_server writes for occupied, unknown and free.
 _ROS_GREYS = frozenset({0, 205, 254})

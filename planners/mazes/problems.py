@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.arrays import Cell
 from planners.mazes.datasets import MazeRule, generate
 from planners.mazes.distances import distances
-from planners.mazes.grid_map import Cell, GridMap
+from planners.mazes.grid_map import GridMap
 from planners.mazes.map_files import read_map
 
 _TRIES = 100

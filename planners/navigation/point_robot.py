@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from planners.mazes.grid_map import Cell, GridMap, Point
+from asterias.arrays import Cell
+from planners.mazes.grid_map import GridMap, Point
 
 # How far from a wall a robot stands that touches it, in cells.
 _GAP = 1e-6

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from asterias.files import write_atomically
+from asterias.files import write_bytes, write_json
 from planners.networks.base import PlanningNetwork
 from planners.networks.dt_vin import DTVIN, DTVINConfig
 from planners.networks.gppn import GPPN, GPPNConfig
@@ -48,8 +48,8 @@ def save_weights(network: PlanningNetwork, model: str, path: Path, card: Mapping
     """Write ``path`` (safetensors) and its card, ``path`` with the suffix ``.json``."""
     tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     whole = {"model": model, "options": asdict(network.config), **card}
-    write_atomically(path.with_suffix(".json"), (json.dumps(whole, indent=1) + "\n").encode())
-    write_atomically(path, save(tensors))
+    write_json(path.with_suffix(".json"), whole, indent=1)
+    write_bytes(path, save(tensors))
 
 
 def load_weights(path: Path) -> tuple[PlanningNetwork, dict[str, Any]]:

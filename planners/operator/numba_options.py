@@ -11,7 +11,7 @@ from typing import Any
 
 from numba import njit
 
-from asterias.files import write_atomically
+from asterias.files import write_bytes
 
 # The loops own nothing: without NRT they do not count references to arrays, which would cost more
 # than the vectors do. A divisor of zero raises nothing.
@@ -45,4 +45,4 @@ def forget_old_code(folder: Path) -> None:
         if not note.is_file() or note.read_text() != fingerprint:
             for index in folder.glob("*.nbi"):
                 index.unlink(missing_ok=True)
-            write_atomically(note, fingerprint.encode())
+            write_bytes(note, fingerprint.encode())

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from asterias.files import write_atomically
-from planners.mazes.grid_map import Cell
+from asterias.arrays import Cell
+from asterias.files import write_bytes
 
 _DPI = 100
 _SIDE_PX = 900  # of the map, where its cells are not larger or smaller than these
@@ -52,7 +52,7 @@ def save_drawing(drawing: Drawing, path: Path) -> None:
         raise ValueError(f"the picture {path} cannot be written: choose a name that ends in .png.")
     buffer = io.BytesIO()
     _figure(drawing).savefig(buffer, format="png", dpi=_DPI)
-    write_atomically(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def _figure(drawing: Drawing) -> Figure:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.arrays import Cell
 from planners.mazes.action_sets import NEWS, Moves
 from planners.mazes.distances import distances
 from planners.mazes.generators import compiled
-
-Cell = tuple[int, int]
 
 
 def a_star(maze: NDArray[np.uint8], start: Cell, goal: Cell, moves: Moves = NEWS) -> list[Cell]:

@@ -13,13 +13,14 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from asterias.files import write_atomically
+from asterias.arrays import Cell
+from asterias.files import write_bytes
 from planners.mazes.distances import distances
 from planners.mazes.grid_map import GridMap
 from planners.mazes.map_files import MapFile, NoMazeError, read_map
 from planners.planning import planner as planning
 from planners.planning.drawing import Drawing, save_drawing
-from planners.planning.planner import EXACT, Budget, Cell, Path2D, Status
+from planners.planning.planner import EXACT, Budget, Path2D, Status
 
 # What the process ends with; 2 is for options and files that make no sense.
 EXIT_CODES = {
@@ -217,7 +218,7 @@ def _write(path: Path, content: dict[str, object]) -> None:
     if str(path) == "-":
         sys.stdout.write(text)
     else:
-        write_atomically(path, text.encode())
+        write_bytes(path, text.encode())
 
 
 class _Display:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from asterias.arrays import Cell
 from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
 from planners.networks.base import PlanningNetwork
 from planners.networks.dt_vin import DTVIN
@@ -25,7 +26,6 @@ from planners.networks.vin import VIN
 from planners.operator.value_iteration import action_values, value_iteration
 from planners.planning import exact_search as search
 
-Cell = tuple[int, int]
 Maze = NDArray[np.uint8]
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"

@@ -4,7 +4,6 @@ planner.
 
 from __future__ import annotations
 
-import json
 import math
 import multiprocessing
 import time
@@ -19,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from asterias.files import write_atomically
+from asterias.files import write_json
+from asterias.provenance import provenance
 from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_stratified
 from planners.mazes.distances import distances
 from planners.networks.registry import build, observation
@@ -27,7 +27,6 @@ from planners.operator import reference
 from planners.operator.value_iteration import value_iteration
 from planners.planning import exact_search as search
 from planners.training.losses import Labels, backward, layers_for
-from planners.training.machine import command, machine
 
 
 @dataclass
@@ -123,14 +122,14 @@ def bench(config: BenchConfig) -> Iterator[str]:
             "A* {a_star_ms:.3f} ms, DT-VIN {dt_vin_ms:.1f} ms (all cells)".format_map(searches[-1])
         )
     clock = "CPU time of the measuring thread, fastest of the repeats"
-    result: dict[str, Any] = {"command": command(), "machine": machine()}
+    result: dict[str, Any] = {**provenance()}
     result |= {"threads": 1, "clock": clock}
     result |= {"operator": rows, "planners": searches}
     if config.memory:
         result["training_step_mb"] = training_memory_mb(*sizes[-1])
         yield f"memory of a training step at {sizes[-1]}, batch 1: {result['training_step_mb']} MB"
     if config.json:
-        write_atomically(config.json, (json.dumps(result, indent=1) + "\n").encode())
+        write_json(config.json, result, indent=1)
 
 
 def _parse_sizes(text: str) -> list[tuple[int, int]]:

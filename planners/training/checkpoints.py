@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from asterias.files import write_atomically
+from asterias.files import write_bytes
 
 CHECKPOINT = "checkpoint.safetensors"
 _OPTIMISER = "optimiser."
@@ -39,7 +39,7 @@ def save_checkpoint(
             whole[f"{_OPTIMISER}{index}.{name}"] = torch.as_tensor(value)
     contiguous = {k: v.detach().cpu().clone().contiguous() for k, v in whole.items()}
     note = {"progress": json.dumps(asdict(progress))}
-    write_atomically(path, save(contiguous, metadata=note))
+    write_bytes(path, save(contiguous, metadata=note))
 
 
 def load_checkpoint(

@@ -5,7 +5,6 @@ path length.
 from __future__ import annotations
 
 import io
-import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from asterias.files import write_atomically
+from asterias.files import write_bytes, write_json
 from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
 from planners.mazes.datasets import MazeSet
 from planners.mazes.distances import distances
@@ -186,11 +185,11 @@ def evaluate(config: EvaluateConfig) -> dict[str, object]:
         "seconds": round(seconds, 3),
     }
     if config.json:
-        write_atomically(config.json, (json.dumps(result, indent=1) + "\n").encode())
+        write_json(config.json, result, indent=1)
     if config.actions:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, actions=actions)
-        write_atomically(config.actions, buffer.getvalue())
+        write_bytes(config.actions, buffer.getvalue())
     return result
 
 

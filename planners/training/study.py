@@ -16,13 +16,13 @@ from typing import Any
 
 import tyro
 
-from asterias.files import write_atomically
+from asterias.files import write_bytes, write_json
+from asterias.provenance import provenance
 from planners.mazes.action_sets import MOVES
 from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_stratified
 from planners.networks.registry import load_weights, save_weights
 from planners.training.checkpoints import CHECKPOINT
 from planners.training.evaluation import Bin, greedy_actions, parse_bins, score
-from planners.training.machine import command, machine
 from planners.training.study_plans import PLANS, Case
 from planners.training.trainer import MAZES, PRESETS, WEIGHTS, TrainConfig, Trainer
 
@@ -124,7 +124,7 @@ def study(config: StudyConfig, train: Callable[[TrainConfig], Trainer]) -> Itera
             continue
         trainer = train(run.config)
         progress = trainer.progress
-        write_atomically(run.folder / "finished", json.dumps(asdict(progress)).encode())
+        write_bytes(run.folder / "finished", json.dumps(asdict(progress)).encode())
         yield (
             f"{run.case.name} seed {run.config.seed}: {progress.update} updates, "
             f"{progress.seconds:.0f} s, {progress.cpu_seconds:.0f} s of processor time"
@@ -141,7 +141,7 @@ def study(config: StudyConfig, train: Callable[[TrainConfig], Trainer]) -> Itera
         for run in _best_seeds(everything):
             yield f"weights: {_publish(run, rows[everything.index(run)], config.publish)}"
     if config.json:
-        write_atomically(config.json, (json.dumps(_table(config, rows), indent=1) + "\n").encode())
+        write_json(config.json, _table(config, rows), indent=1)
 
 
 def test_mazes(config: StudyConfig, runs: list[Run]) -> dict[str, MazeSet]:
@@ -206,8 +206,7 @@ def _table(config: StudyConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "what": f"{config.preset} x {config.preset} mazes: success and optimality in per cent, "
         "from every reachable cell of mazes that no run has seen",
-        "command": command(),
-        "machine": machine(),
+        **provenance(),
         "test_seeds": {"plain": 1_000_000, "stratified": 2_000_000},
         "summary": [_summary(name, rows) for name in dict.fromkeys(row["case"] for row in rows)],
         "runs": rows,

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asterias.provenance import Clock
 from planners.mazes.action_sets import MOVES, NEWS, Moves
 from planners.mazes.datasets import MazeRule, MazeSet, generate_splits, generate_stratified
 from planners.mazes.distances import distances, optimal_actions
@@ -34,7 +35,6 @@ from planners.networks.registry import (
 from planners.training.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
 from planners.training.evaluation import greedy_actions, parse_bins, score
 from planners.training.losses import Labels, LossKind, Target, backward, layers_for
-from planners.training.machine import Clock
 
 WEIGHTS = "weights.safetensors"
 MAZES = "mazes.npz"
@@ -276,7 +276,7 @@ class Trainer:
 
     def _count(self, clock: Clock) -> float:
         """Add what has passed on a clock to the progress; return its wall time."""
-        wall, cpu = clock.passed()
+        wall, cpu = clock.elapsed()
         self.progress.seconds += wall
         self.progress.cpu_seconds += cpu
         return wall

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asterias.files import write_atomically
+from asterias.files import write_json
+from asterias.provenance import Clock, provenance
 from planners.mazes.datasets import MazeRule, generate_stratified
 from planners.mazes.distances import distances
 from planners.networks.registry import load_weights
 from planners.training.evaluation import greedy_actions, parse_bins, score
-from planners.training.machine import Clock, command, machine
 
 
 @dataclass
@@ -58,15 +57,13 @@ def transfer(config: TransferConfig) -> Iterator[str]:
                 )
     result = {
         "what": "success and optimality in per cent on mazes larger than those of the training",
-        "command": command(),
-        "machine": machine(),
+        **provenance(config.seed),
         "weights": config.weights.name,
         "loops": config.loops,
-        "seed": config.seed,
         "sizes": rows,
     }
     if config.json:
-        write_atomically(config.json, (json.dumps(result, indent=1) + "\n").encode())
+        write_json(config.json, result, indent=1)
 
 
 def _one_size(config: TransferConfig, size: int) -> Iterator[dict[str, Any]]:
@@ -81,7 +78,7 @@ def _one_size(config: TransferConfig, size: int) -> Iterator[dict[str, Any]]:
         network.config = replace(network.config, sharpness=sharpness)
         clock = Clock()
         actions = greedy_actions(network, mazes, depth, batch=1)
-        _, cpu_seconds = clock.passed()
+        _, cpu_seconds = clock.elapsed()
         yield {
             "size": size,
             "sharpness": sharpness,

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from asterias.arrays import FloatArray
 from asterias.errors import HardwareError
-from hardware.limbs.driver import FloatArray
 
 INSTALL = "pip install -c constraints.txt 'pyelastica==1.0.0'"
 

@@ -19,7 +19,7 @@ import psutil
 import vizdoom
 from numpy.typing import NDArray
 
-from asterias.context import Closing
+from asterias.context import Closeable
 from asterias.errors import HardwareError
 from sim.doom.maps import MazeMap, cell_at, centre_of, map_name, write_wad
 
@@ -49,7 +49,7 @@ class GameDiedError(HardwareError):
     """The engine's process has ended; :meth:`MazeGame.restart` starts another."""
 
 
-class MazeGame(Closing):
+class MazeGame(Closeable):
     """Mazes that can be walked through; the first is loaded.
 
     Args:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.arrays import Cell
 from sim.doom.textures import Look
 
 Maze = NDArray[np.uint8]
-Cell = tuple[int, int]
 
 CELL_UNITS = 64
 """Side of a cell in map units."""

@@ -14,8 +14,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.arrays import Cell
 from sim.doom.game import TICS_PER_S, GameDiedError, MazeGame, Picture, Pose
-from sim.doom.maps import CELL_UNITS, Cell, MazeMap, cell_at, is_free
+from sim.doom.maps import CELL_UNITS, MazeMap, cell_at, is_free
 from sim.doom.views import CellViews, shrink, survey
 
 T = TypeVar("T")

@@ -37,7 +37,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-FloatArray = npt.NDArray[np.float64]
+from asterias.arrays import FloatArray
+
 IntArray = npt.NDArray[np.int64]
 Vec = tuple[float, float, float]
 

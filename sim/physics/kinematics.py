@@ -12,9 +12,10 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray
 from hardware.description.robot import Limb, Material, RobotDescription
 from sim.physics import integrator as dynamics
-from sim.physics.integrator import FloatArray, Poses
+from sim.physics.integrator import Poses
 from sim.physics.limb_body import servo_model, soft_model, tree_model
 from sim.physics.rotations import rotation_from_rpy
 

@@ -8,9 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray
 from hardware.description.robot import Hinge, JointDescription, Limb, Link, Material, Tendon
 from sim.physics import integrator as dynamics
-from sim.physics.integrator import FloatArray, Poses, ServoModel, SoftModel, State, TreeModel
+from sim.physics.integrator import Poses, ServoModel, SoftModel, State, TreeModel
 from sim.physics.rotations import rotation_from_rpy
 
 

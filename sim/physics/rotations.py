@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from asterias.arrays import FloatArray
 
 
 def rotation_from_rpy(rpy: Sequence[float]) -> FloatArray:

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-FloatArray = npt.NDArray[np.float64]
-ImageArray = npt.NDArray[np.uint8]
+from asterias.arrays import FloatArray, ImageArray
 
 FLOOR_REACH_M = 2.5
 # Rows: light and dark tiles of the floor, sky at the horizon and overhead; RGB.

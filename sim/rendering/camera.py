@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
-from hardware.cameras.driver import Camera, Frame, ImageArray
+from hardware.cameras.driver import Camera, Frame
 from hardware.description.robot import CameraDescription
 
 

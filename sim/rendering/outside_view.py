@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import ImageArray
 from hardware.description.robot import CameraDescription
 from sim.physics.rotations import rotation_from_rpy
 from sim.rendering.scene import look_at

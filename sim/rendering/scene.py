@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray, ImageArray
 from asterias.errors import DeviceError
 from hardware.description.robot import (
     Box,
@@ -30,13 +31,12 @@ from hardware.description.robot import (
 )
 from hardware.perception.apriltag import CELLS, SHEET_CELLS, tag_image
 from sim.physics.limb_body import LimbBody
-from sim.physics.rotations import FloatArray, quaternion_from_rotation, rotation_from_rpy
+from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
 from sim.rendering.backdrop import COLORS, TILING, WINDOW, paint_backdrop
 from sim.rendering.bullet import pybullet
 
 log = logging.getLogger(__name__)
 
-ImageArray = npt.NDArray[np.uint8]
 
 # A shift of a camera that was mounted as described.
 _UNMOVED = (np.eye(3), np.zeros(3))

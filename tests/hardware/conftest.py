@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from mcap_ros2.writer import Writer as McapWriter
 
+from asterias.arrays import FloatArray
 from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.replay import ReplaySource
 from hardware.cameras.stream import StreamCamera
@@ -39,7 +40,7 @@ from hardware.emulated.pictures import (
 from hardware.emulated.robot import EmulatedRobot, Family
 from hardware.factory import make_camera, make_limb
 from hardware.faults.injection import FaultyCamera, FaultyLimb
-from hardware.limbs.driver import Clock, FloatArray, LimbDriver, LimbState
+from hardware.limbs.driver import Clock, LimbDriver, LimbState
 from sim.world import SimWorld
 
 

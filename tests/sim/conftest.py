@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from hardware.description.robot import (
@@ -26,7 +25,6 @@ from sim.physics.beam import beam_limb
 from sim.physics.limb_body import LimbBody
 from sim.world import SimWorld
 
-FloatArray = npt.NDArray[np.float64]
 LENGTH_M = 0.1
 SECTION = Section(shape="rectangle", width_m=0.02, thickness_m=0.005)
 RUBBER = Material(youngs_modulus_pa=26e6, density_kg_m3=1210.0)

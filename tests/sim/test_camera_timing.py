@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from asterias.arrays import ImageArray
 from asterias.errors import StaleFrameError
-from hardware.cameras.driver import ImageArray
 from hardware.description.robot import CameraDescription
 from sim.rendering.camera import SimCamera
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from asterias.progress import OnProgress
 from asterias.provenance import provenance
-from learning.agents.experiments.spread import spread
+from asterias.statistics import mean_and_std
 from learning.agents.tasks.economy import Economy, EconomyOptions, Trader
 from learning.agents.tasks.embodied_qa import (
     Explorer,
@@ -135,10 +135,10 @@ def _observe(
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "largest_change_of_total_credit": max(r["largest_change_of_total_credit"] for r in rows),
-        "first_accuracy_percent": spread([row["accuracy_percent"][0] for row in rows]),
-        "last_accuracy_percent": spread([row["accuracy_percent"][-1] for row in rows]),
+        "first_accuracy_percent": mean_and_std([row["accuracy_percent"][0] for row in rows]),
+        "last_accuracy_percent": mean_and_std([row["accuracy_percent"][-1] for row in rows]),
         **{
-            key: spread([float(row[key]) for row in rows])
+            key: mean_and_std([float(row[key]) for row in rows])
             for key in ("bad_founders_bankrupt_percent", "good_founders_bankrupt_percent", "births")
         },
     }

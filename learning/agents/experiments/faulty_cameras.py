@@ -16,9 +16,9 @@ import torch
 
 from asterias.progress import OnProgress
 from asterias.provenance import provenance
+from asterias.statistics import mean_and_std
 from asterias.workers import worker_pool
 from learning.agents.experiments.resumable_rows import KeptRows, Rows
-from learning.agents.experiments.spread import spread
 from learning.agents.graph.edge_optimisation import (
     EdgeDistribution,
     EdgeOptions,
@@ -209,7 +209,7 @@ def _summary(k: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             statistics.fmean(row[value] - row.get(less, 0.0) for row in rows if row["seed"] == seed)
             for seed in seeds
         ]
-        return spread(means)
+        return mean_and_std(means)
 
     cut = sum(row["liars_edges_cut"] for row in rows) / sum(row["liars_edges"] for row in rows)
     return {

@@ -11,14 +11,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from asterias.arrays import Cell
 from asterias.progress import OnProgress
 from asterias.provenance import provenance
-from learning.agents.experiments.spread import spread
+from asterias.statistics import mean_and_std
 from learning.agents.graph.decisions import count_votes
 from learning.agents.graph.messages import AgentError, Answer, Message, Outcome
 from learning.agents.tasks.embodied_qa import (
     QUESTION_KINDS,
-    Cell,
     Explorer,
     MazeWorld,
     Question,
@@ -153,7 +153,7 @@ def _summary(count: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for seed in seeds
         ]
         summary[way] = {
-            **spread(means),
+            **mean_and_std(means),
             **{
                 kind: round(
                     statistics.fmean(r["right_percent"] for r in mine if r["kind"] == kind), 2

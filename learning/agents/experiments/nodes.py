@@ -10,7 +10,7 @@ import numpy as np
 
 from asterias.progress import OnProgress
 from asterias.provenance import provenance
-from learning.agents.experiments.spread import spread
+from asterias.statistics import mean_and_std
 from learning.agents.graph.node_optimisation import (
     NodeOptions,
     PromptedAgent,
@@ -59,7 +59,7 @@ def measure(options: Nodes, on_progress: OnProgress) -> dict[str, Any]:
         **provenance(options.seeds[0]),
         "seeds": options.seeds,
         "options": asdict(options),
-        "summary": {way: spread([row[way] for row in rows]) for way in ("before", *_WAYS)},
+        "summary": {way: mean_and_std([row[way] for row in rows]) for way in ("before", *_WAYS)},
         "rows": rows,
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from asterias.provenance import write_json
+from asterias.files import write_json
 
 Rows = list[dict[str, Any]]
 

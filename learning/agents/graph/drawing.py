@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import ImageArray
 from learning.agents.graph.graph import Edge, Graph
 from learning.agents.graph.messages import Failure
 from learning.agents.graph.run_trace import RunRecord

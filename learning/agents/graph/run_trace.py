@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from asterias.files import write_atomically
+from asterias.files import write_bytes
 from learning.agents.graph.graph import Edge, Graph, Node, NodeKind, Routine
 from learning.agents.graph.messages import (
     AgentError,
@@ -79,7 +79,7 @@ class RunRecord:
 
     def save(self, path: Path) -> None:
         """Write JSON, whole or not at all."""
-        write_atomically(path, _JSON.dump_json(self, indent=2) + b"\n")
+        write_bytes(path, _JSON.dump_json(self, indent=2) + b"\n")
 
     @classmethod
     def load(cls, path: Path) -> RunRecord:

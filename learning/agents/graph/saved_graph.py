@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from asterias.provenance import write_json
+from asterias.files import write_json
 from learning.agents.graph.graph import Edge
 
 

@@ -9,9 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import FloatArray, ImageArray
 from hardware.description.robot import Pose, RobotDescription, load_robot
-from hardware.limbs.driver import FloatArray
 from learning.agents.tasks.target_location import NOWHERE, CameraReport, View, place_of, report_on
 from sim.world import SimWorld
 

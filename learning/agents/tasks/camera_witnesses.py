@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import ImageArray
 from learning.agents.graph.decisions import vote
 from learning.agents.graph.graph import Graph, Node
 from learning.agents.graph.messages import Answer, Message, Task

@@ -13,11 +13,11 @@ from typing import Literal
 
 import numpy as np
 
+from asterias.arrays import Cell
 from planners.mazes.datasets import MazeRule, generate
 from planners.planning.exact_search import breadth_first
 from planners.planning.planner import Maze
 
-Cell = tuple[int, int]
 QuestionKind = Literal["what", "how many", "how far"]
 QUESTION_KINDS: tuple[QuestionKind, ...] = ("what", "how many", "how far")
 THINGS = ("ball", "box", "cup", "key")

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from asterias.arrays import Cell
 from learning.agents.graph.messages import Message, answers
 from learning.agents.models.model import Model, Request
 from learning.agents.models.scripted import Rule, ScriptedModel
-from learning.agents.tasks.embodied_qa import FLOOR, WALL, Cell, KnownMap, Question, answer_from
+from learning.agents.tasks.embodied_qa import FLOOR, WALL, KnownMap, Question, answer_from
 from learning.agents.tasks.mindstorm import Mission, Speaker
 
 FACTS_PER_TURN = 15

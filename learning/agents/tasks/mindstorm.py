@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from asterias.files import write_atomically
+from asterias.files import write_bytes
 from learning.agents.graph.decisions import count_votes
 from learning.agents.graph.messages import (
     AgentError,
@@ -74,7 +74,7 @@ class MindstormRecord:
 
     def save(self, path: Path) -> None:
         """Write JSON, whole or not at all."""
-        write_atomically(path, TypeAdapter(MindstormRecord).dump_json(self, indent=2) + b"\n")
+        write_bytes(path, TypeAdapter(MindstormRecord).dump_json(self, indent=2) + b"\n")
 
 
 @dataclass(frozen=True)

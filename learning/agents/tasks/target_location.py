@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import FloatArray, ImageArray
 from hardware.description.robot import CameraDescription
-from hardware.limbs.driver import FloatArray
 from hardware.perception.apriltag import Detection, detect_tags
 from learning.agents.graph.decisions import vote
 from learning.agents.graph.graph import Node

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from mcap.writer import CompressionType, Writer
 
-from asterias.provenance import write_text
+from asterias.files import write_text
 
 COMPRESSIONS = {
     "none": CompressionType.NONE,

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asterias.provenance import provenance, write_json
+from asterias.files import write_folder, write_json
+from asterias.provenance import provenance
 from hardware.perception.images import save_png
 from learning.recordings.episodes import episode_folder
-from learning.recordings.exporters.new_folder import new_folder
 from learning.recordings.lerobot.export import check_alike
 from learning.recordings.sampling import OnFrames, SampledEpisode, camera_key
 
@@ -38,7 +38,7 @@ def export_folder(
     """
     check_alike(episodes)
     done = 0
-    with new_folder(out) as folder:
+    with write_folder(out) as folder:
         for number, episode in enumerate(episodes):
             place = episode_folder(folder, number)
             for topic in episode.pictures:

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from asterias.errors import HardwareError
-from asterias.provenance import provenance, write_json
-from learning.recordings.exporters.new_folder import new_folder
+from asterias.files import write_folder, write_json
+from asterias.provenance import provenance
 from learning.recordings.plots.video import CODEC_NAME, PIXEL_FORMAT, FilmWriter
 from learning.recordings.sampling import OnFrames, SampledEpisode, camera_key
 
@@ -66,7 +66,7 @@ def export_lerobot(
         HardwareError: the folder exists, or the episodes do not fit together.
     """
     check_alike(episodes)
-    with new_folder(out) as folder:
+    with write_folder(out) as folder:
         _Exporter(folder, episodes, robot_type, on_frames).run()
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from asterias.arrays import FloatArray, ImageArray
 from asterias.errors import HardwareError
-from hardware.cameras.driver import ImageArray
-from hardware.limbs.driver import FloatArray
 from hardware.perception.apriltag import detect_tags
 from hardware.perception.contact_sheet import contact_sheet
 from hardware.perception.images import Tile, draw_tile, save_png

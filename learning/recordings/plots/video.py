@@ -8,8 +8,8 @@ from typing import Any
 import av
 import numpy as np
 
-from asterias.context import Closing
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import ImageArray
+from asterias.context import Closeable
 
 CODEC = "libx264"
 CODEC_NAME = "h264"
@@ -19,7 +19,7 @@ KEY_FRAME_DISTANCE = 2
 QUALITY = 20
 
 
-class FilmWriter(Closing):
+class FilmWriter(Closeable):
     """An H.264 video in an MP4 file.
 
     Args:

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from asterias.errors import HardwareError
+from asterias.files import write_json
 from asterias.progress import TrainingProgress
-from asterias.provenance import provenance, write_json
+from asterias.provenance import provenance
 from learning.target_finding.algorithms.checkpoint import (
     load_checkpoint,
     refuse_overwriting,

@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from asterias.arrays import FloatArray
 from asterias.errors import HardwareError
-from asterias.provenance import provenance, write_json
+from asterias.files import write_json
+from asterias.provenance import provenance
 from hardware.description.robot import load_robot
-from hardware.limbs.driver import FloatArray
 from learning.recordings.reading import Recording, find_recordings
 from learning.recordings.trace import CAMERA, Trace, read_trace
 from learning.target_finding.env.observation import PAPER_COMMAND_RANGE, CommandUnit, observe

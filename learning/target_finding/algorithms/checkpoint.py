@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from asterias.errors import HardwareError
-from asterias.files import write_atomically
+from asterias.files import write_bytes
 
 FILE = "checkpoint.safetensors"
 
@@ -39,7 +39,7 @@ def save_checkpoint(
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_apart(state, "", tensors)
     header = {"told": told, "about": about, "state": skeleton}
-    write_atomically(folder / FILE, save(tensors, {"checkpoint": json.dumps(header)}))
+    write_bytes(folder / FILE, save(tensors, {"checkpoint": json.dumps(header)}))
 
 
 def refuse_overwriting(folder: Path, resume: bool) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import signal
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -22,7 +21,8 @@ import torch
 from safetensors.numpy import load_file
 
 from asterias.errors import HardwareError
-from asterias.files import write_atomically
+from asterias.files import write_bytes
+from asterias.progress import OnProgress
 from asterias.provenance import provenance
 from learning.target_finding.algorithms.checkpoint import FILE as CHECKPOINT
 from learning.target_finding.algorithms.checkpoint import load_checkpoint, save_checkpoint
@@ -43,7 +43,6 @@ SHARD = 500
 
 Tiles = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float32]
-OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ def _walk_shard(config: BabblingConfig, shard: int, path: Path) -> None:
             tiles.append(seen)
             commands.append(where)
     content = _npz(tiles=np.stack(tiles), commands=np.stack(commands))
-    write_atomically(path, content)
+    write_bytes(path, content)
 
 
 def _walk(

@@ -29,8 +29,9 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from asterias.errors import HardwareError
+from asterias.files import write_json
 from asterias.progress import TrainingProgress
-from asterias.provenance import provenance, write_json
+from asterias.provenance import provenance
 from learning.target_finding.algorithms.checkpoint import (
     load_checkpoint,
     refuse_overwriting,

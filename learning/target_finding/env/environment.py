@@ -14,8 +14,8 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import ImageArray
 from asterias.errors import HardwareError
-from hardware.cameras.driver import ImageArray
 from learning.target_finding.env.cameras import Eyes, Look
 from learning.target_finding.env.observation import CommandUnit, Observation, observe
 from learning.target_finding.env.options import (

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray
 from asterias.errors import HardwareError
-from hardware.limbs.driver import FloatArray
 
 Observation = npt.NDArray[np.float32]
 # Grey pictures of all cameras, (c, H, W).

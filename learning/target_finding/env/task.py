@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hardware.cameras.driver import ImageArray
-from hardware.limbs.driver import FloatArray
+from asterias.arrays import FloatArray, ImageArray
 from hardware.perception.apriltag import detect_tags
 from sim.world import SimWorld
 

@@ -19,7 +19,7 @@ from typing import Any, cast, get_args
 import cv2
 import numpy as np
 
-from asterias.provenance import write_json
+from asterias.files import write_json
 from asterias.workers import worker_pool
 from learning.target_finding.algorithms.checkpoint import FILE as CHECKPOINT
 from learning.target_finding.env.environment import TargetFindingEnv

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hardware.limbs.driver import FloatArray
+from asterias.arrays import FloatArray
 from learning.target_finding.env.observation import Tiles
 
 # Standard deviation of an increment, in ranges of the servo (upper less lower limit): the authors'

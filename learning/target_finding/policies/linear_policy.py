@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
-from asterias.files import write_atomically
-from asterias.provenance import write_text
+from asterias.files import write_bytes, write_text
 from learning.target_finding.env.observation import Observation
 
 KIND = "linear_gaussian"
@@ -98,4 +97,4 @@ def save_policy(
     """Write tensors to ``path`` (safetensors) and the card beside it."""
     text = json.dumps({"kind": kind, **card}, indent=1) + "\n"
     write_text(path.with_suffix(".json"), text)
-    write_atomically(path, save({name: np.ascontiguousarray(t) for name, t in tensors.items()}))
+    write_bytes(path, save({name: np.ascontiguousarray(t) for name, t in tensors.items()}))

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from asterias.arrays import FloatArray
 from hardware.cameras.health import SILENT_PERIODS, PictureSigns
-from hardware.limbs.driver import FloatArray
 
 SHORTEST_SILENCE_S = 0.5
 DARK = 10.0  # mean level of a picture that shows nothing

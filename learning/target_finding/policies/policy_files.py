@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from hardware.limbs.driver import FloatArray
+from asterias.arrays import FloatArray
 from learning.target_finding.env.observation import CommandUnit, Tiles, observe
 from learning.target_finding.policies import linear_policy
 from learning.target_finding.policies.linear_policy import LinearPolicy, SoftmaxPolicy

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hardware.limbs.driver import FloatArray
+from asterias.arrays import FloatArray
 from learning.target_finding.env.observation import Tiles
 from learning.target_finding.policies.brownian import BrownianSearcher
 from learning.target_finding.policies.policy_files import (

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 import pytest
 
+from asterias.arrays import FloatArray
 from asterias.errors import CommandError, DeviceError, NotActiveError, NotConnectedError
-from hardware.limbs.driver import FloatArray, LimbDriver, LimbState
+from hardware.limbs.driver import LimbDriver, LimbState
 
 if TYPE_CHECKING:
     from tests.hardware.conftest import LimbCase

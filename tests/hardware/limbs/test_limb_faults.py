@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asterias.arrays import FloatArray
 from asterias.errors import DeviceError, FaultError
 from hardware.faults.injection import HEALTHY, Fault, FaultyLimb
-from hardware.limbs.driver import FloatArray
 
 if TYPE_CHECKING:
     from tests.hardware.conftest import ArrayLimb, FakeClock

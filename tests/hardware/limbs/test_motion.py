@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asterias.arrays import FloatArray
 from asterias.errors import CommandError, NotActiveError
 from hardware.description.robot import JointDescription
-from hardware.limbs.driver import FloatArray, LimbDriver, LimbState
+from hardware.limbs.driver import LimbDriver, LimbState
 from hardware.limbs.trajectory import LimbMotion, Waypoint
 
 PERIOD_S = 0.02

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asterias.arrays import FloatArray
 from asterias.errors import HardwareError, NotActiveError
 from hardware.description.devices import DevicesBackend, SafetySettings
 from hardware.description.robot import RobotDescription
@@ -20,7 +21,7 @@ from hardware.emulated.servo_line import EmulatedLine
 from hardware.factory import make_limb
 from hardware.faults.injection import Fault, FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
-from hardware.limbs.driver import FloatArray, LimbDriver
+from hardware.limbs.driver import LimbDriver
 from hardware.limbs.outlier_filter import Plausibility
 from hardware.limbs.safety_monitor import LimbGuard, Severity
 from hardware.limbs.trajectory import LimbMotion

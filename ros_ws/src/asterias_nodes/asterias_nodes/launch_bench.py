@@ -25,7 +25,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from asterias.provenance import provenance, write_json
+from asterias.files import write_json
+from asterias.provenance import provenance
 from asterias_nodes.runtime.conversions import to_seconds
 from asterias_nodes.runtime.domains import reserve_domain_id
 from asterias_nodes.runtime.qos import sensor_qos

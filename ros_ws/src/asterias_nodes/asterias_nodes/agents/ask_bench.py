@@ -28,7 +28,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from asterias.provenance import provenance, write_json
+from asterias.files import write_json
+from asterias.provenance import provenance
 from asterias_nodes.launch_bench import LaunchedRobot
 from asterias_nodes.runtime.conversions import to_seconds
 from asterias_nodes.runtime.domains import reserve_domain_id

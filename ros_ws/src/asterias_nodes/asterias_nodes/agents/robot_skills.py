@@ -18,9 +18,9 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
+from asterias.arrays import FloatArray
 from asterias_nodes.agents.robot_state_monitor import Picture, RobotEyes
 from asterias_nodes.runtime.qos import reliable_qos
-from hardware.limbs.driver import FloatArray
 from learning.agents.graph.messages import AgentError, Answer, FailureKind
 from learning.agents.skills.skills import Perform, SkillCall
 from learning.agents.tasks.camera_witnesses import TileReport, diagnose

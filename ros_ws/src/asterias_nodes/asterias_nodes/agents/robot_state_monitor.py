@@ -16,11 +16,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, String
 
+from asterias.arrays import FloatArray, ImageArray
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
-from hardware.cameras.driver import ImageArray
 from hardware.description.robot import RobotDescription
-from hardware.limbs.driver import FloatArray
 from learning.agents.tasks.camera_witnesses import TileReport
 
 _FRESH_S = 1.0  # joint states older than this are as good as none

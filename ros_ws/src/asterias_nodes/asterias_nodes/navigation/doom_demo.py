@@ -27,7 +27,9 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from asterias.provenance import provenance, write_json
+from asterias.arrays import ImageArray
+from asterias.files import write_json
+from asterias.provenance import provenance
 from asterias_nodes.navigation.navigation_messages import (
     from_map_msg,
     occupancy_of,
@@ -40,7 +42,6 @@ from asterias_nodes.runtime.event_action_server import run
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
 from asterias_nodes.runtime.run_node import stop_node
-from hardware.cameras.driver import ImageArray
 from hardware.perception.images import save_png
 from planners.mazes.grid_map import GridMap, Point
 from sim.doom.pictures import MapPicture, beside, sheet_of

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rclpy.duration import Duration
 from sensor_msgs.msg import Image
 
+from asterias.arrays import Cell
 from asterias_nodes.navigation.maze_world import (
     DELIVERY_S,
     FRAME,
@@ -32,7 +33,6 @@ from asterias_nodes.navigation.maze_world import (
 from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
 from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, sensor_qos
-from planners.mazes.grid_map import Cell
 from planners.mazes.problems import Course
 from sim.doom.game import TICS_PER_S, GameDiedError
 from sim.doom.maps import MazeMap

@@ -25,7 +25,8 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
-from asterias.provenance import provenance, write_json
+from asterias.files import write_json
+from asterias.provenance import provenance
 from asterias_nodes.navigation.navigation_messages import from_map_msg, point_of
 from asterias_nodes.runtime.action_client import RefusedError, ask, wait_for
 from asterias_nodes.runtime.event_action_server import run

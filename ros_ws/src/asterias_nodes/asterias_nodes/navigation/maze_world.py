@@ -25,6 +25,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
+from asterias.arrays import Cell
 from asterias.pacing import Pacer
 from asterias_nodes.navigation.navigation_messages import to_map_msg, to_pose, to_pose_stamped
 from asterias_nodes.runtime.conversions import to_time_msg
@@ -33,7 +34,7 @@ from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from planners.mazes.datasets import MazeRule
-from planners.mazes.grid_map import Cell, Point
+from planners.mazes.grid_map import Point
 from planners.mazes.problems import Course, course_from_file, draw_course
 from planners.navigation.point_robot import PointRobot, PointRobotLimits
 

@@ -14,7 +14,8 @@ from geometry_msgs.msg import Pose, PoseStamped, Quaternion
 from nav_msgs.msg import OccupancyGrid, Path
 from numpy.typing import NDArray
 
-from planners.mazes.grid_map import Cell, GridMap, Point
+from asterias.arrays import Cell
+from planners.mazes.grid_map import GridMap, Point
 
 OCCUPIED, UNKNOWN = 100, -1
 

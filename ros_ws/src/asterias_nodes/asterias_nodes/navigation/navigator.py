@@ -30,6 +30,7 @@ from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from std_srvs.srv import Trigger
 
+from asterias.arrays import Cell
 from asterias_nodes.navigation.navigation_messages import from_map_msg, occupancy_of, point_of
 from asterias_nodes.runtime.action_client import RefusedError, ask, wait_for
 from asterias_nodes.runtime.conversions import to_seconds
@@ -39,7 +40,7 @@ from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.runtime.run_node import run_node
 from planners.mapping.exploration import next_stop
-from planners.mazes.grid_map import Cell, GridMap, Point
+from planners.mazes.grid_map import GridMap, Point
 
 Result = Navigate.Result
 FEEDBACK_PERIOD_S = 0.2

@@ -34,13 +34,14 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
+from asterias.arrays import ImageArray
 from asterias.errors import HardwareError
-from asterias.provenance import provenance, write_json
+from asterias.files import write_json
+from asterias.provenance import provenance
 from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
 from asterias_nodes.runtime.domains import forget_dead_ports, reserve_domain_id
 from asterias_nodes.runtime.qos import reliable_qos, sensor_qos
 from asterias_nodes.runtime.run_node import make_room_for_pictures
-from hardware.cameras.driver import ImageArray
 from learning.recordings.bags.bag_recovery import recover
 from learning.recordings.reading import find_recordings
 

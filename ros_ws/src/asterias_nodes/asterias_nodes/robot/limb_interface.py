@@ -11,6 +11,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+from asterias.arrays import FloatArray
 from asterias.errors import CommandError, HardwareError
 from asterias_nodes.robot.fault_service import FaultService
 from asterias_nodes.runtime.conversions import to_seconds
@@ -20,7 +21,7 @@ from hardware.cameras.driver import Camera
 from hardware.description.devices import SafetySettings
 from hardware.faults.injection import FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
-from hardware.limbs.driver import FloatArray, LimbDriver, LimbState
+from hardware.limbs.driver import LimbDriver, LimbState
 from hardware.limbs.safety_monitor import LimbGuard, Severity
 from hardware.limbs.trajectory import LimbMotion, Waypoint
 

@@ -7,13 +7,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from asterias.arrays import ImageArray
 from hardware.description.robot import CameraDescription
-
-ImageArray = npt.NDArray[np.uint8]
 
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 NANOSECONDS = 1_000_000_000

@@ -27,12 +27,13 @@ from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import Image
 
-from asterias.provenance import provenance, write_json
+from asterias.arrays import ImageArray
+from asterias.files import write_json
+from asterias.provenance import provenance
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import sensor_qos
 from asterias_nodes.runtime.run_node import run_node, stop_node
-from hardware.cameras.driver import ImageArray
 from hardware.description.robot import load_robot
 from hardware.perception.apriltag import detect_tags
 from hardware.perception.contact_sheet import contact_sheet

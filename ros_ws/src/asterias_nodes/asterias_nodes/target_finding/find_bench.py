@@ -20,7 +20,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from asterias.errors import HardwareError
-from asterias.provenance import provenance, write_json
+from asterias.files import write_json
+from asterias.provenance import provenance
 from asterias_nodes.runtime.domains import reserve_domain_id
 from learning.target_finding.experiments.baselines import FAULTS
 from learning.target_finding.policies.registry import policy_names

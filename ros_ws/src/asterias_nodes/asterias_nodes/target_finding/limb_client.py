@@ -21,12 +21,12 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from asterias.arrays import FloatArray
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
 from asterias_nodes.runtime.event_action_server import Event, GoalError
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
 from hardware.cameras.health import PictureSigns
 from hardware.description.robot import load_robot
-from hardware.limbs.driver import FloatArray
 from learning.target_finding.env.observation import Tiles
 from learning.target_finding.policies.liveness import CameraLiveness
 from learning.target_finding.policies.registry import Searcher

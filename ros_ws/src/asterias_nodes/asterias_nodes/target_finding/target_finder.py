@@ -19,12 +19,12 @@ from rclpy.action import CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
+from asterias.arrays import FloatArray
 from asterias_nodes.recording.episode_client import EpisodeClient, EpisodeError
 from asterias_nodes.runtime.event_action_server import EventActionServer
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.target_finding.limb_client import LimbClient, SearchError
-from hardware.limbs.driver import FloatArray
 from learning.target_finding.env.task import TaskOptions
 from learning.target_finding.policies.registry import Searcher, best_policy, make_searcher
 

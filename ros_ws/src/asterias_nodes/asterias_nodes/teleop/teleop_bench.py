@@ -34,7 +34,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 
-from asterias.provenance import provenance, write_json
+from asterias.files import write_json
+from asterias.provenance import provenance
 from asterias_nodes.launch_bench import LaunchedRobot
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
 from hardware.description.robot import load_robot

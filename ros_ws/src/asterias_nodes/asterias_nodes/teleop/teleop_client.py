@@ -12,10 +12,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
 
+from asterias.arrays import FloatArray
 from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from hardware.description.robot import RobotDescription, load_robot
-from hardware.limbs.driver import FloatArray
 from hardware.teleop.jogging import Jogger, JogLimits
 from sim.physics.kinematics import SoftLimb
 

@@ -23,6 +23,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
+from asterias.arrays import FloatArray
 from asterias.errors import HardwareError
 from asterias_nodes.robot.emergency_stop_client import EmergencyStopClient
 from asterias_nodes.robot.robot_file import WAIT_HELP, wait_for_robot
@@ -34,7 +35,6 @@ from asterias_nodes.teleop.teleop_client import check_speeds, make_teleop_client
 from asterias_nodes.teleop.terminal import NoTerminalError, Terminal
 from hardware.factory import make_limb
 from hardware.limbs.bus_limb import BusLimb
-from hardware.limbs.driver import FloatArray
 from hardware.teleop.jogging import JogLimits
 from hardware.teleop.key_bindings import CONTROL_C, Key, Motion
 from hardware.teleop.keyboard import GRANT_S, LOST_S

@@ -24,6 +24,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
+from asterias.arrays import FloatArray
 from asterias_nodes.robot.emergency_stop_client import EmergencyStopClient
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
 from asterias_nodes.runtime.executor import soon
@@ -36,7 +37,6 @@ from asterias_nodes.web.live import CameraKey, LiveFrame, LiveHub
 from asterias_nodes.web.page import PageModel, make_app
 from asterias_nodes.web.server import WebServer
 from hardware.description.robot import RobotDescription, load_robot
-from hardware.limbs.driver import FloatArray
 from hardware.teleop.jogging import JogLimits
 from hardware.teleop.web_pilot import PageError, PagePilot, PageWish
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from hardware.cameras.driver import ImageArray
+from asterias.arrays import ImageArray
 from hardware.emulated.pictures import encode_jpeg
 
 HEAD = struct.Struct("<BBIdd")

@@ -1,0 +1,15 @@
+"""Names of the arrays and cells that several rooms hand to each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+# Angles, positions, forces: float64, the shape stands in the docstring of who takes it.
+FloatArray = npt.NDArray[np.float64]
+
+# A picture: uint8, (H, W, 3) RGB unless the docstring says otherwise.
+ImageArray = npt.NDArray[np.uint8]
+
+# Row and column of a maze or map, from its upper left corner.
+Cell = tuple[int, int]
