@@ -23,13 +23,13 @@ from hardware.buses.serial_bus import SerialBus
 from hardware.description.robot import RobotDescription
 from hardware.factory import calibration_path, devices_of, make_bus, make_limb, servos_of
 from hardware.limbs.calibration import default_path, save
-from hardware.setup.benchmark import Bench
-from hardware.setup.diagnose import Verdict, examine
-from hardware.setup.procedures import Ask, Hand, Jog, calibrate, rest, set_ids
+from hardware.setup.benchmark import BenchmarkDrivers
+from hardware.setup.diagnose import PartStatus, examine
+from hardware.setup.procedures import Ask, Jog, ManualAction, calibrate, rest, set_ids
 from hardware.setup.scan import FAMILIES, scan_network, scan_port, serial_ports, usb_cameras
-from hardware.setup.session import Station, station
+from hardware.setup.session import RobotSession, open_session
 
-MARKS = {Verdict.GOOD: "ok  ", Verdict.WARNING: "WARN", Verdict.BAD: "BAD "}
+MARKS = {PartStatus.GOOD: "ok  ", PartStatus.WARNING: "WARN", PartStatus.BAD: "BAD "}
 KEYS = {b"l": 1, b"+": 1, b"h": -1, b"-": -1}
 
 
@@ -56,7 +56,7 @@ Options = Annotated[RobotOptions, tyro.conf.arg(name="")]
 
 
 @dataclass(frozen=True)
-class Scan:
+class ScanDevices:
     """List serial ports with their servos, boards on the network, and USB cameras."""
 
     ports: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class Scan:
     def run(self) -> int:
         """Print what is found."""
         if self.options.backend == "emulated":
-            with _station(self.options) as here:
+            with _session(self.options) as here:
                 return self._scan_described(here.robot)
         ports = [(port, "") for port in self.ports] or serial_ports()
         for port, title in ports:
@@ -130,10 +130,10 @@ class Doctor:
     def run(self) -> int:
         """Print one line per part; 1 where something is bad."""
         worst = 0
-        with _station(self.options) as here:
+        with _session(self.options) as here:
             for diagnosis in examine(here.robot):
-                print(f"{MARKS[diagnosis.verdict]}  {diagnosis.part}: {diagnosis.text}", flush=True)
-                worst = max(worst, int(diagnosis.verdict is Verdict.BAD))
+                print(f"{MARKS[diagnosis.status]}  {diagnosis.part}: {diagnosis.text}", flush=True)
+                worst = max(worst, int(diagnosis.status is PartStatus.BAD))
         return worst
 
 
@@ -149,7 +149,7 @@ class SetId:
 
     def run(self) -> int:
         """Ask for one servo after the other."""
-        with _station(self.options) as here:
+        with _session(self.options) as here:
             number = self.options.limb_number(here.robot, self.limb)
             limb = here.robot.limbs[number]
             devices = devices_of(here.robot).limbs[limb.name]
@@ -178,7 +178,7 @@ class Calibrate:
 
     def run(self) -> int:
         """Ask, measure, check and write."""
-        with _station(self.options) as here:
+        with _session(self.options) as here:
             number = self.options.limb_number(here.robot, self.limb)
             limb = here.robot.limbs[number]
             devices = devices_of(here.robot).limbs[limb.name]
@@ -217,7 +217,7 @@ class JogJoint:
             raise HardwareError(f"--speed takes more than 0 and at most 1, not {self.speed:g}.")
         if not sys.stdin.isatty():
             raise HardwareError("Jogging needs a terminal: a key must be held down.")
-        with _station(self.options) as here:
+        with _session(self.options) as here:
             number = self.options.limb_number(here.robot, self.limb)
             limb = make_limb(here.robot, number)
             if self.joint not in limb.joint_names:
@@ -241,7 +241,7 @@ class Rest:
 
     def run(self) -> int:
         """Move and let go."""
-        with _station(self.options) as here:
+        with _session(self.options) as here:
             number = self.options.limb_number(here.robot, self.limb)
             limb = make_limb(here.robot, number)
             left = rest(limb, 1.0 / here.robot.control_rate_hz)
@@ -250,28 +250,28 @@ class Rest:
 
 
 Command = (
-    Annotated[Scan, tyro.conf.subcommand("scan")]
+    Annotated[ScanDevices, tyro.conf.subcommand("scan")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[SetId, tyro.conf.subcommand("set-id")]
     | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
     | Annotated[JogJoint, tyro.conf.subcommand("jog")]
     | Annotated[Rest, tyro.conf.subcommand("rest")]
-    | Annotated[Bench, tyro.conf.subcommand("bench")]
+    | Annotated[BenchmarkDrivers, tyro.conf.subcommand("bench")]
 )
 
 
-def _station(options: RobotOptions) -> AbstractContextManager[Station]:
-    return station(options.robot, options.backend, options.family)
+def _session(options: RobotOptions) -> AbstractContextManager[RobotSession]:
+    return open_session(options.robot, options.backend, options.family)
 
 
-def _asker(here: Station, limb: int) -> Ask:
+def _asker(here: RobotSession, limb: int) -> Ask:
     """Ask the person; an emulated limb's hands do it when Enter is pressed."""
 
-    def ask(text: str, hand: Hand, joint: int) -> None:
+    def ask(text: str, action: ManualAction, joint: int) -> None:
         print(f"{text} Then press Enter.", end=" ", flush=True)
         if not sys.stdin.readline():
             raise HardwareError("There is nobody to answer: the input has ended.")
-        here.obey(limb, hand, joint)
+        here.apply_manual_action(limb, action, joint)
         if here.emulated is not None:
             print("(done by the emulated hand)")
 

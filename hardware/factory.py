@@ -15,7 +15,7 @@ from hardware.buses.udp_bus import UdpBus
 from hardware.buses.udp_link import UdpLink
 from hardware.cameras.mjpeg import MjpegSource
 from hardware.cameras.replay import ReplaySource
-from hardware.cameras.stream import Source, StreamCamera
+from hardware.cameras.stream import FrameSource, StreamCamera
 from hardware.cameras.udp_camera import UdpSource
 from hardware.cameras.usb import UsbSource
 from hardware.description.devices import (
@@ -157,7 +157,7 @@ def make_camera(robot: RobotDescription, limb: Limb, about: CameraDescription) -
     )
 
 
-def _source(devices: LimbDevices, settings: CameraDevice, about: CameraDescription) -> Source:
+def _source(devices: LimbDevices, settings: CameraDevice, about: CameraDescription) -> FrameSource:
     if isinstance(settings, MjpegSettings):
         return MjpegSource(about, settings.url)
     if isinstance(settings, UsbSettings):

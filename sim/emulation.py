@@ -17,7 +17,7 @@ import numpy as np
 
 from asterias.pacing import Pacer
 from hardware.description.robot import JointDescription, RobotDescription
-from hardware.emulated.motor import Motion
+from hardware.emulated.motor import ShaftState
 from hardware.emulated.pictures import encode_jpeg
 from hardware.emulated.robot import EmulatedRobot, Family
 from hardware.limbs.driver import Clock
@@ -41,13 +41,13 @@ class SimMotor:
 
     def __init__(self, position_rad: float) -> None:
         self.order = Order(None, 0.0)
-        self.last = Motion(position_rad, 0.0, 0.0)
+        self.last = ShaftState(position_rad, 0.0, 0.0)
 
     def drive(self, goal_rad: float | None, speed_limit_rad_s: float) -> None:
         """Head for a shaft angle; None takes the torque off."""
         self.order = Order(goal_rad, speed_limit_rad_s)
 
-    def motion(self) -> Motion:
+    def motion(self) -> ShaftState:
         """How the shaft moved at the end of the last period."""
         return self.last
 
@@ -133,7 +133,7 @@ class SimulatedDevices:
             for motor, *values in zip(
                 motors, state.position_rad, state.velocity_rad_s, state.effort_nm, strict=True
             ):
-                motor.last = Motion(*map(float, values))
+                motor.last = ShaftState(*map(float, values))
         self._show_some()
 
     def _show_some(self) -> None:

@@ -31,10 +31,10 @@ class SimLimb(LimbDriver):
     def _close(self) -> None:
         pass
 
-    def _wake(self) -> None:
+    def _clear_faults(self) -> None:
         self.body.power(True)
 
-    def _release(self) -> None:
+    def _disable_torque(self) -> None:
         self.body.power(False)
 
     def _read(self) -> LimbState:

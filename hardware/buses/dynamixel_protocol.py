@@ -11,7 +11,7 @@ FF FF FD within instruction and parameters. CRC-16 with polynomial 0x8005 over a
 
 from __future__ import annotations
 
-from hardware.buses.protocol import Found, Frame, Protocol
+from hardware.buses.protocol import BusPacket, PacketMatch, Protocol
 
 HEADER = b"\xff\xff\xfd\x00"
 STATUS = 0x55
@@ -59,49 +59,49 @@ class DynamixelProtocol(Protocol):
     has_sync_read = True
     has_strong_checksum = True
 
-    def encode(self, frame: Frame) -> bytes:
+    def encode(self, packet: BusPacket) -> bytes:
         """The packet's bytes."""
-        content = bytes([frame.code]) + frame.body
+        content = bytes([packet.code]) + packet.body
         content = content.replace(b"\xff\xff\xfd", b"\xff\xff\xfd\xfd")
-        head = HEADER + bytes([frame.id]) + (len(content) + 2).to_bytes(2, "little")
-        packet = head + content
-        return packet + crc16(packet).to_bytes(2, "little")
+        head = HEADER + bytes([packet.id]) + (len(content) + 2).to_bytes(2, "little")
+        data = head + content
+        return data + crc16(data).to_bytes(2, "little")
 
-    def find(self, buffer: bytes | bytearray) -> Found:
+    def find(self, buffer: bytes | bytearray) -> PacketMatch:
         """Look at the start of a buffer for a packet."""
         start = buffer.find(HEADER)
         if start != 0:
             # Keep what may be the beginning of a header.
             kept = next(n for n in (3, 2, 1, 0) if buffer.endswith(HEADER[:n]))
-            return Found(None, start if start > 0 else len(buffer) - kept)
+            return PacketMatch(None, start if start > 0 else len(buffer) - kept)
         if len(buffer) < 7:
-            return Found(None, 0)
+            return PacketMatch(None, 0)
         length = buffer[5] | buffer[6] << 8
         if not SHORTEST <= length <= LONGEST:
-            return Found(None, 1, is_broken=True)
+            return PacketMatch(None, 1, is_broken=True)
         end = 7 + length
         if len(buffer) < end:
-            return Found(None, 0)
+            return PacketMatch(None, 0)
         if crc16(buffer[: end - 2]) != buffer[end - 2] | buffer[end - 1] << 8:
-            return Found(None, 1, is_broken=True)
+            return PacketMatch(None, 1, is_broken=True)
         content = bytes(buffer[7 : end - 2]).replace(b"\xff\xff\xfd\xfd", b"\xff\xff\xfd")
-        return Found(Frame(buffer[4], content[0], content[1:]), end)
+        return PacketMatch(BusPacket(buffer[4], content[0], content[1:]), end)
 
-    def answer(self, id: int, error: int, data: bytes) -> Frame:
+    def answer(self, id: int, error: int, data: bytes) -> BusPacket:
         """A servo's answer."""
-        return Frame(id, STATUS, bytes([error]) + data)
+        return BusPacket(id, STATUS, bytes([error]) + data)
 
-    def is_answer(self, frame: Frame) -> bool:
+    def is_answer(self, packet: BusPacket) -> bool:
         """Whether a servo sent it."""
-        return frame.code == STATUS and len(frame.body) > 0
+        return packet.code == STATUS and len(packet.body) > 0
 
-    def error_of(self, frame: Frame) -> int:
+    def error_of(self, packet: BusPacket) -> int:
         """Error byte of an answer."""
-        return frame.body[0]
+        return packet.body[0]
 
-    def data_of(self, frame: Frame) -> bytes:
+    def data_of(self, packet: BusPacket) -> bytes:
         """Registers in an answer."""
-        return frame.body[1:]
+        return packet.body[1:]
 
     def refusal(self, error: int) -> str:
         """Why a servo did not do what it was told; empty when it did."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hardware.buses.protocol import Found, Frame, Protocol
+from hardware.buses.protocol import BusPacket, PacketMatch, Protocol
 
 HEADER = b"\xff\xff"
 SHORTEST = 2  # instruction and checksum
@@ -41,45 +41,45 @@ class FeetechProtocol(Protocol):
         self.byte_order = byte_order
         self.has_sync_read = has_sync_read
 
-    def encode(self, frame: Frame) -> bytes:
+    def encode(self, packet: BusPacket) -> bytes:
         """The packet's bytes."""
-        content = bytes([frame.id, len(frame.body) + 2, frame.code]) + frame.body
+        content = bytes([packet.id, len(packet.body) + 2, packet.code]) + packet.body
         return HEADER + content + bytes([checksum(content)])
 
-    def find(self, buffer: bytes | bytearray) -> Found:
+    def find(self, buffer: bytes | bytearray) -> PacketMatch:
         """Look at the start of a buffer for a packet."""
         start = buffer.find(HEADER)
         if start != 0:
             kept = 1 if buffer[-1] == HEADER[0] else 0
-            return Found(None, start if start > 0 else len(buffer) - kept)
+            return PacketMatch(None, start if start > 0 else len(buffer) - kept)
         if len(buffer) < 4:
-            return Found(None, 0)
+            return PacketMatch(None, 0)
         if buffer[2] == 0xFF:  # the header has begun one byte later
-            return Found(None, 1)
+            return PacketMatch(None, 1)
         end = 4 + buffer[3]
         if buffer[3] < SHORTEST:
-            return Found(None, 1, is_broken=True)
+            return PacketMatch(None, 1, is_broken=True)
         if len(buffer) < end:
-            return Found(None, 0)
+            return PacketMatch(None, 0)
         if checksum(buffer[2 : end - 1]) != buffer[end - 1]:
-            return Found(None, 1, is_broken=True)
-        return Found(Frame(buffer[2], buffer[4], bytes(buffer[5 : end - 1])), end)
+            return PacketMatch(None, 1, is_broken=True)
+        return PacketMatch(BusPacket(buffer[2], buffer[4], bytes(buffer[5 : end - 1])), end)
 
-    def answer(self, id: int, error: int, data: bytes) -> Frame:
+    def answer(self, id: int, error: int, data: bytes) -> BusPacket:
         """A servo's answer."""
-        return Frame(id, error, data)
+        return BusPacket(id, error, data)
 
-    def is_answer(self, frame: Frame) -> bool:
+    def is_answer(self, packet: BusPacket) -> bool:
         """Requests look the same, but the line carries none while servos answer."""
         return True
 
-    def error_of(self, frame: Frame) -> int:
+    def error_of(self, packet: BusPacket) -> int:
         """Status bits of an answer."""
-        return frame.code
+        return packet.code
 
-    def data_of(self, frame: Frame) -> bytes:
+    def data_of(self, packet: BusPacket) -> bytes:
         """Registers in an answer."""
-        return frame.body
+        return packet.body
 
     def refusal(self, error: int) -> str:
         """Status bits speak of health, not of the request."""

@@ -11,7 +11,7 @@ BROADCAST_ID = 0xFE
 
 
 @dataclass(frozen=True)
-class Frame:
+class BusPacket:
     """One packet, in either direction.
 
     Attributes:
@@ -25,7 +25,7 @@ class Frame:
     body: bytes
 
 
-class Found(NamedTuple):
+class PacketMatch(NamedTuple):
     """What stands at the start of a buffer.
 
     Attributes:
@@ -34,7 +34,7 @@ class Found(NamedTuple):
         is_broken: a packet whose checksum or length cannot be right.
     """
 
-    frame: Frame | None
+    packet: BusPacket | None
     used: int
     is_broken: bool = False
 
@@ -55,27 +55,27 @@ class Protocol(ABC):
     SYNC_WRITE = 0x83
 
     @abstractmethod
-    def encode(self, frame: Frame) -> bytes:
+    def encode(self, packet: BusPacket) -> bytes:
         """The packet's bytes."""
 
     @abstractmethod
-    def find(self, buffer: bytes | bytearray) -> Found:
+    def find(self, buffer: bytes | bytearray) -> PacketMatch:
         """Look at the start of a buffer for a packet."""
 
     @abstractmethod
-    def answer(self, id: int, error: int, data: bytes) -> Frame:
+    def answer(self, id: int, error: int, data: bytes) -> BusPacket:
         """A servo's answer."""
 
     @abstractmethod
-    def is_answer(self, frame: Frame) -> bool:
+    def is_answer(self, packet: BusPacket) -> bool:
         """Whether a servo sent it."""
 
     @abstractmethod
-    def error_of(self, frame: Frame) -> int:
+    def error_of(self, packet: BusPacket) -> int:
         """Error byte of an answer."""
 
     @abstractmethod
-    def data_of(self, frame: Frame) -> bytes:
+    def data_of(self, packet: BusPacket) -> bytes:
         """Registers in an answer."""
 
     @abstractmethod
@@ -108,25 +108,25 @@ class Protocol(ABC):
 
     def read(self, id: int, address: int, size: int) -> bytes:
         """Ask one servo for registers."""
-        return self.encode(Frame(id, self.READ, self._span(address, size)))
+        return self.encode(BusPacket(id, self.READ, self._span(address, size)))
 
     def write(self, id: int, address: int, data: bytes) -> bytes:
         """Write registers of one servo, or of all without an answer (``BROADCAST_ID``)."""
-        return self.encode(Frame(id, self.WRITE, self._address(address) + data))
+        return self.encode(BusPacket(id, self.WRITE, self._address(address) + data))
 
     def sync_read(self, ids: Sequence[int], address: int, size: int) -> bytes:
         """Ask several servos for the same registers; they answer in this order."""
         body = self._span(address, size) + bytes(ids)
-        return self.encode(Frame(BROADCAST_ID, self.SYNC_READ, body))
+        return self.encode(BusPacket(BROADCAST_ID, self.SYNC_READ, body))
 
     def sync_write(self, address: int, data: Mapping[int, bytes]) -> bytes:
         """Write the same registers of several servos at once; none answers."""
         size = len(next(iter(data.values())))
         body = self._span(address, size) + b"".join(bytes([i]) + d for i, d in data.items())
-        return self.encode(Frame(BROADCAST_ID, self.SYNC_WRITE, body))
+        return self.encode(BusPacket(BROADCAST_ID, self.SYNC_WRITE, body))
 
 
-class FrameReader:
+class PacketReader:
     """Takes packets out of a stream of bytes; noise between them is skipped and counted."""
 
     def __init__(self, protocol: Protocol) -> None:
@@ -135,22 +135,22 @@ class FrameReader:
         self._protocol = protocol
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def feed(self, data: bytes) -> list[BusPacket]:
         """The packets that are complete now."""
         buffer = self._buffer
         buffer += data
-        frames = []
+        packets = []
         while buffer:
             found = self._protocol.find(buffer)
-            if found.frame is not None:
-                frames.append(found.frame)
+            if found.packet is not None:
+                packets.append(found.packet)
             else:
                 self.noise_bytes += found.used
                 self.broken_packets += found.is_broken
             if not found.used:
                 break
             del buffer[: found.used]
-        return frames
+        return packets
 
     @property
     def is_within_packet(self) -> bool:

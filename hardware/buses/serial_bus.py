@@ -11,7 +11,7 @@ import numpy as np
 from asterias.arrays import FloatArray
 from asterias.errors import DescriptionError, DeviceError
 from hardware.buses.bus import BusState, Identity, Servo, ServoBus, ServoHealth
-from hardware.buses.protocol import BROADCAST_ID, FrameReader
+from hardware.buses.protocol import BROADCAST_ID, PacketReader
 from hardware.buses.registers import Register, ServoModel
 from hardware.buses.serial_port import SerialLine
 
@@ -19,15 +19,15 @@ OVERHEAD_BYTES = 12  # of an answer, beside the registers
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How often servos are asked, and how long each time they may take beyond the wire's time."""
 
     tries: int
     timeout_s: float
 
 
-GLANCE = Patience(1, 0.004)
-SEARCH = Patience(2, 0.012)
+GLANCE = RetryPolicy(1, 0.004)
+SEARCH = RetryPolicy(2, 0.012)
 
 
 class SerialBus(ServoBus):
@@ -55,7 +55,7 @@ class SerialBus(ServoBus):
         super().__init__(servos, watchdog_s)
         self.line = line
         self.models = models
-        self._patience = Patience(retries + 1, answer_timeout_s)
+        self._retry = RetryPolicy(retries + 1, answer_timeout_s)
         self._of_servo = [models[servo.model] for servo in self.servos]
         self.table = (self._of_servo or list(models.values()))[0].table
         if any(model.table is not self.table for model in self._of_servo):
@@ -63,7 +63,7 @@ class SerialBus(ServoBus):
                 f"{line.port}: servos of different series cannot share a bus; use one port each."
             )
         self._protocol = self.table.protocol
-        self._reader = FrameReader(self._protocol)
+        self._reader = PacketReader(self._protocol)
         self._ids = [servo.id for servo in self.servos]
         self._tick = np.array([model.tick_rad for model in self._of_servo])
         self._middle = np.array([model.middle_tick for model in self._of_servo])
@@ -98,8 +98,8 @@ class SerialBus(ServoBus):
         for id in ids:
             # At most ids nobody will answer: time spent there is lost.
             search = SEARCH if thorough else GLANCE
-            patience = self._patience if id in self._ids else search
-            number = self.read_register(id, self.table.model_number, patience)
+            retry = self._retry if id in self._ids else search
+            number = self.read_register(id, self.table.model_number, retry)
             if number is not None:
                 firmware = self.read_register(id, self.table.firmware)
                 found.append(Identity(id, self._name(number), firmware or 0))
@@ -188,7 +188,7 @@ class SerialBus(ServoBus):
         start, size = self.table.state_span
         if self._is_requested:
             self._is_requested = False
-            blocks = self._collect(self._ids, size, self._patience)
+            blocks = self._collect(self._ids, size, self._retry)
         else:
             blocks = {}
         blocks |= self._read_blocks([id for id in self._ids if id not in blocks], start, size)
@@ -224,10 +224,10 @@ class SerialBus(ServoBus):
     # -- single registers -----------------------------------------------------------------------
 
     def read_register(
-        self, id: int, register: Register, patience: Patience | None = None
+        self, id: int, register: Register, retry: RetryPolicy | None = None
     ) -> int | None:
         """One number of one servo; None when it does not answer."""
-        block = self._read_blocks([id], register.address, register.size, patience).get(id)
+        block = self._read_blocks([id], register.address, register.size, retry).get(id)
         return None if block is None else register.decode(block, register.address, self._protocol)
 
     def write_register(self, id: int, register: Register, value: int) -> None:
@@ -237,9 +237,9 @@ class SerialBus(ServoBus):
             DeviceError: it does not answer, or refuses.
         """
         packet = self._protocol.write(id, register.address, register.encode(value, self._protocol))
-        for _ in range(self._patience.tries):
+        for _ in range(self._retry.tries):
             self._send(packet)
-            answer = self._answers([id], 0, self._patience).get(id)
+            answer = self._answers([id], 0, self._retry).get(id)
             if answer is not None:
                 refusal = self._protocol.refusal(answer[0])
                 if refusal:
@@ -286,20 +286,20 @@ class SerialBus(ServoBus):
     # -- requests and answers -------------------------------------------------------------------
 
     def _read_blocks(
-        self, ids: list[int], start: int, size: int, patience: Patience | None = None
+        self, ids: list[int], start: int, size: int, retry: RetryPolicy | None = None
     ) -> dict[int, bytes]:
         """Registers by id, with bounded retries for those that are missing."""
-        patience = patience or self._patience
+        retry = retry or self._retry
         groups = [ids] if self._protocol.has_sync_read else [[id] for id in ids]
         blocks: dict[int, bytes] = {}
         for group in groups:
-            for attempt in range(patience.tries):
+            for attempt in range(retry.tries):
                 waiting = [id for id in group if id not in blocks]
                 if not waiting:
                     break
                 self.counters.retries += attempt > 0
                 self._ask(waiting, start, size)
-                blocks |= self._collect(waiting, size, patience)
+                blocks |= self._collect(waiting, size, retry)
         self.counters.missing += len(set(ids) & set(self._ids) - set(blocks))
         return blocks
 
@@ -319,27 +319,27 @@ class SerialBus(ServoBus):
         self.counters.requests += 1
         self.line.write(packet)
 
-    def _collect(self, ids: list[int], size: int, patience: Patience) -> dict[int, bytes]:
-        return {id: data for id, (_, data) in self._answers(ids, size, patience).items()}
+    def _collect(self, ids: list[int], size: int, retry: RetryPolicy) -> dict[int, bytes]:
+        return {id: data for id, (_, data) in self._answers(ids, size, retry).items()}
 
     def _answers(
-        self, ids: list[int], size: int, patience: Patience
+        self, ids: list[int], size: int, retry: RetryPolicy
     ) -> dict[int, tuple[int, bytes]]:
         """Error and data by id, of servos that were asked and answered with so many bytes."""
         expected = len(ids) * (size + OVERHEAD_BYTES)
-        deadline_s = time.monotonic() + patience.timeout_s + self.line.wire_s(expected)
+        deadline_s = time.monotonic() + retry.timeout_s + self.line.wire_s(expected)
         answers: dict[int, tuple[int, bytes]] = {}
         protocol, noise_before = self._protocol, self._reader.noise_bytes
         while len(answers) < len(ids):
             data = self.line.read(deadline_s)
             if not data:
                 break
-            for frame in self._reader.feed(data):
-                if frame.id not in ids or not protocol.is_answer(frame):
+            for packet in self._reader.feed(data):
+                if packet.id not in ids or not protocol.is_answer(packet):
                     continue
-                error, content = protocol.error_of(frame), protocol.data_of(frame)
+                error, content = protocol.error_of(packet), protocol.data_of(packet)
                 if len(content) == size and (size == 0 or not protocol.refusal(error)):
-                    answers[frame.id] = (error, content)
+                    answers[packet.id] = (error, content)
         self.counters.broken = self._reader.broken_packets
         return {} if self._is_doubtful(noise_before) else answers
 

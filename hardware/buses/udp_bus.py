@@ -13,10 +13,10 @@ from hardware.buses.bus import BusState, Identity, Servo, ServoBus, ServoHealth
 from hardware.buses.catalogue import UDP_MODEL
 from hardware.buses.udp_link import UdpLink
 from hardware.buses.udp_packets import (
-    Command,
-    Kind,
-    NodeState,
+    BoardCommand,
+    BoardState,
     PacketError,
+    PacketKind,
     pack_command,
     unpack_state,
 )
@@ -52,7 +52,7 @@ class UdpBus(ServoBus):
         self.answer_timeout_s = answer_timeout_s
         self.retries = retries
         self._ids = [servo.id for servo in self.servos]
-        self._states: dict[int, NodeState] = {}
+        self._states: dict[int, BoardState] = {}
         self._asked: dict[int, int] = {}
         self._is_requested = False
 
@@ -114,7 +114,7 @@ class UdpBus(ServoBus):
     def _command(self, goal: FloatArray, *, torque: bool, clear: bool) -> None:
         self.counters.requests += 1
         for servo, position in zip(self.servos, goal.tolist(), strict=True):
-            command = Command(
+            command = BoardCommand(
                 torque,
                 clear,
                 self.watchdog_s,
@@ -122,7 +122,7 @@ class UdpBus(ServoBus):
                 servo.speed_limit_rad_s,
                 servo.torque_limit_nm,
             )
-            self.link.send(Kind.COMMAND, servo.id, pack_command(command))
+            self.link.send(PacketKind.COMMAND, servo.id, pack_command(command))
 
     # -- readings -------------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ class UdpBus(ServoBus):
 
     def _ask(self, ids: Sequence[int]) -> None:
         self.counters.requests += 1
-        self._asked |= {id: self.link.send(Kind.QUERY, id) for id in ids}
+        self._asked |= {id: self.link.send(PacketKind.QUERY, id) for id in ids}
 
     def _collect(self) -> None:
         """Takes states that answer the newest question to each board."""
@@ -174,7 +174,7 @@ class UdpBus(ServoBus):
             if not packets and time.monotonic() >= deadline_s:
                 break
             for packet in packets:
-                if packet.kind is not Kind.STATE:
+                if packet.kind is not PacketKind.STATE:
                     self.link.dropped["kind"] += 1
                 elif self._asked.get(packet.board) != packet.sequence:
                     self.link.dropped["sequence"] += 1

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from asterias.errors import DeviceError
 from hardware.buses.udp_packets import (
     MOST_BYTES,
-    Kind,
     Packet,
     PacketError,
+    PacketKind,
     pack,
     unpack,
     unpack_announce,
@@ -100,9 +100,9 @@ class UdpLink:
         now = time.monotonic()
         if now - self._called_s >= every_s:
             self._called_s = now
-            self._send(Packet(Kind.CALL, 0, self._session, self._next()), self._call_address)
+            self._send(Packet(PacketKind.CALL, 0, self._session, self._next()), self._call_address)
 
-    def send(self, kind: Kind, board: int, payload: bytes = b"") -> int:
+    def send(self, kind: PacketKind, board: int, payload: bytes = b"") -> int:
         """Send to a board that is known; returns the packet's sequence."""
         sequence = self._next()
         known = self.boards.get(board)
@@ -137,7 +137,7 @@ class UdpLink:
     def _admitted(self, packet: Packet, address: Address) -> list[Packet]:
         if packet.session != self._session:
             raise PacketError("session")
-        if packet.kind is Kind.ANNOUNCE:
+        if packet.kind is PacketKind.ANNOUNCE:
             self._note(packet, address)
             return []
         board = self.boards.get(packet.board)

@@ -69,7 +69,7 @@ MOST_RAD = 64.0
 MOST_RAD_S = 100.0
 
 
-class Kind(IntEnum):
+class PacketKind(IntEnum):
     """What a packet is for."""
 
     CALL = 1
@@ -89,7 +89,7 @@ class PacketError(ValueError):
 class Packet:
     """One datagram without its checksum."""
 
-    kind: Kind
+    kind: PacketKind
     board: int
     session: int
     sequence: int
@@ -97,7 +97,7 @@ class Packet:
 
 
 @dataclass(frozen=True)
-class Command:
+class BoardCommand:
     """What a board shall do."""
 
     torque: bool
@@ -109,7 +109,7 @@ class Command:
 
 
 @dataclass(frozen=True)
-class NodeState:
+class BoardState:
     """What a board says of its servo."""
 
     torque: bool
@@ -170,7 +170,7 @@ def unpack(data: bytes, key: bytes = b"") -> Packet:
     if key and not hmac.compare_digest(data[sealed:], _seal(data[:sealed], key)):
         raise PacketError("key")
     try:
-        return Packet(Kind(kind), board, session, sequence, body[_HEAD.size :])
+        return Packet(PacketKind(kind), board, session, sequence, body[_HEAD.size :])
     except ValueError as error:
         raise PacketError("kind") from error
 
@@ -184,7 +184,7 @@ def _seal(data: bytes, key: bytes) -> bytes:
 # -- payloads -------------------------------------------------------------------------------------
 
 
-def pack_command(command: Command) -> bytes:
+def pack_command(command: BoardCommand) -> bytes:
     """Payload of a COMMAND."""
     flags = TORQUE_BIT * command.torque | CLEAR_BIT * command.clear
     milliseconds = min(max(round(1000 * command.watchdog_s), 1), 0xFFFF)
@@ -193,15 +193,17 @@ def pack_command(command: Command) -> bytes:
     )
 
 
-def unpack_command(payload: bytes) -> Command:
+def unpack_command(payload: bytes) -> BoardCommand:
     """Command of a payload; raises PacketError."""
     flags, milliseconds, *numbers = _unpacked(_COMMAND, payload)
     if abs(numbers[0]) > MOST_RAD or numbers[1] < 0 or numbers[2] < 0:
         raise PacketError("range")
-    return Command(bool(flags & TORQUE_BIT), bool(flags & CLEAR_BIT), milliseconds / 1000, *numbers)
+    return BoardCommand(
+        bool(flags & TORQUE_BIT), bool(flags & CLEAR_BIT), milliseconds / 1000, *numbers
+    )
 
 
-def pack_state(state: NodeState) -> bytes:
+def pack_state(state: BoardState) -> bytes:
     """Payload of a STATE."""
     return _STATE.pack(
         TORQUE_BIT * state.torque | STOPPED_BIT * state.stopped,
@@ -214,12 +216,12 @@ def pack_state(state: NodeState) -> bytes:
     )
 
 
-def unpack_state(payload: bytes) -> NodeState:
+def unpack_state(payload: bytes) -> BoardState:
     """State of a payload; raises PacketError."""
     flags, errors, *numbers = _unpacked(_STATE, payload)
     if abs(numbers[0]) > MOST_RAD or abs(numbers[1]) > MOST_RAD_S:
         raise PacketError("range")
-    return NodeState(bool(flags & TORQUE_BIT), bool(flags & STOPPED_BIT), errors, *numbers)
+    return BoardState(bool(flags & TORQUE_BIT), bool(flags & STOPPED_BIT), errors, *numbers)
 
 
 def pack_announce(firmware: int, name: str) -> bytes:

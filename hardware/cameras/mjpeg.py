@@ -9,13 +9,13 @@ from asterias.errors import DeviceError
 from hardware.cameras.http_stream import HttpStream
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.multipart import MultipartReader
-from hardware.cameras.stream import Grab, Source
+from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.robot import CameraDescription
 
 BOUNDARY = re.compile(r'boundary="?([^";,\s]+)', re.IGNORECASE)
 
 
-class MjpegSource(Source):
+class MjpegSource(FrameSource):
     """One stream of JPEG pictures.
 
     Args:

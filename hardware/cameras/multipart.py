@@ -11,7 +11,7 @@ MOST_HEAD_BYTES = 8192
 
 
 @dataclass(frozen=True)
-class Part:
+class StreamPart:
     """A file and when it was taken on the sender's clock, where the sender says so."""
 
     data: bytes
@@ -33,7 +33,7 @@ class MultipartReader:
         """More bytes have come."""
         self._buffer += data
 
-    def next(self) -> Part | None:
+    def next(self) -> StreamPart | None:
         """The next whole part, or None when more bytes must come first.
 
         Raises:
@@ -53,7 +53,7 @@ class MultipartReader:
         head = bytes(self._buffer[start + len(self._mark) : head_end])
         return self._body(start, head_end + len(HEAD_END), _fields(head))
 
-    def _body(self, start: int, begin: int, fields: dict[str, str]) -> Part | None:
+    def _body(self, start: int, begin: int, fields: dict[str, str]) -> StreamPart | None:
         """A part's content: as long as its head says, or else up to the next boundary."""
         following = self._buffer.find(self._mark, begin)
         length = _number(fields.get("content-length", ""))
@@ -72,7 +72,7 @@ class MultipartReader:
             return None
         data = bytes(self._buffer[begin : begin + length])
         del self._buffer[: begin + length]
-        return Part(data.rstrip(b"\r\n"), _number_f(fields.get("x-timestamp", "")))
+        return StreamPart(data.rstrip(b"\r\n"), _number_f(fields.get("x-timestamp", "")))
 
     def _skip(self, start: int) -> None:
         del self._buffer[: start + len(self._mark)]

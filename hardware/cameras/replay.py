@@ -16,13 +16,13 @@ from mcap_ros2.decoder import DecoderFactory
 from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
 from hardware.cameras.jpeg import PictureError, decode_jpeg
-from hardware.cameras.stream import Grab, Source
+from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.robot import CameraDescription
 
-Timed = tuple[float, ImageArray | PictureError]
+TimedPicture = tuple[float, ImageArray | PictureError]
 
 
-class ReplaySource(Source):
+class ReplaySource(FrameSource):
     """Plays a file.
 
     Args:
@@ -39,8 +39,8 @@ class ReplaySource(Source):
         self.topic = topic
         self.loop = loop
         self._about = description
-        self._pictures: Iterator[Timed] = iter(())
-        self._waiting: Timed | None = None
+        self._pictures: Iterator[TimedPicture] = iter(())
+        self._waiting: TimedPicture | None = None
         self._started_s = 0.0
         self._first_s: float | None = None
 
@@ -82,7 +82,7 @@ class ReplaySource(Source):
         self._pictures = self._recorded() if is_recording else self._filmed()
         self._first_s = None
 
-    def _following(self) -> Timed | None:
+    def _following(self) -> TimedPicture | None:
         following = next(self._pictures, None)
         if following is None and self.loop:
             self._rewind()
@@ -91,7 +91,7 @@ class ReplaySource(Source):
 
     # -- files ----------------------------------------------------------------------------------
 
-    def _recorded(self) -> Iterator[Timed]:
+    def _recorded(self) -> Iterator[TimedPicture]:
         """Pictures of a topic; a recording that is cut off is read up to there."""
         factory = DecoderFactory()
         with self.file.open("rb") as file:
@@ -125,7 +125,7 @@ class ReplaySource(Source):
         except ValueError:
             return PictureError("a picture whose size is a lie")
 
-    def _filmed(self) -> Iterator[Timed]:
+    def _filmed(self) -> Iterator[TimedPicture]:
         capture = cv2.VideoCapture(str(self.file))
         try:
             if not capture.isOpened():

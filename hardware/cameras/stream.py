@@ -38,7 +38,7 @@ class Grab:
     stamp_s: float | None = None
 
 
-class Source(ABC):
+class FrameSource(ABC):
     """Where pictures come from; used by one thread only."""
 
     @abstractmethod
@@ -60,7 +60,7 @@ class Source(ABC):
 
 
 class StreamCamera(Camera):
-    """A camera over a :class:`Source`.
+    """A camera over a :class:`FrameSource`.
 
     ``connect`` does not wait for the device: one camera that is not there must not keep a robot
     from starting. It is tried again and again, ever less often, and :meth:`health` says why.
@@ -75,7 +75,7 @@ class StreamCamera(Camera):
     def __init__(
         self,
         description: CameraDescription,
-        source: Source,
+        source: FrameSource,
         *,
         flip: bool = False,
         silence_s: float = 2.0,

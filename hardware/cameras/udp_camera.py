@@ -6,9 +6,9 @@ import time
 
 from asterias.errors import DeviceError
 from hardware.buses.udp_link import UdpLink
-from hardware.buses.udp_packets import Kind, PacketError, PicturePart, unpack_picture
+from hardware.buses.udp_packets import PacketError, PacketKind, PicturePart, unpack_picture
 from hardware.cameras.jpeg import PictureError, decode_jpeg
-from hardware.cameras.stream import Grab, Source
+from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.devices import UdpSettings
 from hardware.description.robot import CameraDescription
 
@@ -16,7 +16,7 @@ LOOK_S = 1.0  # a board is asked again so often
 KEEP_S = 3  # and sends for so long
 
 
-class UdpSource(Source):
+class UdpSource(FrameSource):
     """Pictures of one board.
 
     Args:
@@ -66,11 +66,11 @@ class UdpSource(Source):
         if now - self._looked_s > LOOK_S:
             self._looked_s = now
             self._link.call()
-            self._link.send(Kind.LOOK, self.board, bytes([KEEP_S]))
+            self._link.send(PacketKind.LOOK, self.board, bytes([KEEP_S]))
 
     def _receive(self, deadline_s: float) -> None:
         for packet in self._link.receive(deadline_s):
-            if packet.kind is not Kind.PICTURE or packet.board != self.board:
+            if packet.kind is not PacketKind.PICTURE or packet.board != self.board:
                 self._link.dropped["kind"] += 1
                 continue
             try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from asterias.errors import DescriptionError, DeviceError
 from hardware.cameras.jpeg import PictureError, decode_jpeg
-from hardware.cameras.stream import Grab, Source
+from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.robot import CameraDescription
 
 _PREFIX = "CAP_PROP_"
@@ -39,7 +39,7 @@ def control_number(name: str) -> int:
     return int(getattr(cv2, _PREFIX + name.upper()))
 
 
-class UsbSource(Source):
+class UsbSource(FrameSource):
     """One device.
 
     Args:

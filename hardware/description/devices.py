@@ -27,17 +27,17 @@ from hardware.description.fields import (
     HTTP,
     OPTIONAL_ADDRESS,
     Finite,
+    Fraction,
     NotNegative,
-    Part,
     Positive,
-    Share,
+    StrictModel,
+    check_known,
+    check_unique,
     choices_hint,
-    known,
-    unique,
 )
 
 
-class SimBackend(Part):
+class SimBackend(StrictModel):
     """The simulated body.
 
     Attributes:
@@ -55,7 +55,7 @@ class SimBackend(Part):
 # -- servo buses ----------------------------------------------------------------------------------
 
 
-class BusSettings(Part):
+class BusSettings(StrictModel):
     """What all buses have in common.
 
     Attributes:
@@ -119,7 +119,7 @@ class UdpSettings(BusSettings):
         return key
 
 
-class ServoSettings(Part):
+class ServoSettings(StrictModel):
     """One servo.
 
     Attributes:
@@ -134,7 +134,7 @@ class ServoSettings(Part):
 # -- cameras --------------------------------------------------------------------------------------
 
 
-class MjpegSettings(Part):
+class MjpegSettings(StrictModel):
     """A stream of JPEG pictures over HTTP, as ESP32-CAM boards serve it.
 
     Attributes:
@@ -149,7 +149,7 @@ class MjpegSettings(Part):
     silence_s: Positive = 2.0
 
 
-class UsbSettings(Part):
+class UsbSettings(StrictModel):
     """A USB camera (V4L2).
 
     Attributes:
@@ -166,7 +166,7 @@ class UsbSettings(Part):
     silence_s: Positive = 2.0
 
 
-class ReplaySettings(Part):
+class ReplaySettings(StrictModel):
     """Pictures from a file, at the pace in which they were taken.
 
     Attributes:
@@ -183,7 +183,7 @@ class ReplaySettings(Part):
     silence_s: Positive = 2.0
 
 
-class UdpCameraSettings(Part):
+class UdpCameraSettings(StrictModel):
     """The camera of a board on the limb's ``udp`` bus.
 
     Attributes:
@@ -225,7 +225,7 @@ CameraDevice = Annotated[
 # -- a limb's devices -----------------------------------------------------------------------------
 
 
-class LimbDevices(Part):
+class LimbDevices(StrictModel):
     """Bus, servos and cameras of one limb.
 
     Attributes:
@@ -251,7 +251,7 @@ class LimbDevices(Part):
                 )
             if self.bus.type != "udp" and servo.id > 253:
                 raise ValueError(f"servo of '{joint}': id {servo.id} is above 253")
-        unique("servo", (f"id {servo.id}" for servo in self.servos.values()))
+        check_unique("servo", (f"id {servo.id}" for servo in self.servos.values()))
         for camera in self.cameras.values():
             if camera.type == "udp" and self.bus.type != "udp":
                 raise ValueError("cameras of type udp need a bus of type udp")
@@ -262,12 +262,12 @@ class LimbDevices(Part):
     ) -> None:
         """Complain where the devices do not fit the limb."""
         for name in self.servos:
-            known(f"backend of '{limb}'", "joint", name, joints)
+            check_known(f"backend of '{limb}'", "joint", name, joints)
         for name in joints:
             if name not in self.servos:
                 raise ValueError(f"joint '{name}' of '{limb}' has no servo in the backend; add one")
         for name in self.cameras:
-            known(f"backend of '{limb}'", "camera", name, cameras)
+            check_known(f"backend of '{limb}'", "camera", name, cameras)
         for name in enabled:
             if name not in self.cameras:
                 raise ValueError(
@@ -276,7 +276,7 @@ class LimbDevices(Part):
                 )
 
 
-class SafetySettings(Part):
+class SafetySettings(StrictModel):
     """When a limb is found unwell; see :mod:`hardware.limbs.safety_monitor`.
 
     Attributes:
@@ -295,10 +295,10 @@ class SafetySettings(Part):
     too_hot_c: Positive = 70.0
     low_v: NotNegative = 0.0
     high_v: NotNegative = 0.0
-    rest_speed: Annotated[Share, Field(gt=0)] = 0.2
+    rest_speed: Annotated[Fraction, Field(gt=0)] = 0.2
 
 
-class DevicesBackend(Part):
+class DevicesBackend(StrictModel):
     """A robot of servos and cameras, by limb name."""
 
     type: Literal["devices"] = "devices"
@@ -306,7 +306,7 @@ class DevicesBackend(Part):
     safety: SafetySettings = SafetySettings()
 
 
-Backend = Annotated[
+BackendSettings = Annotated[
     Annotated[SimBackend, Tag("sim")] | Annotated[DevicesBackend, Tag("devices")],
     Discriminator(_tag(default="sim")),
 ]

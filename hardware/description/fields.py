@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Vector3 = tuple[Finite, Finite, Finite]
 
 # Patterns of text; hardware.description.validation_errors has words for each.
@@ -23,13 +23,13 @@ HTTP = r"^http://[^\s/]+"
 Name = Annotated[str, Field(pattern=NAME)]
 
 
-class Part(BaseModel):
+class StrictModel(BaseModel):
     """Base of all parts: unknown keys are errors, values do not change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def ordered(limits: tuple[float, float]) -> None:
+def check_ordered(limits: tuple[float, float]) -> None:
     """Complain about reversed limits."""
     if limits[0] >= limits[1]:
         raise ValueError(
@@ -37,7 +37,7 @@ def ordered(limits: tuple[float, float]) -> None:
         )
 
 
-def unique(kind: str, names: Iterable[str]) -> set[str]:
+def check_unique(kind: str, names: Iterable[str]) -> set[str]:
     """The names as a set; complains when one comes twice."""
     seen: set[str] = set()
     for name in names:
@@ -47,7 +47,7 @@ def unique(kind: str, names: Iterable[str]) -> set[str]:
     return seen
 
 
-def known(owner: str, kind: str, name: str, names: Iterable[str]) -> None:
+def check_known(owner: str, kind: str, name: str, names: Iterable[str]) -> None:
     """Complain when ``owner`` names something that there is not."""
     choices = sorted(names)
     if name not in choices:

@@ -18,33 +18,33 @@ from pydantic import Field, ValidationError, model_validator
 
 from asterias.errors import DescriptionError
 from asterias.files import write_text
-from hardware.description.devices import Backend, DevicesBackend, SimBackend
+from hardware.description.devices import BackendSettings, DevicesBackend, SimBackend
 from hardware.description.fields import (
     Finite,
+    Fraction,
     Name,
     NotNegative,
-    Part,
     Positive,
-    Share,
+    StrictModel,
     Vector3,
+    check_known,
+    check_ordered,
+    check_unique,
     choices_hint,
-    known,
-    ordered,
-    unique,
 )
-from hardware.description.validation_errors import sentence
+from hardware.description.validation_errors import format_validation_error
 
 ROBOTS_DIR = Path(__file__).resolve().parents[2] / "launch" / "robots"
 
 
-class Pose(Part):
+class Pose(StrictModel):
     """Position and orientation: ``xyz`` in m, ``rpy`` roll, pitch, yaw in rad (fixed axes)."""
 
     xyz: Vector3 = (0.0, 0.0, 0.0)
     rpy: Vector3 = (0.0, 0.0, 0.0)
 
 
-class Material(Part):
+class Material(StrictModel):
     """An elastic material.
 
     Attributes:
@@ -58,7 +58,7 @@ class Material(Part):
     retardation_time_s: NotNegative = 0.0
 
 
-class Section(Part):
+class Section(StrictModel):
     """Cross-section of a flexible link; ``thickness_m`` lies in the bending plane."""
 
     shape: Literal["rectangle", "circle", "tube"]
@@ -90,7 +90,7 @@ class Section(Part):
         return math.pi * ((self.diameter_m or 0.0) ** 4 - inner**4) / 64.0
 
 
-class Flexure(Part):
+class Flexure(StrictModel):
     """A flexible link lumped into one hinge of stiffness ``E I / length``."""
 
     material: str
@@ -99,18 +99,18 @@ class Flexure(Part):
     rest_rad: Finite = 0.0
 
 
-class Link(Part):
+class Link(StrictModel):
     """A rigid body: mass, centre of mass, and the box that gives its inertia and its picture."""
 
     name: Name
     mass_kg: Positive
     center_m: Vector3
     size_m: tuple[Positive, Positive, Positive]
-    color: tuple[Share, Share, Share] = (0.12, 0.12, 0.13)
+    color: tuple[Fraction, Fraction, Fraction] = (0.12, 0.12, 0.13)
     shape: Literal["box", "capsule_x", "cylinder_z"] = "box"
 
 
-class Hinge(Part):
+class Hinge(StrictModel):
     """A revolute joint of the body, driven by a servo, or flexible, or both."""
 
     name: Name
@@ -127,13 +127,13 @@ class Hinge(Part):
 
     @model_validator(mode="after")
     def _sound(self) -> Hinge:
-        ordered(self.limits_rad)
+        check_ordered(self.limits_rad)
         if math.hypot(*self.axis) < 1e-9:
             raise ValueError("axis must not be the zero vector")
         return self
 
 
-class Tendon(Part):
+class Tendon(StrictModel):
     """An antagonistic pair of tendons from a servo's pulley along a row of hinges.
 
     Both cords leave the pulley on opposite sides, run past each hinge at its moment arm, one on
@@ -160,7 +160,7 @@ class Tendon(Part):
         return self
 
 
-class JointDescription(Part):
+class JointDescription(StrictModel):
     """A commanded joint: one servo, on a hinge or on a tendon's pulley.
 
     Attributes:
@@ -186,7 +186,7 @@ class JointDescription(Part):
 
     @model_validator(mode="after")
     def _sound(self) -> JointDescription:
-        ordered(self.limits_rad)
+        check_ordered(self.limits_rad)
         if not self.limits_rad[0] <= self.home_rad <= self.limits_rad[1]:
             raise ValueError(
                 f"home_rad {self.home_rad:g} lies outside limits_rad "
@@ -195,7 +195,7 @@ class JointDescription(Part):
         return self
 
 
-class CameraDescription(Part):
+class CameraDescription(StrictModel):
     """A camera on a link; it looks along +x of its pose, with +z up in the picture.
 
     Attributes:
@@ -215,7 +215,7 @@ class CameraDescription(Part):
     near_m: Positive = 0.02
     far_m: Positive = 5.0
     noise_std: NotNegative = 0.0
-    vignetting: Share = 0.0
+    vignetting: Fraction = 0.0
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None = None
     enabled: bool = True
 
@@ -231,7 +231,7 @@ class CameraDescription(Part):
         return 0.5 * self.width_px / math.tan(0.5 * self.fov_rad)
 
 
-class Body(Part):
+class Body(StrictModel):
     """What moves: the links, the hinges in order from root to tip, and the tendons."""
 
     links: tuple[Link, ...] = Field(min_length=1)
@@ -239,7 +239,7 @@ class Body(Part):
     tendons: tuple[Tendon, ...] = ()
 
 
-class Limb(Part):
+class Limb(StrictModel):
     """One limb: its place, its commanded joints in command order, its body, its cameras."""
 
     name: Name
@@ -255,28 +255,28 @@ class Limb(Part):
 
     @model_validator(mode="after")
     def _wired(self) -> Limb:
-        links = unique("link", (link.name for link in self.body.links))
-        hinges = unique("hinge", (hinge.name for hinge in self.body.hinges))
-        tendons = unique("tendon", (tendon.name for tendon in self.body.tendons))
-        unique("joint", (joint.name for joint in self.joints))
-        unique("camera", (camera.name for camera in self.cameras))
+        links = check_unique("link", (link.name for link in self.body.links))
+        hinges = check_unique("hinge", (hinge.name for hinge in self.body.hinges))
+        tendons = check_unique("tendon", (tendon.name for tendon in self.body.tendons))
+        check_unique("joint", (joint.name for joint in self.joints))
+        check_unique("camera", (camera.name for camera in self.cameras))
         _check_tree(self.body, links)
         for tendon in self.body.tendons:
             for name in tendon.hinges:
-                known(f"tendon '{tendon.name}'", "hinge", name, hinges)
+                check_known(f"tendon '{tendon.name}'", "hinge", name, hinges)
         for joint in self.joints:
             if (joint.hinge is None) == (joint.tendon is None):
                 raise ValueError(f"joint '{joint.name}' needs either a hinge or a tendon")
             if joint.hinge is not None:
-                known(f"joint '{joint.name}'", "hinge", joint.hinge, hinges)
+                check_known(f"joint '{joint.name}'", "hinge", joint.hinge, hinges)
             if joint.tendon is not None:
-                known(f"joint '{joint.name}'", "tendon", joint.tendon, tendons)
+                check_known(f"joint '{joint.name}'", "tendon", joint.tendon, tendons)
         for camera in self.cameras:
-            known(f"camera '{camera.name}'", "link", camera.link, links)
+            check_known(f"camera '{camera.name}'", "link", camera.link, links)
         return self
 
 
-class Target(Part):
+class Target(StrictModel):
     """The AprilTag to find: a textured square; its pose looks along +x towards the robot."""
 
     family: Literal["tag16h5"] = "tag16h5"
@@ -285,16 +285,16 @@ class Target(Part):
     pose: Pose = Pose()
 
 
-class Box(Part):
+class Box(StrictModel):
     """A box that stands in the simulated room, edges along the world's axes."""
 
     name: Name
     center_m: Vector3
     size_m: tuple[Positive, Positive, Positive]
-    color: tuple[Share, Share, Share] = (0.5, 0.5, 0.5)
+    color: tuple[Fraction, Fraction, Fraction] = (0.5, 0.5, 0.5)
 
 
-class RobotDescription(Part):
+class RobotDescription(StrictModel):
     """A whole robot; load one with :func:`load_robot`.
 
     Attributes:
@@ -303,7 +303,7 @@ class RobotDescription(Part):
     """
 
     name: Name
-    backend: Backend = SimBackend()
+    backend: BackendSettings = SimBackend()
     control_rate_hz: Positive = 50.0
     command_timeout_s: Positive = 0.5
     stream_timeout_s: Positive = 0.1
@@ -333,17 +333,17 @@ class RobotDescription(Part):
                     [camera.name for camera in limb.live_cameras],
                 )
             for name in wiring:
-                known("backend", "limb", name, [limb.name for limb in self.limbs])
+                check_known("backend", "limb", name, [limb.name for limb in self.limbs])
         return self
 
     @model_validator(mode="after")
     def _materials_known(self) -> RobotDescription:
-        unique("limb", (limb.name for limb in self.limbs))
-        unique("scenery box", (box.name for box in self.scenery))
+        check_unique("limb", (limb.name for limb in self.limbs))
+        check_unique("scenery box", (box.name for box in self.scenery))
         for limb in self.limbs:
             for hinge in limb.body.hinges:
                 if hinge.flexure is not None:
-                    known(
+                    check_known(
                         f"hinge '{hinge.name}'", "material", hinge.flexure.material, self.materials
                     )
         return self
@@ -354,8 +354,8 @@ def _check_tree(body: Body, links: set[str]) -> None:
     root = body.links[0].name
     reached = {root}
     for hinge in body.hinges:
-        known(f"hinge '{hinge.name}'", "link", hinge.parent, links)
-        known(f"hinge '{hinge.name}'", "link", hinge.child, links)
+        check_known(f"hinge '{hinge.name}'", "link", hinge.parent, links)
+        check_known(f"hinge '{hinge.name}'", "link", hinge.child, links)
         if hinge.child == root:
             raise ValueError(f"hinge '{hinge.name}' carries '{root}', the first link and root")
         if hinge.parent not in reached:
@@ -422,7 +422,9 @@ def parse_robot(data: Any, *, source: str = "robot description") -> RobotDescrip
     try:
         return RobotDescription.model_validate(data)
     except ValidationError as error:
-        raise DescriptionError(sentence(RobotDescription, source, data, error)) from error
+        raise DescriptionError(
+            format_validation_error(RobotDescription, source, data, error)
+        ) from error
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -7,7 +7,14 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from hardware.description.fields import ADDRESS, HTTP, NAME, OPTIONAL_ADDRESS, Part, choices_hint
+from hardware.description.fields import (
+    ADDRESS,
+    HTTP,
+    NAME,
+    OPTIONAL_ADDRESS,
+    StrictModel,
+    choices_hint,
+)
 
 Location = tuple[str | int, ...]
 
@@ -38,7 +45,9 @@ _PATTERNS = {
 }
 
 
-def sentence(root: type[Part], source: str, data: Any, error: ValidationError) -> str:
+def format_validation_error(
+    root: type[StrictModel], source: str, data: Any, error: ValidationError
+) -> str:
     """One sentence for the first mistake, and the count of the others.
 
     Args:
@@ -77,7 +86,7 @@ def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
     return first
 
 
-def _mistake(root: type[Part], error: ErrorDetails) -> str:
+def _mistake(root: type[StrictModel], error: ErrorDetails) -> str:
     kind, location = error["type"], error["loc"]
     if kind == "missing":
         return _missing(root, location)
@@ -109,7 +118,7 @@ def _wrong_type(error: ErrorDetails) -> str:
     return f"unknown {name} {_shown(error['input']['type'])}; choose one of: {choices}."
 
 
-def _missing(root: type[Part], location: Location) -> str:
+def _missing(root: type[StrictModel], location: Location) -> str:
     key = location[-1]
     if isinstance(key, int):
         return "this value is missing from the list"
@@ -129,12 +138,12 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _walk(root: type[Part], location: Location) -> tuple[Location, type[Part]]:
+def _walk(root: type[StrictModel], location: Location) -> tuple[Location, type[StrictModel]]:
     """The keys as they stand in the file, and the part they lead to.
 
     Where a part comes in several types, pydantic puts the type's name into the location.
     """
-    part, keys, types = root, list[str | int](), dict[str, type[Part]]()
+    part, keys, types = root, list[str | int](), dict[str, type[StrictModel]]()
     for step in location:
         if types and str(step) in types and keys:
             part, types = types[str(step)], {}
@@ -147,9 +156,9 @@ def _walk(root: type[Part], location: Location) -> tuple[Location, type[Part]]:
     return tuple(keys), part
 
 
-def _types_in(annotation: Any) -> dict[str, type[Part]]:
+def _types_in(annotation: Any) -> dict[str, type[StrictModel]]:
     """The types of a part, by the name that tells them apart."""
-    found: dict[str, type[Part]] = {}
+    found: dict[str, type[StrictModel]] = {}
     inner = get_args(annotation)
     for other in inner[1:]:
         if isinstance(other, Tag):
@@ -159,11 +168,11 @@ def _types_in(annotation: Any) -> dict[str, type[Part]]:
     return found
 
 
-def _part_in(annotation: Any) -> type[Part] | None:
+def _part_in(annotation: Any) -> type[StrictModel] | None:
     inner = get_args(annotation)
     if inner:
         return next((part for part in map(_part_in, inner) if part is not None), None)
-    is_part = isinstance(annotation, type) and issubclass(annotation, Part)
+    is_part = isinstance(annotation, type) and issubclass(annotation, StrictModel)
     return annotation if is_part else None
 
 

@@ -12,7 +12,7 @@ from hardware.faults.injection import HEALTHY, Fault, checked_fault
 from hardware.limbs.driver import Clock
 
 
-class Motion(NamedTuple):
+class ShaftState(NamedTuple):
     """Shaft angle in rad, speed in rad/s and torque in N m."""
 
     position_rad: float
@@ -26,7 +26,7 @@ class Motor(Protocol):
     def drive(self, goal_rad: float | None, speed_limit_rad_s: float) -> None:
         """Head for a shaft angle; None takes the torque off."""
 
-    def motion(self) -> Motion:
+    def motion(self) -> ShaftState:
         """How the shaft moves now."""
 
 
@@ -57,11 +57,11 @@ class IdealMotor:
             self._goal = goal_rad
             self._limit = min(self.speed_rad_s, speed_limit_rad_s)
 
-    def motion(self) -> Motion:
+    def motion(self) -> ShaftState:
         """How the shaft moves now."""
         with self._lock:
             velocity = self._run()
-            return Motion(self._position, velocity, 0.0)
+            return ShaftState(self._position, velocity, 0.0)
 
     def turn_to(self, position_rad: float) -> None:
         """Turn the shaft by hand."""
@@ -72,14 +72,14 @@ class IdealMotor:
     def _run(self) -> float:
         """Move up to now; the speed."""
         now = self._clock()
-        span_s, self._time_s = max(now - self._time_s, 0.0), now
+        dt_s, self._time_s = max(now - self._time_s, 0.0), now
         if self._goal is None:
             return 0.0
-        way = self._goal - self._position
-        step = min(abs(way), self._limit * span_s)
-        self._position += step if way > 0 else -step
-        is_there = abs(way) <= step
-        return 0.0 if is_there else (self._limit if way > 0 else -self._limit)
+        displacement = self._goal - self._position
+        step = min(abs(displacement), self._limit * dt_s)
+        self._position += step if displacement > 0 else -step
+        is_there = abs(displacement) <= step
+        return 0.0 if is_there else (self._limit if displacement > 0 else -self._limit)
 
 
 class FailingMotor:
@@ -121,7 +121,7 @@ class FailingMotor:
         else:
             self.inner.drive(goal_rad, speed_limit_rad_s)
 
-    def motion(self) -> Motion:
+    def motion(self) -> ShaftState:
         """How the shaft moves, as the encoder tells it."""
         while self._late and self._late[0][0] <= self._clock():
             self.inner.drive(*self._late.popleft()[1:])

@@ -20,11 +20,11 @@ from hardware.emulated.udp_boards import EmulatedBoard, EmulatedNetwork
 from hardware.limbs.driver import Clock
 
 Family = Literal["dynamixel", "feetech", "udp"]
-PATIENCE_S = 0.05  # an emulated servo gets its turn when the operating system gives it
+ANSWER_TIMEOUT_S = 0.05  # an emulated servo gets its turn when the operating system gives it
 DEFAULT_MODELS = {"dynamixel": "xl430_w250", "feetech": "sts3215", "udp": UDP_MODEL}
 
 
-class Bench(Protocol):
+class EmulatedDevice(Protocol):
     """What holds emulated servos: a line, or a network."""
 
     def start(self) -> None:
@@ -45,7 +45,7 @@ class EmulatedLimb:
     Attributes:
         motors: one per joint; let them fail.
         sources: one per enabled camera; what is shown there is what the camera sees.
-        bench: the line or network of its servos.
+        bus_device: the line or network of its servos.
         servos: by their registers; empty for ``udp``.
     """
 
@@ -58,7 +58,9 @@ class EmulatedLimb:
         self.sources = [PictureSource() for _ in limb.live_cameras]
         self.servos: list[EmulatedServo] = []
         self.baud_rate = baud_rate
-        self.bench: Bench = self._boards(clock) if family == "udp" else self._line(clock)
+        self.bus_device: EmulatedDevice = (
+            self._boards(clock) if family == "udp" else self._line(clock)
+        )
 
     def _line(self, clock: Clock) -> EmulatedLine:
         model = SERIAL_MODELS[self.family][DEFAULT_MODELS[self.family]]
@@ -82,12 +84,12 @@ class EmulatedLimb:
 
     def settings(self, server: MjpegServer | None) -> dict[str, Any]:
         """What a description says of these devices."""
-        if isinstance(self.bench, EmulatedLine):
-            bus: dict[str, Any] = {"type": self.family, "port": self.bench.port}
+        if isinstance(self.bus_device, EmulatedLine):
+            bus: dict[str, Any] = {"type": self.family, "port": self.bus_device.port}
         else:
-            assert isinstance(self.bench, EmulatedNetwork)
-            bus = {"type": "udp", "interface": "127.0.0.1", "port": self.bench.port}
-        bus["answer_timeout_s"] = PATIENCE_S
+            assert isinstance(self.bus_device, EmulatedNetwork)
+            bus = {"type": "udp", "interface": "127.0.0.1", "port": self.bus_device.port}
+        bus["answer_timeout_s"] = ANSWER_TIMEOUT_S
         model = DEFAULT_MODELS[self.family]
         servos = {
             joint.name: {"id": id, "model": model} for id, joint in enumerate(self.limb.joints, 1)
@@ -176,9 +178,9 @@ class EmulatedRobot(Closeable):
         for part in reversed(self._parts()):
             part.close()
 
-    def _parts(self) -> list[Bench]:
+    def _parts(self) -> list[EmulatedDevice]:
         server = [] if self.server is None else [self.server]
-        return [*(limb.bench for limb in self.limbs), *server, *self._cameras]
+        return [*(limb.bus_device for limb in self.limbs), *server, *self._cameras]
 
     def __enter__(self) -> EmulatedRobot:
         self.start()

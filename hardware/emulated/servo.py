@@ -46,7 +46,7 @@ class EmulatedServo:
         """Its id now."""
         return self.get(self.model.table.id)
 
-    def be_called(self, id: int) -> None:
+    def set_id(self, id: int) -> None:
         """Have an id that was set elsewhere."""
         self._set(self.model.table.id, id)
 
@@ -78,7 +78,7 @@ class EmulatedServo:
         block = bytes(self._memory[register.address : register.end])
         return register.decode(block, register.address, self.model.table.protocol)
 
-    def hear(self) -> None:
+    def feed_watchdog(self) -> None:
         """Some request came over the bus: the watchdog is fed."""
         self.watch()
         self._heard_s = self._clock()

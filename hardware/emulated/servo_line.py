@@ -13,7 +13,7 @@ import tty
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hardware.buses.protocol import BROADCAST_ID, Frame, FrameReader
+from hardware.buses.protocol import BROADCAST_ID, BusPacket, PacketReader
 from hardware.emulated.servo import EmulatedServo
 
 WATCH_S = 0.005
@@ -50,7 +50,7 @@ class EmulatedLine:
         self.baud_rate = baud_rate
         self.trouble = LineTrouble()
         self._protocol = self.servos[0].model.table.protocol
-        self._reader = FrameReader(self._protocol)
+        self._reader = PacketReader(self._protocol)
         self._random = random.Random(seed)
         self._ours, theirs = pty.openpty()
         tty.setraw(theirs)
@@ -83,8 +83,8 @@ class EmulatedLine:
             data = self._receive()
             for servo in self.servos:
                 servo.watch()
-            for frame in self._reader.feed(data):
-                self._obey(frame)
+            for packet in self._reader.feed(data):
+                self._obey(packet)
 
     def _receive(self) -> bytes:
         file = self._ours
@@ -99,33 +99,33 @@ class EmulatedLine:
 
     # -- requests -------------------------------------------------------------------------------
 
-    def _obey(self, frame: Frame) -> None:
+    def _obey(self, packet: BusPacket) -> None:
         for servo in self.servos:
-            servo.hear()
+            servo.feed_watchdog()
         protocol = self._protocol
-        if frame.code == protocol.SYNC_WRITE:
-            address, data = protocol.parse_sync_write(frame.body)
+        if packet.code == protocol.SYNC_WRITE:
+            address, data = protocol.parse_sync_write(packet.body)
             for servo in self.servos:
                 if servo.id in data:
                     servo.write(address, data[servo.id])
-        elif frame.code == protocol.SYNC_READ and protocol.has_sync_read:
-            address, size, ids = protocol.parse_sync_read(frame.body)
+        elif packet.code == protocol.SYNC_READ and protocol.has_sync_read:
+            address, size, ids = protocol.parse_sync_read(packet.body)
             by_id = {servo.id: servo for servo in self.servos}
             self._say([self._read(by_id[id], address, size) for id in ids if id in by_id])
         else:
-            self._say([self._single(servo, frame) for servo in self._named(frame.id)])
+            self._say([self._single(servo, packet) for servo in self._named(packet.id)])
 
     def _named(self, id: int) -> list[EmulatedServo]:
         return [servo for servo in self.servos if id in (servo.id, BROADCAST_ID)]
 
-    def _single(self, servo: EmulatedServo, frame: Frame) -> bytes:
+    def _single(self, servo: EmulatedServo, packet: BusPacket) -> bytes:
         protocol = self._protocol
-        if frame.code == protocol.READ:
-            return self._read(servo, *protocol.parse_read(frame.body))
-        if frame.code == protocol.WRITE:
+        if packet.code == protocol.READ:
+            return self._read(servo, *protocol.parse_read(packet.body))
+        if packet.code == protocol.WRITE:
             id = servo.id
-            error = servo.write(*protocol.parse_write(frame.body))
-            if frame.id != BROADCAST_ID and not servo.is_silent:
+            error = servo.write(*protocol.parse_write(packet.body))
+            if packet.id != BROADCAST_ID and not servo.is_silent:
                 return protocol.encode(protocol.answer(id, error, b""))
         return b""
 

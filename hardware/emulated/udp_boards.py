@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from hardware.buses.udp_packets import (
     MOST_BYTES,
     PART_BYTES,
-    Command,
-    Kind,
-    NodeState,
+    BoardCommand,
+    BoardState,
     Packet,
     PacketError,
+    PacketKind,
     PicturePart,
     pack,
     pack_announce,
@@ -66,7 +66,7 @@ class EmulatedBoard:
         self._clock = clock
         self._key = key.encode()
         self._session, self._sequence = -1, 0
-        self._command: Command | None = None
+        self._command: BoardCommand | None = None
         self._heard_s = clock()
         self._viewers: dict[Address, tuple[Packet, float]] = {}
         self._seen_picture = -1
@@ -74,7 +74,9 @@ class EmulatedBoard:
     def announce(self, call: Packet, address: Address) -> None:
         """Answer a call."""
         payload = pack_announce(7, f"board {self.id}")
-        self._send(Packet(Kind.ANNOUNCE, self.id, call.session, call.sequence, payload), address)
+        self._send(
+            Packet(PacketKind.ANNOUNCE, self.id, call.session, call.sequence, payload), address
+        )
 
     def receive(self) -> None:
         """Handle what has come."""
@@ -99,13 +101,13 @@ class EmulatedBoard:
     def _obey(self, packet: Packet, address: Address) -> None:
         if packet.board != self.id or self.motor.fault.word is Fault.OFF or self.motor.is_silent():
             return
-        if packet.kind is Kind.LOOK and packet.payload:
+        if packet.kind is PacketKind.LOOK and packet.payload:
             self._viewers[address] = (packet, self._clock() + packet.payload[0])
             return
         self._check_session(packet)
-        if packet.kind is Kind.COMMAND:
+        if packet.kind is PacketKind.COMMAND:
             self._drive(unpack_command(packet.payload))
-        elif packet.kind is Kind.QUERY:
+        elif packet.kind is PacketKind.QUERY:
             self._tell(packet, address)
 
     def _check_session(self, packet: Packet) -> None:
@@ -120,7 +122,7 @@ class EmulatedBoard:
             raise PacketError("sequence")
         self._sequence, self._heard_s = packet.sequence, now
 
-    def _drive(self, command: Command) -> None:
+    def _drive(self, command: BoardCommand) -> None:
         self._command = command
         if command.clear:
             self.is_stopped = False
@@ -131,7 +133,7 @@ class EmulatedBoard:
 
     def _tell(self, packet: Packet, address: Address) -> None:
         motion = self.motor.motion()
-        state = NodeState(
+        state = BoardState(
             self.has_torque,
             self.is_stopped,
             self.error_bits,
@@ -139,7 +141,9 @@ class EmulatedBoard:
             voltage_v=self.voltage_v,
             temperature_c=self.temperature_c,
         )
-        answer = Packet(Kind.STATE, self.id, packet.session, packet.sequence, pack_state(state))
+        answer = Packet(
+            PacketKind.STATE, self.id, packet.session, packet.sequence, pack_state(state)
+        )
         self._send(answer, address)
 
     def _send_pictures(self) -> None:
@@ -157,7 +161,8 @@ class EmulatedBoard:
                 part = PicturePart(number, time_s, i, len(pieces), piece)
                 payload = pack_picture(part)
                 self._send(
-                    Packet(Kind.PICTURE, self.id, look.session, look.sequence, payload), address
+                    Packet(PacketKind.PICTURE, self.id, look.session, look.sequence, payload),
+                    address,
                 )
 
     def _send(self, packet: Packet, address: Address) -> None:
@@ -209,7 +214,7 @@ class EmulatedNetwork:
             call = unpack(data, self._key)
         except (OSError, PacketError):
             return
-        if call.kind is Kind.CALL:
+        if call.kind is PacketKind.CALL:
             for board in self.boards:
                 if board.motor.fault.word is not Fault.OFF:
                     board.announce(call, address)

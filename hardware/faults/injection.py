@@ -241,11 +241,11 @@ class FaultyLimb(LimbDriver, FaultInjection):
     def _close(self) -> None:
         self.inner.disconnect()
 
-    def _wake(self) -> None:
-        self.inner._wake()
+    def _clear_faults(self) -> None:
+        self.inner._clear_faults()
 
-    def _release(self) -> None:
-        self.inner._release()
+    def _disable_torque(self) -> None:
+        self.inner._disable_torque()
 
     def _failing(self, *words: Fault) -> Iterator[tuple[str, int, float]]:
         """Name, number and value of the joints with one of these faults."""

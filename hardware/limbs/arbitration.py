@@ -11,7 +11,7 @@ from hardware.limbs.driver import Clock
 
 
 @dataclass(frozen=True)
-class Source:
+class CommandSource:
     """Somebody who may send commands.
 
     Attributes:
@@ -34,7 +34,7 @@ class Source:
             raise ValueError(f"The time-out of source '{self.name}' must be above 0 s.")
 
 
-class Verdict(str, Enum):
+class Admission(str, Enum):
     """What becomes of a command."""
 
     PASSED = "passed"
@@ -64,7 +64,7 @@ class Arbiter:
         ValueError: two sources share a name, or there is none.
     """
 
-    def __init__(self, sources: Sequence[Source], clock: Clock) -> None:
+    def __init__(self, sources: Sequence[CommandSource], clock: Clock) -> None:
         self._sources = {source.name: source for source in sources}
         if not sources or len(self._sources) < len(sources):
             raise ValueError("The sources of a limb need names that differ, and there must be one.")
@@ -102,28 +102,28 @@ class Arbiter:
             state.armed, state.last_passed_s = True, -math.inf
         state.held_until_s = now + self._sources[name].timeout_s if is_held else -math.inf
 
-    def admit(self, name: str, duration_s: float = 0.0) -> Verdict:
+    def admit(self, name: str, duration_s: float = 0.0) -> Admission:
         """Whether a command that has just come from this source goes on to the limb.
 
         A timed move counts as commanding for its ``duration_s``, and for the time-out after it.
         """
         source, state, now = self._sources[name], self._states[name], self._clock()
         if self._stopped:
-            return Verdict.STOPPED
+            return Admission.STOPPED
         if source.needs_deadman:
             if state.held_until_s <= now:
-                return Verdict.NO_DEADMAN
+                return Admission.NO_DEADMAN
             if not state.armed:
-                return Verdict.REARM
+                return Admission.REARM
         for other in self._sources.values():
             outranks = other.priority > source.priority or (
                 # Of equals, who has the limb keeps it until letting go.
                 other.priority == source.priority and not self._commands(source, now)
             )
             if other is not source and outranks and self._commands(other, now):
-                return Verdict.OUTRANKED
+                return Admission.OUTRANKED
         state.last_passed_s = now + duration_s
-        return Verdict.PASSED
+        return Admission.PASSED
 
-    def _commands(self, source: Source, now: float) -> bool:
+    def _commands(self, source: CommandSource, now: float) -> bool:
         return now - self._states[source.name].last_passed_s <= source.timeout_s

@@ -13,7 +13,7 @@ from hardware.buses.bus import ServoBus, ServoHealth
 from hardware.description.robot import JointDescription
 from hardware.limbs.calibration import Calibration
 from hardware.limbs.driver import Clock, LimbDriver, LimbState
-from hardware.limbs.outlier_filter import Plausibility
+from hardware.limbs.outlier_filter import OutlierFilter
 
 
 class BusLimb(LimbDriver):
@@ -45,7 +45,7 @@ class BusLimb(LimbDriver):
         self._zero = calibration.zeros_rad(self.joint_names)
         self._direction = calibration.directions(self.joint_names)
         self._is_armed = False
-        self.plausibility = Plausibility(self._speed)
+        self.outlier_filter = OutlierFilter(self._speed)
 
     def read_health(self, number: int) -> ServoHealth | None:
         """Health of the servo of joint ``number``; None when it does not answer."""
@@ -65,7 +65,7 @@ class BusLimb(LimbDriver):
             self.bus.close()
             raise
         self._is_armed = False
-        self.plausibility.restart()
+        self.outlier_filter.restart()
 
     def _close(self) -> None:
         try:
@@ -74,10 +74,10 @@ class BusLimb(LimbDriver):
             self._is_armed = False
             self.bus.close()
 
-    def _wake(self) -> None:
+    def _clear_faults(self) -> None:
         self._is_armed = False
 
-    def _release(self) -> None:
+    def _disable_torque(self) -> None:
         self._is_armed = False
         self.bus.disarm()
 
@@ -92,7 +92,7 @@ class BusLimb(LimbDriver):
         now = self._clock()
         return LimbState(
             now,
-            self.plausibility.filtered(position, now),
+            self.outlier_filter.filtered(position, now),
             state.velocity_rad_s * self._direction,
             state.effort_nm * self._direction,
         )

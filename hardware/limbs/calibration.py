@@ -17,10 +17,10 @@ from asterias.arrays import FloatArray
 from asterias.errors import DeviceError
 from asterias.files import write_json
 from hardware.buses.bus import Servo
-from hardware.description.fields import Finite, Part
+from hardware.description.fields import Finite, StrictModel
 
 
-class JointCalibration(Part):
+class JointCalibration(StrictModel):
     """One joint: ``joint = direction * (shaft - zero)``.
 
     Attributes:
@@ -37,7 +37,7 @@ class JointCalibration(Part):
     range_rad: tuple[Finite, Finite] = (-math.pi, math.pi)
 
 
-class Calibration(Part):
+class Calibration(StrictModel):
     """A limb's calibration, by joint name."""
 
     robot: str

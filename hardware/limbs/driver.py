@@ -148,7 +148,7 @@ class LimbDriver(ABC):
         """
         self._active = False
         self._require_connected()
-        self._wake()
+        self._clear_faults()
         self.hold()
         self._active = True
 
@@ -160,12 +160,12 @@ class LimbDriver(ABC):
             finally:
                 self._active = False
 
-    def release(self) -> None:
+    def disable_torque(self) -> None:
         """Let go: no torque where the device can do that; inactive afterwards, still connected."""
         self._require_connected()
         self._active = False
         self._hold_goal = None
-        self._release()
+        self._disable_torque()
 
     def disconnect(self) -> None:
         """Hold, release and close the device; harmless when already closed.
@@ -233,7 +233,7 @@ class LimbDriver(ABC):
         """
         target = self.check(position_rad)
         now = self._clock()
-        sent = self._transmit(target, now, span_s=now - self._last_sent_s)
+        sent = self._transmit(target, now, dt_s=now - self._last_sent_s)
         self.counters.accepted += 1
         if not np.array_equal(sent, target):
             self.counters.limited += 1
@@ -259,7 +259,7 @@ class LimbDriver(ABC):
             self._last_sent = measured  # may have been moved by hand: start from where it is
         self._hold_goal = np.clip(measured, self._lower, self._upper)
         self._holding = True
-        return np.array(self._approach(self._hold_goal, span_s=self.max_step_period_s))
+        return np.array(self._approach(self._hold_goal, dt_s=self.max_step_period_s))
 
     def tick(self) -> bool:
         """Call at the control rate: holds when commands have stopped. True while holding."""
@@ -267,7 +267,7 @@ class LimbDriver(ABC):
             self.hold()
             self.counters.timeouts += 1
         elif self._connected and self._hold_goal is not None:
-            self._approach(self._hold_goal, span_s=self._clock() - self._last_sent_s)
+            self._approach(self._hold_goal, dt_s=self._clock() - self._last_sent_s)
         return self._holding
 
     def _is_silent(self) -> bool:
@@ -286,15 +286,15 @@ class LimbDriver(ABC):
         position[bad] = self._last_sent[bad]
         return position
 
-    def _approach(self, goal: FloatArray, span_s: float) -> FloatArray:
-        sent = self._transmit(goal, self._clock(), span_s)
+    def _approach(self, goal: FloatArray, dt_s: float) -> FloatArray:
+        sent = self._transmit(goal, self._clock(), dt_s)
         if np.array_equal(sent, goal):
             self._hold_goal = None
         return sent
 
-    def _transmit(self, target: FloatArray, now: float, span_s: float) -> FloatArray:
+    def _transmit(self, target: FloatArray, now: float, dt_s: float) -> FloatArray:
         """The only way to the device: limit, write, remember."""
-        sent = self._limited(target, span_s)
+        sent = self._limited(target, dt_s)
         self._write(sent)
         self._last_sent = sent
         self._last_sent_s = now
@@ -310,10 +310,10 @@ class LimbDriver(ABC):
     def _close(self) -> None:
         """Make the device safe (no torque where that is safe) and close it."""
 
-    def _wake(self) -> None:  # noqa: B027 - most devices have nothing to do
+    def _clear_faults(self) -> None:  # noqa: B027 - most devices have nothing to do
         """Before a first command: the next write must undo what an earlier fault left behind."""
 
-    def _release(self) -> None:
+    def _disable_torque(self) -> None:
         """Take the torque off; devices that cannot do that hold."""
         self.hold()
 
@@ -355,7 +355,7 @@ class LimbDriver(ABC):
             )
         return target
 
-    def _limited(self, target: FloatArray, span_s: float) -> FloatArray:
+    def _limited(self, target: FloatArray, dt_s: float) -> FloatArray:
         clipped = np.clip(target, self._lower, self._upper)
-        step = self._speed * min(max(span_s, 0.0), self.max_step_period_s)
+        step = self._speed * min(max(dt_s, 0.0), self.max_step_period_s)
         return np.clip(clipped, self._last_sent - step, self._last_sent + step)

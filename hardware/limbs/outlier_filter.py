@@ -12,7 +12,7 @@ SPEED_FACTOR = 2.0  # a joint that is pushed by hand may be quicker than its lim
 SETTLE_S = 0.3
 
 
-class Plausibility:
+class OutlierFilter:
     """Compares each reading with the last one that was believed.
 
     A joint that jumps is unknown (NaN) until its new readings have agreed with each other for
@@ -63,9 +63,9 @@ class Plausibility:
         return np.where(believed, position_rad, np.nan)
 
     def _is_near(
-        self, position: FloatArray, other: FloatArray, span_s: FloatArray
+        self, position: FloatArray, other: FloatArray, dt_s: FloatArray
     ) -> npt.NDArray[np.bool_]:
         # A clock that was set back gives no more room than none at all.
-        room = self._speed * np.clip(span_s, 0.0, 10.0) + TOLERANCE_RAD
+        room = self._speed * np.clip(dt_s, 0.0, 10.0) + TOLERANCE_RAD
         near: npt.NDArray[np.bool_] = np.abs(position - other) <= room
         return near

@@ -9,7 +9,7 @@ finding               seen when                                                 
 ``lost_answers``      servos had to be asked again too often in the last second   warn
 ``lags``              a joint follows, but later than ``follow_s``                warn
 ``hot``, ``voltage``  a servo says so                                             warn
-``asleep``            this program was silent for longer than the servos' own     warn, and armed
+``control_gap``       this program was silent for longer than the servos' own     warn, and armed
                       watchdog allows; more than five times a minute: hold        again where it is
 ``no_answer``         a joint was not measured for ``silence_s``                  hold
 ``implausible``       a joint's readings jump as no joint can                     hold
@@ -40,17 +40,17 @@ from hardware.description.devices import SafetySettings
 from hardware.faults.injection import FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import Clock, LimbDriver, LimbState
-from hardware.limbs.outlier_filter import Plausibility
-from hardware.limbs.trajectory import LimbMotion
+from hardware.limbs.outlier_filter import OutlierFilter
+from hardware.limbs.trajectory import TrajectoryController
 
 BoolArray = npt.NDArray[np.bool_]
 
-PATIENCE_S = 0.2  # a joint may be off its way for so long
+TIMEOUT_S = 0.2  # a joint may be off its way for so long
 WARN_S = 1.0  # a warning stays for so long after its last cause
 LOST_PER_SECOND = 5
 IMPLAUSIBLE_PER_SECOND = 5
 MINUTE_S = 60.0
-NAPS_PER_MINUTE = 5
+GAPS_PER_MINUTE = 5
 MOVING_SHARE = 0.02  # of the velocity limit: slower counts as standing
 
 
@@ -61,7 +61,7 @@ class Severity(IntEnum):
     WARN = 1
     HOLD = 2
     REST = 3
-    LET_GO = 4
+    DISABLE_TORQUE = 4
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Finding:
     text: str
 
 
-class Lately:
+class RateWindow:
     """Counts what happened in the last second."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Lately:
         return len(self._times)
 
 
-class FollowWatch:
+class TrackingErrorMonitor:
     """Whether joints are where they were sent lately, or at least on their way.
 
     Args:
@@ -114,13 +114,13 @@ class FollowWatch:
     ) -> tuple[BoolArray, BoolArray]:
         """Which joints do not follow, and which only lag."""
         self._remember(self._sent, now_s, sent, self._settings.follow_s)
-        self._remember(self._measured, now_s, position, PATIENCE_S)
+        self._remember(self._measured, now_s, position, TIMEOUT_S)
         goals = np.array([goal for _, goal in self._sent])
         tolerance = self._settings.follow_tolerance_rad
         low, high = goals.min(axis=0) - tolerance, goals.max(axis=0) + tolerance
         is_off = (position < low) | (position > high)  # unknown joints are not off
         self._off_since_s = np.where(is_off, np.minimum(self._off_since_s, now_s), np.inf)
-        late = is_off & (now_s - self._off_since_s >= PATIENCE_S)
+        late = is_off & (now_s - self._off_since_s >= TIMEOUT_S)
         since_s, earlier = self._measured[0]
         moved = (position - earlier) * np.sign(goals[-1] - position)
         moves = moved > MOVING_SHARE * self._speed * max(now_s - since_s, 1e-3)
@@ -128,14 +128,14 @@ class FollowWatch:
 
     @staticmethod
     def _remember(
-        memory: deque[tuple[float, FloatArray]], now_s: float, value: FloatArray, span_s: float
+        memory: deque[tuple[float, FloatArray]], now_s: float, value: FloatArray, window_s: float
     ) -> None:
         memory.append((now_s, np.array(value)))
-        while not 0.0 <= now_s - memory[0][0] <= span_s:
+        while not 0.0 <= now_s - memory[0][0] <= window_s:
             memory.popleft()
 
 
-class LimbGuard:
+class SafetyMonitor:
     """Watches one limb and climbs the ladder; tick it once per control period, before the motion.
 
     Args:
@@ -146,7 +146,11 @@ class LimbGuard:
     """
 
     def __init__(
-        self, driver: LimbDriver, motion: LimbMotion, settings: SafetySettings, clock: Clock
+        self,
+        driver: LimbDriver,
+        motion: TrajectoryController,
+        settings: SafetySettings,
+        clock: Clock,
     ) -> None:
         self.driver = driver
         self.motion = motion
@@ -155,10 +159,10 @@ class LimbGuard:
         self._bus_limb = device if isinstance(device, BusLimb) else None
         self._settings = settings
         self._clock = clock
-        self._plausibility = Plausibility(
+        self._outlier_filter = OutlierFilter(
             np.array([joint.velocity_limit_rad_s for joint in driver.joints])
         )
-        self._follow = FollowWatch(driver, settings)
+        self._follow = TrackingErrorMonitor(driver, settings)
         self.restart()
 
     @property
@@ -181,15 +185,15 @@ class LimbGuard:
         self._findings: dict[str, Finding] = {}
         self._seen_s: dict[str, float] = {}
         self._answered_s = np.full(len(self.driver.joints), now)
-        self._lost, self._wild = Lately(), Lately()
+        self._lost, self._wild = RateWindow(), RateWindow()
         self._counted = self._count_lost()
         self._rejected = 0
         self._next_health = 0
         self._health_s = now
         self._done = Severity.OK
         self._ticked_s = now
-        self._naps_s: list[float] = []
-        self._plausibility.restart()
+        self._gaps_s: list[float] = []
+        self._outlier_filter.restart()
         self._follow.restart()
         self.motion.refuse("")
 
@@ -202,10 +206,10 @@ class LimbGuard:
             return
         position = np.full(len(self.driver.joints), np.nan)
         if state is not None:
-            position = self._plausibility.filtered(state.position_rad, now)
+            position = self._outlier_filter.filtered(state.position_rad, now)
             has_answered = np.isfinite(state.position_rad)
             if self._bus_limb is not None:
-                has_answered |= self._bus_limb.plausibility.doubted
+                has_answered |= self._bus_limb.outlier_filter.doubted
             self._answered_s = np.where(has_answered, now, self._answered_s)
         self._judge_answers(now, state is None)
         self._judge_motion(now, position)
@@ -223,7 +227,9 @@ class LimbGuard:
             text = f"{self._joints(silent)}: no answer; check power and cable"
             self._find(Severity.HOLD, "no_answer", text)
         if (now - self._answered_s > 2.0 * self._settings.silence_s).all():
-            self._find(Severity.LET_GO, "bus_silent", "no servo answers; check power and cable")
+            self._find(
+                Severity.DISABLE_TORQUE, "bus_silent", "no servo answers; check power and cable"
+            )
 
     def _count_lost(self) -> int:
         if self._bus_limb is None:
@@ -232,9 +238,9 @@ class LimbGuard:
         return counters.retries + counters.missing
 
     def _judge_motion(self, now: float, position: FloatArray) -> None:
-        rejected = self._plausibility.rejected.copy()
+        rejected = self._outlier_filter.rejected.copy()
         if self._bus_limb is not None:
-            rejected += self._bus_limb.plausibility.rejected
+            rejected += self._bus_limb.outlier_filter.rejected
         if self._rejected:
             self._wild.add(now, int(rejected.sum()) - self._rejected)
         self._rejected = max(int(rejected.sum()), 1)
@@ -302,10 +308,10 @@ class LimbGuard:
 
     def tick(self) -> None:
         """Do what the present rung asks for; raises nothing, and tries again where that failed."""
-        self._wake_up()
+        self._rearm_after_gap()
         severity = self.severity
         if self._done is Severity.REST and severity is Severity.REST and not self.motion.is_moving:
-            severity = Severity.LET_GO  # it has come to rest
+            severity = Severity.DISABLE_TORQUE  # it has come to rest
         if severity <= max(self._done, Severity.WARN) or not self.driver.is_active:
             return
         worst = self.findings[0]
@@ -319,26 +325,26 @@ class LimbGuard:
             elif severity is Severity.REST:
                 self.motion.return_to_rest(self._settings.rest_speed)
             else:
-                self.driver.release()
+                self.driver.disable_torque()
         except HardwareError:
             return
         self._done = severity
 
-    def _wake_up(self) -> None:
+    def _rearm_after_gap(self) -> None:
         """After a nap the servos have stopped by themselves: arm them where the limb is now."""
         now = self._clock()
-        nap_s, self._ticked_s = now - self._ticked_s, now
+        gap_s, self._ticked_s = now - self._ticked_s, now
         limb = self._bus_limb
         if limb is None or not limb.bus.has_watchdog or not self.driver.is_active:
             return
-        if nap_s <= limb.bus.watchdog_s or self.severity > Severity.WARN:
+        if gap_s <= limb.bus.watchdog_s or self.severity > Severity.WARN:
             return
-        self._naps_s = [at for at in self._naps_s if now - at < MINUTE_S] + [now]
-        if len(self._naps_s) > NAPS_PER_MINUTE:
+        self._gaps_s = [at for at in self._gaps_s if now - at < MINUTE_S] + [now]
+        if len(self._gaps_s) > GAPS_PER_MINUTE:
             text = "this program comes too late again and again; give it priority (see README)"
-            self._find(Severity.HOLD, "asleep", text)
+            self._find(Severity.HOLD, "control_gap", text)
             return
-        self._find(Severity.WARN, "asleep", f"this program was silent for {nap_s:.2f} s")
+        self._find(Severity.WARN, "control_gap", f"this program was silent for {gap_s:.2f} s")
         try:
             self.driver.activate()
         except HardwareError:

@@ -21,7 +21,7 @@ class Waypoint:
     position_rad: FloatArray
 
 
-class LimbMotion:
+class TrajectoryController:
     """Feeds a limb driver at the control rate from the last command or the running timed move.
 
     A position command counts for ``command_timeout_s``, then the limb holds; a timed move carries

@@ -23,8 +23,8 @@ from hardware.description.robot import RobotDescription, load_robot, save_robot
 from hardware.emulated.process import EmulatorProcess
 from hardware.factory import devices_of, make_camera, make_limb
 from hardware.limbs.bus_limb import BusLimb
-from hardware.limbs.safety_monitor import LimbGuard
-from hardware.limbs.trajectory import LimbMotion
+from hardware.limbs.safety_monitor import SafetyMonitor
+from hardware.limbs.trajectory import TrajectoryController
 
 GOOD_PERIOD_ERROR_MS = 2.0
 GOOD_PROCESSOR_SHARE = 0.6
@@ -63,7 +63,7 @@ class LoopFigures:
 
 
 @dataclass(frozen=True)
-class Bench:
+class BenchmarkDrivers:
     """Measure the drivers against emulated servos and cameras in another process."""
 
     robot: str = "starfish"
@@ -175,9 +175,9 @@ class DriverLoop:
     def __init__(self, robot: RobotDescription, limbs: Sequence[BusLimb]) -> None:
         safety = devices_of(robot).safety
         self._limbs = limbs
-        self._motions = [LimbMotion(limb, time.monotonic) for limb in limbs]
+        self._motions = [TrajectoryController(limb, time.monotonic) for limb in limbs]
         self._guards = [
-            LimbGuard(limb, motion, safety, time.monotonic)
+            SafetyMonitor(limb, motion, safety, time.monotonic)
             for limb, motion in zip(limbs, self._motions, strict=True)
         ]
         self._home = [limb.last_sent_rad for limb in limbs]

@@ -32,7 +32,7 @@ WATCH_CAMERAS_S = 2.0
 LATENCY_MS = 1
 
 
-class Verdict(str, Enum):
+class PartStatus(str, Enum):
     """How a part is."""
 
     GOOD = "good"
@@ -42,10 +42,10 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that was examined: the part, the verdict, and what to know and to do."""
+    """One thing that was examined: the part, the status, and what to know and to do."""
 
     part: str
-    verdict: Verdict
+    status: PartStatus
     text: str
 
 
@@ -70,23 +70,23 @@ def _limb(robot: RobotDescription, limb: Limb, backend: DevicesBackend) -> Itera
     part = f"{limb.name} calibration"
     try:
         calibration = calibration_of(robot.name, limb.name, devices, servos)
-        yield Diagnosis(part, Verdict.GOOD, _age(calibration, devices))
+        yield Diagnosis(part, PartStatus.GOOD, _age(calibration, devices))
     except DeviceError as error:
-        yield Diagnosis(part, Verdict.BAD, str(error))
+        yield Diagnosis(part, PartStatus.BAD, str(error))
         calibration = centered(robot.name, limb.name, servos)
     yield from _port(limb.name, devices)
     bus = make_bus(devices, servos)
     try:
         bus.open()
     except HardwareError as error:
-        yield Diagnosis(f"{limb.name} bus", Verdict.BAD, str(error))
+        yield Diagnosis(f"{limb.name} bus", PartStatus.BAD, str(error))
         return
     try:
         yield _handshake(limb.name, bus)
         driver = BusLimb(limb.name, limb.joints, bus, calibration)
         yield from _servos(driver, backend.safety, 1.0 / robot.control_rate_hz)
     except HardwareError as error:
-        yield Diagnosis(f"{limb.name} bus", Verdict.BAD, str(error))
+        yield Diagnosis(f"{limb.name} bus", PartStatus.BAD, str(error))
     finally:
         bus.close()
 
@@ -108,7 +108,7 @@ def _port(name: str, devices: LimbDevices) -> Iterator[Diagnosis]:
         if latency_ms > LATENCY_MS:
             yield Diagnosis(
                 f"{name} bus",
-                Verdict.WARNING,
+                PartStatus.WARNING,
                 f"the adapter holds answers back for {latency_ms} ms; "
                 f"`echo {LATENCY_MS} | sudo tee {file}`, or the udev rule of the README",
             )
@@ -119,13 +119,13 @@ def _handshake(name: str, bus: ServoBus) -> Diagnosis:
     try:
         bus.handshake()
     except DeviceError as error:
-        return Diagnosis(part, Verdict.BAD, str(error))
+        return Diagnosis(part, PartStatus.BAD, str(error))
     text = f"{len(bus.servos)} servos on {bus.place}, each of the described model"
     if bus.has_watchdog:
-        return Diagnosis(part, Verdict.GOOD, text)
+        return Diagnosis(part, PartStatus.GOOD, text)
     return Diagnosis(
         part,
-        Verdict.WARNING,
+        PartStatus.WARNING,
         f"{text}; they do not stop by themselves when the cable is out: be near the power switch",
     )
 
@@ -146,7 +146,7 @@ def _servos(driver: BusLimb, safety: SafetySettings, period_s: float) -> Iterato
     for number, joint in enumerate(driver.joints):
         part = f"{driver.name} {joint.name}"
         if missing[number] == READS:
-            yield Diagnosis(part, Verdict.BAD, "does not answer; check power, cable and id")
+            yield Diagnosis(part, PartStatus.BAD, "does not answer; check power, cable and id")
             continue
         health = bus.read_health(number)
         complaints = _complaints(health, safety)
@@ -159,10 +159,10 @@ def _servos(driver: BusLimb, safety: SafetySettings, period_s: float) -> Iterato
                 "move it back by hand, or calibrate again"
             )
         if complaints:
-            yield Diagnosis(part, Verdict.BAD, "; ".join(complaints))
+            yield Diagnosis(part, PartStatus.BAD, "; ".join(complaints))
         elif health is not None:
             text = f"{angles[number]:+.3f} rad, {health.voltage_v:.1f} V, "
-            yield Diagnosis(part, Verdict.GOOD, f"{text}{health.temperature_c:.0f} degrees C")
+            yield Diagnosis(part, PartStatus.GOOD, f"{text}{health.temperature_c:.0f} degrees C")
 
 
 def _timing(name: str, spans: list[float], retries: int, period_s: float) -> Diagnosis:
@@ -170,10 +170,10 @@ def _timing(name: str, spans: list[float], retries: int, period_s: float) -> Dia
     text = f"reading all servos takes {milliseconds:.1f} ms (99 of 100), {retries} retries"
     if milliseconds > 500.0 * period_s:
         cure = "more than half of a control period; raise the baud rate or lower control_rate_hz"
-        return Diagnosis(f"{name} bus", Verdict.WARNING, f"{text}: {cure}")
+        return Diagnosis(f"{name} bus", PartStatus.WARNING, f"{text}: {cure}")
     if retries > READS // 20:
-        return Diagnosis(f"{name} bus", Verdict.WARNING, f"{text}: check cables and plugs")
-    return Diagnosis(f"{name} bus", Verdict.GOOD, text)
+        return Diagnosis(f"{name} bus", PartStatus.WARNING, f"{text}: check cables and plugs")
+    return Diagnosis(f"{name} bus", PartStatus.GOOD, text)
 
 
 def _complaints(health: ServoHealth | None, safety: SafetySettings) -> list[str]:
@@ -203,7 +203,7 @@ def _cameras(robot: RobotDescription) -> Iterator[Diagnosis]:
                     camera = stack.enter_context(make_camera(robot, limb, about))
                     cameras.append((part, camera))
                 except HardwareError as error:
-                    yield Diagnosis(part, Verdict.BAD, str(error))
+                    yield Diagnosis(part, PartStatus.BAD, str(error))
         time.sleep(WATCH_CAMERAS_S if cameras else 0.0)
         for part, camera in cameras:
             yield _camera(part, camera)
@@ -214,8 +214,8 @@ def _camera(part: str, camera: StreamCamera) -> Diagnosis:
     rates = f"{health.rate_hz:.1f} of {camera.description.rate_hz:g} pictures/s"
     text = f"{rates}, {counters.dropped} dropped"
     if health.state is CameraState.OK:
-        return Diagnosis(part, Verdict.GOOD, text)
+        return Diagnosis(part, PartStatus.GOOD, text)
     bad = health.state in (CameraState.SILENT, CameraState.CORRUPT)
     reasons = [health.state.value, text, camera.problem, ADVICE[health.state]]
-    verdict = Verdict.BAD if bad else Verdict.WARNING
-    return Diagnosis(part, verdict, "; ".join(reason for reason in reasons if reason))
+    status = PartStatus.BAD if bad else PartStatus.WARNING
+    return Diagnosis(part, status, "; ".join(reason for reason in reasons if reason))

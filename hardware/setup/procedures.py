@@ -20,11 +20,11 @@ from hardware.buses.serial_bus import SerialBus
 from hardware.description.robot import JointDescription
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.calibration import Calibration, JointCalibration
-from hardware.limbs.trajectory import LimbMotion
+from hardware.limbs.trajectory import TrajectoryController
 
-Hand = Literal["plug", "hold", "zero", "upper", "lower"]
+ManualAction = Literal["plug", "hold", "zero", "upper", "lower"]
 # What a person shall do (the text), and what that means to an emulated limb.
-Ask = Callable[[str, Hand, int], None]
+Ask = Callable[[str, ManualAction, int], None]
 
 LEAST_SHARE = 0.5  # of a joint's range that must be turned through by hand
 RANGE_TOLERANCE_RAD = 0.35
@@ -138,7 +138,7 @@ def _degrees(ends_rad: Sequence[float] | FloatArray) -> str:
 
 def rest(limb: BusLimb, period_s: float) -> float:
     """Go home slowly, then let go; the largest distance from home that is left, in rad."""
-    motion = LimbMotion(limb, time.monotonic)
+    motion = TrajectoryController(limb, time.monotonic)
     with limb:
         motion.return_to_rest(REST_SPEED)
         deadline_s = time.monotonic() + SETTLE_S
@@ -183,10 +183,10 @@ class Jog:
     def tick(self) -> float:
         """One control period; the joint's measured angle in rad."""
         now = time.monotonic()
-        span_s, self._ticked_s = min(now - self._ticked_s, 0.1), now
+        dt_s, self._ticked_s = min(now - self._ticked_s, 0.1), now
         if now < self._until_s:
             goal = self.limb.last_sent_rad
-            goal[self.joint] += self._sign * self._step_rad_s * span_s
+            goal[self.joint] += self._sign * self._step_rad_s * dt_s
             self.limb.send(goal)
         elif self._sign:
             self._sign = 0

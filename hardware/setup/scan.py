@@ -21,7 +21,7 @@ FIND_S = 1.5
 
 
 @dataclass(frozen=True)
-class Found:
+class ServosOnPort:
     """Servos of one family that answer on a port at a rate."""
 
     port: str
@@ -47,7 +47,7 @@ def scan_port(
     ids: Sequence[int],
     families: Sequence[str] = FAMILIES,
     baud_rates: Sequence[int] = (),
-) -> Iterator[Found]:
+) -> Iterator[ServosOnPort]:
     """The servos on a port, family by family and rate by rate.
 
     Args:
@@ -68,7 +68,7 @@ def scan_port(
             finally:
                 bus.close()
             if servos:
-                yield Found(port, family, baud_rate, servos)
+                yield ServosOnPort(port, family, baud_rate, servos)
 
 
 def scan_network(interface: str, broadcast: str, port: int, key: str) -> list[Board]:

@@ -10,31 +10,31 @@ from hardware.description.robot import RobotDescription, load_robot
 from hardware.emulated.motor import IdealMotor
 from hardware.emulated.robot import EmulatedLimb, EmulatedRobot, Family
 from hardware.emulated.servo_line import EmulatedLine
-from hardware.setup.procedures import Hand
+from hardware.setup.procedures import ManualAction
 
 
 @dataclass(frozen=True)
-class Station:
+class RobotSession:
     """A robot, and the hands of an emulated one (None: a person's)."""
 
     robot: RobotDescription
     emulated: EmulatedRobot | None = None
 
-    def obey(self, limb: int, hand: Hand, joint: int) -> None:
+    def apply_manual_action(self, limb: int, action: ManualAction, joint: int) -> None:
         """Do to the emulated limb what a person was asked to do."""
         if self.emulated is not None:
-            _act(self.emulated.limbs[limb], hand, joint)
+            _act(self.emulated.limbs[limb], action, joint)
 
     def unplug_servos(self, limb: int) -> None:
         """Before ids are set, none of an emulated limb's servos is plugged in."""
         if self.emulated is not None:
-            bench = self.emulated.limbs[limb].bench
-            if isinstance(bench, EmulatedLine):
-                bench.servos = []
+            bus_device = self.emulated.limbs[limb].bus_device
+            if isinstance(bus_device, EmulatedLine):
+                bus_device.servos = []
 
 
 @contextmanager
-def station(robot: str, backend: str, family: Family) -> Iterator[Station]:
+def open_session(robot: str, backend: str, family: Family) -> Iterator[RobotSession]:
     """The real robot, or with the backend ``emulated`` one that runs in this process.
 
     Raises:
@@ -42,25 +42,25 @@ def station(robot: str, backend: str, family: Family) -> Iterator[Station]:
     """
     description = load_robot(robot)
     if backend != "emulated":
-        yield Station(description)
+        yield RobotSession(description)
         return
     with EmulatedRobot(description, family) as emulated:
-        yield Station(emulated.description, emulated)
+        yield RobotSession(emulated.description, emulated)
 
 
-def _act(limb: EmulatedLimb, hand: Hand, joint: int) -> None:
+def _act(limb: EmulatedLimb, action: ManualAction, joint: int) -> None:
     motors = [motor.inner for motor in limb.motors]
-    if hand == "plug" and isinstance(limb.bench, EmulatedLine):
+    if action == "plug" and isinstance(limb.bus_device, EmulatedLine):
         servo = limb.servos[joint]
         # From the factory it has an id that is free on the bus.
-        servo.be_called(20 + joint)
-        limb.bench.servos = [*limb.bench.servos, servo]
-    elif hand == "zero":
+        servo.set_id(20 + joint)
+        limb.bus_device.servos = [*limb.bus_device.servos, servo]
+    elif action == "zero":
         for motor in motors:
             if isinstance(motor, IdealMotor):
                 motor.turn_to(0.0)
-    elif hand in ("upper", "lower"):
+    elif action in ("upper", "lower"):
         low, high = limb.limb.joints[joint].limits_rad
         motor = motors[joint]
         if isinstance(motor, IdealMotor):
-            motor.turn_to(high if hand == "upper" else low)
+            motor.turn_to(high if action == "upper" else low)

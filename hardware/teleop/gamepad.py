@@ -77,7 +77,7 @@ class PadPilot:
             self.first_joint = (self.first_joint - 4) % max(self.joints, 1)
         return fresh
 
-    def let_go(self) -> None:
+    def release_all(self) -> None:
         """The pad is gone: nothing is held."""
         self._axes, self._down = np.zeros(AXES), frozenset()
 
@@ -87,7 +87,7 @@ class PadPilot:
         return self.buttons.deadman in self._down
 
     @property
-    def goes_home(self) -> bool:
+    def is_homing(self) -> bool:
         """Whether the button that brings the limb home is held."""
         return self.buttons.home in self._down
 
@@ -97,7 +97,7 @@ class PadPilot:
         return self._turbo if self.buttons.turbo in self._down else 1.0
 
     @property
-    def wish(self) -> FloatArray:
+    def command(self) -> FloatArray:
         """Shares from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
         left_x, left_y, right_x, right_y = self._axes[:4]
         if self.tip_mode:

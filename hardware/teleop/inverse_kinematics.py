@@ -43,13 +43,14 @@ def damping(jacobian: FloatArray) -> float:
 
 def damped_step(
     jacobian: FloatArray,
-    way_m: FloatArray,
+    displacement_m: FloatArray,
     position_rad: FloatArray,
     lower_rad: FloatArray,
     upper_rad: FloatArray,
     most_rad: npt.ArrayLike = np.inf,
 ) -> FloatArray:
-    """``(n,)`` joint step that brings the tip ``way_m`` ``(3,)`` further, within the limits.
+    """Return the ``(n,)`` joint step that moves the tip by ``displacement_m`` ``(3,)``.
+
 
     ``dq = J^T (J J^T + lambda^2 I)^-1 dx`` (Wampler, IEEE SMC 16, 1986; Nakamura and Hanafusa, J.
     Dyn. Sys. 108, 1986), plus a pull to the middle of the range where that does not move the tip. A
@@ -63,7 +64,7 @@ def damped_step(
     free = np.ones(position_rad.size, dtype=bool)
     centre = CENTRING * (0.5 * (lower_rad + upper_rad) - position_rad)
     while free.any():
-        rest = way_m - jacobian[:, ~free] @ step[~free]
+        rest = displacement_m - jacobian[:, ~free] @ step[~free]
         step[free] = _least_squares(jacobian[:, free], rest, centre[free])
         beyond = free & ((step < low - 1e-12) | (step > high + 1e-12))
         if not beyond.any():
@@ -76,7 +77,9 @@ def damped_step(
     return np.clip(step, low, high)
 
 
-def _least_squares(jacobian: FloatArray, way_m: FloatArray, pull_rad: FloatArray) -> FloatArray:
+def _least_squares(
+    jacobian: FloatArray, displacement_m: FloatArray, pull_rad: FloatArray
+) -> FloatArray:
     """The damped step, and of ``pull_rad`` what leaves the tip where it is."""
     factor = damping(jacobian) if jacobian.shape[1] >= 3 else MOST_DAMPING_M
     square = jacobian @ jacobian.T + factor**2 * np.eye(3)
@@ -84,7 +87,7 @@ def _least_squares(jacobian: FloatArray, way_m: FloatArray, pull_rad: FloatArray
         inverse = np.linalg.solve(square, jacobian).T
     else:
         inverse = jacobian.T @ np.linalg.inv(square)
-    step: FloatArray = inverse @ way_m + pull_rad - inverse @ (jacobian @ pull_rad)
+    step: FloatArray = inverse @ displacement_m + pull_rad - inverse @ (jacobian @ pull_rad)
     return step
 
 
@@ -109,13 +112,15 @@ def solve(
     position = np.clip(np.asarray(start_rad, dtype=np.float64), lower_rad, upper_rad)
     best, left = position, np.inf
     for _ in range(iterations):
-        way = target - kinematics.tip(position)
-        distance = float(np.linalg.norm(way))
+        displacement = target - kinematics.tip(position)
+        distance = float(np.linalg.norm(displacement))
         if distance < left:
             best, left = position, distance
         if distance <= tolerance_m:
             break
-        way *= min(1.0, most_m / distance)
-        step = damped_step(kinematics.jacobian(position), way, position, lower_rad, upper_rad)
+        displacement *= min(1.0, most_m / distance)
+        step = damped_step(
+            kinematics.jacobian(position), displacement, position, lower_rad, upper_rad
+        )
         position = position + step
     return best, left

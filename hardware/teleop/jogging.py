@@ -65,21 +65,21 @@ class Jogger:
         """``(n,)`` the last goal; None before the first step."""
         return None if self._goal is None else self._goal.copy()
 
-    def begin(self, measured: FloatArray) -> None:
+    def start(self, measured: FloatArray) -> None:
         """A hand takes over: go on from the last goal if the limb is still there, or from here."""
         if self._goal is None or np.abs(self._goal - measured).max() > SAME_PLACE_RAD:
             self._goal = np.clip(measured, self.lower_rad, self.upper_rad)
         self._tip = None
 
-    def joints(self, share: npt.ArrayLike, measured: FloatArray, span_s: float) -> FloatArray:
-        """Turn joints at ``(n,)`` shares, -1 to 1, of the driving speed for ``span_s``."""
-        goal = self._start(measured)
+    def jog_joints(self, share: npt.ArrayLike, measured: FloatArray, dt_s: float) -> FloatArray:
+        """Turn joints at ``(n,)`` shares, -1 to 1, of the driving speed for ``dt_s``."""
+        goal = self._current_goal(measured)
         self._tip = None
         speed = self.speed * self.limits.joint_speed * self._speed_rad_s
-        way = np.clip(np.asarray(share, dtype=np.float64), -1.0, 1.0) * speed
-        return self._keep(goal + way * min(span_s, LONGEST_STEP_S), measured)
+        displacement = np.clip(np.asarray(share, dtype=np.float64), -1.0, 1.0) * speed
+        return self._keep(goal + displacement * min(dt_s, LONGEST_STEP_S), measured)
 
-    def tip(self, share: npt.ArrayLike, measured: FloatArray, span_s: float) -> FloatArray:
+    def jog_tip(self, share: npt.ArrayLike, measured: FloatArray, dt_s: float) -> FloatArray:
         """Move the tip at ``(3,)`` shares, -1 to 1, of the driving speed along x, y and z.
 
         Axes are those of the limb's common frame: outwards, left, up.
@@ -89,14 +89,14 @@ class Jogger:
         """
         if self.kinematics is None:
             raise ValueError("This limb's tip cannot be steered: it has no kinematics.")
-        goal, span_s = self._start(measured), min(span_s, LONGEST_STEP_S)
+        goal, dt_s = self._current_goal(measured), min(dt_s, LONGEST_STEP_S)
         here = self.kinematics.tip(goal)
-        way = np.clip(np.asarray(share, dtype=np.float64), -1.0, 1.0)
-        length = float(np.linalg.norm(way))
-        way *= self.speed * self.limits.tip_speed_m_s * span_s / max(length, 1.0)
+        displacement = np.clip(np.asarray(share, dtype=np.float64), -1.0, 1.0)
+        length = float(np.linalg.norm(displacement))
+        displacement *= self.speed * self.limits.tip_speed_m_s * dt_s / max(length, 1.0)
         # What the last step could not do is asked for again, but never much of it: a straight limb
         # that is pulled outwards would turn whatever joint gains it a tenth of a millimetre.
-        aim = (here if self._tip is None else self._tip) + way
+        aim = (here if self._tip is None else self._tip) + displacement
         lead = aim - here
         aim = here + lead * min(1.0, LONGEST_LEAD_M / max(float(np.linalg.norm(lead)), 1e-12))
         self._tip = aim
@@ -106,23 +106,25 @@ class Jogger:
             goal,
             self.lower_rad,
             self.upper_rad,
-            most_rad=self.speed * self.limits.joint_speed * self._speed_rad_s * span_s,
+            most_rad=self.speed * self.limits.joint_speed * self._speed_rad_s * dt_s,
         )
         return self._keep(goal + step, measured)
 
-    def towards(self, target_rad: npt.ArrayLike, measured: FloatArray, span_s: float) -> FloatArray:
+    def move_towards(
+        self, target_rad: npt.ArrayLike, measured: FloatArray, dt_s: float
+    ) -> FloatArray:
         """Go towards ``(n,)`` positions, all joints arriving together."""
-        goal = self._start(measured)
+        goal = self._current_goal(measured)
         self._tip = None
-        way = np.clip(target_rad, self.lower_rad, self.upper_rad) - goal
+        displacement = np.clip(target_rad, self.lower_rad, self.upper_rad) - goal
         reach = self.speed * self.limits.joint_speed * self._speed_rad_s
-        reach = reach * min(span_s, LONGEST_STEP_S)
-        slowest = float(np.max(np.abs(way) / reach))
-        return self._keep(goal + way / max(slowest, 1.0), measured)
+        reach = reach * min(dt_s, LONGEST_STEP_S)
+        slowest = float(np.max(np.abs(displacement) / reach))
+        return self._keep(goal + displacement / max(slowest, 1.0), measured)
 
-    def _start(self, measured: FloatArray) -> FloatArray:
+    def _current_goal(self, measured: FloatArray) -> FloatArray:
         if self._goal is None:
-            self.begin(measured)
+            self.start(measured)
         assert self._goal is not None
         return self._goal
 

@@ -30,7 +30,7 @@ _SEQUENCE = re.compile(rb"\x1b(?:\[([0-9;:?<>=]*)([~A-Za-z])|O([A-Z]))")
 _PARTIAL = re.compile(rb"\x1b(?:\[[0-9;:?<>=]*|O)?$")
 
 
-class Motion(Enum):
+class KeyEvent(Enum):
     """What a key did."""
 
     DOWN = 1
@@ -43,7 +43,7 @@ class Key:
     """A key by name: the character it types, or one of the words in the tables above."""
 
     name: str
-    motion: Motion = Motion.DOWN
+    event: KeyEvent = KeyEvent.DOWN
 
 
 class KeyDecoder:
@@ -114,9 +114,9 @@ class KeyDecoder:
         code = int(re.match(r"\d*", numbers).group() or 1)  # type: ignore[union-attr]
         state, _, event = modifiers.partition(";")[0].partition(":")
         name = self._name(code, final, int(state or 1) - 1)
-        motion = {"2": Motion.REPEAT, "3": Motion.UP}.get(event, Motion.DOWN)
+        event = {"2": KeyEvent.REPEAT, "3": KeyEvent.UP}.get(event, KeyEvent.DOWN)
         if name:
-            yield Key(name, motion)
+            yield Key(name, event)
 
     @staticmethod
     def _name(code: int, final: str, modifiers: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from asterias.arrays import FloatArray
 from hardware.limbs.driver import Clock
-from hardware.teleop.key_bindings import CONTROL_C, Key, Motion
+from hardware.teleop.key_bindings import CONTROL_C, Key, KeyEvent
 
 # One column of the keyboard per joint: the upper key turns it up, the lower one down.
 COLUMNS = ("qa", "ws", "ed", "rf", "tg", "yh", "uj", "ik")
@@ -38,7 +38,7 @@ SPEED_STEP = 1.25
 SLOWEST, FASTEST = 0.1, 3.0
 
 
-class Order(Enum):
+class KeyAction(Enum):
     """What a key asks for besides motion."""
 
     STOP = "stop"
@@ -55,40 +55,40 @@ class KeyboardPilot:
     Attributes:
         joints: number of joints of the limb that is driven.
         clock: seconds, monotonic.
-        tells_releases: whether the terminal reports when a key is let go.
+        reports_releases: whether the terminal reports when a key is let go.
         tip_mode: True: keys move the tip; False: keys turn joints.
         speed: factor on the driving speed.
     """
 
     joints: int
     clock: Clock
-    tells_releases: bool = False
+    reports_releases: bool = False
     tip_mode: bool = False
     speed: float = 1.0
     selected: int = 0
     _until_s: dict[str, float] = field(default_factory=dict)
 
-    def take(self, keys: Iterable[Key]) -> list[Order]:
+    def take(self, keys: Iterable[Key]) -> list[KeyAction]:
         """Note what keys did; the orders among them."""
         orders = []
         for key in keys:
-            if key.motion is Motion.UP:
+            if key.event is KeyEvent.UP:
                 self._until_s.pop(key.name, None)
             elif self._moves(key.name):
                 self._grant(key.name)
-            elif key.motion is Motion.DOWN:
-                orders += self._order(key.name)
+            elif key.event is KeyEvent.DOWN:
+                orders += self._act(key.name)
         return orders
 
     def _grant(self, name: str) -> None:
-        if not self.tells_releases:
+        if not self.reports_releases:
             self._until_s[name] = self.clock() + GRANT_S
             return
         # Only the last key repeats; that it does shows that the others' releases would be told.
         for held in (*self.held, name):
             self._until_s[held] = self.clock() + LOST_S
 
-    def let_go(self) -> None:
+    def release_all(self) -> None:
         """Forget all keys that are down."""
         self._until_s.clear()
 
@@ -99,7 +99,7 @@ class KeyboardPilot:
         return tuple(name for name, until_s in self._until_s.items() if now < until_s)
 
     @property
-    def wish(self) -> FloatArray:
+    def command(self) -> FloatArray:
         """Shares from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
         shares = np.zeros(3 if self.tip_mode else self.joints)
         for name in self.held:
@@ -108,7 +108,7 @@ class KeyboardPilot:
         return np.clip(shares, -1.0, 1.0)
 
     @property
-    def goes_home(self) -> bool:
+    def is_homing(self) -> bool:
         """Whether the key that brings the limb home is held."""
         return any(name in ("0", "home") for name in self.held)
 
@@ -125,37 +125,37 @@ class KeyboardPilot:
                 return number, 1 if name == pair[0] else -1
         return None
 
-    def _order(self, name: str) -> list[Order]:
+    def _act(self, name: str) -> list[KeyAction]:
         if name in ("left", "right"):
             self.selected = (self.selected + (1 if name == "right" else -1)) % self.joints
         elif name == "m":
             self.tip_mode = not self.tip_mode
-            self.let_go()
+            self.release_all()
         elif name in ("+", "=", "-"):
             factor = 1.0 / SPEED_STEP if name == "-" else SPEED_STEP
             self.speed = math.exp(np.clip(math.log(self.speed * factor), *_LOG_RANGE))
-        return [_ORDERS[name]] if name in _ORDERS else []
+        return [_ACTIONS[name]] if name in _ACTIONS else []
 
 
 _LOG_RANGE = (math.log(SLOWEST), math.log(FASTEST))
-_ORDERS = {
-    "space": Order.STOP,
-    "backspace": Order.RELEASE_STOP,
-    "tab": Order.NEXT_LIMB,
-    "?": Order.HELP,
-    "/": Order.HELP,
-    "escape": Order.QUIT,
-    CONTROL_C: Order.QUIT,
+_ACTIONS = {
+    "space": KeyAction.STOP,
+    "backspace": KeyAction.RELEASE_STOP,
+    "tab": KeyAction.NEXT_LIMB,
+    "?": KeyAction.HELP,
+    "/": KeyAction.HELP,
+    "escape": KeyAction.QUIT,
+    CONTROL_C: KeyAction.QUIT,
 }
 
 
-def help_text(joint_names: Iterable[str], tells_releases: bool) -> str:
+def help_text(joint_names: Iterable[str], reports_releases: bool) -> str:
     """What a person reads who is about to drive."""
     names = list(joint_names)
     turns = ", ".join(f"{pair[0]}/{pair[1]} {name}" for pair, name in zip(COLUMNS, names))  # noqa: B905
     held = (
         "A key counts while it is down."
-        if tells_releases
+        if reports_releases
         else "Hold a key to move on; a tap is a nudge (this terminal tells no releases)."
     )
     return "\n".join(

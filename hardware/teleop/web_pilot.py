@@ -13,7 +13,7 @@ from hardware.limbs.driver import Clock
 GRANT_S = 0.3
 LARGEST = 1e6
 
-Kind = Literal["tip", "goal", "home"]
+CommandKind = Literal["tip", "goal", "home"]
 
 
 class PageError(ValueError):
@@ -21,7 +21,7 @@ class PageError(ValueError):
 
 
 @dataclass(frozen=True)
-class PageWish:
+class PageCommand:
     """What a page wants now.
 
     Attributes:
@@ -33,13 +33,13 @@ class PageWish:
     """
 
     limb: int
-    kind: Kind
+    kind: CommandKind
     values: tuple[float, ...]
     speed: float
 
 
 class PagePilot:
-    """Messages of pages in, the wish of the one that drives out.
+    """Messages of pages in, the command of the one that drives out.
 
     Args:
         joints: number of joints of each limb.
@@ -50,18 +50,18 @@ class PagePilot:
         self._joints = tuple(joints)
         self._clock = clock
         self._holder: int | None = None
-        self._wish: PageWish | None = None
+        self._command: PageCommand | None = None
         self._until_s = -math.inf
 
     @property
-    def wish(self) -> PageWish | None:
+    def command(self) -> PageCommand | None:
         """What the page that drives wants now; None when nothing is held."""
-        return self._wish if self._clock() < self._until_s else None
+        return self._command if self._clock() < self._until_s else None
 
     @property
     def holder(self) -> int | None:
         """The page that drives."""
-        return self._holder if self.wish is not None else None
+        return self._holder if self.command is not None else None
 
     def drive(self, page: int, message: Mapping[str, Any]) -> None:
         """A page holds its dead-man, and wants something.
@@ -73,23 +73,23 @@ class PagePilot:
         if self.holder is not None and self.holder != page:
             raise PageError("Another page drives; it must let go first.")
         self.release(page)
-        self._wish = self._parsed(message)
+        self._command = self._parsed(message)
         self._holder, self._until_s = page, self._clock() + GRANT_S
 
     def release(self, page: int) -> None:
         """A page lets go, or is gone."""
         if self._holder == page:
-            self.let_go()
+            self.release_all()
 
-    def let_go(self) -> None:
+    def release_all(self) -> None:
         """Nothing is held, whoever held it."""
         self._holder, self._until_s = None, -math.inf
 
-    def _parsed(self, message: Mapping[str, Any]) -> PageWish:
+    def _parsed(self, message: Mapping[str, Any]) -> PageCommand:
         limb, kind, given = message.get("limb"), message.get("kind"), message.get("values", [])
         if type(limb) is not int or not 0 <= limb < len(self._joints):
             raise PageError(f"There is no limb {limb!r}.")
-        sizes: dict[Kind, int] = {"tip": 3, "goal": self._joints[limb], "home": 0}
+        sizes: dict[CommandKind, int] = {"tip": 3, "goal": self._joints[limb], "home": 0}
         if not isinstance(kind, str) or kind not in sizes:
             raise PageError(f"A page can ask for {', '.join(sizes)}, not {kind!r}.")
         size = sizes[kind]
@@ -99,4 +99,4 @@ class PagePilot:
         numbers = [*given, speed]
         if not all(type(one) in (int, float) and -LARGEST < one < LARGEST for one in numbers):
             raise PageError(f"'{kind}' takes {size} finite numbers and a speed.")
-        return PageWish(limb, kind, tuple(map(float, given)), min(max(float(speed), 0.1), 3.0))
+        return PageCommand(limb, kind, tuple(map(float, given)), min(max(float(speed), 0.1), 3.0))

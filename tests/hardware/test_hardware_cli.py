@@ -22,8 +22,8 @@ from hardware.description.robot import load_robot, save_robot
 from hardware.emulated.robot import EmulatedRobot
 from hardware.factory import devices_of, make_bus, servos_of
 from hardware.limbs.calibration import load
-from hardware.setup.diagnose import Diagnosis, Verdict, examine
-from hardware.setup.procedures import Hand, calibrate
+from hardware.setup.diagnose import Diagnosis, PartStatus, examine
+from hardware.setup.procedures import ManualAction, calibrate
 
 ROOT = Path(__file__).resolve().parents[2]
 REHEARSED = ("--robot", "limb_p1", "--backend", "emulated")
@@ -182,7 +182,7 @@ def diagnoses(robot: EmulatedRobot) -> dict[str, list[Diagnosis]]:
 def test_the_doctor_finds_nothing_wrong_with_a_sound_robot() -> None:
     with EmulatedRobot(load_robot("limb_p1"), "dynamixel") as robot:
         found = diagnoses(robot)
-    bad = [d for row in found.values() for d in row if d.verdict is Verdict.BAD]
+    bad = [d for row in found.values() for d in row if d.status is PartStatus.BAD]
     assert not bad
     assert set(found) >= {"limb_0 bus", "limb_0 finger", "limb_0 tip_down", "limb_0 calibration"}
 
@@ -235,15 +235,15 @@ def test_a_range_that_does_not_fit_is_refused(share: float, offset: float, words
         bus = make_bus(devices, servos_of(devices, limb.joints))
         bus.open()
 
-        def ask(text: str, hand: Hand, joint: int) -> None:
+        def ask(text: str, action: ManualAction, joint: int) -> None:
             low, high = limb.joints[joint].limits_rad
             angles = {"hold": 0.0, "zero": offset, "upper": share * high, "lower": share * low}
-            angle = angles[hand]
+            angle = angles[action]
             robot.limbs[0].motors[joint].inner.turn_to(angle)  # type: ignore[attr-defined]
 
-        def ask_all(text: str, hand: Hand, joint: int) -> None:
+        def ask_all(text: str, action: ManualAction, joint: int) -> None:
             for one in range(len(limb.joints)) if joint < 0 else [joint]:
-                ask(text, hand, one)
+                ask(text, action, one)
 
         with pytest.raises(DeviceError) as caught:
             calibrate("limb_p1", "limb_0", limb.joints, bus, ask_all)

@@ -99,7 +99,7 @@ def test_the_tip_moves_straight_while_a_person_steers_it(way: np.ndarray) -> Non
     position = np.array([0.2, -0.6, 0.1, 0.9])
     start = limb.tip(position)
     for _ in range(25):  # half a second at 0.15 m/s; the limb follows at once
-        position = jogger.tip(way, position, 0.02)
+        position = jogger.jog_tip(way, position, 0.02)
     moved = limb.tip(position) - start
     # A joint at its speed limit may cost some of the way, but not its direction.
     along = float(moved @ way)
@@ -112,8 +112,8 @@ def test_a_goal_does_not_run_away_from_a_limb_that_is_held_fast() -> None:
     jogger = Jogger(robot.limbs[0], SoftLimb.of(robot, 0))
     measured = np.zeros(4)
     for _ in range(500):
-        goal = jogger.joints([1.0, 0.0, 0.0, 0.0], measured, 0.02)
+        goal = jogger.jog_joints([1.0, 0.0, 0.0, 0.0], measured, 0.02)
     assert goal[0] == pytest.approx(jogger.limits.lead_rad)
     for _ in range(500):
-        goal = jogger.tip([0.0, 0.0, 1.0], measured, 0.02)
+        goal = jogger.jog_tip([0.0, 0.0, 1.0], measured, 0.02)
     assert np.abs(goal).max() <= jogger.limits.lead_rad + 1e-12

@@ -133,7 +133,7 @@ def test_a_pulled_cable_leaves_the_servos_to_their_watchdog_and_is_told(
     health = client.collect(DiagnosticArray, "/diagnostics")
     states = client.collect(JointState, "/limb_0/joint_states")
     client.until(lambda: states)
-    robot.limbs[0].bench.unplug()  # type: ignore[attr-defined]
+    robot.limbs[0].bus_device.unplug()  # type: ignore[attr-defined]
     servos = robot.limbs[0].servos
     assert seconds_until(lambda: all(servo.is_stopped for servo in servos)) <= 0.2 + SAFE_S
     client.until(lambda: "bus_silent" in message_of(health, "limb_driver: limb_0"))

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from hardware.buses.dynamixel import TABLE as X_TABLE
 from hardware.buses.feetech import SCS_TABLE, STS_TABLE
-from hardware.buses.protocol import Frame, FrameReader, Protocol
+from hardware.buses.protocol import BusPacket, PacketReader, Protocol
 
 X, STS, SCS = X_TABLE.protocol, STS_TABLE.protocol, SCS_TABLE.protocol
 PROTOCOLS = pytest.mark.parametrize("protocol", [X, STS], ids=["dynamixel", "feetech"])
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=200)
 
 FRAMES = st.builds(
-    Frame,
+    BusPacket,
     id=st.integers(0, 252),
     code=st.sampled_from([0x02, 0x03, 0x55, 0x82]),
     body=st.binary(min_size=1, max_size=60),
@@ -32,7 +32,7 @@ def hexed(text: str) -> bytes:
 # Bytes as printed in the manuals.
 EXAMPLES = [
     # ROBOTIS e-Manual, protocol 2.0: ping, read and write of position, sync read and write
-    (X.encode(Frame(1, 0x01, b"")), "FF FF FD 00 01 03 00 01 19 4E"),
+    (X.encode(BusPacket(1, 0x01, b"")), "FF FF FD 00 01 03 00 01 19 4E"),
     (X.read(1, 132, 4), "FF FF FD 00 01 07 00 02 84 00 04 00 1D 15"),
     (X.write(1, 116, hexed("00 02 00 00")), "FF FF FD 00 01 09 00 03 74 00 00 02 00 00 CA 89"),
     (X.sync_read([1, 2], 132, 4), "FF FF FD 00 FE 09 00 82 84 00 04 00 01 02 CE FA"),
@@ -45,7 +45,7 @@ EXAMPLES = [
         "FF FF FD 00 01 08 00 55 00 A6 00 00 00 8C C0",
     ),
     # Feetech: ping and its answer, read of position and its answer, write of position and speed
-    (STS.encode(Frame(1, 0x01, b"")), "FF FF 01 02 01 FB"),
+    (STS.encode(BusPacket(1, 0x01, b"")), "FF FF 01 02 01 FB"),
     (STS.encode(STS.answer(1, 0, b"")), "FF FF 01 02 00 FC"),
     (STS.read(1, 56, 2), "FF FF 01 04 02 38 02 BE"),
     (STS.encode(STS.answer(1, 0, hexed("18 05"))), "FF FF 01 04 00 18 05 DD"),
@@ -121,7 +121,7 @@ def test_requests_are_those_of_the_dynamixel_library(id: int, body: bytes) -> No
     port = Port()
     result = dynamixel_sdk.PacketHandler(2.0).txPacket(port, packet)
     assert result == dynamixel_sdk.COMM_SUCCESS
-    assert X.encode(Frame(id, 0x03, body)) == port.sent
+    assert X.encode(BusPacket(id, 0x03, body)) == port.sent
 
 
 @REPEATABLE
@@ -141,9 +141,9 @@ def test_the_dynamixel_library_reads_our_answers(id: int, data: bytes) -> None:
 @REPEATABLE
 @given(frame=FRAMES, cut=st.integers(0, 80))
 def test_a_packet_in_two_pieces_is_read_as_it_was_written(
-    protocol: Protocol, frame: Frame, cut: int
+    protocol: Protocol, frame: BusPacket, cut: int
 ) -> None:
-    packet, reader = protocol.encode(frame), FrameReader(protocol)
+    packet, reader = protocol.encode(frame), PacketReader(protocol)
     assert reader.feed(packet[:cut]) + reader.feed(packet[cut:]) == [frame]
     assert (reader.noise_bytes, reader.broken_packets) == (0, 0)
     assert not reader.is_within_packet
@@ -153,7 +153,7 @@ def test_a_packet_in_two_pieces_is_read_as_it_was_written(
 @REPEATABLE
 @given(pieces=st.lists(st.binary(max_size=40), max_size=10))
 def test_no_bytes_at_all_make_the_reader_fail(protocol: Protocol, pieces: list[bytes]) -> None:
-    reader = FrameReader(protocol)
+    reader = PacketReader(protocol)
     for piece in pieces:
         for frame in reader.feed(piece):
             assert protocol.encode(frame) in b"".join(pieces)
@@ -162,8 +162,8 @@ def test_no_bytes_at_all_make_the_reader_fail(protocol: Protocol, pieces: list[b
 @PROTOCOLS
 @REPEATABLE
 @given(frame=FRAMES, noise=st.binary(max_size=20).filter(lambda data: 0xFF not in data))
-def test_a_packet_behind_noise_is_found(protocol: Protocol, frame: Frame, noise: bytes) -> None:
-    reader = FrameReader(protocol)
+def test_a_packet_behind_noise_is_found(protocol: Protocol, frame: BusPacket, noise: bytes) -> None:
+    reader = PacketReader(protocol)
     assert reader.feed(noise + protocol.encode(frame)) == [frame]
     assert reader.noise_bytes == len(noise)
 
@@ -171,10 +171,10 @@ def test_a_packet_behind_noise_is_found(protocol: Protocol, frame: Frame, noise:
 @PROTOCOLS
 @REPEATABLE
 @given(frame=FRAMES, bit=st.integers(0, 10_000))
-def test_a_flipped_bit_is_never_accepted(protocol: Protocol, frame: Frame, bit: int) -> None:
+def test_a_flipped_bit_is_never_accepted(protocol: Protocol, frame: BusPacket, bit: int) -> None:
     packet = bytearray(protocol.encode(frame))
     packet[bit // 8 % len(packet)] ^= 1 << bit % 8
-    assert frame not in FrameReader(protocol).feed(bytes(packet))
+    assert frame not in PacketReader(protocol).feed(bytes(packet))
     assert all(
-        len(other.body) < len(frame.body) for other in FrameReader(protocol).feed(bytes(packet))
+        len(other.body) < len(frame.body) for other in PacketReader(protocol).feed(bytes(packet))
     )

@@ -19,11 +19,11 @@ from hardware.buses.udp_link import UdpLink
 from hardware.buses.udp_packets import (
     MAGIC,
     MOST_BYTES,
-    Command,
-    Kind,
-    NodeState,
+    BoardCommand,
+    BoardState,
     Packet,
     PacketError,
+    PacketKind,
     PicturePart,
     pack,
     pack_announce,
@@ -46,14 +46,14 @@ ANGLES = np.array([0.4, -0.3])
 NUMBERS = st.integers(0, 2**32 - 1)
 PACKETS = st.builds(
     Packet,
-    kind=st.sampled_from(Kind),
+    kind=st.sampled_from(PacketKind),
     board=st.integers(0, 65535),
     session=NUMBERS,
     sequence=NUMBERS,
     payload=st.binary(max_size=200),
 )
 KEYS = st.sampled_from([b"", KEY.encode()])
-STATE = NodeState(True, False, 0, 2.5, 0.0, 0.0, 7.5, 30.0)
+STATE = BoardState(True, False, 0, 2.5, 0.0, 0.0, 7.5, 30.0)
 
 
 # -- packets --------------------------------------------------------------------------------------
@@ -97,14 +97,14 @@ def test_random_payloads_are_numbers_within_range_or_dropped(payload: bytes) -> 
             value = function(payload)
         except PacketError:
             continue
-        if isinstance(value, NodeState):
+        if isinstance(value, BoardState):
             assert abs(value.position_rad) <= 64.0
         if isinstance(value, PicturePart):
             assert value.part < value.parts <= 512
 
 
 def test_payloads_arrive_as_they_were_sent() -> None:
-    command = Command(True, False, 0.25, 0.5, 2.0, 1.5)
+    command = BoardCommand(True, False, 0.25, 0.5, 2.0, 1.5)
     assert unpack_command(pack_command(command)) == command
     assert unpack_state(pack_state(STATE)) == STATE
     assert unpack_announce(pack_announce(7, "left\nfinger")) == (7, "leftfinger")
@@ -171,7 +171,7 @@ def test_a_stranger_who_knows_the_session_but_not_the_address_is_dropped(rig: Ri
     rig.bus.request()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for sequence in rig.bus._asked.values():
-            lie = Packet(Kind.STATE, 1, link._session, sequence, pack_state(STATE))
+            lie = Packet(PacketKind.STATE, 1, link._session, sequence, pack_state(STATE))
             stranger.sendto(pack(lie, link._key), link._socket.getsockname())
     np.testing.assert_allclose(rig.bus.read().position_rad, ANGLES, atol=1e-6)
     assert link.dropped["address"] >= 1

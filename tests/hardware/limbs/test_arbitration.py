@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.limbs.arbitration import Arbiter, Source, Verdict
+from hardware.limbs.arbitration import Admission, Arbiter, CommandSource
 
-WEB = Source("web", 20)
-KEYS = Source("keyboard", 10)
-AGENT = Source("agent", 1, needs_deadman=False)
-PEER = Source("peer", 1, needs_deadman=False)
+WEB = CommandSource("web", 20)
+KEYS = CommandSource("keyboard", 10)
+AGENT = CommandSource("agent", 1, needs_deadman=False)
+PEER = CommandSource("peer", 1, needs_deadman=False)
 
 
 class Clock:
@@ -32,25 +32,25 @@ def arbiter(clock: Clock) -> Arbiter:
 
 
 def test_a_source_without_its_deadman_is_not_heard(arbiter: Arbiter, clock: Clock) -> None:
-    assert arbiter.admit("web") is Verdict.NO_DEADMAN
+    assert arbiter.admit("web") is Admission.NO_DEADMAN
     arbiter.hold_deadman("web", True)
-    assert arbiter.admit("web") is Verdict.PASSED
+    assert arbiter.admit("web") is Admission.PASSED
     arbiter.hold_deadman("web", False)
-    assert arbiter.admit("web") is Verdict.NO_DEADMAN
+    assert arbiter.admit("web") is Admission.NO_DEADMAN
     arbiter.hold_deadman("web", True)
     clock.now += 0.51  # the connection is lost
-    assert arbiter.admit("web") is Verdict.NO_DEADMAN
+    assert arbiter.admit("web") is Admission.NO_DEADMAN
 
 
 def test_the_higher_priority_wins_until_it_lets_go(arbiter: Arbiter, clock: Clock) -> None:
-    assert arbiter.admit("agent") is Verdict.PASSED
+    assert arbiter.admit("agent") is Admission.PASSED
     arbiter.hold_deadman("web", True)
-    assert arbiter.admit("web") is Verdict.PASSED
+    assert arbiter.admit("web") is Admission.PASSED
     assert arbiter.active == "web"
-    assert arbiter.admit("agent") is Verdict.OUTRANKED
+    assert arbiter.admit("agent") is Admission.OUTRANKED
     clock.now += 0.51
     assert arbiter.active == ""
-    assert arbiter.admit("agent") is Verdict.PASSED
+    assert arbiter.admit("agent") is Admission.PASSED
     assert arbiter.active == "agent"
 
 
@@ -58,17 +58,17 @@ def test_releasing_the_deadman_frees_the_limb_at_once(arbiter: Arbiter) -> None:
     arbiter.hold_deadman("web", True)
     arbiter.admit("web")
     arbiter.hold_deadman("web", False)
-    assert arbiter.admit("agent") is Verdict.PASSED
+    assert arbiter.admit("agent") is Admission.PASSED
 
 
 def test_of_equals_the_first_keeps_the_limb(arbiter: Arbiter, clock: Clock) -> None:
-    assert arbiter.admit("agent") is Verdict.PASSED
+    assert arbiter.admit("agent") is Admission.PASSED
     clock.now += 0.3
-    assert arbiter.admit("peer") is Verdict.OUTRANKED
-    assert arbiter.admit("agent") is Verdict.PASSED
+    assert arbiter.admit("peer") is Admission.OUTRANKED
+    assert arbiter.admit("agent") is Admission.PASSED
     clock.now += 0.51
-    assert arbiter.admit("peer") is Verdict.PASSED
-    assert arbiter.admit("agent") is Verdict.OUTRANKED
+    assert arbiter.admit("peer") is Admission.PASSED
+    assert arbiter.admit("agent") is Admission.OUTRANKED
 
 
 def test_nothing_passes_during_an_emergency_stop(arbiter: Arbiter, clock: Clock) -> None:
@@ -76,26 +76,26 @@ def test_nothing_passes_during_an_emergency_stop(arbiter: Arbiter, clock: Clock)
     arbiter.admit("web")
     arbiter.stop(True)
     assert arbiter.active == ""
-    assert [arbiter.admit(name) for name in ("web", "agent")] == [Verdict.STOPPED] * 2
+    assert [arbiter.admit(name) for name in ("web", "agent")] == [Admission.STOPPED] * 2
     arbiter.hold_deadman("keyboard", True)
     arbiter.stop(False)
     for name in ("web", "keyboard"):  # held through the stop, or first held during it
         arbiter.hold_deadman(name, True)
-        assert arbiter.admit(name) is Verdict.REARM
-    assert arbiter.admit("agent") is Verdict.PASSED
+        assert arbiter.admit(name) is Admission.REARM
+    assert arbiter.admit("agent") is Admission.PASSED
     arbiter.hold_deadman("web", False)
     arbiter.hold_deadman("web", True)
-    assert arbiter.admit("web") is Verdict.PASSED
+    assert arbiter.admit("web") is Admission.PASSED
     clock.now += 0.6  # silence is a release, too
     arbiter.hold_deadman("keyboard", True)
-    assert arbiter.admit("keyboard") is Verdict.PASSED
+    assert arbiter.admit("keyboard") is Admission.PASSED
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Source("a b", 1),
-        lambda: Source("a", 1, timeout_s=0.0),
+        lambda: CommandSource("a b", 1),
+        lambda: CommandSource("a", 1, timeout_s=0.0),
         lambda: Arbiter([], Clock()),
         lambda: Arbiter([WEB, WEB], Clock()),
     ],
@@ -128,7 +128,7 @@ def test_a_command_passes_only_when_it_may(steps: list[tuple[str, str, float]]) 
             arbiter.stop(stopped)
             passed_s = {} if stopped else passed_s
         elif what == "command":
-            if arbiter.admit(who) is Verdict.PASSED:
+            if arbiter.admit(who) is Admission.PASSED:
                 assert not stopped
                 assert who in ("agent", "peer") or clock.now - held_s.get(who, -9.0) <= 0.5
                 for other, last_s in passed_s.items():
@@ -144,17 +144,17 @@ def test_a_command_passes_only_when_it_may(steps: list[tuple[str, str, float]]) 
 def test_a_timed_move_keeps_the_limb_for_as_long_as_it_lasts() -> None:
     clock = [0.0]
     sources = [
-        Source("web", 20, 0.5, needs_deadman=False),
-        Source("policy", 5, 0.5, needs_deadman=False),
-        Source("agent", 1, 0.5, needs_deadman=False),
+        CommandSource("web", 20, 0.5, needs_deadman=False),
+        CommandSource("policy", 5, 0.5, needs_deadman=False),
+        CommandSource("agent", 1, 0.5, needs_deadman=False),
     ]
     arbiter = Arbiter(sources, lambda: clock[0])
-    assert arbiter.admit("policy", 2.0) is Verdict.PASSED
+    assert arbiter.admit("policy", 2.0) is Admission.PASSED
     clock[0] = 2.4
     assert arbiter.active == "policy"
-    assert arbiter.admit("agent") is Verdict.OUTRANKED
+    assert arbiter.admit("agent") is Admission.OUTRANKED
     # Who has a higher priority does not wait for its end; and then it is over.
-    assert arbiter.admit("web") is Verdict.PASSED
+    assert arbiter.admit("web") is Admission.PASSED
     assert arbiter.active == "web"
     clock[0] = 3.0
-    assert arbiter.admit("agent") is Verdict.PASSED
+    assert arbiter.admit("agent") is Admission.PASSED

@@ -13,7 +13,7 @@ from asterias.arrays import FloatArray
 from asterias.errors import CommandError, NotActiveError
 from hardware.description.robot import JointDescription
 from hardware.limbs.driver import LimbDriver, LimbState
-from hardware.limbs.trajectory import LimbMotion, Waypoint
+from hardware.limbs.trajectory import TrajectoryController, Waypoint
 
 PERIOD_S = 0.02
 SPEED_RAD_S = 2.0
@@ -55,7 +55,7 @@ class Rig:
         self.limb = ArrayLimb(lambda: self.now_s)
         self.limb.connect()
         self.limb.activate()
-        self.motion = LimbMotion(self.limb, lambda: self.now_s)
+        self.motion = TrajectoryController(self.limb, lambda: self.now_s)
 
     def run(self, duration_s: float) -> None:
         for _ in range(round(duration_s / PERIOD_S)):

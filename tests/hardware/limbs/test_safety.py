@@ -22,9 +22,9 @@ from hardware.factory import make_limb
 from hardware.faults.injection import Fault, FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import LimbDriver
-from hardware.limbs.outlier_filter import Plausibility
-from hardware.limbs.safety_monitor import LimbGuard, Severity
-from hardware.limbs.trajectory import LimbMotion
+from hardware.limbs.outlier_filter import OutlierFilter
+from hardware.limbs.safety_monitor import SafetyMonitor, Severity
+from hardware.limbs.trajectory import TrajectoryController
 from sim.world import SimWorld
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class Rig:
     devices: EmulatedLimb | None = None
 
     def __post_init__(self) -> None:
-        self.motion = LimbMotion(self.driver, self.now)
-        self.guard = LimbGuard(self.driver, self.motion, SafetySettings(), self.now)
+        self.motion = TrajectoryController(self.driver, self.now)
+        self.guard = SafetyMonitor(self.driver, self.motion, SafetySettings(), self.now)
 
     def start(self) -> None:
         """As a node does it."""
@@ -259,12 +259,12 @@ def test_an_overloaded_servo_makes_the_others_hold(make_rig: Callable[[str], Rig
 @pytest.mark.parametrize("device", ["dynamixel", "feetech"])
 def test_a_pulled_cable_ends_in_letting_go(make_rig: Callable[[str], Rig], device: str) -> None:
     rig = make_rig(device)
-    assert rig.devices is not None and isinstance(rig.devices.bench, EmulatedLine)
+    assert rig.devices is not None and isinstance(rig.devices.bus_device, EmulatedLine)
     send(rig, np.full(4, 0.3))
-    rig.devices.bench.unplug()
+    rig.devices.bus_device.unplug()
     for _ in range(50):
         rig.step()
-    assert rig.guard.severity is Severity.LET_GO
+    assert rig.guard.severity is Severity.DISABLE_TORQUE
     assert {"no_answer", "bus_silent"} <= {finding.name for finding in rig.guard.findings}
 
 
@@ -275,16 +275,16 @@ def test_a_driver_that_was_asleep_arms_the_servos_where_they_are_and_goes_on(
     rig = make_rig(device)
     target = np.full(4, 0.8)
     send(rig, target)
-    clock.advance(0.3)  # this program was asleep, and the servos have stopped
+    clock.advance(0.3)  # this program was control_gap, and the servos have stopped
     steps = [send(rig, target) for _ in range(60)]
     assert max(steps) <= 1.0 + 1e-9
-    assert {finding.name for finding in rig.guard.findings} <= {"asleep"}
+    assert {finding.name for finding in rig.guard.findings} <= {"control_gap"}
     np.testing.assert_allclose(rig.driver.read().position_rad, target, atol=0.01)
     for _ in range(5):
         clock.advance(0.3)
         rig.step()
     assert rig.guard.severity is Severity.HOLD
-    with pytest.raises(NotActiveError, match="asleep"):
+    with pytest.raises(NotActiveError, match="control_gap"):
         rig.motion.command(target)
 
 
@@ -315,7 +315,7 @@ def test_a_servo_that_stopped_for_no_known_reason_is_freed_by_activation(
 def test_a_stream_is_missed_sooner_than_a_single_command(
     array_limb: LimbDriver, clock: FakeClock, every_s: float, until_hold_s: float
 ) -> None:
-    motion = LimbMotion(array_limb, clock, stream_timeout_s=0.1)
+    motion = TrajectoryController(array_limb, clock, stream_timeout_s=0.1)
     with array_limb:
         for _ in range(5):
             motion.command(array_limb.last_sent_rad)
@@ -342,7 +342,7 @@ def test_a_stream_is_missed_sooner_than_a_single_command(
 def test_what_is_believed_is_near_what_was_believed_or_has_settled(
     readings: list[tuple[float, float]],
 ) -> None:
-    filter_ = Plausibility(np.array([2.0]))
+    filter_ = OutlierFilter(np.array([2.0]))
     now, believed, believed_s, steady_since = 0.0, np.nan, 0.0, 0.0
     previous, previous_s = np.nan, 0.0
     for span_s, reading in readings:
@@ -364,7 +364,7 @@ def test_what_is_believed_is_near_what_was_believed_or_has_settled(
 
 def test_random_readings_are_never_believed_for_long() -> None:
     rng = np.random.default_rng(0)
-    filter_ = Plausibility(np.array([5.0]))
+    filter_ = OutlierFilter(np.array([5.0]))
     filter_.filtered(np.array([0.0]), 0.0)
     answers = [
         filter_.filtered(rng.uniform(-3.1, 3.1, 1), 0.02 * step)[0] for step in range(1, 2000)
@@ -375,7 +375,7 @@ def test_random_readings_are_never_believed_for_long() -> None:
 
 
 def test_a_joint_that_was_moved_unseen_is_believed_after_a_while() -> None:
-    filter_ = Plausibility(np.array([2.0]))
+    filter_ = OutlierFilter(np.array([2.0]))
     filter_.filtered(np.array([0.0]), 0.0)
     answers = [filter_.filtered(np.array([1.5]), 0.02 * step)[0] for step in range(1, 40)]
     assert np.isnan(answers[:14]).all()

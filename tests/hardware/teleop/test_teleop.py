@@ -14,8 +14,8 @@ from asterias.errors import DescriptionError
 from hardware.description.robot import load_robot
 from hardware.teleop.evdev_pad import PadState, find_pad
 from hardware.teleop.gamepad import PadPilot
-from hardware.teleop.key_bindings import Key, KeyDecoder, Motion
-from hardware.teleop.keyboard import GRANT_S, LOST_S, KeyboardPilot, Order, help_text
+from hardware.teleop.key_bindings import Key, KeyDecoder, KeyEvent
+from hardware.teleop.keyboard import GRANT_S, LOST_S, KeyAction, KeyboardPilot, help_text
 from hardware.teleop.leader import LeaderMap
 
 LIMB = load_robot("limb_p1").limbs[0]
@@ -30,7 +30,7 @@ class Clock:
 
 # -- keys -----------------------------------------------------------------------------------------
 
-DOWN, REPEAT, UP = Motion.DOWN, Motion.REPEAT, Motion.UP
+DOWN, REPEAT, UP = KeyEvent.DOWN, KeyEvent.REPEAT, KeyEvent.UP
 SAID = {
     b"q": [Key("q")],
     b"Q": [Key("q")],
@@ -93,18 +93,18 @@ def test_a_key_counts_while_it_is_held_and_no_longer() -> None:
     clock = Clock()
     plain = KeyboardPilot(4, clock)
     plain.take([Key("q"), Key("s")])
-    np.testing.assert_array_equal(plain.wish, [1.0, -1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(plain.command, [1.0, -1.0, 0.0, 0.0])
     clock.now_s += GRANT_S + 0.01
     assert not plain.held, "a terminal without releases: the repeats keep it going"
 
-    exact = KeyboardPilot(4, clock, tells_releases=True)
+    exact = KeyboardPilot(4, clock, reports_releases=True)
     exact.take([Key("q"), Key("e")])
     clock.now_s += 0.6  # the pause before a key repeats
     exact.take([Key("e", REPEAT)])
     clock.now_s += 0.7
     assert set(exact.held) == {"q", "e"}, "only the last key repeats, the other one is still down"
     exact.take([Key("q", UP)])
-    np.testing.assert_array_equal(exact.wish, [0.0, 0.0, 1.0, 0.0])
+    np.testing.assert_array_equal(exact.command, [0.0, 0.0, 1.0, 0.0])
     clock.now_s += LOST_S
     assert not exact.held, "a terminal that says nothing any more is gone"
 
@@ -113,23 +113,23 @@ def test_modes_and_orders_of_the_keyboard() -> None:
     pilot = KeyboardPilot(4, Clock())
     orders = [Key("space"), Key("backspace"), Key("tab"), Key("?"), Key("ctrl+c")]
     assert pilot.take(orders) == [
-        Order.STOP,
-        Order.RELEASE_STOP,
-        Order.NEXT_LIMB,
-        Order.HELP,
-        Order.QUIT,
+        KeyAction.STOP,
+        KeyAction.RELEASE_STOP,
+        KeyAction.NEXT_LIMB,
+        KeyAction.HELP,
+        KeyAction.QUIT,
     ]
     assert pilot.take([Key("space", REPEAT)]) == [], "a key that is held asks once"
     pilot.take([Key("right"), Key("up")])
-    np.testing.assert_array_equal(pilot.wish, [0.0, 1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(pilot.command, [0.0, 1.0, 0.0, 0.0])
     pilot.take([Key("m")])
     assert not pilot.held, "what is held in one mode does not move the other"
     pilot.take([Key("w"), Key("f")])
-    np.testing.assert_array_equal(pilot.wish, [1.0, 0.0, -1.0])
+    np.testing.assert_array_equal(pilot.command, [1.0, 0.0, -1.0])
     for _ in range(50):
         pilot.take([Key("-")])
     assert pilot.speed == pytest.approx(0.1)
-    assert "finger" in help_text([joint.name for joint in LIMB.joints], tells_releases=False)
+    assert "finger" in help_text([joint.name for joint in LIMB.joints], reports_releases=False)
 
 
 # -- game pads ------------------------------------------------------------------------------------
@@ -140,16 +140,16 @@ def test_sticks_move_what_they_should_and_rest_in_the_middle() -> None:
     buttons = [0] * 15
     pad.take([0.05, -0.09, 1.0, 0.0, 0.0, 0.0], buttons)
     assert not pad.is_held
-    np.testing.assert_array_equal(pad.wish, [0, 0, 1, 0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(pad.command, [0, 0, 1, 0, 0, 0, 0, 0])
     buttons[9] = buttons[14] = 1
     pad.take([0.55, 0.0, 0.0, 0.0, 0.0, 0.0], buttons)
     assert pad.is_held
-    np.testing.assert_allclose(pad.wish, [0, 0, 0, 0, 0.5, 0, 0, 0])
+    np.testing.assert_allclose(pad.command, [0, 0, 0, 0, 0.5, 0, 0, 0])
     buttons[3] = 1
     pad.take([1.0, 0.0, 0.0, -1.0, 0.0, 0.0], buttons)
-    np.testing.assert_array_equal(pad.wish, [0.0, 1.0, -1.0])
-    pad.let_go()
-    assert not pad.is_held and not pad.wish.any()
+    np.testing.assert_array_equal(pad.command, [0.0, 1.0, -1.0])
+    pad.release_all()
+    assert not pad.is_held and not pad.command.any()
 
 
 @given(
@@ -161,7 +161,7 @@ def test_any_pad_gives_finite_shares(axes: list[float], buttons: list[int], join
     pad = PadPilot(joints)
     for _ in range(2):
         pad.take(axes, buttons)
-        assert np.isfinite(pad.wish).all() and np.abs(pad.wish).max(initial=0.0) <= 1.0
+        assert np.isfinite(pad.command).all() and np.abs(pad.command).max(initial=0.0) <= 1.0
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.teleop.web_pilot import GRANT_S, PageError, PagePilot, PageWish
+from hardware.teleop.web_pilot import GRANT_S, PageCommand, PageError, PagePilot
 
 
 class Clock:
@@ -25,17 +25,17 @@ def test_one_page_drives_until_it_lets_go_or_falls_silent() -> None:
     clock = Clock()
     pilot = PagePilot([4], clock)
     pilot.drive(1, TIP)
-    assert pilot.wish == PageWish(0, "tip", (0.5, 0.0, -1.0), 1.0) and pilot.holder == 1
+    assert pilot.command == PageCommand(0, "tip", (0.5, 0.0, -1.0), 1.0) and pilot.holder == 1
     with pytest.raises(PageError, match="Another page drives"):
         pilot.drive(2, TIP)
     pilot.release(2)
     assert pilot.holder == 1, "only the page that drives can let go"
     clock.now_s += GRANT_S
-    assert pilot.wish is None and pilot.holder is None
+    assert pilot.command is None and pilot.holder is None
     pilot.drive(2, {"limb": 0, "kind": "goal", "values": [0.1] * 4, "speed": 99})
-    assert pilot.wish is not None and pilot.wish.speed == 3.0
+    assert pilot.command is not None and pilot.command.speed == 3.0
     pilot.release(2)
-    assert pilot.wish is None
+    assert pilot.command is None
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_makes_no_sense_is_refused_and_lets_go(change: dict[str, Any], told
     pilot.drive(1, TIP)
     with pytest.raises(PageError, match=told):
         pilot.drive(1, {**TIP, **change})
-    assert pilot.wish is None
+    assert pilot.command is None
 
 
 JSON = st.recursive(
@@ -73,4 +73,4 @@ def test_no_message_does_more_than_be_refused(
     try:
         pilot.drive(1, {"limb": limb, "kind": kind, "values": values, "speed": speed})
     except PageError:
-        assert pilot.wish is None
+        assert pilot.command is None

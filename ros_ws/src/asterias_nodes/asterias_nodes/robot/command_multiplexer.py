@@ -35,7 +35,7 @@ from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.runtime.run_node import run_node
 from hardware.description.robot import load_robot
-from hardware.limbs.arbitration import Arbiter, Source, Verdict
+from hardware.limbs.arbitration import Admission, Arbiter, CommandSource
 
 _LOOK_PERIOD_S = 0.05
 
@@ -59,14 +59,14 @@ class MultiplexerSettings:
     )
     timeout_s: Annotated[float, "s after which a silent source has let go, or its dead-man"] = 0.5
 
-    def parsed(self) -> list[Source]:
+    def parsed(self) -> list[CommandSource]:
         """The sources; raises :class:`SettingsError` for what is none."""
         found = []
         for text in self.sources:
             name, _, priority = text.partition(":")
             try:
                 free = name in self.without_deadman
-                found.append(Source(name, int(priority), self.timeout_s, not free))
+                found.append(CommandSource(name, int(priority), self.timeout_s, not free))
             except ValueError as error:
                 example = f"Parameter 'sources' holds '{text}'; write name:priority, as web:20"
                 raise SettingsError(f"{example} ({error}).") from error
@@ -79,7 +79,7 @@ class MultiplexerSettings:
 class _LimbChannel:
     """One limb's sources, and the way on to its driver."""
 
-    def __init__(self, node: CommandMultiplexer, number: int, sources: list[Source]) -> None:
+    def __init__(self, node: CommandMultiplexer, number: int, sources: list[CommandSource]) -> None:
         self.arbiter = Arbiter(sources, time.monotonic)
         self.name = f"limb_{number}"
         self.counts: Counter[str] = Counter()
@@ -123,12 +123,12 @@ class _LimbChannel:
     def _admits(self, source: str, duration_s: float = 0.0) -> bool:
         if not self._node.is_active:
             return False
-        verdict = self.arbiter.admit(source, duration_s)
-        self.counts[f"{source}: {'passed' if verdict is Verdict.PASSED else 'dropped'}"] += 1
-        if verdict is not Verdict.PASSED:
-            text = f"A command of '{source}' to {self.name} is dropped: {verdict.value}."
+        admission = self.arbiter.admit(source, duration_s)
+        self.counts[f"{source}: {'passed' if admission is Admission.PASSED else 'dropped'}"] += 1
+        if admission is not Admission.PASSED:
+            text = f"A command of '{source}' to {self.name} is dropped: {admission.value}."
             self._node.get_logger().warning(text, throttle_duration_sec=2.0)
-        return verdict is Verdict.PASSED
+        return admission is Admission.PASSED
 
     def _on_deadman(self, source: str, message: Bool) -> None:
         self.arbiter.hold_deadman(source, bool(message.data))

@@ -22,8 +22,8 @@ from hardware.description.devices import SafetySettings
 from hardware.faults.injection import FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import LimbDriver, LimbState
-from hardware.limbs.safety_monitor import LimbGuard, Severity
-from hardware.limbs.trajectory import LimbMotion, Waypoint
+from hardware.limbs.safety_monitor import SafetyMonitor, Severity
+from hardware.limbs.trajectory import TrajectoryController, Waypoint
 
 Passive = Callable[[], tuple[Sequence[str], FloatArray, FloatArray]]
 
@@ -40,7 +40,7 @@ class LimbInterface:
         allow_faults: whether ``inject_fault`` is served or refused.
         passive: names, angles and speeds of joints that are measured but not commanded.
         safety: thresholds of the guard that watches a real limb; None: nobody watches.
-        stream_timeout_s: see :class:`hardware.limbs.trajectory.LimbMotion`.
+        stream_timeout_s: see :class:`hardware.limbs.trajectory.TrajectoryController`.
         camera_faults: service that injects faults into cameras of another node; empty: none.
     """
 
@@ -59,8 +59,8 @@ class LimbInterface:
     ) -> None:
         self.driver = driver
         self.driver.connect()
-        self.motion = LimbMotion(driver, clock, stream_timeout_s)
-        self.guard = None if safety is None else LimbGuard(driver, self.motion, safety, clock)
+        self.motion = TrajectoryController(driver, clock, stream_timeout_s)
+        self.guard = None if safety is None else SafetyMonitor(driver, self.motion, safety, clock)
         self._node = node
         self._passive = passive
         self._device_errors = 0
@@ -101,7 +101,7 @@ class LimbInterface:
     def let_go(self) -> None:
         """Torque off at once; a device that does not answer is told."""
         try:
-            self.driver.release()
+            self.driver.disable_torque()
         except HardwareError as error:
             self._node.get_logger().error(str(error))
 
@@ -194,7 +194,7 @@ class LimbInterface:
         return DiagnosticReport(name, level, message, values)
 
     @staticmethod
-    def _findings(guard: LimbGuard, values: dict[str, object]) -> tuple[bytes, str]:
+    def _findings(guard: SafetyMonitor, values: dict[str, object]) -> tuple[bytes, str]:
         """Level and message of a limb with which something is wrong."""
         values["severity"] = guard.severity.name.lower()
         message = "; ".join(f"{finding.name}: {finding.text}" for finding in guard.findings)

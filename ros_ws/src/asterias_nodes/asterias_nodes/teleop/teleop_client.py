@@ -47,18 +47,18 @@ class Pilot(Protocol):
 
     @property
     def tip_mode(self) -> bool:
-        """Whether :attr:`wish` is about the tip; else about joints."""
+        """Whether :attr:`command` is about the tip; else about joints."""
 
     @property
     def speed(self) -> float:
         """Factor on the driving speed."""
 
     @property
-    def goes_home(self) -> bool:
+    def is_homing(self) -> bool:
         """Whether the limb shall go home instead."""
 
     @property
-    def wish(self) -> FloatArray:
+    def command(self) -> FloatArray:
         """Shares from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
 
 
@@ -123,7 +123,7 @@ class TeleopClient:
     # -- driving --------------------------------------------------------------------------------
 
     def drive(self, step: Callable[[FloatArray, float], npt.ArrayLike], period_s: float) -> bool:
-        """Hold the dead-man and send what ``step(measured, span_s)`` gives; False: not heard.
+        """Hold the dead-man and send what ``step(measured, dt_s)`` gives; False: not heard.
 
         Args:
             step: a method of :attr:`jogger`, with what the person wishes.
@@ -134,12 +134,12 @@ class TeleopClient:
             self.let_go()
             return False
         now = time.monotonic()
-        span_s = min(now - self._driven_s, 2.5 * period_s) if self.is_held else period_s
+        dt_s = min(now - self._driven_s, 2.5 * period_s) if self.is_held else period_s
         if not self.is_held:
-            self.jogger.begin(measured)
+            self.jogger.start(measured)
         self.hold()
         self._driven_s = now
-        goal = np.asarray(step(measured, span_s))
+        goal = np.asarray(step(measured, dt_s))
         self._commands.publish(Float64MultiArray(data=goal.tolist()))
         return True
 
@@ -148,11 +148,11 @@ class TeleopClient:
         jogger = self.jogger
         jogger.speed = pilot.speed
 
-        def step(measured: FloatArray, span_s: float) -> FloatArray:
-            if pilot.goes_home:
-                return jogger.towards(jogger.home_rad, measured, span_s)
-            steer = jogger.tip if pilot.tip_mode else jogger.joints
-            return steer(pilot.wish, measured, span_s)
+        def step(measured: FloatArray, dt_s: float) -> FloatArray:
+            if pilot.is_homing:
+                return jogger.move_towards(jogger.home_rad, measured, dt_s)
+            steer = jogger.jog_tip if pilot.tip_mode else jogger.jog_joints
+            return steer(pilot.command, measured, dt_s)
 
         return self.drive(step, period_s)
 

@@ -115,7 +115,7 @@ class TeleopGamepad(Node):
 
     def _tick(self) -> None:
         if self._pilot.is_held and time.monotonic() - self._heard_s > SILENCE_S:
-            self._pilot.let_go()
+            self._pilot.release_all()
             self.get_logger().warning("The game pad is silent: its dead-man counts as released.")
         if not self._pilot.is_held:
             self._client.let_go()

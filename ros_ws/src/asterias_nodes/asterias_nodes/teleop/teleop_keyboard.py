@@ -25,7 +25,7 @@ from asterias_nodes.teleop.teleop_client import TeleopClient, check_speeds, make
 from asterias_nodes.teleop.terminal import Terminal
 from hardware.teleop.jogging import JogLimits
 from hardware.teleop.key_bindings import Key
-from hardware.teleop.keyboard import KeyboardPilot, Order, help_text
+from hardware.teleop.keyboard import KeyAction, KeyboardPilot, help_text
 
 SHOW_PERIOD_S = 0.1
 CLEAR_LINE = "\r\x1b[2K"
@@ -73,7 +73,7 @@ class TeleopKeyboard(Node):
         self._told, self._shown = "", ""
         self._period_s = 1.0 / self.settings.rate_hz
         early = self._terminal.ask_for_releases()
-        self._pilot.tells_releases = self._terminal.tells_releases
+        self._pilot.reports_releases = self._terminal.reports_releases
         self._help()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(self._period_s, self._tick, clock=steady)
@@ -103,16 +103,16 @@ class TeleopKeyboard(Node):
         if not was_held or not self._pilot.held:
             self._tick()  # a first press, or the last release, does not wait for its turn
 
-    def _obey(self, order: Order) -> None:
-        if order in (Order.STOP, Order.RELEASE_STOP):
-            self._pilot.let_go()
-            self._stop.request(order is Order.STOP)
-        elif order is Order.NEXT_LIMB:
-            self._pilot.let_go()
+    def _obey(self, order: KeyAction) -> None:
+        if order in (KeyAction.STOP, KeyAction.RELEASE_STOP):
+            self._pilot.release_all()
+            self._stop.request(order is KeyAction.STOP)
+        elif order is KeyAction.NEXT_LIMB:
+            self._pilot.release_all()
             self._client.let_go()
             self._number = (self._number + 1) % len(self._limbs)
             self._pilot.joints, self._pilot.selected = len(self._client.names), 0
-        elif order is Order.HELP:
+        elif order is KeyAction.HELP:
             self._help()
         else:
             self._end()
@@ -136,7 +136,7 @@ class TeleopKeyboard(Node):
     # -- telling --------------------------------------------------------------------------------
 
     def _help(self) -> None:
-        text = help_text(self._client.names, self._pilot.tells_releases)
+        text = help_text(self._client.names, self._pilot.reports_releases)
         self._terminal.write(CLEAR_LINE + text.replace("\n", "\r\n") + "\r\n")
 
     def _tell(self, text: str) -> None:

@@ -36,7 +36,7 @@ from asterias_nodes.teleop.terminal import NoTerminalError, Terminal
 from hardware.factory import make_limb
 from hardware.limbs.bus_limb import BusLimb
 from hardware.teleop.jogging import JogLimits
-from hardware.teleop.key_bindings import CONTROL_C, Key, Motion
+from hardware.teleop.key_bindings import CONTROL_C, Key, KeyEvent
 from hardware.teleop.keyboard import GRANT_S, LOST_S
 from hardware.teleop.leader import LeaderMap
 
@@ -128,7 +128,7 @@ class TeleopLeader(Node):
             )
         arm = make_limb(robot, settings.leader_limb)
         arm.connect()
-        arm.release()
+        arm.disable_torque()
         self._map = self._make_map(arm.joint_names)
         return arm
 
@@ -171,7 +171,7 @@ class TeleopLeader(Node):
     def _on_keys(self, keys: list[Key]) -> None:
         assert self._terminal is not None
         for key in keys:
-            if key.motion is Motion.UP:
+            if key.event is KeyEvent.UP:
                 self._held_until_s = -np.inf
             elif key.name in ("escape", CONTROL_C):
                 stop_node(self, status=EXIT_OK)
@@ -184,7 +184,7 @@ class TeleopLeader(Node):
     def _hold_key(self) -> None:
         assert self._terminal is not None
         grant_s = LOST_S
-        if not self._terminal.tells_releases:
+        if not self._terminal.reports_releases:
             grant_s = GRANT_S if self._is_held else FIRST_REPEAT_S
         self._held_until_s = max(self._held_until_s, time.monotonic() + grant_s)
 
@@ -252,7 +252,7 @@ class TeleopLeader(Node):
             return
         jogger = self._client.jogger
         self._client.drive(
-            lambda measured, span_s: jogger.towards(goal, measured, span_s), self._period_s
+            lambda measured, dt_s: jogger.move_towards(goal, measured, dt_s), self._period_s
         )
 
 

@@ -58,7 +58,7 @@ class Terminal:
         self._wake_read, self._wake_write = os.pipe()
 
     @property
-    def tells_releases(self) -> bool:
+    def reports_releases(self) -> bool:
         """Whether the terminal reports when a key is let go."""
         return self.decoder.reports_releases
 
@@ -67,10 +67,10 @@ class Terminal:
         self.write(ASK_SUPPORT.decode())
         keys: list[Key] = []
         deadline_s = time.monotonic() + SUPPORT_S
-        while time.monotonic() < deadline_s and not self.tells_releases:
+        while time.monotonic() < deadline_s and not self.reports_releases:
             if select.select([self._file], [], [], 0.02)[0]:
                 keys += self.decoder.feed(os.read(self._file, 1024))
-        if self.tells_releases:
+        if self.reports_releases:
             self._asked = True
             self.write(REPORT_RELEASES.decode())
         return keys

@@ -38,7 +38,7 @@ from asterias_nodes.web.page import PageModel, make_app
 from asterias_nodes.web.server import WebServer
 from hardware.description.robot import RobotDescription, load_robot
 from hardware.teleop.jogging import JogLimits
-from hardware.teleop.web_pilot import PageError, PagePilot, PageWish
+from hardware.teleop.web_pilot import PageCommand, PageError, PagePilot
 
 STATE_PERIOD_S = 0.05
 LOOK_PERIOD_S = 0.5
@@ -220,7 +220,7 @@ class Dashboard(Node):
     def _obey(self, page: int, message: dict[str, Any]) -> None:
         kind = message.get("t")
         if kind == "drive":
-            was_driven = self._pilot.wish is not None
+            was_driven = self._pilot.command is not None
             try:
                 self._pilot.drive(page, message)
             except PageError as error:
@@ -237,25 +237,25 @@ class Dashboard(Node):
         self._drive()
 
     def _drive(self) -> None:
-        wish = self._pilot.wish
+        command = self._pilot.command
         for client in self._limbs:
-            if wish is None or client.number != wish.limb:
+            if command is None or client.number != command.limb:
                 client.let_go()
                 continue
             if self._stop.is_engaged:
                 client.hold()
                 continue
-            client.jogger.speed = wish.speed
-            if not client.drive(partial(self._step, wish), self._period_s):
-                self._pilot.let_go()
-                self._tell_all(f"No joint states come from limb_{wish.limb}; is it launched?")
+            client.jogger.speed = command.speed
+            if not client.drive(partial(self._step, command), self._period_s):
+                self._pilot.release_all()
+                self._tell_all(f"No joint states come from limb_{command.limb}; is it launched?")
 
-    def _step(self, wish: PageWish, measured: FloatArray, span_s: float) -> FloatArray:
-        jogger = self._limbs[wish.limb].jogger
-        if wish.kind == "tip":
-            return jogger.tip(wish.values, measured, span_s)
-        target = jogger.home_rad if wish.kind == "home" else np.array(wish.values)
-        return jogger.towards(target, measured, span_s)
+    def _step(self, command: PageCommand, measured: FloatArray, span_s: float) -> FloatArray:
+        jogger = self._limbs[command.limb].jogger
+        if command.kind == "tip":
+            return jogger.jog_tip(command.values, measured, span_s)
+        target = jogger.home_rad if command.kind == "home" else np.array(command.values)
+        return jogger.move_towards(target, measured, span_s)
 
     # -- what the robot says ----------------------------------------------------------------------
 
