@@ -1,6 +1,6 @@
 """Where a soft limb's tip is when it rests: servos given, flexible links in equilibrium.
 
-The links that no servo drives directly bend until flexures, cords and gravity balance; that
+The links that no servo drives directly bend until flexures, tendons and gravity balance; that
 equilibrium is what a resting limb shows, so it is the kinematics by which a person steers the tip.
 Friction, which leaves a resting link anywhere in a narrow band around it, is left out.
 """
@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from asterias.arrays import FloatArray
 from hardware.description.robot import Limb, Material, RobotDescription
-from sim.physics import integrator as dynamics
-from sim.physics.integrator import Poses
+from sim.physics import rigid_body
 from sim.physics.limb_body import servo_model, soft_model, tree_model
+from sim.physics.model import LinkFrames
 from sim.physics.rotations import rotation_from_rpy
+from sim.physics.soft_parts import tendon_tension
 
 # Newton's method on three or so angles; the elastic part of the stiffness is exact, gravity's is
 # left out, so each round leaves a fifth of the error or less.
@@ -47,7 +48,7 @@ class SoftLimb:
         size, count = self._soft.armature.size, len(limb.body.hinges)
         self._free = np.setdiff1d(np.arange(size), self._driven)
         self._q = np.zeros(size)
-        self._poses = Poses(
+        self._frames = LinkFrames(
             np.zeros((count, 3, 3)),
             np.zeros((count, 3)),
             np.zeros((count, 3)),
@@ -86,7 +87,7 @@ class SoftLimb:
 
     def tip_of_hinges(self, hinge_rad: npt.ArrayLike) -> FloatArray:
         """``(3,)`` tip for ``(h,)`` hinge angles, measured ones for example."""
-        rotations, shifts = self.link_poses(hinge_rad)
+        rotations, shifts = self.link_frames(hinge_rad)
         tip: FloatArray = rotations[-1] @ self.tip_point_m + shifts[-1]
         return tip
 
@@ -95,11 +96,11 @@ class SoftLimb:
         moved: FloatArray = self.base_rotation @ np.asarray(point_m) + self.base_m
         return moved
 
-    def link_poses(self, hinge_rad: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    def link_frames(self, hinge_rad: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Rotations ``(h, 3, 3)`` and shifts ``(h, 3)`` of the hinges' child links."""
         angles = np.asarray(hinge_rad, dtype=np.float64)
-        dynamics.forward_kinematics(self._tree, angles, self._poses)
-        return self._poses.rotation.copy(), self._poses.shift_m.copy()
+        rigid_body.forward_kinematics(self._tree, angles, self._frames)
+        return self._frames.rotation.copy(), self._frames.shift_m.copy()
 
     def jacobian(self, servo_rad: npt.ArrayLike) -> FloatArray:
         """``(3, n)`` m/rad by differences, soft links included."""
@@ -115,17 +116,17 @@ class SoftLimb:
     def _balance(self) -> tuple[FloatArray, FloatArray]:
         """Force ``(n,)`` that is left at the present angles, and the stiffness ``(n, n)``."""
         q, soft = self._q, self._soft
-        dynamics.forward_kinematics(self._tree, q, self._poses)
-        dynamics.centers_of_mass(self._tree, self._poses, self._centers)
-        dynamics.gravity_forces(self._tree, self._poses, self._centers, self._gravity)
+        rigid_body.forward_kinematics(self._tree, q, self._frames)
+        rigid_body.centers_of_mass(self._tree, self._frames, self._centers)
+        rigid_body.gravity_forces(self._tree, self._frames, self._centers, self._gravity)
         beyond = q - np.clip(q, soft.lower, soft.upper)
         force = -self._gravity - soft.stiffness * (q - soft.rest) - soft.stop_stiffness * beyond
         stiffness = np.diag(soft.stiffness + soft.stop_stiffness * (beyond != 0.0))
-        for arms, cord in zip(soft.arms_m, soft.cord, strict=True):
+        for arms, tendon in zip(soft.arms_m, soft.tendon, strict=True):
             for side in (1.0, -1.0):
-                tension = dynamics.cord_tension(arms, cord, side, q)
+                tension = tendon_tension(arms, tendon, side, q)
                 force += side * tension * arms
                 if tension > 0.0:
-                    stiffness += cord[0] * np.outer(arms, arms)
+                    stiffness += tendon[0] * np.outer(arms, arms)
         # Hinges that nothing holds would make this singular; a little spring keeps Newton bounded.
         return force, stiffness + 1e-3 * np.eye(q.size)

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from asterias.arrays import FloatArray
 from hardware.description.robot import Hinge, JointDescription, Limb, Link, Material, Tendon
-from sim.physics import integrator as dynamics
-from sim.physics.integrator import Poses, ServoModel, SoftModel, State, TreeModel
+from sim.physics import integrator, rigid_body
+from sim.physics.model import LinkFrames, ServoDynamics, SoftModel, State, TreeModel
 from sim.physics.rotations import rotation_from_rpy
+from sim.physics.soft_parts import tendon_tension
 
 
 def box_inertia(mass_kg: float, size_m: Sequence[float]) -> FloatArray:
@@ -53,7 +54,7 @@ def _inertias(links: Sequence[Link]) -> FloatArray:
 
 
 def soft_model(limb: Limb, materials: Mapping[str, Material]) -> SoftModel:
-    """Springs, dampers, friction, end stops and cords along hinges, then pulleys."""
+    """Springs, dampers, friction, end stops and tendons along hinges, then pulleys."""
     hinges, pulleys = limb.body.hinges, _pulleys(limb)
     stiffness = np.array([flexure_stiffness(hinge, materials) for hinge in hinges])
     retardation = np.array(
@@ -82,11 +83,11 @@ def soft_model(limb: Limb, materials: Mapping[str, Material]) -> SoftModel:
         stop_stiffness=padded([h.stop_stiffness_nm_rad for h in hinges]),
         stop_damping=padded([h.stop_damping_nms_rad for h in hinges]),
         arms_m=_arms(limb, pulleys),
-        cord=np.array([_cord(t) for t in limb.body.tendons], dtype=np.float64).reshape(-1, 6),
+        tendon=np.array([_tendon(t) for t in limb.body.tendons], dtype=np.float64).reshape(-1, 6),
     )
 
 
-def _cord(tendon: Tendon) -> tuple[float, ...]:
+def _tendon(tendon: Tendon) -> tuple[float, ...]:
     return (
         tendon.stiffness_n_m,
         tendon.damping_ns_m,
@@ -126,13 +127,13 @@ def _arms(limb: Limb, pulleys: Sequence[JointDescription]) -> FloatArray:
     return arms
 
 
-def servo_model(limb: Limb) -> ServoModel:
+def servo_model(limb: Limb) -> ServoDynamics:
     """The servos, in command order."""
 
     def column(values: Sequence[float]) -> FloatArray:
         return np.array(values, dtype=np.float64)
 
-    return ServoModel(
+    return ServoDynamics(
         joint=np.array(_coordinates(limb), dtype=np.int64),
         stiffness=column([j.stiffness_nm_rad for j in limb.joints]),
         damping=column([j.damping_nms_rad for j in limb.joints]),
@@ -185,7 +186,7 @@ class LimbBody:
             external=np.zeros(size),
         )
         count = self.hinge_count
-        self.poses = Poses(
+        self.frames = LinkFrames(
             rotation=np.zeros((count, 3, 3)),
             shift_m=np.zeros((count, 3)),
             pivot_m=np.zeros((count, 3)),
@@ -205,7 +206,7 @@ class LimbBody:
         if on and self.servo is not full:
             for part in (self.state.goal, self.state.ramp, self.state.reference):
                 part[:] = self.servo_rad
-        none = ServoModel(full.joint[:0], *(part[:0] for part in full[1:]))
+        none = ServoDynamics(full.joint[:0], *(part[:0] for part in full[1:]))
         self.servo = full if on else none
         self.state.torque[:] = 0.0
 
@@ -219,11 +220,11 @@ class LimbBody:
         self.servo = self._all_servos._replace(torque_limit=limits)
 
     def soften(self, share: float) -> None:
-        """Make flexures and cords ``share`` times as stiff as described."""
-        soft, cord = self._described, self._described.cord.copy()
-        cord[:, 0] *= share
+        """Make flexures and tendons ``share`` times as stiff as described."""
+        soft, tendon = self._described, self._described.tendon.copy()
+        tendon[:, 0] *= share
         self.soft = soft._replace(
-            stiffness=share * soft.stiffness, structural=share * soft.structural, cord=cord
+            stiffness=share * soft.stiffness, structural=share * soft.structural, tendon=tendon
         )
 
     def reset(self, servo_rad: npt.ArrayLike) -> None:
@@ -237,10 +238,10 @@ class LimbBody:
         state.q[self._all_servos.joint] = goal
         for arms in self.soft.arms_m:
             hinges = arms > 0
-            # Even bending that leaves both cords as long as they were.
+            # Even bending that leaves both sides as long as they were.
             pull = -float(np.dot(arms[~hinges], state.q[~hinges]))
             state.q[hinges] = pull / arms[hinges].sum()
-        dynamics.forward_kinematics(self.tree, state.q, self.poses)
+        rigid_body.forward_kinematics(self.tree, state.q, self.frames)
 
     def set_goal(self, servo_rad: npt.ArrayLike) -> None:
         """Command ``(s,)`` servo positions; the servos move there at their own speed."""
@@ -248,12 +249,12 @@ class LimbBody:
 
     def advance(self, steps: int) -> None:
         """Integrate ``steps`` steps of ``dt_s``."""
-        dynamics.advance(
+        integrator.advance(
             self.tree,
             self.soft,
             self.servo,
             self.state,
-            self.poses,
+            self.frames,
             self.dt_s,
             steps,
             self.creep_stride,
@@ -285,19 +286,16 @@ class LimbBody:
         angles: FloatArray = self.state.q[: self.hinge_count].copy()
         return angles
 
-    def cord_tensions_n(self) -> FloatArray:
-        """``(t, 2)`` tension of each tendon's flexor and extensor cord."""
-        rows = zip(self.soft.arms_m, self.soft.cord, strict=True)
+    def tendon_tensions_n(self) -> FloatArray:
+        """``(t, 2)`` tension of each tendon's flexor and extensor side."""
+        rows = zip(self.soft.arms_m, self.soft.tendon, strict=True)
         return np.array(
-            [
-                [dynamics.cord_tension(a, c, side, self.state.q) for side in (1.0, -1.0)]
-                for a, c in rows
-            ]
+            [[tendon_tension(a, c, side, self.state.q) for side in (1.0, -1.0)] for a, c in rows]
         ).reshape(-1, 2)
 
     def energy_j(self) -> tuple[float, float]:
         """Kinetic and potential energy in J; servos not counted."""
-        kinetic, potential = dynamics.energy(self.tree, self.soft, self.state, self.poses)
+        kinetic, potential = integrator.energy(self.tree, self.soft, self.state, self.frames)
         return float(kinetic), float(potential)
 
     def mass_matrix(self) -> FloatArray:
@@ -308,28 +306,28 @@ class LimbBody:
             np.empty((count, 3, 3)),
             np.zeros((size, size)),
         )
-        dynamics.world_inertia(self.tree, self.poses, inertia)
-        dynamics.mass_matrix(self.tree, self.poses, centers, inertia, mass)
+        rigid_body.world_inertia(self.tree, self.frames, inertia)
+        rigid_body.mass_matrix(self.tree, self.frames, centers, inertia, mass)
         return mass + np.diag(self.soft.armature)
 
     def bias_forces(self) -> FloatArray:
         """``(n,)`` gravity and velocity forces in N m at the present state."""
         count, out = self.hinge_count, np.zeros(self.state.q.size)
         centers, inertia = self._moved_inertia(), np.empty((count, 3, 3))
-        dynamics.world_inertia(self.tree, self.poses, inertia)
-        dynamics.bias_forces(self.tree, self.poses, self.state.v, centers, inertia, out)
+        rigid_body.world_inertia(self.tree, self.frames, inertia)
+        rigid_body.bias_forces(self.tree, self.frames, self.state.v, centers, inertia, out)
         return out
 
     def _moved_inertia(self) -> FloatArray:
         centers = np.empty((self.hinge_count, 3))
-        dynamics.centers_of_mass(self.tree, self.poses, centers)
+        rigid_body.centers_of_mass(self.tree, self.frames, centers)
         return centers
 
     def link_pose(self, link: str) -> tuple[FloatArray, FloatArray]:
         """Rotation ``(3, 3)`` and shift ``(3,)`` of a link in the limb's common frame."""
         for i, hinge in enumerate(self.limb.body.hinges):
             if hinge.child == link:
-                return self.poses.rotation[i].copy(), self.poses.shift_m[i].copy()
+                return self.frames.rotation[i].copy(), self.frames.shift_m[i].copy()
         return np.eye(3), np.zeros(3)
 
     def push(self, link: str, point_m: npt.ArrayLike, force_n: npt.ArrayLike) -> None:
@@ -343,6 +341,6 @@ class LimbBody:
         number = {hinge.child: i for i, hinge in enumerate(self.limb.body.hinges)}
         i = number.get(link, -1)
         while i >= 0:
-            lever = at - self.poses.pivot_m[i]
-            self.state.external[i] += self.poses.axis[i] @ np.cross(lever, force)
+            lever = at - self.frames.pivot_m[i]
+            self.state.external[i] += self.frames.axis[i] @ np.cross(lever, force)
             i = int(self.tree.parent[i])

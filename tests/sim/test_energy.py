@@ -1,8 +1,8 @@
 """Energy never grows without input: no power, no push, any motion, any description.
 
 The tolerance is rounding: a step adds and subtracts energies of the size of the largest that
-occurs (weights at their height, stretched cords), each with a relative error of some 1e-16, and the
-integrator lets pass 1e-14 of that per step. A thousand steps in a row stay below 1e-11 of it.
+occurs (weights at their height, stretched tendons), each with a relative error of some 1e-16, and
+the integrator lets pass 1e-14 of that per step. A thousand steps stay below 1e-11 of it.
 """
 
 from __future__ import annotations
@@ -43,17 +43,19 @@ def throw(body: LimbBody, seed: int) -> None:
 
 
 def without_losses(body: LimbBody) -> None:
-    """Take all damping and friction away; cords, end stops and flexures stay."""
+    """Take all damping and friction away; tendons, end stops and flexures stay."""
     soft = body.soft
     names = ("structural", "viscous", "friction", "stop_damping")
-    cord = soft.cord * np.array([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])
-    body.soft = soft._replace(cord=cord, **{name: 0.0 * getattr(soft, name) for name in names})
+    tendon = soft.tendon * np.array([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])
+    body.soft = soft._replace(tendon=tendon, **{name: 0.0 * getattr(soft, name) for name in names})
 
 
-def without_stops_and_cords(body: LimbBody) -> None:
+def without_stops_and_tendons(body: LimbBody) -> None:
     """Leave gravity, inertia and flexures alone."""
     free, soft = np.full_like(body.soft.lower, np.inf), body.soft
-    body.soft = soft._replace(lower=-free, upper=free, arms_m=soft.arms_m[:0], cord=soft.cord[:0])
+    body.soft = soft._replace(
+        lower=-free, upper=free, arms_m=soft.arms_m[:0], tendon=soft.tendon[:0]
+    )
 
 
 @pytest.mark.parametrize("physics_hz", [100.0, 500.0, 2000.0])
@@ -69,7 +71,7 @@ def test_unpowered_limb_only_loses_energy(new_limb: NewLimb, physics_hz: float, 
 @pytest.mark.parametrize("physics_hz", [100.0, 500.0, 2000.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_limb_without_losses_gains_nothing(new_limb: NewLimb, physics_hz: float, seed: int) -> None:
-    # End stops hit hard and cords go slack and taut; the finger whips at some 100 rad/s.
+    # End stops hit hard and tendons go slack and taut; the finger whips at some 100 rad/s.
     body = new_limb(physics_hz=physics_hz, powered=False)
     without_losses(body)
     throw(body, seed)
@@ -82,7 +84,7 @@ def test_free_tree_keeps_its_energy(new_limb: NewLimb, physics_hz: float, seed: 
     # Nothing may be lost either.
     body = new_limb(physics_hz=physics_hz, powered=False)
     without_losses(body)
-    without_stops_and_cords(body)
+    without_stops_and_tendons(body)
     throw(body, seed)
     found = energies(body, round(1.5 * physics_hz))
     np.testing.assert_allclose(found, found[0], atol=ROUNDING * np.abs(found).max())
@@ -116,7 +118,7 @@ def test_end_stops_throw_back_no_more_than_came_in(
         stop_stiffness=np.full_like(soft.lower, stiffness),
         stop_damping=np.full_like(soft.lower, damping),
         arms_m=soft.arms_m[:0],
-        cord=soft.cord[:0],
+        tendon=soft.tendon[:0],
     )
     body.state.v[:] = np.random.default_rng(4).uniform(-9.0, 9.0, body.state.v.size)
     assert growth(energies(body, round(physics_hz))) < ROUNDING
@@ -133,7 +135,7 @@ def test_trajectories_converge_at_second_order(new_limb: NewLimb) -> None:
     def run(physics_hz: int) -> FloatArray:
         body = new_limb(physics_hz=physics_hz, powered=False)
         without_losses(body)
-        without_stops_and_cords(body)
+        without_stops_and_tendons(body)
         body.state.q[:] = [0.3, -0.4, 0.5, 0.6, -0.2, 0.1, 0.3]
         body.state.v[:] = [1.0, 2.0, -1.0, 3.0, -2.0, 1.0, 0.0]
         body.advance(physics_hz // 20)

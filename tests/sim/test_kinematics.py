@@ -49,7 +49,7 @@ def test_the_tip_is_where_pybullet_has_it_when_the_limb_rests(name: str) -> None
                 world.limbs[0].send(goal)
                 world.advance(0.02)
             found = limb.in_world(limb.tip(world.bodies[0].servo_rad))
-            # Friction in the cords leaves a resting finger within a millimetre or two.
+            # Friction in the tendons leaves a resting finger within a millimetre or two.
             np.testing.assert_allclose(found, bullet_tip(world, limb), atol=3e-3)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hardware.description.robot import Pose, RobotDescription
-from sim.physics import integrator as dynamics
+from sim.physics import rigid_body
 from sim.physics.limb_body import LimbBody, box_inertia
 from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
 from sim.rendering.bullet import pybullet
@@ -44,7 +44,7 @@ class Pair:
         rng = np.random.default_rng(seed)
         q, v = rng.uniform(-1.5, 1.5, HINGES), rng.uniform(-6.0, 6.0, HINGES)
         self.body.state.q[:HINGES], self.body.state.v[:HINGES] = q, v
-        dynamics.forward_kinematics(self.body.tree, self.body.state.q, self.body.poses)
+        rigid_body.forward_kinematics(self.body.tree, self.body.state.q, self.body.frames)
         self.scene.place_limb(0, q)
         return q, v
 
@@ -144,7 +144,7 @@ def test_acceleration_of_the_free_tree(pair: Pair, seed: int) -> None:
         lower=-free,
         upper=free,
         arms_m=soft.arms_m[:0],
-        cord=soft.cord[:0],
+        tendon=soft.tendon[:0],
     )
     body.power(False)
     body.dt_s = dt_s

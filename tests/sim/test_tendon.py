@@ -16,14 +16,14 @@ STIFFNESS, DAMPING, PRETENSION, SLACK, FRICTION, WRAP = range(6)
 PULLEY_M, ARM_M = 0.030, 0.010
 
 
-def finger(new_limb: NewLimb, **cord: float) -> LimbBody:
-    """Prototype 1 without gravity and hinge friction, its cord changed by name."""
+def finger(new_limb: NewLimb, **parameters: float) -> LimbBody:
+    """Prototype 1 without gravity and hinge friction, its tendon's parameters changed by name."""
     body = new_limb(gravity_m_s2=0.0)
-    row = body.soft.cord.copy()
+    row = body.soft.tendon.copy()
     names = ("stiffness", "damping", "pretension", "slack", "friction", "wrap")
-    for name, value in cord.items():
+    for name, value in parameters.items():
         row[0, names.index(name)] = value
-    body.soft = body.soft._replace(cord=row, friction=0.0 * body.soft.friction)
+    body.soft = body.soft._replace(tendon=row, friction=0.0 * body.soft.friction)
     body.reset([0.0] * 4)
     return body
 
@@ -37,7 +37,7 @@ def bend(body: LimbBody, pulley_rad: float, speed_rad_s: float, start_rad: float
 
 
 def pull_n(body: LimbBody) -> FloatArray:
-    """``(3,)`` net cord force at each finger hinge, from the bending of its flexure."""
+    """``(3,)`` net tendon force at each finger hinge, from the bending of its flexure."""
     soft, fingers = body.soft, slice(3, 6)
     found: FloatArray = soft.stiffness[fingers] * body.hinge_rad[fingers] / ARM_M
     return found
@@ -46,7 +46,7 @@ def pull_n(body: LimbBody) -> FloatArray:
 def test_pretension_in_both_cords_at_rest(new_limb: NewLimb) -> None:
     body = finger(new_limb)
     body.advance(1000)
-    np.testing.assert_allclose(body.cord_tensions_n(), [[15.0, 15.0]], rtol=1e-9)
+    np.testing.assert_allclose(body.tendon_tensions_n(), [[15.0, 15.0]], rtol=1e-9)
     np.testing.assert_allclose(body.hinge_rad, 0.0, atol=1e-9)
 
 
@@ -55,30 +55,30 @@ def test_reset_shares_the_pull_and_keeps_both_cords(new_limb: NewLimb, pulley_ra
     body = finger(new_limb)
     body.reset([0.0, 0.0, 0.0, pulley_rad])
     np.testing.assert_allclose(body.hinge_rad[3:], pulley_rad, rtol=1e-12)
-    np.testing.assert_allclose(body.cord_tensions_n(), [[15.0, 15.0]], rtol=1e-9)
+    np.testing.assert_allclose(body.tendon_tensions_n(), [[15.0, 15.0]], rtol=1e-9)
 
 
 def test_turned_pulley_tightens_one_cord_and_loosens_the_other(new_limb: NewLimb) -> None:
     body = finger(new_limb)
     bend(body, 0.3, 1.0)
-    flexor, extensor = body.cord_tensions_n()[0]
+    flexor, extensor = body.tendon_tensions_n()[0]
     assert flexor > 15.0 > extensor > 0.0
     bend(body, -0.3, 1.0, 0.3)
     body.advance(500)
-    flexor, extensor = body.cord_tensions_n()[0]
+    flexor, extensor = body.tendon_tensions_n()[0]
     assert extensor > 15.0 > flexor > 0.0
 
 
 def test_slack_cord_pulls_nothing(new_limb: NewLimb) -> None:
     body = finger(new_limb, slack=0.009, pretension=0.0)
-    bend(body, 0.29, 1.0)  # 8.7 mm of cord: still slack
+    bend(body, 0.29, 1.0)  # 8.7 mm of tendon: still slack
     body.advance(500)
-    assert (body.cord_tensions_n() == 0.0).all()
+    assert (body.tendon_tensions_n() == 0.0).all()
     np.testing.assert_array_equal(body.hinge_rad[3:], 0.0)
     assert body.servo_nm[3] == pytest.approx(0.0, abs=1e-9)
     bend(body, 0.6, 1.0, 0.29)
     body.advance(1000)
-    flexor, extensor = body.cord_tensions_n()[0]
+    flexor, extensor = body.tendon_tensions_n()[0]
     assert flexor > 1.0
     assert extensor == 0.0
     assert (body.hinge_rad[3:] > 0.05).all()
@@ -89,10 +89,10 @@ def test_slack_cord_pulls_nothing(new_limb: NewLimb) -> None:
 def test_tension_falls_along_a_cord_that_is_pulled(
     new_limb: NewLimb, friction: float, wrap: float
 ) -> None:
-    # Neither pretension nor slack: the extensor goes slack at once, one cord is left.
+    # Neither pretension nor slack: the extensor goes slack at once, one tendon is left.
     body = finger(new_limb, pretension=0.0, friction=friction, wrap=wrap)
     bend(body, 0.9, 0.3)
-    flexor, extensor = body.cord_tensions_n()[0]
+    flexor, extensor = body.tendon_tensions_n()[0]
     assert extensor == 0.0
     pull = pull_n(body)
     # Each guide is wrapped by its fixed angle and by the bend of its hinge.
@@ -107,7 +107,7 @@ def test_tension_rises_along_a_cord_that_is_let_out(new_limb: NewLimb) -> None:
     body.advance(500)
     # Guides first have to turn from one direction of sliding to the other.
     bend(body, 0.4, 0.2, 0.9)
-    flexor, pull = body.cord_tensions_n()[0, 0], pull_n(body)
+    flexor, pull = body.tendon_tensions_n()[0, 0], pull_n(body)
     gain = np.exp(0.12 * (0.1 + body.hinge_rad[3:]))
     np.testing.assert_allclose(pull / np.array([flexor, *pull[:2]]), gain, rtol=0.01)
 

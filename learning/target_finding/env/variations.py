@@ -17,7 +17,7 @@ from sim.world import SimWorld
 _REACH_M = np.array([0.10, 0.25, 0.10])
 # A moving target goes this far (m) between two looks, and turns back at the box's faces.
 _STRIDE_M = 0.03
-# Half widths of what is drawn: flexures and cords, camera mountings.
+# Half widths of what is drawn: flexures and tendons, camera mountings.
 _SOFTER = 0.25
 _SHIFT_M, _TURN_RAD = 0.003, 0.05
 
