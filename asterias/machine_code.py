@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from asterias.files import write_atomically
+from asterias.files import write_bytes
 
 
 @cache
@@ -28,4 +28,4 @@ def remove_stale(machine_code: Path, sources: Path) -> None:
         if not note.is_file() or note.read_text() != fingerprint:
             for index in machine_code.glob("*.nbi"):
                 index.unlink(missing_ok=True)
-            write_atomically(note, fingerprint.encode())
+            write_bytes(note, fingerprint.encode())

@@ -87,7 +87,7 @@ class SoftLimb:
 
     def tip_of_hinges(self, hinge_rad: npt.ArrayLike) -> FloatArray:
         """``(3,)`` tip for ``(h,)`` hinge angles, measured ones for example."""
-        rotations, shifts = self.link_frames(hinge_rad)
+        rotations, shifts = self.link_poses(hinge_rad)
         tip: FloatArray = rotations[-1] @ self.tip_point_m + shifts[-1]
         return tip
 
@@ -96,7 +96,7 @@ class SoftLimb:
         moved: FloatArray = self.base_rotation @ np.asarray(point_m) + self.base_m
         return moved
 
-    def link_frames(self, hinge_rad: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    def link_poses(self, hinge_rad: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Rotations ``(h, 3, 3)`` and shifts ``(h, 3)`` of the hinges' child links."""
         angles = np.asarray(hinge_rad, dtype=np.float64)
         rigid_body.forward_kinematics(self._tree, angles, self._frames)
