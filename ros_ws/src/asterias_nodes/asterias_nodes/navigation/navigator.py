@@ -13,7 +13,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,28 +22,25 @@ from asterias_interfaces.srv import LookAround
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PointStamped
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
-from rclpy.action import ActionClient, CancelResponse, GoalResponse
 from rclpy.action.client import ClientGoalHandle
 from rclpy.action.server import ServerGoalHandle
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
-from rclpy.duration import Duration
 from std_srvs.srv import Trigger
 
 from asterias.arrays import Cell
 from asterias_nodes.navigation.navigation_messages import from_map_msg, occupancy_of, point_of
 from asterias_nodes.runtime.action_client import RefusedError, ask, wait_for
-from asterias_nodes.runtime.conversions import to_seconds
-from asterias_nodes.runtime.event_action_server import Event, EventActionServer, GoalError
-from asterias_nodes.runtime.lifecycle_node import ManagedNode
+from asterias_nodes.runtime.action_node import ActionNode, ActiveGoal
+from asterias_nodes.runtime.conversions import duration_s, to_duration_msg, to_seconds
+from asterias_nodes.runtime.event_action_server import GoalError
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.runtime.run_node import run_node
+from asterias_nodes.runtime.waiting import wait_until
 from planners.mapping.exploration import next_stop
 from planners.mazes.grid_map import GridMap, Point
 
 Result = Navigate.Result
-FEEDBACK_PERIOD_S = 0.2
+POLL_PERIOD_S = 0.005
 MAX_RETRIES = 5
 # What /compute_path says when the network's plan does not arrive.
 DOES_NOT_ARRIVE = (
@@ -71,33 +68,51 @@ class NavigatorSettings:
             raise SettingsError("Parameters 'patience_s' and 'max_plans' must be above 0.")
 
 
-class NavigationError(GoalError):
-    """A journey ends before its goal."""
+class NavigationGoal(ActiveGoal):
+    """A goal in progress.
+
+    Attributes:
+        inner: the goal of the planner or the follower that is waited for.
+        planned_s: monotonic time of the newest plan.
+        to_go_m: distance to go as the follower says, and beyond its part of the path.
+        planning_s: wall time of all plans.
+        seeing_s: wall time of all looks.
+        cell: where the robot is.
+        seen: cells in which the robot has looked around.
+        has_survey: whether all views were given.
+        has_doubted: whether the map was doubted; that is done once.
+        retries: plans that began where the robot was not.
+    """
+
+    def __init__(self, handle: ServerGoalHandle) -> None:
+        super().__init__(handle, Navigate.Result())
+        self.inner: ClientGoalHandle | None = None
+        self.planned_s = math.nan
+        self.to_go_m = math.nan
+        self.planning_s = self.seeing_s = 0.0
+        self.cell: Cell | None = None
+        self.seen: set[Cell] = set()
+        self.has_survey = self.has_doubted = False
+        self.retries = 0
+
+    def on_stop(self) -> None:
+        """Cancel the goal that is waited for."""
+        if self.inner is not None:
+            self.inner.cancel_goal_async()
+
+    def hold(self, inner: ClientGoalHandle | None) -> None:
+        """Store the goal that is waited for; None: it has ended."""
+        self.inner = inner
+        if inner is not None and self.is_stopped:
+            inner.cancel_goal_async()
 
 
-@dataclass
-class Journey:
-    """A goal in progress."""
-
-    handle: ServerGoalHandle
-    result: Navigate.Result = field(default_factory=Navigate.Result)
-    started_s: float = field(default_factory=time.monotonic)
-    is_replaced: bool = False
-    is_stopped: bool = False
-    inner: ClientGoalHandle | None = None
-    planned_s: float = math.nan
-    to_go_m: float = math.nan
-    planning_s: float = 0.0
-    seeing_s: float = 0.0
-    cell: Cell | None = None
-    seen: set[Cell] = field(default_factory=set)
-    has_survey: bool = False
-    has_doubted: bool = False
-    retries: int = 0
-
-
-class Navigator(ManagedNode):
+class Navigator(ActionNode[NavigationGoal]):
     """Serves ``/navigate``."""
+
+    action_type = Navigate
+    action_name = "/navigate"
+    internal_error = Result.UNKNOWN
 
     def __init__(self) -> None:
         super().__init__("navigator")
@@ -105,60 +120,22 @@ class Navigator(ManagedNode):
         self._map: OccupancyGrid | None = None
         self._grid: GridMap | None = None
         self._point: Point | None = None
-        self._journey: Journey | None = None
-        self._is_active = False
-        self._closers: list[Callable[[], Any]] = []
 
     # -- life cycle -----------------------------------------------------------------------------
 
-    def configure(self) -> None:
-        """Open the topics and the action server; goals are refused until activation."""
-        self._look_client = self.create_client(LookAround, "/look_around")
-        self._doubt_client = self.create_client(Trigger, "/doubt_map")
-        self._planner = ActionClient(self, ComputePath, "/compute_path")
-        self._follower = ActionClient(self, FollowPath, "/follow_path")
-        self._bumps = self.create_publisher(PointStamped, "/bumps", reliable_qos())
-        subscriptions = [
-            self.create_subscription(OccupancyGrid, "/map", self._on_map, latched_qos()),
-            self.create_subscription(Odometry, "/odom", self._on_odometry, reliable_qos(1)),
-        ]
-        wall = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.create_timer(FEEDBACK_PERIOD_S, self._tell, clock=wall)
-        server = EventActionServer(
-            self,
-            Navigate,
-            "/navigate",
-            self._execute,
-            goal_callback=lambda goal: (
-                GoalResponse.ACCEPT if self._is_active else GoalResponse.REJECT
-            ),
-            cancel_callback=self._on_cancel,
-        )
-        self._closers = [
-            server.destroy,
-            lambda: self.destroy_timer(timer),
-            *[lambda topic=topic: self.destroy_subscription(topic) for topic in subscriptions],
-            lambda: self.destroy_publisher(self._bumps),
-            self._planner.destroy,
-            self._follower.destroy,
-            lambda: self.destroy_client(self._look_client),
-            lambda: self.destroy_client(self._doubt_client),
-        ]
-
-    def activate(self) -> None:
-        """Accept goals."""
-        self._is_active = True
-
-    def deactivate(self) -> None:
-        """Refuse goals; the one in progress ends."""
-        self._is_active = False
-        self._stop(self._journey)
+    def open(self) -> None:
+        """Open the topics and the clients."""
+        self._look_client = self.owned.client(LookAround, "/look_around")
+        self._doubt_client = self.owned.client(Trigger, "/doubt_map")
+        self._planner = self.owned.action_client(ComputePath, "/compute_path")
+        self._follower = self.owned.action_client(FollowPath, "/follow_path")
+        self._bumps = self.owned.publisher(PointStamped, "/bumps", reliable_qos())
+        self.owned.subscription(OccupancyGrid, "/map", self._on_map, latched_qos())
+        self.owned.subscription(Odometry, "/odom", self._on_odometry, reliable_qos(1))
 
     def cleanup(self) -> None:
-        """Close the topics."""
-        for close in self._closers:
-            close()
-        self._closers = []
+        """Close the topics, forget the map."""
+        super().cleanup()
         self._map = self._grid = self._point = None
 
     # -- inputs ---------------------------------------------------------------------------------
@@ -171,181 +148,149 @@ class Navigator(ManagedNode):
 
     def _on_odometry(self, message: Odometry) -> None:
         self._point = point_of(message.pose.pose)
-        journey, grid = self._journey, self._grid
-        if journey is None or grid is None:
+        goal, grid = self.goal, self._grid
+        if goal is None or grid is None:
             return
         cell = grid.cell_at(self._point)
-        if journey.cell is not None and cell != journey.cell:
-            journey.result.steps += 1
-        journey.cell = cell
-
-    def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
-        journey = self._journey
-        if journey is not None and journey.handle is handle:
-            self._stop(journey)
-        return CancelResponse.ACCEPT
-
-    def _stop(self, journey: Journey | None) -> None:
-        if journey is not None:
-            journey.is_stopped = True
-            if journey.inner is not None:
-                journey.inner.cancel_goal_async()
+        if goal.cell is not None and cell != goal.cell:
+            goal.result.steps += 1
+        goal.cell = cell
 
     # -- one goal -------------------------------------------------------------------------------
 
-    async def _execute(self, handle: ServerGoalHandle) -> Navigate.Result:
-        if self._journey is not None:
-            self._journey.is_replaced = True
-            self._stop(self._journey)
-        journey = self._journey = Journey(handle)
-        result = journey.result
+    def make_goal(self, handle: ServerGoalHandle) -> NavigationGoal:
+        """Return the record of a goal."""
+        return NavigationGoal(handle)
+
+    def on_end(self, goal: NavigationGoal) -> None:
+        """Complete the result."""
+        goal.result.planning_time = to_duration_msg(goal.planning_s)
+        goal.result.seeing_time = to_duration_msg(goal.seeing_s)
+        goal.result.duration = to_duration_msg(goal.elapsed_s)
+
+    def on_feedback_due(self, goal: NavigationGoal) -> None:
+        """Publish how far the robot is, once there is a plan."""
+        if not math.isnan(goal.planned_s):
+            goal.send_feedback(
+                Navigate.Feedback(
+                    distance_to_go=goal.to_go_m,
+                    steps=goal.result.steps,
+                    plan_age=to_duration_msg(time.monotonic() - goal.planned_s),
+                    looks=goal.result.looks,
+                    plans=goal.result.plans,
+                )
+            )
+
+    async def on_goal(self, goal: NavigationGoal) -> None:
+        """Look, plan and walk until the goal is reached.
+
+        Raises:
+            GoalError: it cannot be reached.
+        """
         try:
-            await self._navigate(journey)
-        except NavigationError as error:
-            result.error_code, result.error_msg = error.code, str(error)
+            await self._navigate(goal)
         except RefusedError as error:
-            result.error_code, result.error_msg = Result.UNKNOWN, str(error)
-        except Exception as error:
-            self.get_logger().error(f"Navigation failed: {error!r}")
-            result.error_code, result.error_msg = Result.UNKNOWN, str(error)
-        if self._journey is journey:
-            self._journey = None
-        self._finish(journey)
-        return result
+            raise GoalError(Result.UNKNOWN, str(error)) from error
 
-    def _finish(self, journey: Journey) -> None:
-        result = journey.result
-        if result.error_code == Result.CANCELED and journey.is_replaced:
-            result.error_code = Result.REPLACED
-            result.error_msg = "A newer goal took this one's place."
-        result.planning_time = _duration(journey.planning_s)
-        result.seeing_time = _duration(journey.seeing_s)
-        result.duration = _duration(time.monotonic() - journey.started_s)
-        if result.error_code == Result.NONE:
-            journey.handle.succeed()
-        elif result.error_code == Result.CANCELED and journey.handle.is_cancel_requested:
-            journey.handle.canceled()
-        else:
-            journey.handle.abort()
-
-    async def _navigate(self, journey: Journey) -> None:
-        """Look, plan and walk until the goal is reached; raises where it cannot be."""
-        await self._look(journey, bool(journey.handle.request.survey))
-        while journey.result.plans < self.settings.max_plans:
-            path = await self._plan(journey)
+    async def _navigate(self, goal: NavigationGoal) -> None:
+        await self._look(goal, bool(goal.request.survey))
+        while goal.result.plans < self.settings.max_plans:
+            path = await self._plan(goal)
             if path is None:
                 continue  # the map was doubted, and is to be planned on again
-            if await self._walk(journey, path):
+            if await self._walk(goal, path):
                 return
-            if not journey.has_survey:
-                await self._look(journey, False)
-        text = f"The goal was given up after {journey.result.plans} plans."
-        raise NavigationError(Result.FAILED_TO_MAKE_PROGRESS, text)
+            if not goal.has_survey:
+                await self._look(goal, False)
+        text = f"The goal was given up after {goal.result.plans} plans."
+        raise GoalError(Result.FAILED_TO_MAKE_PROGRESS, text)
 
-    async def _look(self, journey: Journey, everywhere: bool) -> None:
+    async def _look(self, goal: NavigationGoal, everywhere: bool) -> None:
         """Look around, and wait for the map of what was seen."""
         started_s = time.monotonic()
-        if not await self._until(journey, self._look_client.service_is_ready):
+        if not await self._until(goal, self._look_client.service_is_ready):
             text = "Nobody looks around: /look_around is not there; is doom_world active?"
-            raise NavigationError(Result.NO_VIEWS, text)
+            raise GoalError(Result.NO_VIEWS, text)
         answer = await wait_for(
             self._look_client.call_async(LookAround.Request(everywhere=everywhere))
         )
         if not answer.success:
-            raise NavigationError(Result.NO_VIEWS, answer.message)
-        await self._wait_for_map(journey, answer.stamp)
-        journey.has_survey |= everywhere
-        journey.result.looks += 1
-        journey.seeing_s += time.monotonic() - started_s
+            raise GoalError(Result.NO_VIEWS, answer.message)
+        await self._wait_for_map(goal, answer.stamp)
+        goal.has_survey |= everywhere
+        goal.result.looks += 1
+        goal.seeing_s += time.monotonic() - started_s
         if self._grid is not None and self._point is not None:
-            journey.seen.add(self._grid.cell_at(self._point))
+            goal.seen.add(self._grid.cell_at(self._point))
 
-    async def _wait_for_map(self, journey: Journey, stamp: Time) -> None:
+    async def _wait_for_map(self, goal: NavigationGoal, stamp: Time) -> None:
         since_s = to_seconds(stamp)
 
         def has_come() -> bool:
             return self._map is not None and to_seconds(self._map.header.stamp) >= since_s
 
-        if not await self._until(journey, has_come):
-            raise NavigationError(
+        if not await self._until(goal, has_come):
+            raise GoalError(
                 Result.NO_VIEWS, "No map comes on /map of what was seen; is the mapper active?"
             )
 
-    async def _until(self, journey: Journey, condition: Callable[[], bool]) -> bool:
-        """Wait for a condition while other callbacks run; False where it does not come true."""
-        deadline_s = time.monotonic() + self.settings.patience_s
-        while not condition():
-            self._check(journey)
-            if time.monotonic() > deadline_s:
-                return False
-            done = Event()
-            wall = Clock(clock_type=ClockType.STEADY_TIME)
-            timer = self.create_timer(0.005, done.complete, clock=wall)
-            try:
-                await done
-            finally:
-                self.destroy_timer(timer)
-        self._check(journey)
-        return True
+    async def _until(self, goal: NavigationGoal, condition: Callable[[], bool]) -> bool:
+        """Return whether a condition comes true in time, while other callbacks run."""
 
-    def _check(self, journey: Journey) -> None:
-        if journey.is_stopped or journey.handle.is_cancel_requested:
-            raise NavigationError(Result.CANCELED, "The goal was canceled.")
+        def holds() -> bool:
+            goal.raise_if_stopped()
+            return condition()
+
+        return await wait_until(self, holds, self.settings.patience_s, period_s=POLL_PERIOD_S)
 
     # -- planning -------------------------------------------------------------------------------
 
-    async def _plan(self, journey: Journey) -> Path | None:
+    async def _plan(self, goal: NavigationGoal) -> Path | None:
         """A path to the goal; None where the map was doubted instead."""
-        request: Navigate.Goal = journey.handle.request
-        planned = await self._ask_planner(journey, request.planner_id)
+        planned = await self._ask_planner(goal, goal.request.planner_id)
         if planned.error_code in DOES_NOT_ARRIVE and self.settings.fallback:
-            planned = await self._ask_planner(journey, self.settings.fallback)
-            journey.result.fallbacks += planned.error_code == ComputePath.Result.NONE
-        if planned.error_code in NO_WAY and not journey.has_doubted:
-            await self._doubt(journey)
+            planned = await self._ask_planner(goal, self.settings.fallback)
+            goal.result.fallbacks += planned.error_code == ComputePath.Result.NONE
+        if planned.error_code in NO_WAY and not goal.has_doubted:
+            await self._doubt(goal)
             return None
         if planned.error_code == ComputePath.Result.TF_ERROR:
-            raise NavigationError(Result.TF_ERROR, planned.error_msg)
+            raise GoalError(Result.TF_ERROR, planned.error_msg)
         if planned.error_code != ComputePath.Result.NONE:
             code = Result.NO_VALID_PATH if planned.error_code in NO_WAY else Result.UNKNOWN
-            raise NavigationError(code, planned.error_msg)
+            raise GoalError(code, planned.error_msg)
         path: Path = planned.path
         return path
 
-    async def _ask_planner(self, journey: Journey, planner_id: str) -> Any:
-        goal = ComputePath.Goal(goal=journey.handle.request.goal, planner_id=planner_id)
-        planned = await ask(self._planner, goal, None, lambda inner: self._keep(journey, inner))
-        self._check(journey)
-        journey.result.plans += 1
-        journey.planned_s = time.monotonic()
-        journey.planning_s += _seconds(planned.planning_time)
+    async def _ask_planner(self, goal: NavigationGoal, planner_id: str) -> Any:
+        request = ComputePath.Goal(goal=goal.request.goal, planner_id=planner_id)
+        planned = await ask(self._planner, request, None, goal.hold)
+        goal.raise_if_stopped()
+        goal.result.plans += 1
+        goal.planned_s = time.monotonic()
+        goal.planning_s += duration_s(planned.planning_time)
         return planned
 
-    def _keep(self, journey: Journey, inner: ClientGoalHandle | None) -> None:
-        journey.inner = inner
-        if inner is not None and journey.is_stopped:
-            inner.cancel_goal_async()
-
-    async def _doubt(self, journey: Journey) -> None:
-        journey.has_doubted = True
+    async def _doubt(self, goal: NavigationGoal) -> None:
+        goal.has_doubted = True
         self.get_logger().warning("The map leaves no way to the goal; its walls are doubted.")
-        if not await self._until(journey, self._doubt_client.service_is_ready):
-            raise NavigationError(Result.NO_VALID_PATH, "The map leaves no way to the goal.")
+        if not await self._until(goal, self._doubt_client.service_is_ready):
+            raise GoalError(Result.NO_VALID_PATH, "The map leaves no way to the goal.")
         before = self._map
         await wait_for(self._doubt_client.call_async(Trigger.Request()))
-        await self._until(journey, lambda: self._map is not before)
+        await self._until(goal, lambda: self._map is not before)
 
     # -- walking --------------------------------------------------------------------------------
 
-    async def _walk(self, journey: Journey, path: Path) -> bool:
+    async def _walk(self, goal: NavigationGoal, path: Path) -> bool:
         """Walk as far as the map is known; returns whether that was to the goal."""
         grid, message = self._grid, self._map
         assert grid is not None and message is not None
         cells = [grid.cell_at(point_of(stamped.pose)) for stamped in path.poses]
         stop = len(cells) - 1
-        if not journey.has_survey:
+        if not goal.has_survey:
             seen = np.zeros(grid.free.shape, bool)
-            for cell in journey.seen:
+            for cell in goal.seen:
                 seen[cell] = True
             stop = next_stop(cells, seen, occupancy_of(message))
         rest_m = sum(
@@ -355,29 +300,29 @@ class Navigator(ManagedNode):
         part = Path(header=path.header, poses=path.poses[: stop + 1])
 
         def note(feedback: Any) -> None:
-            journey.to_go_m = float(feedback.feedback.distance_to_goal) + rest_m
+            goal.to_go_m = float(feedback.feedback.distance_to_goal) + rest_m
 
         walked = await ask(
             self._follower,
             FollowPath.Goal(path=part),
             note,
-            lambda inner: self._keep(journey, inner),
+            goal.hold,
         )
-        journey.result.driven += float(walked.driven)
-        self._check(journey)
+        goal.result.driven += float(walked.driven)
+        goal.raise_if_stopped()
         codes = FollowPath.Result
         if walked.error_code == codes.NONE:
             return stop == len(cells) - 1
         if walked.error_code == codes.FAILED_TO_MAKE_PROGRESS:
-            await self._bump(journey, cells[: stop + 1])
+            await self._bump(goal, cells[: stop + 1])
             return False
-        if walked.error_code == codes.INVALID_PATH and journey.retries < MAX_RETRIES:
-            journey.retries += 1  # the robot is not where the plan began: plan again
+        if walked.error_code == codes.INVALID_PATH and goal.retries < MAX_RETRIES:
+            goal.retries += 1  # the robot is not where the plan began: plan again
             return False
         code = {codes.E_STOP: Result.E_STOP, codes.TF_ERROR: Result.TF_ERROR}
-        raise NavigationError(code.get(walked.error_code, Result.UNKNOWN), walked.error_msg)
+        raise GoalError(code.get(walked.error_code, Result.UNKNOWN), walked.error_msg)
 
-    async def _bump(self, journey: Journey, cells: list[Cell]) -> None:
+    async def _bump(self, goal: NavigationGoal, cells: list[Cell]) -> None:
         """Tell the mapper of the wall that is in the way: the next cell of the path."""
         grid, point, message = self._grid, self._point, self._map
         assert grid is not None and point is not None and message is not None
@@ -393,30 +338,7 @@ class Navigator(ManagedNode):
         self.get_logger().warning(
             f"A wall that was not seen is in {cells[nearest + 1][0]},{cells[nearest + 1][1]}."
         )
-        await self._until(journey, lambda: self._map is not message)
-
-    # -- reporting ------------------------------------------------------------------------------
-
-    def _tell(self) -> None:
-        journey = self._journey
-        if journey is None or not journey.handle.is_active or math.isnan(journey.planned_s):
-            return
-        feedback = Navigate.Feedback(
-            distance_to_go=journey.to_go_m,
-            steps=journey.result.steps,
-            plan_age=_duration(time.monotonic() - journey.planned_s),
-            looks=journey.result.looks,
-            plans=journey.result.plans,
-        )
-        journey.handle.publish_feedback(feedback)
-
-
-def _duration(seconds: float) -> Any:
-    return Duration(seconds=seconds).to_msg()
-
-
-def _seconds(duration: Any) -> float:
-    return float(duration.sec) + float(duration.nanosec) * 1e-9
+        await self._until(goal, lambda: self._map is not message)
 
 
 def main() -> None:

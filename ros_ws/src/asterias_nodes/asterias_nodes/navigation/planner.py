@@ -11,18 +11,13 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-import numpy as np
 from asterias_interfaces.action import ComputePath
 from geometry_msgs.msg import Pose, PoseStamped
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
-from rclpy.action import CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 
 from asterias_nodes.navigation.navigation_messages import (
     from_map_msg,
@@ -30,24 +25,17 @@ from asterias_nodes.navigation.navigation_messages import (
     to_path_msg,
     to_value_map_msg,
 )
+from asterias_nodes.navigation.planning_worker import PlanningWorker, check_planners, weights_by_id
+from asterias_nodes.runtime.action_node import ActionNode, ActiveGoal
+from asterias_nodes.runtime.conversions import to_duration_msg
 from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, DiagnosticReport, Diagnostics
-from asterias_nodes.runtime.event_action_server import Event, EventActionServer, GoalError
-from asterias_nodes.runtime.lifecycle_node import ManagedNode
+from asterias_nodes.runtime.event_action_server import GoalError
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.runtime.waiting import wait_until
 from planners.mazes.grid_map import GridMap
 from planners.networks.registry import choose_device
-from planners.planning.planner import (
-    EXACT,
-    Budget,
-    ExactPlanner,
-    LearnedPlanner,
-    Path2D,
-    Planner,
-    Progress,
-    Status,
-    find_weights,
-)
+from planners.planning.planner import Progress, Status
 
 Result = ComputePath.Result
 CODES = {
@@ -63,7 +51,6 @@ CODES = {
     Status.TIME_LIMIT: Result.TIMEOUT,
     Status.CANCELED: Result.CANCELED,
 }
-FEEDBACK_PERIOD_S = 0.2
 POSE_TIMEOUT_S = 1.0
 
 
@@ -81,7 +68,7 @@ class PlannerSettings:
     time_limit_s: Annotated[float, "seconds after which a learned planner gives up"] = 60.0
     unknown_is_free: Annotated[bool, "whether to plan through unknown cells of the map"] = False
     occupied_threshold: Annotated[int, "least value of a cell, 1 to 100, that is a wall"] = 50
-    patience_s: Annotated[float, "wait for the first map and for the robot's pose so long"] = 2.0
+    patience_s: Annotated[float, "s to wait for the first map and for the robot's pose"] = 2.0
 
     def __post_init__(self) -> None:
         if not self.planners or not all(self.planners):
@@ -94,105 +81,73 @@ class PlannerSettings:
             )
         try:
             choose_device(self.device)
-            for name in weights_by_id(self.planners).values():
-                if name not in EXACT:
-                    LearnedPlanner.load(find_weights(name, 0), device="cpu")
+            check_planners(self.planners)
         except (ValueError, RuntimeError) as error:
             raise SettingsError(f"Parameters 'planners' and 'device': {error}") from error
 
 
-class PlanError(GoalError):
-    """A goal ends without a path."""
+class PlanningGoal(ActiveGoal):
+    """A goal in progress; the worker reads ``stop_event`` and writes ``progress``."""
+
+    def __init__(self, handle: ServerGoalHandle) -> None:
+        super().__init__(handle, ComputePath.Result())
+        self.stop_event = threading.Event()
+        self.progress: Progress | None = None
+
+    def on_stop(self) -> None:
+        """Let the worker end early."""
+        self.stop_event.set()
+
+    def take_progress(self, progress: Progress) -> None:
+        """Store how far the planning is."""
+        self.progress = progress
 
 
-@dataclass
-class PlanningGoal:
-    """A goal in progress; the worker reads ``stop`` and writes ``progress``."""
-
-    handle: ServerGoalHandle
-    stop: threading.Event = field(default_factory=threading.Event)
-    is_replaced: bool = False
-    progress: Progress | None = None
-    started_s: float = field(default_factory=time.monotonic)
-
-
-def weights_by_id(planners: list[str]) -> dict[str, str]:
-    """What each planner id stands for, in the order of the parameter."""
-    parts = [entry.partition("=") for entry in planners]
-    return {name: weights if equals else name for name, equals, weights in parts}
-
-
-class PlannerNode(ManagedNode):
+class PlannerNode(ActionNode[PlanningGoal]):
     """Serves ``/compute_path``."""
+
+    action_type = ComputePath
+    action_name = "/compute_path"
+    internal_error = Result.UNKNOWN
 
     def __init__(self) -> None:
         super().__init__("planner")
         self.settings = declare_settings(self, PlannerSettings)
         self._ids = weights_by_id(self.settings.planners)
         self._device = choose_device(self.settings.device)
-        self._loaded: dict[str, Planner] = {}
+        self._worker: PlanningWorker | None = None
         self._map: GridMap | None = None
         self._frame, self._map_error = "", ""
         self._odometry: Odometry | None = None
-        self._heard_s = 0.0
-        self._job: PlanningGoal | None = None
-        self._is_active = False
+        self._odometry_s = 0.0
         self._plans, self._failures, self._last = 0, 0, ""
-        self._worker: ThreadPoolExecutor | None = None
-        self._closers: list[Any] = []
 
     # -- life cycle -----------------------------------------------------------------------------
 
-    def configure(self) -> None:
-        """Open the topics and the action server; goals are refused until activation."""
-        self._warm_up()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="planning")
-        self._plan_topic = self.create_publisher(Path, "/plan", latched_qos())
-        self._value_topic = self.create_publisher(OccupancyGrid, "/value_map", latched_qos())
-        subscriptions = [
-            self.create_subscription(OccupancyGrid, "/map", self._on_map, latched_qos()),
-            self.create_subscription(Odometry, "/odom", self._on_odometry, reliable_qos(1)),
-        ]
-        wall = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.create_timer(FEEDBACK_PERIOD_S, self._tell, clock=wall)
-        server = EventActionServer(
-            self,
-            ComputePath,
-            "/compute_path",
-            self._execute,
-            goal_callback=self._on_goal,
-            cancel_callback=self._on_cancel,
+    def open(self) -> None:
+        """Load the planners and open the topics."""
+        settings = self.settings
+        self._worker = PlanningWorker(
+            self, settings.planners, settings.depth, settings.device, settings.time_limit_s
         )
-        diagnostics = Diagnostics(self, [self._report])
-        self._closers = [
-            server.destroy,
-            diagnostics.close,
-            lambda: self.destroy_timer(timer),
-            *[lambda topic=topic: self.destroy_subscription(topic) for topic in subscriptions],
-            lambda: self.destroy_publisher(self._plan_topic),
-            lambda: self.destroy_publisher(self._value_topic),
-        ]
+        self._worker.warm_up()
+        self._plan_topic = self.owned.publisher(Path, "/plan", latched_qos())
+        self._value_topic = self.owned.publisher(OccupancyGrid, "/value_map", latched_qos())
+        self.owned.subscription(OccupancyGrid, "/map", self._on_map, latched_qos())
+        self.owned.subscription(Odometry, "/odom", self._on_odometry, reliable_qos(1))
+        self.owned.add(Diagnostics(self, [self._report]).close)
 
     def activate(self) -> None:
         """Accept goals."""
-        self._is_active = True
+        super().activate()
         self.get_logger().info(f"Planners: {', '.join(self._ids)}; networks run on {self._device}.")
-
-    def deactivate(self) -> None:
-        """Refuse goals; one in progress is stopped."""
-        self._is_active = False
-        if self._job is not None:
-            self._job.stop.set()
 
     def cleanup(self) -> None:
         """Wait for the worker, close the topics, forget map and networks."""
         if self._worker is not None:
-            self._worker.shutdown(cancel_futures=True)
+            self._worker.close()
             self._worker = None
-        for close in self._closers:
-            close()
-        self._closers = []
-        self._loaded.clear()
+        super().cleanup()
         self._map = self._odometry = None
 
     # -- inputs ---------------------------------------------------------------------------------
@@ -211,109 +166,88 @@ class PlannerNode(ManagedNode):
         self._frame, self._map_error = message.header.frame_id, ""
 
     def _on_odometry(self, message: Odometry) -> None:
-        self._odometry, self._heard_s = message, time.monotonic()
-
-    def _on_goal(self, goal: ComputePath.Goal) -> GoalResponse:
-        return GoalResponse.ACCEPT if self._is_active else GoalResponse.REJECT
-
-    def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
-        if self._job is not None and self._job.handle is handle:
-            self._job.stop.set()
-        return CancelResponse.ACCEPT
+        self._odometry, self._odometry_s = message, time.monotonic()
 
     # -- one goal -------------------------------------------------------------------------------
 
-    async def _execute(self, handle: ServerGoalHandle) -> ComputePath.Result:
-        if self._job is not None:
-            self._job.is_replaced = True
-            self._job.stop.set()
-        job = self._job = PlanningGoal(handle)
-        result = ComputePath.Result()
-        try:
-            await self._plan(job, result)
-        except PlanError as error:
-            result.error_code, result.error_msg = error.code, str(error)
-        except Exception as error:
-            self.get_logger().error(f"Planning failed: {error!r}")
-            result.error_code, result.error_msg = Result.UNKNOWN, f"{error}"
-        finally:
-            if self._job is job:
-                self._job = None
-        result.planning_time = _duration(time.monotonic() - job.started_s)
-        self._finish(job, result)
-        return result
+    def make_goal(self, handle: ServerGoalHandle) -> PlanningGoal:
+        """Return the record of a goal."""
+        return PlanningGoal(handle)
 
-    def _finish(self, job: PlanningGoal, result: ComputePath.Result) -> None:
-        if result.error_code == Result.CANCELED and job.is_replaced:
-            result.error_code = Result.REPLACED
-            result.error_msg = "A newer goal took this one's place."
-        self._plans += 1
-        self._failures += result.error_code != Result.NONE
-        self._last = result.error_msg or result.status
-        if result.error_code == Result.NONE:
-            job.handle.succeed()
-        elif result.error_code == Result.CANCELED and job.handle.is_cancel_requested:
-            job.handle.canceled()
-        else:
-            job.handle.abort()
+    async def on_goal(self, goal: PlanningGoal) -> None:
+        """Fill in the result and publish the plan.
 
-    async def _plan(self, job: PlanningGoal, result: ComputePath.Result) -> None:
-        """Fill in the result and publish the plan."""
-        request: ComputePath.Goal = job.handle.request
+        Raises:
+            GoalError: there is no path, or planner, map or pose are missing.
+        """
+        request, result = goal.request, goal.result
         name = request.planner_id or next(iter(self._ids))
         if name not in self._ids:
             text = f"There is no planner '{name}'; this server has {', '.join(self._ids)}."
-            raise PlanError(Result.INVALID_PLANNER, text)
-        await self._wait_for_inputs(job, request.use_start)
+            raise GoalError(Result.INVALID_PLANNER, text)
+        await self._wait_for_inputs(goal)
         if self._map is None:
             hint = self._map_error or "Publish one with durability transient local."
-            raise PlanError(Result.NO_MAP, f"No map has come on /map. {hint}")
+            raise GoalError(Result.NO_MAP, f"No map has come on /map. {hint}")
+        if self._worker is None:
+            raise GoalError(Result.CANCELED, "The planner is shutting down.")
         grid, frame = self._map, self._frame
         start = self._start(request, frame)
-        goal = self._pose(request.goal, "goal", frame)
-        ends = grid.cell_at(point_of(start)), grid.cell_at(point_of(goal))
-        plan = await self._in_worker(job, name, grid, *ends)
+        end = self._pose(request.goal, "goal", frame)
+        cells = grid.cell_at(point_of(start)), grid.cell_at(point_of(end))
+        plan = await self._worker.plan(
+            name, grid, cells, goal.stop_event.is_set, goal.take_progress
+        )
         result.status, result.layers = plan.status.value, plan.layers
         stamp = self.get_clock().now().to_msg()
         if plan.values is not None:
             self._value_topic.publish(to_value_map_msg(plan.values, grid, stamp, frame))
         if not plan.reached:
-            # Planners speak of rows and columns from the top left, callers of metres.
-            places = [f"{point_of(end)[0]:.2f},{point_of(end)[1]:.2f}" for end in (start, goal)]
+            # Planners use rows and columns from the top left, callers metres.
+            places = [f"{point_of(pose)[0]:.2f},{point_of(pose)[1]:.2f}" for pose in (start, end)]
             where = f"(From {places[0]} to {places[1]} m; cells are row,column from the top left.)"
-            raise PlanError(CODES[plan.status], f"{_capital(plan.message)} {where}")
-        result.path = to_path_msg(plan.cells, grid, start, goal, stamp, frame)
+            sentence = plan.message[:1].upper() + plan.message[1:]
+            raise GoalError(CODES[plan.status], f"{sentence} {where}")
+        result.path = to_path_msg(plan.cells, grid, start, end, stamp, frame)
         self._plan_topic.publish(result.path)
 
-    async def _wait_for_inputs(self, job: PlanningGoal, has_start: bool) -> None:
-        """Map and pose may still be on their way when a goal comes early."""
-        deadline_s = time.monotonic() + self.settings.patience_s
-        while time.monotonic() < deadline_s:
-            if job.stop.is_set():
-                raise PlanError(Result.CANCELED, "The goal was canceled.")
-            if self._map is not None and (has_start or self._pose_is_fresh()):
-                return
-            await self._pause(0.02)
+    def on_end(self, goal: PlanningGoal) -> None:
+        """Complete the result and count it."""
+        result = goal.result
+        result.planning_time = to_duration_msg(goal.elapsed_s)
+        self._plans += 1
+        self._failures += result.error_code != Result.NONE
+        self._last = result.error_msg or result.status
 
-    async def _pause(self, duration_s: float) -> None:
-        """Let other callbacks run for ``duration_s`` of wall time."""
-        done = Event()
-        wall = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.create_timer(duration_s, done.complete, clock=wall)
-        try:
-            await done
-        finally:
-            self.destroy_timer(timer)
+    def on_feedback_due(self, goal: PlanningGoal) -> None:
+        """Publish how many layers are done."""
+        if goal.progress is not None:
+            goal.send_feedback(
+                ComputePath.Feedback(
+                    layers=goal.progress.layers,
+                    max_layers=goal.progress.limit,
+                    planning_time=to_duration_msg(goal.elapsed_s),
+                )
+            )
+
+    async def _wait_for_inputs(self, goal: PlanningGoal) -> None:
+        """Wait for map and pose, which may still be on their way when a goal comes early."""
+
+        def are_there() -> bool:
+            goal.raise_if_stopped()
+            return self._map is not None and (goal.request.use_start or self._pose_is_fresh())
+
+        await wait_until(self, are_there, self.settings.patience_s)
 
     def _pose_is_fresh(self) -> bool:
-        return self._odometry is not None and time.monotonic() - self._heard_s < POSE_TIMEOUT_S
+        return self._odometry is not None and time.monotonic() - self._odometry_s < POSE_TIMEOUT_S
 
-    def _start(self, request: ComputePath.Goal, frame: str) -> Pose:
+    def _start(self, request: Any, frame: str) -> Pose:
         if request.use_start:
             return self._pose(request.start, "start", frame)
         if not self._pose_is_fresh() or self._odometry is None:
             text = "The robot's pose is not known: nothing comes on /odom; or set use_start."
-            raise PlanError(Result.TF_ERROR, text)
+            raise GoalError(Result.TF_ERROR, text)
         stamped = PoseStamped(header=self._odometry.header, pose=self._odometry.pose.pose)
         return self._pose(stamped, "robot's pose", frame)
 
@@ -323,69 +257,14 @@ class PlannerNode(ManagedNode):
                 f"The {name} is in the frame '{stamped.header.frame_id}', the map in '{frame}'; "
                 f"give it in '{frame}'."
             )
-            raise PlanError(Result.TF_ERROR, text)
+            raise GoalError(Result.TF_ERROR, text)
         try:
             point_of(stamped.pose)
         except ValueError as error:
-            raise PlanError(Result.TF_ERROR, str(error)) from error
+            raise GoalError(Result.TF_ERROR, str(error)) from error
         return stamped.pose
 
-    async def _in_worker(self, job: PlanningGoal, name: str, grid: GridMap, *ends: Any) -> Path2D:
-        """Plan in the worker's thread and wait for it without blocking this one."""
-        done = Event()
-        executor = self.executor
-
-        def hand_over(future: Future[Path2D]) -> None:
-            # In the worker's thread; events belong to the executor's.
-            executor.create_task(lambda: _complete(done, future))
-
-        if self._worker is None:
-            raise PlanError(Result.CANCELED, "The planner is shutting down.")
-        self._worker.submit(self._work, job, name, grid, *ends).add_done_callback(hand_over)
-        plan: Path2D = await done
-        return plan
-
-    def _warm_up(self) -> None:
-        """Load compiled code now, not in the first goal's time."""
-        maze = np.ones((5, 5), np.uint8)
-        for name in self._ids:
-            self._planner(name, len(maze)).plan(maze, (0, 0), (4, 4))
-
-    # -- in the worker's thread -----------------------------------------------------------------
-
-    def _work(self, job: PlanningGoal, name: str, grid: GridMap, start: Any, goal: Any) -> Path2D:
-        if job.stop.is_set():
-            return Path2D(Status.CANCELED, (), (), "the goal was canceled.")
-
-        def note(progress: Progress) -> None:
-            job.progress = progress
-
-        budget = Budget(self.settings.time_limit_s, job.stop.is_set, note)
-        return self._planner(name, max(grid.free.shape)).plan(grid.free, start, goal, budget)
-
-    def _planner(self, name: str, size: int) -> Planner:
-        weights = self._ids[name]
-        if weights in EXACT:
-            return ExactPlanner(weights)
-        path = find_weights(weights, size)
-        if str(path) not in self._loaded:
-            self._loaded[str(path)] = LearnedPlanner.load(
-                path, self.settings.depth, self.settings.device
-            )
-        return self._loaded[str(path)]
-
     # -- reporting ------------------------------------------------------------------------------
-
-    def _tell(self) -> None:
-        job = self._job
-        if job is None or job.progress is None or not job.handle.is_active:
-            return
-        feedback = ComputePath.Feedback(
-            layers=job.progress.layers,
-            max_layers=job.progress.limit,
-            planning_time=_duration(time.monotonic() - job.started_s),
-        )
-        job.handle.publish_feedback(feedback)
 
     def _report(self) -> DiagnosticReport:
         size = "none" if self._map is None else " x ".join(map(str, self._map.free.shape))
@@ -396,37 +275,18 @@ class PlannerNode(ManagedNode):
             "plans": self._plans,
             "failures": self._failures,
             "last": self._last or "none",
-            "planning": self._job is not None,
+            "planning": self.goal is not None,
         }
         level, message = OK, "ok"
         if self._map_error:
             level, message = ERROR, self._map_error
         elif self._map is None:
             level, message = WARN, "no map has come on /map"
-        elif not self._is_active:
+        elif not self.is_active:
             level, message = WARN, "not active"
         return DiagnosticReport("planner: planning", level, message, values)
 
 
-def _complete(done: Event, future: Future[Path2D]) -> None:
-    if future.cancelled():
-        done.complete(Path2D(Status.CANCELED, (), (), "the planner is shutting down."))
-        return
-    error = future.exception()
-    if error is not None:
-        done.fail(error)
-    else:
-        done.complete(future.result())
-
-
-def _duration(seconds: float) -> Any:
-    return Duration(seconds=seconds).to_msg()
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def make_node() -> PlannerNode:
-    """The node, for ``main_late``."""
+    """Return the node, for ``main_late``."""
     return PlannerNode()

@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from asterias.arrays import ImageArray
@@ -26,6 +26,17 @@ def to_time_msg(time_s: float) -> Time:
 def to_seconds(stamp: Time) -> float:
     """A stamp as seconds."""
     return float(stamp.sec) + float(stamp.nanosec) / NANOSECONDS
+
+
+def to_duration_msg(seconds: float) -> Duration:
+    """Return a span of time as a message, rounded to the nearest nanosecond."""
+    whole, nanoseconds = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
+    return Duration(sec=whole, nanosec=nanoseconds)
+
+
+def duration_s(message: Duration) -> float:
+    """Return a span of time in seconds."""
+    return float(message.sec) + float(message.nanosec) / NANOSECONDS
 
 
 def to_image_msg(image: ImageArray, stamp: Time, frame_id: str) -> Image:

@@ -1,4 +1,4 @@
-"""Managed (lifecycle) nodes whose failures are told, not swallowed."""
+"""Managed (lifecycle) nodes whose failures are reported in one sentence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from asterias.errors import HardwareError
+from asterias_nodes.runtime.owned_entities import OwnedEntities
 
 AUTOSTART_HELP = "configure and activate when started; false waits for transitions from outside"
 
@@ -20,6 +21,10 @@ class ManagedNode(LifecycleNode):
     with a logged sentence, and the node can be configured again; any other is a defect and is
     logged with its type. What a failed :meth:`configure` or :meth:`activate` left open is closed by
     :meth:`cleanup` or :meth:`deactivate`, which must bear being called at any time.
+
+    Attributes:
+        autostart: whether ``run_node`` configures and activates the node.
+        owned: opens topics, services and timers that :meth:`cleanup` closes.
     """
 
     def __init__(self, name: str) -> None:
@@ -27,22 +32,24 @@ class ManagedNode(LifecycleNode):
         descriptor = ParameterDescriptor(description=AUTOSTART_HELP, read_only=True)
         self.autostart: bool = self.declare_parameter("autostart", True, descriptor).value
         self.is_starting = False
+        self.owned = OwnedEntities(self)
         self._failure: Exception | None = None
 
     def configure(self) -> None:
-        """Opens devices and topics; nothing moves yet."""
+        """Open devices and topics; nothing moves yet."""
 
     def activate(self) -> None:
-        """Starts to work."""
+        """Start to work."""
 
     def deactivate(self) -> None:
-        """Stops to work; devices stay open."""
+        """Stop to work; devices stay open."""
 
     def cleanup(self) -> None:
-        """Closes devices and topics."""
+        """Close devices and topics; here: what was opened through :attr:`owned`."""
+        self.owned.close()
 
     def start(self) -> None:
-        """Configures and activates.
+        """Configure and activate.
 
         Raises:
             Exception: what made a transition fail.
@@ -54,40 +61,40 @@ class ManagedNode(LifecycleNode):
         self.is_starting = False
 
     def close(self) -> None:
-        """Stops and closes whatever state the node is in; called once at the end."""
+        """Stop and close whatever state the node is in; called once at the end."""
         try:
             self.deactivate()
         finally:
             self.cleanup()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Transition callback; override :meth:`configure` instead."""
+        """Answer a transition; override :meth:`configure` instead."""
         return self._attempt(self.configure, undo=self.cleanup) or super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Transition callback; override :meth:`activate` instead."""
+        """Answer a transition; override :meth:`activate` instead."""
         return self._attempt(self.activate, undo=self.deactivate) or super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Transition callback; override :meth:`deactivate` instead."""
+        """Answer a transition; override :meth:`deactivate` instead."""
         return self._attempt(self.deactivate) or super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Transition callback; override :meth:`cleanup` instead."""
+        """Answer a transition; override :meth:`cleanup` instead."""
         return self._attempt(self.cleanup) or super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Transition callback; stops and closes."""
+        """Answer a transition: stop and close."""
         return self._attempt(self.close) or super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After a defect: stops and closes, so that the node can be configured again."""
+        """Stop and close after a defect, so that the node can be configured again."""
         return self._attempt(self.close) or TransitionCallbackReturn.SUCCESS
 
     def _attempt(
         self, action: Callable[[], None], undo: Callable[[], None] | None = None
     ) -> TransitionCallbackReturn | None:
-        """Runs one step of a transition; None when it succeeded."""
+        """Return None when one step of a transition succeeds, else what the transition becomes."""
         try:
             action()
         except (HardwareError, ValueError, OSError) as error:

@@ -1,0 +1,101 @@
+"""A robot launched with ``ros2 launch``, for benches that measure it as its users meet it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import tyro
+
+from asterias.errors import UserError
+from hardware.description.robot import Limb, RobotDescription, load_robot
+
+STOP_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """Options of every bench of a launched robot."""
+
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    limb: int = 0
+    """Number of the limb that is measured."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Result file to write."""
+
+    def description(self) -> RobotDescription:
+        """Return the description of the robot."""
+        return load_robot(self.robot)
+
+    def limb_description(self) -> Limb:
+        """Return the description of the limb.
+
+        Raises:
+            UserError: the robot has no such limb.
+        """
+        limbs = self.description().limbs
+        if not 0 <= self.limb < len(limbs):
+            raise UserError(
+                f"--limb must be from 0 to {len(limbs) - 1} for robot {self.robot}, "
+                f"not {self.limb}."
+            )
+        return limbs[self.limb]
+
+    @property
+    def cameras(self) -> int:
+        """Return the number of the limb's live cameras."""
+        return len(self.limb_description().live_cameras)
+
+
+class LaunchedRobot:
+    """``ros2 launch`` in a process group of its own; stopped with Ctrl-C's signal.
+
+    Attributes:
+        started_s: monotonic time of the start.
+    """
+
+    def __init__(self, launch_file: str, *arguments: str) -> None:
+        command = ["ros2", "launch", launch_file, *arguments]
+        self.started_s = time.monotonic()
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+
+    @property
+    def pid(self) -> int:
+        """Return the number of the process ``ros2 launch``."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the launch goes on."""
+        return self._process.poll() is None
+
+    def children(self) -> list[psutil.Process]:
+        """Return the processes below it, empty once it has ended."""
+        try:
+            return list(psutil.Process(self._process.pid).children(recursive=True))
+        except psutil.NoSuchProcess:
+            return []
+
+    def stop(self) -> tuple[int | None, list[str], float]:
+        """Stop it; return exit code (None: had to be killed), commands left behind, seconds."""
+        children = self.children()
+        started_s = time.monotonic()
+        if self.is_running:
+            self._process.send_signal(signal.SIGINT)
+        code: int | None
+        try:
+            code = self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            code = None
+        left = [" ".join(child.cmdline()[:2]) for child in children if child.is_running()]
+        return code, left, time.monotonic() - started_s

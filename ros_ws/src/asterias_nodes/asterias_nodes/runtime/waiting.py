@@ -1,0 +1,43 @@
+"""Waits of coroutines (see :mod:`asterias_nodes.runtime.event_action_server`) on wall time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from asterias_nodes.runtime.event_action_server import Event
+
+POLL_PERIOD_S = 0.02
+STEADY = ClockType.STEADY_TIME
+
+
+async def pause(node: Node, duration_s: float) -> None:
+    """Let other callbacks run for ``duration_s`` of wall time."""
+    done = Event()
+    timer = node.create_timer(duration_s, done.complete, clock=Clock(clock_type=STEADY))
+    try:
+        await done
+    finally:
+        node.destroy_timer(timer)
+
+
+async def wait_until(
+    node: Node,
+    condition: Callable[[], bool],
+    timeout_s: float,
+    *,
+    period_s: float = POLL_PERIOD_S,
+) -> bool:
+    """Return True as soon as a condition holds, False where it does not within ``timeout_s``.
+
+    Other callbacks run meanwhile; an exception that the condition raises ends the wait.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            return False
+        await pause(node, period_s)
+    return True
