@@ -1,39 +1,190 @@
-"""How ``python -m learning`` and its parts run a verb."""
+"""How the commands of all rooms are run, and what a mistake is answered with.
+
+``python -m ROOM COMMAND`` and ``asterias ROOM COMMAND`` both end here. What a person can cure is
+one sentence on stderr and exit code 2; Ctrl-C is 130, as in a shell; a reader that has gone
+(``| head``) ends a command silently.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import importlib
+import inspect
+import os
+import re
+import signal
 import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import tyro
+from asterias.errors import AsteriasError, describe_os_error
 
-from asterias.errors import HardwareError
+OK, MISTAKE, INTERRUPTED = 0, 2, 128 + signal.SIGINT
+READER_GONE = 128 + signal.SIGPIPE
+SHOW_TRACEBACK = "ASTERIAS_TRACEBACK"
+HELP = ("-h", "--help")
 
-MISTAKES: tuple[type[Exception], ...] = (HardwareError, OSError)
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """A command whose module is imported when it is asked for.
+
+    Attributes:
+        target: ``module:attribute`` of a dataclass with ``run() -> int``, or of a function that
+            takes the arguments and the program's name and returns the exit code.
+        summary: one line for the list of commands.
+    """
+
+    target: str
+    summary: str
+
+    def load(self) -> Any:
+        """Import and return the class or function."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
 
 
-def run_verb(
-    verbs: Any,
+Commands = Mapping[str, type | LazyCommand]
+
+
+def run_command(
+    commands: Commands,
     program: str,
     description: str | None,
-    mistakes: tuple[type[Exception], ...] = MISTAKES,
+    arguments: Sequence[str] | None = None,
 ) -> int:
-    """Read the command line and run the verb that it names.
+    """Run the command that the command line names.
 
     Args:
-        verbs: union of the verbs' classes, each with ``run() -> int``.
-        program: what the user typed, such as ``python -m learning``.
+        commands: dataclasses with ``run() -> int`` by name, whose fields are the options.
+        program: what a person types before the command, such as ``python -m learning``.
         description: for ``--help``.
-        mistakes: exceptions that are the user's: one sentence, and exit code 2.
+        arguments: the command and its options; None takes this process's own.
 
     Returns:
-        the verb's exit code; 130 when it was interrupted.
+        The command's exit code; 2 for a mistake, 130 when it was interrupted.
     """
-    command: Any = tyro.cli(verbs, prog=program, description=description)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+
+    def dispatch() -> int:
+        if not words or words[0] in HELP:
+            usage = _usage(commands, program, description)
+            print(usage, file=sys.stdout if words else sys.stderr)
+            return OK if words else MISTAKE
+        name = _known_name(words[0], commands)
+        if name is None:
+            print(_unknown(words[0], commands, program), file=sys.stderr)
+            return MISTAKE
+        return _run_one(commands[name], words[1:], f"{program} {name}")
+
+    return answer_mistakes(dispatch)
+
+
+def answer_mistakes(work: Callable[[], int]) -> int:
+    """Run something that a person has asked for, and answer mistakes in one sentence.
+
+    With ``ASTERIAS_TRACEBACK=1`` in the environment, the place of a mistake is shown, too.
+
+    Args:
+        work: does it, and returns the exit code.
+
+    Returns:
+        Its exit code; 2 for a mistake, 130 when it was interrupted, 141 when nobody reads.
+    """
     try:
-        return int(command.run())
-    except mistakes as error:
-        print(error, file=sys.stderr)
-        return 2
+        with _flushed_output():
+            return work()
+    except BrokenPipeError:
+        _discard_output()
+        return READER_GONE
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+    except (AsteriasError, ValueError, OSError, NotImplementedError) as error:
+        if os.environ.get(SHOW_TRACEBACK, "") not in ("", "0"):
+            traceback.print_exc()
+        print(describe_mistake(error), file=sys.stderr)
+        return MISTAKE
+
+
+def describe_mistake(error: BaseException) -> str:
+    """Return the sentence for an error, on one line."""
+    text = describe_os_error(error) if isinstance(error, OSError) else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def plain_text(text: str | None) -> str:
+    """Return a docstring as a terminal shows it, without the marks of reStructuredText."""
+    without_roles = re.sub(r":[a-z]+:`~?([^`]*)`", r"\1", inspect.cleandoc(text or ""))
+    return without_roles.replace("``", "")
+
+
+def summary_of(entry: type | LazyCommand) -> str:
+    """Return the line for the list of commands: the first of the docstring."""
+    if isinstance(entry, LazyCommand):
+        return entry.summary
+    return plain_text(entry.__doc__).partition("\n")[0]
+
+
+def _run_one(entry: type | LazyCommand, words: list[str], program: str) -> int:
+    command = entry.load() if isinstance(entry, LazyCommand) else entry
+    if not isinstance(command, type):
+        return int(command(words, program))
+    import tyro  # a twentieth of a second, which a list of commands does without
+
+    parsed: Any = tyro.cli(
+        command, args=words, prog=program, description=plain_text(command.__doc__)
+    )
+    return int(parsed.run() or OK)
+
+
+def _known_name(word: str, commands: Commands) -> str | None:
+    """Return the command that is meant; ``set_id`` is ``set-id``."""
+    dashed = word.replace("_", "-")
+    return next((name for name in commands if name.replace("_", "-") == dashed), None)
+
+
+def _unknown(word: str, commands: Commands, program: str) -> str:
+    listed = f"`{program} --help` lists them"
+    if word.startswith("-"):
+        return f"The command comes before its options; {listed}."
+    near = difflib.get_close_matches(word, commands, n=1)
+    suggestion = f"did you mean {near[0]}? " if near else ""
+    return f"{program} has no command {word!r}; {suggestion}{listed}."
+
+
+def _usage(commands: Commands, program: str, description: str | None) -> str:
+    lines = [f"usage: {program} COMMAND ...", "", _without_program(description, program), ""]
+    width = max(len(name) for name in commands)
+    lines += [f"  {name:{width}}  {summary_of(entry)}" for name, entry in commands.items()]
+    lines += ["", f"`{program} COMMAND --help` explains the options of a command."]
+    return "\n".join(lines)
+
+
+def _without_program(description: str | None, program: str) -> str:
+    """Return the description; its module's name in front is what the usage has said."""
+    text = re.sub(r"^(python -m [\w.]+|asterias): ", "", plain_text(description))
+    return text[:1].upper() + text[1:]
+
+
+@contextmanager
+def _flushed_output() -> Iterator[None]:
+    """Flush at the end, while a reader that has gone can still be answered."""
+    try:
+        yield
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+
+
+def _discard_output() -> None:
+    """Let the interpreter's last flush go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    # In tests, stdout is no file.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

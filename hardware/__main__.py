@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from asterias.cli import run_command
 from asterias.errors import HardwareError
 from hardware.buses.serial_bus import SerialBus
 from hardware.description.robot import RobotDescription
@@ -249,15 +250,15 @@ class Rest:
         return 0
 
 
-Command = (
-    Annotated[ScanDevices, tyro.conf.subcommand("scan")]
-    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
-    | Annotated[SetId, tyro.conf.subcommand("set-id")]
-    | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
-    | Annotated[JogJoint, tyro.conf.subcommand("jog")]
-    | Annotated[Rest, tyro.conf.subcommand("rest")]
-    | Annotated[BenchmarkDrivers, tyro.conf.subcommand("bench")]
-)
+COMMANDS: dict[str, type] = {
+    "scan": ScanDevices,
+    "doctor": Doctor,
+    "set-id": SetId,
+    "calibrate": Calibrate,
+    "jog": JogJoint,
+    "rest": Rest,
+    "bench": BenchmarkDrivers,
+}
 
 
 def _session(options: RobotOptions) -> AbstractContextManager[RobotSession]:
@@ -298,20 +299,9 @@ def _while_keys(jog: Jog, period_s: float) -> None:
         termios.tcsetattr(file, termios.TCSADRAIN, before)
 
 
-def main() -> int:
-    """Run one verb; mistakes of the user end in one sentence and exit code 2."""
-    command = tyro.cli(Command, prog="python -m hardware", description=__doc__)
-    try:
-        return command.run()
-    except HardwareError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        place = error.filename if error.filename is not None else "A file"
-        print(f"{place} cannot be used: {error.strerror or error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+def main(arguments: Sequence[str] | None = None, program: str = "python -m hardware") -> int:
+    """Run one command; a person's mistake ends in one sentence and exit code 2."""
+    return run_command(COMMANDS, program, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -2,79 +2,65 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Sequence
 
-import tyro
+from asterias.cli import LazyCommand, run_command
 
-from asterias.cli import run_verb
-from asterias.errors import HardwareError
-from learning.report import fill_tables
-from learning.target_finding.commands import (
-    Babble,
-    Baselines,
-    Beyond,
-    Bound,
-    Compare,
-    Evaluate,
-    Train,
-)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Say whether a demo reached its goal: exit code 0 if so, 1 if not."""
-
-    folder: tyro.conf.Positional[Path]
-    """The demo's output folder."""
-
-    def run(self) -> int:
-        """Read the summary."""
-        path = self.folder / "summary.json"
-        try:
-            summary = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise HardwareError(f"{path}: the demo left no summary; it did not finish.") from error
-        return 0 if summary["passed"] else 1
-
-
-@dataclass(frozen=True)
-class Report:
-    """Make the tables of a document anew from the files in results/."""
-
-    document: tyro.conf.Positional[Path] = Path("README.md")
-    """Markdown file with table marks."""
-
-    def run(self) -> int:
-        """Rewrite the document where its tables differ."""
-        text = self.document.read_text(encoding="utf-8")
-        filled = fill_tables(text)
-        if filled != text:
-            self.document.write_text(filled, encoding="utf-8")
-        return 0
-
-
-Command = (
-    Annotated[Babble, tyro.conf.subcommand("babble")]
-    | Annotated[Baselines, tyro.conf.subcommand("baselines")]
-    | Annotated[Beyond, tyro.conf.subcommand("beyond")]
-    | Annotated[Bound, tyro.conf.subcommand("bound")]
-    | Annotated[Compare, tyro.conf.subcommand("compare")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Verdict, tyro.conf.subcommand("verdict")]
-)
+COMMANDS = {
+    "babble": LazyCommand(
+        "learning.target_finding.commands:Babble",
+        "Let the robot move about and learn to tell from its cameras where it is.",
+    ),
+    "baselines": LazyCommand(
+        "learning.target_finding.commands:Baselines",
+        "Measure the paper's Brownian baselines: two searchers, three camera-failure settings.",
+    ),
+    "beyond": LazyCommand(
+        "learning.target_finding.commands:Beyond",
+        "Measure the policies for what the paper left open: images, silent failures, stuck servos.",
+    ),
+    "bound": LazyCommand(
+        "learning.target_finding.commands:Bound",
+        "Measure how few steps any policy could need: one that knows which poses see the tag.",
+    ),
+    "compare": LazyCommand(
+        "learning.target_finding.commands:Compare",
+        "Make the paper's table and learning curves, ours beside theirs: train, test, draw.",
+    ),
+    "evaluate": LazyCommand(
+        "learning.target_finding.commands:Evaluate",
+        "Measure how many steps a trained policy needs.",
+    ),
+    "report": LazyCommand(
+        "learning.demo_results:Report",
+        "Make the tables of a document anew from the files in results/.",
+    ),
+    "train": LazyCommand(
+        "learning.target_finding.commands:Train", "Train a policy to find the target in simulation."
+    ),
+    "verdict": LazyCommand(
+        "learning.demo_results:Verdict",
+        "Say whether a demo reached its goal: exit code 0 if so, 1 if not.",
+    ),
+    "agents": LazyCommand(
+        "learning.agents.__main__:main", "Run graphs, mindstorms and economies of language agents."
+    ),
+    "doom-maze": LazyCommand(
+        "learning.doom_maze.__main__:main", "Measure navigation by what is seen, in ViZDoom."
+    ),
+    "recordings": LazyCommand(
+        "learning.recordings.__main__:main",
+        "Look at recordings, mend them, play them, export them.",
+    ),
+}
 
 
-def main() -> int:
-    """Run one verb; mistakes of the user end in one sentence and exit code 2."""
+def main(arguments: Sequence[str] | None = None, program: str = "python -m learning") -> int:
+    """Run one command; a person's mistake ends in one sentence and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    return run_verb(Command, "python -m learning", __doc__)
+    return run_command(COMMANDS, program, __doc__, arguments)
 
 
 if __name__ == "__main__":

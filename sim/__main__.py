@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-import tyro
 
+from asterias.cli import run_command
 from asterias.errors import HardwareError
 from asterias.files import write_json
 from asterias.provenance import provenance
@@ -40,13 +40,14 @@ class View:
     renderer: Literal["auto", "tiny", "egl"] | None = None
     """Overrides the description's renderer."""
 
-    def run(self) -> None:
+    def run(self) -> int:
         """Draw and write the picture."""
         with SimWorld(self.robot, renderer=self.renderer) as world:
             world.bodies[0].set_goal(self._goal_rad(world.robot.limbs[0].joints))
             world.advance(_not_negative("--settle-s", self.settle_s))
             save_png(str(self.out), view_picture(world))
         print(f"Drew {self.robot} into {self.out}.")
+        return 0
 
     def _goal_rad(self, joints: Sequence[JointDescription]) -> list[float]:
         if not self.positions_rad:
@@ -81,7 +82,7 @@ class Bench:
     """Result file to write, for example results/sim/bench.json or
     results/sim/soft_arm_bench.json."""
 
-    def run(self) -> None:
+    def run(self) -> int:
         """Measure, print, and write the result file if asked for."""
         if self.repeats < 1:
             raise HardwareError(f"--repeats takes 1 or more, not {self.repeats}.")
@@ -89,7 +90,7 @@ class Bench:
             raise HardwareError(f"--duration-s takes 0.1 or more, not {self.duration_s:g}.")
         if self.against is not None:
             self._compare()
-            return
+            return 0
         figures = bench(
             self.robot, duration_s=self.duration_s, repeats=self.repeats, renderer=self.renderer
         )
@@ -108,6 +109,7 @@ class Bench:
             )
         if self.json is not None:
             write_json(self.json, {**provenance(), **figures})
+        return 0
 
     def _compare(self) -> None:
         """Measure beside the other engine."""
@@ -137,7 +139,7 @@ class Warm:
     robot: str = "limb_p1"
     """Name or path of a robot description."""
 
-    def run(self) -> None:
+    def run(self) -> int:
         """Step and draw once."""
         with SimWorld(self.robot) as world:
             world.advance(0.1)
@@ -147,13 +149,14 @@ class Warm:
                     camera.read()
             for body in world.bodies:
                 body.energy_j()
+        return 0
 
 
-Command = (
-    Annotated[View, tyro.conf.subcommand("view")]
-    | Annotated[Bench, tyro.conf.subcommand("bench")]
-    | Annotated[Warm, tyro.conf.subcommand("warm")]
-)
+COMMANDS: dict[str, type] = {
+    "view": View,
+    "bench": Bench,
+    "warm": Warm,
+}
 
 
 def _not_negative(option: str, value: float) -> float:
@@ -179,22 +182,10 @@ def view_picture(world: SimWorld) -> np.ndarray[tuple[int, ...], np.dtype[np.uin
     return np.vstack([outside, tiles_picture])
 
 
-def main() -> int:
-    """Run one verb; mistakes of the user end in one sentence and exit code 2."""
+def main(arguments: Sequence[str] | None = None, program: str = "python -m sim") -> int:
+    """Run one command; a person's mistake ends in one sentence and exit code 2."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    command = tyro.cli(Command, prog="python -m sim", description=__doc__)
-    try:
-        command.run()
-    except HardwareError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        place = error.filename if error.filename is not None else "A file"
-        print(f"{place} cannot be used: {error.strerror or error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return run_command(COMMANDS, program, __doc__, arguments)
 
 
 if __name__ == "__main__":

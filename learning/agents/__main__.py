@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from asterias.cli import MISTAKES, run_verb
+from asterias.cli import run_command
 from asterias.errors import HardwareError
 from asterias.files import write_json
 from asterias.progress import Stages, progress_bars
@@ -26,7 +26,7 @@ from learning.agents.graph import drawing
 from learning.agents.graph.edge_optimisation import EdgeOptions
 from learning.agents.graph.executor import run
 from learning.agents.graph.graph import Edge
-from learning.agents.graph.messages import AgentError, Answer, Outcome, Task
+from learning.agents.graph.messages import Answer, Outcome, Task
 from learning.agents.graph.run_trace import RunRecord, Step, recorded_graph
 from learning.agents.graph.saved_graph import load_edges, save_edges
 from learning.agents.models.back_ends import BackendOptions, make_model
@@ -246,13 +246,13 @@ _EXPERIMENTS: dict[type, Any] = {
 }
 _SHOWN = ("summary", "answer_s", "graphs_per_minute")
 
-Command = (
-    Annotated[Run, tyro.conf.subcommand("run")]
-    | Annotated[Optimise, tyro.conf.subcommand("optimise")]
-    | Annotated[Mindstorm, tyro.conf.subcommand("mindstorm")]
-    | Annotated[Draw, tyro.conf.subcommand("draw")]
-    | Annotated[Measure, tyro.conf.subcommand("measure")]
-)
+COMMANDS: dict[str, type] = {
+    "run": Run,
+    "optimise": Optimise,
+    "mindstorm": Mindstorm,
+    "draw": Draw,
+    "measure": Measure,
+}
 
 
 def _tell(console: Console, step: Step) -> None:
@@ -275,11 +275,9 @@ def _edge_table(
     return table
 
 
-def main() -> int:
-    """Run one verb; mistakes of the user end in one sentence and exit code 2."""
-    return run_verb(
-        Command, "python -m learning.agents", __doc__, (*MISTAKES, AgentError, ValueError)
-    )
+def main(arguments: Sequence[str] | None = None, program: str = "python -m learning.agents") -> int:
+    """Run one command; a person's mistake ends in one sentence and exit code 2."""
+    return run_command(COMMANDS, program, __doc__, arguments)
 
 
 if __name__ == "__main__":

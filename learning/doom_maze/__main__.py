@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from asterias.cli import run_command
 from asterias.errors import HardwareError
 from asterias.progress import Stages, progress_bars
 from learning.doom_maze.mapper_config import MapperTrainConfig
@@ -188,13 +190,13 @@ class TrainMapper:
         return 0
 
 
-Command = (
-    Annotated[Ball, tyro.conf.subcommand("ball")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[Joint, tyro.conf.subcommand("joint")]
-    | Annotated[TrainMapper, tyro.conf.subcommand("mapper")]
-    | Annotated[Walk, tyro.conf.subcommand("walk")]
-)
+COMMANDS: dict[str, type] = {
+    "ball": Ball,
+    "evaluate": Evaluate,
+    "joint": Joint,
+    "mapper": TrainMapper,
+    "walk": Walk,
+}
 
 
 def _explored_table(rows: list[dict[str, object]]) -> Table:
@@ -207,16 +209,11 @@ def _explored_table(rows: list[dict[str, object]]) -> Table:
     return table
 
 
-def main() -> int:
-    """Run one verb; mistakes of the user end in one sentence and exit code 2."""
-    command = tyro.cli(Command, prog="python -m learning.doom_maze", description=__doc__)
-    try:
-        return command.run()
-    except (HardwareError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+def main(
+    arguments: Sequence[str] | None = None, program: str = "python -m learning.doom_maze"
+) -> int:
+    """Run one command; a person's mistake ends in one sentence and exit code 2."""
+    return run_command(COMMANDS, program, __doc__, arguments)
 
 
 if __name__ == "__main__":

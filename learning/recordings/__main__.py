@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 from rich.box import SIMPLE
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from asterias.cli import run_verb
+from asterias.cli import run_command
 from asterias.errors import HardwareError
 from asterias.progress import progress_bars
 from learning.recordings import health
@@ -304,16 +304,16 @@ class Video:
         return 0
 
 
-Command = (
-    Annotated[Check, tyro.conf.subcommand("check")]
-    | Annotated[Export, tyro.conf.subcommand("export")]
-    | Annotated[Info, tyro.conf.subcommand("info")]
-    | Annotated[Play, tyro.conf.subcommand("play")]
-    | Annotated[Plot, tyro.conf.subcommand("plot")]
-    | Annotated[Recover, tyro.conf.subcommand("recover")]
-    | Annotated[Sheet, tyro.conf.subcommand("sheet")]
-    | Annotated[Video, tyro.conf.subcommand("video")]
-)
+COMMANDS: dict[str, type] = {
+    "check": Check,
+    "export": Export,
+    "info": Info,
+    "play": Play,
+    "plot": Plot,
+    "recover": Recover,
+    "sheet": Sheet,
+    "video": Video,
+}
 
 
 def _found(recovery: Recovery) -> str:
@@ -366,10 +366,12 @@ def _topic_table(recording: Recording, about: health.Health) -> Table:
     return table
 
 
-def main() -> int:
-    """Run one verb; mistakes of the user end in one sentence and exit code 2."""
+def main(
+    arguments: Sequence[str] | None = None, program: str = "python -m learning.recordings"
+) -> int:
+    """Run one command; a person's mistake ends in one sentence and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    return run_verb(Command, "python -m learning.recordings", __doc__)
+    return run_command(COMMANDS, program, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from asterias.errors import AsteriasError
+
 Data = Mapping[str, Any]
 
 
@@ -91,7 +93,7 @@ class Message:
     outcome: Outcome
 
 
-class AgentError(Exception):
+class AgentError(AsteriasError):
     """Raised by a routine or a model to fail with a kind and one sentence."""
 
     def __init__(self, kind: FailureKind, text: str) -> None:

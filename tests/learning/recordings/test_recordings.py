@@ -26,7 +26,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray, Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from asterias.errors import HardwareError
+from asterias.errors import HardwareError, UserError
 from asterias_nodes.runtime.conversions import to_compressed_msg, to_image_msg, to_time_msg
 from asterias_nodes.runtime.message_definitions import message_definition
 from learning.recordings.__main__ import Check, Export, Info, Plot, Recover, Sheet, Video
@@ -401,7 +401,7 @@ def test_a_data_set_is_read_back(demos: Path, lerobot: Path, source: str, tmp_pa
 
 def test_exports_overwrite_nothing_and_mix_nothing(demos: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    with pytest.raises(HardwareError, match="exists already"):
+    with pytest.raises(UserError, match="exists already"):
         Export(demos, tmp_path / "there").run()
     with pytest.raises(HardwareError, match="no episode"):
         write_episodes(tmp_path / "some", 1)

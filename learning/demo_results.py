@@ -1,0 +1,45 @@
+"""Commands that read what demos and measurements have left."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from asterias.errors import HardwareError
+from learning.report import fill_tables
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Say whether a demo reached its goal: exit code 0 if so, 1 if not."""
+
+    folder: tyro.conf.Positional[Path]
+    """The demo's output folder."""
+
+    def run(self) -> int:
+        """Read the summary."""
+        path = self.folder / "summary.json"
+        try:
+            summary = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise HardwareError(f"{path}: the demo left no summary; it did not finish.") from error
+        return 0 if summary["passed"] else 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """Make the tables of a document anew from the files in results/."""
+
+    document: tyro.conf.Positional[Path] = Path("README.md")
+    """Markdown file with table marks."""
+
+    def run(self) -> int:
+        """Rewrite the document where its tables differ."""
+        text = self.document.read_text(encoding="utf-8")
+        filled = fill_tables(text)
+        if filled != text:
+            self.document.write_text(filled, encoding="utf-8")
+        return 0

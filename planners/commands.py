@@ -1,0 +1,148 @@
+"""Commands of ``python -m planners``, each of which imports only what it needs."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from asterias.cli import plain_text
+
+
+@dataclass
+class MazesConfig:
+    """Draw a set of mazes and write it as .npz."""
+
+    out: Path
+    """File to write."""
+    size: int = 15
+    """Rows and columns."""
+    count: int = 1000
+    """Mazes, or mazes per bin with --stratify."""
+    seed: int = 1_000_000
+    """Seed."""
+    kind: str = "depth_first"
+    """depth_first, kruskal, wilson, obstacles or rooms."""
+    stratify: str = ""
+    """Edges of longest-path bins to fill evenly, as in 0,600,1200,1800; empty for plain sampling.
+    """
+    exclude: tuple[Path, ...] = ()
+    """Maze files whose layouts must not come again."""
+
+
+def mazes(arguments: list[str], program: str) -> int:
+    """Write a maze file."""
+    from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_stratified
+    from planners.training.evaluation import parse_bins
+
+    config = tyro.cli(MazesConfig, args=arguments, prog=program)
+    rule = MazeRule(config.size, config.kind)  # type: ignore[arg-type]
+    exclude = [MazeSet.load(path) for path in config.exclude]
+    if config.stratify:
+        edges = parse_bins(config.stratify)
+        drawn = generate_stratified(rule, edges, config.count, config.seed, exclude=exclude)
+    else:
+        drawn = generate(rule, config.count, config.seed, exclude)
+    drawn.save(config.out)
+    print(f"{len(drawn)} mazes of {config.size} x {config.size} written to {config.out}")
+    return 0
+
+
+def train(arguments: list[str], program: str) -> int:
+    """Train with a progress bar; Ctrl-C and a polite kill leave a checkpoint."""
+    from planners.training import trainer as training
+
+    config = tyro.extras.overridable_config_cli(
+        training.PRESETS, args=arguments, prog=program, description=plain_text(train.__doc__)
+    )
+    from planners.training.progress import train_with_display
+
+    for name in (signal.SIGINT, signal.SIGTERM):  # also where a shell has masked Ctrl-C
+        signal.signal(name, signal.default_int_handler)
+    try:
+        trainer = train_with_display(config)
+    except KeyboardInterrupt:
+        print(f"\nstopped; go on with: train ... --out {config.out} --resume", file=sys.stderr)
+        return 130
+    if trainer.rank:
+        return 0
+    last = trainer.progress.history[-1]
+    print(f"trained in {trainer.progress.seconds:.0f} s; validation {last}")
+    print(f"weights: {config.out / training.WEIGHTS}")
+    return 0
+
+
+def evaluate(arguments: list[str], program: str) -> int:
+    """Score weights and print a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from planners.training import evaluation
+
+    config = tyro.cli(evaluation.EvaluateConfig, args=arguments, prog=program)
+    result = evaluation.evaluate(config)
+    title = "{model}, {size} x {size}, {depth} layers, {seconds} s".format_map(result)
+    table = Table("steps", "starts", "mazes", "success %", "optimal %", title=title)
+    for row in result["bins"]:  # type: ignore[attr-defined]
+        span = f"{row['lo']}-{row['hi']}"
+        shares = (f"{row['success']:.2f}", f"{row['optimal']:.2f}")
+        table.add_row(span, str(row["starts"]), str(row["mazes"]), *shares)
+    Console().print(table)
+    return 0
+
+
+def plan(arguments: list[str], program: str) -> int:
+    """Plan one path; exit code 0 only if the goal is reached."""
+    from planners.planning import plan_command
+
+    config = tyro.cli(plan_command.PlanConfig, args=arguments, prog=program)
+    return plan_command.plan(config)
+
+
+def study(arguments: list[str], program: str) -> int:
+    """Train and test a whole table; a stopped study goes on with the same command."""
+    from planners.training import study
+    from planners.training.progress import train_with_display
+
+    config = tyro.cli(study.StudyConfig, args=arguments, prog=program)
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.default_int_handler)
+    try:
+        for line in study.study(config, train_with_display):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        print("\nstopped; go on with the same command", file=sys.stderr)
+        return 130
+    return 0
+
+
+def transfer(arguments: list[str], program: str) -> int:
+    """Score weights on mazes larger than those of their training."""
+    from planners.training import transfer as transfers
+
+    config = tyro.cli(transfers.TransferConfig, args=arguments, prog=program)
+    for line in transfers.transfer(config):
+        print(line, flush=True)
+    return 0
+
+
+def bench(arguments: list[str], program: str) -> int:
+    """Measure and print."""
+    from planners.training import benchmark
+
+    config = tyro.cli(benchmark.BenchConfig, args=arguments, prog=program)
+    for line in benchmark.bench(config):
+        print(line, flush=True)
+    return 0
+
+
+def warm(arguments: list[str], program: str) -> int:
+    """Compile what would otherwise be compiled at the first use."""
+    from planners.training import jit_warmup as warm
+
+    tyro.cli(warm.WarmConfig, args=arguments, prog=program)
+    warm.warm()
+    return 0
