@@ -25,7 +25,7 @@ from rclpy.action.server import ServerGoalHandle
 
 from asterias_nodes.agents.approvals import Approvals
 from asterias_nodes.agents.robot_skills import RobotSkills
-from asterias_nodes.agents.robot_state_monitor import RobotEyes
+from asterias_nodes.agents.robot_state_monitor import RobotStateMonitor
 from asterias_nodes.runtime.conversions import to_image_msg
 from asterias_nodes.runtime.diagnostics import DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.event_action_server import Event, EventActionServer
@@ -121,7 +121,7 @@ class LanguageAgent(ManagedNode):
         robot = load_robot(settings.robot)
         if not 0 <= settings.limb < len(robot.limbs):
             raise ValueError(f"Robot {settings.robot} has no limb {settings.limb}.")
-        eyes = RobotEyes(self, robot, settings.limb)
+        eyes = RobotStateMonitor(self, robot, settings.limb)
         self._closers.append(eyes.close)
         skills = RobotSkills(self, eyes, settings.limb)
         self._closers.append(skills.close)
@@ -144,7 +144,7 @@ class LanguageAgent(ManagedNode):
         ]
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="agents")
 
-    def _make_graphs(self, eyes: RobotEyes, skills: RobotSkills) -> dict[str, Graph]:
+    def _make_graphs(self, eyes: RobotStateMonitor, skills: RobotSkills) -> dict[str, Graph]:
         settings = self.settings
         rules = load_skill_rules(Path(settings.skills)) if settings.skills else {}
         approve: Approve | None = None

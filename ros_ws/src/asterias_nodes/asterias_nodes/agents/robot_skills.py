@@ -19,7 +19,7 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
 from asterias.arrays import FloatArray
-from asterias_nodes.agents.robot_state_monitor import Picture, RobotEyes
+from asterias_nodes.agents.robot_state_monitor import Picture, RobotStateMonitor
 from asterias_nodes.runtime.qos import reliable_qos
 from learning.agents.graph.messages import AgentError, Answer, FailureKind
 from learning.agents.skills.skills import Perform, SkillCall
@@ -69,7 +69,7 @@ class RobotSkills:
         limb: number of the limb.
     """
 
-    def __init__(self, node: Node, eyes: RobotEyes, limb: int) -> None:
+    def __init__(self, node: Node, eyes: RobotStateMonitor, limb: int) -> None:
         self._node, self._eyes = node, eyes
         self._broken: dict[str, str] = {}
         topic = f"/limb_{limb}/sources/{SOURCE}"

@@ -5,24 +5,21 @@ Filled by the executor's thread, read by any other: each value is replaced whole
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 from asterias_interfaces.msg import TagDetections
 from rclpy.node import Node
-from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Bool, String
+from sensor_msgs.msg import Image
 
 from asterias.arrays import FloatArray, ImageArray
+from asterias_nodes.robot.limb_state_monitor import LimbStateMonitor
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
-from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
+from asterias_nodes.runtime.owned_entities import OwnedEntities
+from asterias_nodes.runtime.qos import reliable_qos, sensor_qos
 from hardware.description.robot import RobotDescription
 from learning.agents.tasks.camera_witnesses import TileReport
-
-_FRESH_S = 1.0  # joint states older than this are as good as none
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,8 @@ class Picture:
     image: ImageArray
 
 
-class RobotEyes:
-    """Subscriptions of one limb.
+class RobotStateMonitor:
+    """Subscriptions of one limb and its cameras.
 
     Names that come in messages are compared with those of the description, and otherwise unused:
     a message can say that a tag is seen, and nothing else.
@@ -42,7 +39,6 @@ class RobotEyes:
 
     def __init__(self, node: Node, robot: RobotDescription, limb: int) -> None:
         about = robot.limbs[limb]
-        self._node = node
         self._limb, self._tag = f"limb_{limb}", robot.target.id
         self.cameras = [f"camera_{j}" for j in range(len(about.live_cameras))]
         self.widths_px = dict(
@@ -51,50 +47,42 @@ class RobotEyes:
         self.joints = [joint.name for joint in about.joints]
         self.pictures: dict[str, Picture] = {}
         self.tiles: dict[str, tuple[float, TileReport]] = {}
-        self.is_stopped = False
-        self.active_source = ""
-        self._position: FloatArray | None = None
-        self._joints_s = self._robot_time_s = -np.inf
-        prefix = f"/{self._limb}"
-        listen = node.create_subscription
-        self._subscriptions = [
-            listen(JointState, f"{prefix}/joint_states", self._on_joints, reliable_qos()),
-            listen(TagDetections, "/target/detections", self._on_detections, reliable_qos(100)),
-            listen(Bool, "/e_stop_state", self._on_stop, latched_qos()),
-            listen(String, f"{prefix}/active_source", self._on_source, latched_qos()),
-        ]
+        self._state = LimbStateMonitor(node, robot, limb)
+        self._owned = OwnedEntities(node)
+        listen = self._owned.subscription
+        listen(TagDetections, "/target/detections", self._on_detections, reliable_qos(100))
         for name in self.cameras:
             keep: Callable[[Image], None] = partial(self._on_image, name)
-            topic = f"{prefix}/{name}/image_raw"
-            self._subscriptions.append(listen(Image, topic, keep, sensor_qos(1)))
+            listen(Image, f"/{self._limb}/{name}/image_raw", keep, sensor_qos(1))
 
     @property
     def position_rad(self) -> FloatArray | None:
-        """``(n,)`` measured joints in description order; None when none have come lately."""
-        is_fresh = time.monotonic() - self._joints_s < _FRESH_S
-        return self._position if is_fresh else None
+        """Return ``(n,)`` measured joints in description order; None: none have come lately."""
+        return self._state.position_rad
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return whether the emergency stop is engaged."""
+        return self._state.is_stopped
+
+    @property
+    def active_source(self) -> str:
+        """Return who has the limb; empty: nobody."""
+        return self._state.active_source
 
     def joint_angles(self) -> dict[str, float]:
-        """Measured joints by name, rad; empty when none have come lately."""
-        position = self.position_rad
-        return {} if position is None else dict(zip(self.joints, position.tolist(), strict=True))
+        """Return measured joints by name, rad; empty when none have come lately."""
+        return self._state.joint_angles()
 
     @property
     def robot_time_s(self) -> float:
-        """Stamp of the newest joint state."""
-        return float(self._robot_time_s)
+        """Return the stamp of the newest joint state."""
+        return float(self._state.robot_time_s)
 
     def close(self) -> None:
         """Take the subscriptions down."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-
-    def _on_joints(self, message: JointState) -> None:
-        position = dict(zip(message.name, message.position, strict=False))
-        if all(name in position for name in self.joints):
-            self._position = np.array([position[name] for name in self.joints])
-            self._robot_time_s = to_seconds(message.header.stamp)
-            self._joints_s = time.monotonic()
+        self._owned.close()
+        self._state.close()
 
     def _on_image(self, camera: str, message: Image) -> None:
         try:
@@ -112,9 +100,3 @@ class RobotEyes:
                 across = float(tag.center_px[0]) / self.widths_px[message.camera]
                 report = TileReport(True, round(across, 3), round(float(tag.side_px), 1))
         self.tiles[message.camera] = (to_seconds(message.header.stamp), report)
-
-    def _on_stop(self, message: Bool) -> None:
-        self.is_stopped = bool(message.data)
-
-    def _on_source(self, message: String) -> None:
-        self.active_source = str(message.data)

@@ -14,17 +14,18 @@ import cv2
 import numpy as np
 from asterias_interfaces.action import FindTarget
 from asterias_interfaces.msg import TagDetections
-from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Bool, String
+from sensor_msgs.msg import Image
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias.arrays import FloatArray
+from asterias_nodes.robot.limb_state_monitor import NOBODY, LimbStateMonitor
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
 from asterias_nodes.runtime.event_action_server import Event, GoalError
-from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
+from asterias_nodes.runtime.owned_entities import OwnedEntities
+from asterias_nodes.runtime.qos import reliable_qos, sensor_qos
+from asterias_nodes.runtime.waiting import pause
 from hardware.cameras.health import PictureSigns
 from hardware.description.robot import load_robot
 from learning.target_finding.env.observation import Tiles
@@ -34,10 +35,9 @@ from learning.target_finding.policies.registry import Searcher
 Codes = FindTarget.Result
 
 CHECK_PERIOD_S = 0.1
-FRESH_S = 1.0  # joint states older than this are as good as none
 FIRST_PICTURES_S = 1.0
 DISPLACED_RAD = 0.2  # somebody else has moved the limb
-SPEED_SHARE = 0.9  # of the slowest joint's limit, so that a move ends when it says
+SPEED_FRACTION = 0.9  # of the slowest joint's limit, so that a move ends when it says
 SHORTEST_MOVE_S = 0.1
 PICTURE_PAUSE_S = 0.01
 
@@ -82,8 +82,6 @@ class LimbClient:
         self.lower = np.array([joint.limits_rad[0] for joint in about.joints])
         self.upper = np.array([joint.limits_rad[1] for joint in about.joints])
         self.cameras = [f"camera_{j}" for j in range(len(about.live_cameras))]
-        self.is_stopped = False
-        self.measured_rad: FloatArray | None = None
         self.commanded_rad: FloatArray | None = None
         self.seeing: dict[int, bool] = {}
         self._node, self._name, self._source = node, f"limb_{limb}", source
@@ -92,8 +90,8 @@ class LimbClient:
         self._tag = description.target.id
         self._patience_s = patience_s
         self._liveness = CameraLiveness([camera.rate_hz for camera in about.live_cameras])
-        self._heard_s = -np.inf
-        self._owner = ""
+        self._monitor = LimbStateMonitor(node, description, limb, on_stop=self._on_stop)
+        self._owned = OwnedEntities(node)
         self._has_waited = False
         self._look: PendingLook | None = None
         # Pictures are listened to once a searcher wants them.
@@ -103,27 +101,28 @@ class LimbClient:
         self._open()
 
     def _open(self) -> None:
-        node, prefix = self._node, f"/{self._name}"
-        topic = f"{prefix}/sources/{self._source}/joint_trajectory"
-        self._moves = node.create_publisher(JointTrajectory, topic, reliable_qos())
-        listen = node.create_subscription
-        self._inputs = [
-            listen(JointState, f"{prefix}/joint_states", self._on_joints, reliable_qos()),
-            listen(TagDetections, "/target/detections", self._on_detections, reliable_qos(100)),
-            listen(Bool, "/e_stop_state", self._on_stop, latched_qos()),
-            listen(String, f"{prefix}/active_source", self._on_owner, latched_qos()),
-        ]
-        # Patience is measured on the wall: simulated time may stand still.
-        wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(CHECK_PERIOD_S, self._check, clock=wall)
+        topic = f"/{self._name}/sources/{self._source}/joint_trajectory"
+        self._moves = self._owned.publisher(JointTrajectory, topic, reliable_qos())
+        self._owned.subscription(
+            TagDetections, "/target/detections", self._on_detections, reliable_qos(100)
+        )
+        self._owned.wall_timer(CHECK_PERIOD_S, self._check)
 
     def close(self) -> None:
         """Take the topics down."""
         self.fail_look(SearchError(Codes.CANCELED, "The node stops."))
-        self._node.destroy_timer(self._timer)
-        for subscription in self._inputs:
-            self._node.destroy_subscription(subscription)
-        self._node.destroy_publisher(self._moves)
+        self._owned.close()
+        self._monitor.close()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return whether the emergency stop is engaged."""
+        return self._monitor.is_stopped
+
+    @property
+    def measured_rad(self) -> FloatArray | None:
+        """Return the newest measured joints ``(n,)``; None before the first."""
+        return self._monitor.last_position_rad
 
     @property
     def now_s(self) -> float:
@@ -143,19 +142,9 @@ class LimbClient:
 
     # -- inputs ---------------------------------------------------------------------------------
 
-    def _on_joints(self, message: JointState) -> None:
-        position = dict(zip(message.name, message.position, strict=False))
-        if all(name in position for name in self.joint_names):
-            self.measured_rad = np.array([position[name] for name in self.joint_names])
-            self._heard_s = time.monotonic()
-
-    def _on_stop(self, message: Bool) -> None:
-        self.is_stopped = bool(message.data)
-        if self.is_stopped:
+    def _on_stop(self, is_engaged: bool) -> None:
+        if is_engaged:
             self.fail_look(SearchError(Codes.E_STOP, "The emergency stop is engaged."))
-
-    def _on_owner(self, message: String) -> None:
-        self._owner = str(message.data)
 
     def _on_detections(self, message: TagDetections) -> None:
         camera = self.camera_number(message.camera)
@@ -203,7 +192,7 @@ class LimbClient:
     def _listen_to_pictures(self) -> None:
         for j, camera in enumerate(self.cameras):
             topic, take = f"/{self._name}/{camera}/image_raw", partial(self._on_picture, j)
-            self._inputs.append(self._node.create_subscription(Image, topic, take, sensor_qos(1)))
+            self._owned.subscription(Image, topic, take, sensor_qos(1))
         self._listens = True
 
     def _on_picture(self, camera: int, image: Image) -> None:
@@ -271,7 +260,7 @@ class LimbClient:
 
     def _missing(self) -> SearchError | None:
         """What is not there yet, and the cure."""
-        if time.monotonic() - self._heard_s > FRESH_S or self.now_s <= 0.0:
+        if not self._monitor.is_fresh or self.now_s <= 0.0:
             text = f"No joint states come from {self._name}; launch the robot and activate it."
             return SearchError(Codes.NO_ROBOT, text)
         if self._moves.get_subscription_count() == 0:
@@ -287,13 +276,7 @@ class LimbClient:
 
     async def pause(self, duration_s: float) -> None:
         """Let other callbacks run for ``duration_s`` of wall time."""
-        done = Event()
-        wall = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self._node.create_timer(duration_s, done.complete, clock=wall)
-        try:
-            await done
-        finally:
-            self._node.destroy_timer(timer)
+        await pause(self._node, duration_s)
 
     async def drive_and_look(
         self, position_rad: FloatArray, cameras: Collection[int], wait_s: float
@@ -318,8 +301,9 @@ class LimbClient:
         self._look = PendingLook(self._stands_s, audible, {}, deadline_s, done)
         seeing: list[int] = await done
         self._raise_if_stopped()
-        if self._owner not in ("", self._source):
-            text = f"'{self._owner}' has taken the limb; try again when it has let go."
+        owner = self._monitor.active_source
+        if owner not in (NOBODY, self._source):
+            text = f"'{owner}' has taken the limb; try again when it has let go."
             raise SearchError(Codes.TAKEN_OVER, text)
         if start_rad is not None and self.measured_rad is not None:
             self._liveness.moved(self.measured_rad - start_rad)
@@ -332,8 +316,8 @@ class LimbClient:
         The limb stays this source's until the move is over, and for ``hold_s`` from its start.
         """
         start = self.measured_rad if self.measured_rad is not None else position_rad
-        way = np.abs(position_rad - start) / (SPEED_SHARE * self._speed)
-        duration_s = max(float(np.max(way)), SHORTEST_MOVE_S)
+        distance = np.abs(position_rad - start) / (SPEED_FRACTION * self._speed)
+        duration_s = max(float(np.max(distance)), SHORTEST_MOVE_S)
         times_s = [duration_s, *([hold_s] if hold_s > duration_s else [])]
         points = [
             JointTrajectoryPoint(
@@ -371,8 +355,8 @@ class LimbClient:
         problems = self.problems()
         live = tuple(j for j in wanted if j not in problems)
         if not live:
-            told = ", ".join(f"{self.cameras[j]} is {problems[j]}" for j in wanted)
-            text = f"No camera can be relied on: {told}; see /diagnostics."
+            reasons = ", ".join(f"{self.cameras[j]} is {problems[j]}" for j in wanted)
+            text = f"No camera can be relied on: {reasons}; see /diagnostics."
             raise SearchError(Codes.NO_CAMERAS, text)
         return live
 

@@ -9,7 +9,6 @@ inactive until ``ros2 lifecycle set /policy activate``; releasing the stop moves
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -56,7 +55,6 @@ class PolicyNode(ManagedNode):
         self._state = "inactive"
         self._used = ""
         self._steps = self._finds = 0
-        self._closers: list[Callable[[], None]] = []
 
     # -- life cycle -----------------------------------------------------------------------------
 
@@ -66,9 +64,9 @@ class PolicyNode(ManagedNode):
         self._limb = limb = LimbClient(
             self, settings.robot, settings.limb, settings.source, patience_s=settings.patience_s
         )
-        self._closers = [limb.close]
+        self.owned.add(limb.close)
         make_searcher(settings.policy, limb.lower, limb.upper, self._rng, cameras=len(limb.cameras))
-        self._closers.append(Diagnostics(self, [self._report]).close)
+        self.owned.add(Diagnostics(self, [self._report]).close)
 
     def activate(self) -> None:
         """Search from now on."""
@@ -88,9 +86,8 @@ class PolicyNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Close the topics."""
-        for close in self._closers:
-            close()
-        self._closers, self._limb = [], None
+        super().cleanup()
+        self._limb = None
 
     # -- searching ------------------------------------------------------------------------------
 

@@ -9,19 +9,16 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, Float64MultiArray, String
+from std_msgs.msg import Bool, Float64MultiArray
 
 from asterias.arrays import FloatArray
+from asterias_nodes.robot.limb_state_monitor import LimbStateMonitor
+from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.parameters import SettingsError
-from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.runtime.qos import reliable_qos
 from hardware.description.robot import RobotDescription, load_robot
 from hardware.teleop.jogging import Jogger, JogLimits
 from sim.physics.kinematics import SoftLimb
-
-# Joints that have not been heard for so long are not driven.
-STALE_S = 0.5
-NOBODY = ""
 
 
 def check_speeds(joint_speed: float, tip_speed_m_s: float, rate_hz: float) -> None:
@@ -43,7 +40,7 @@ def check_speeds(joint_speed: float, tip_speed_m_s: float, rate_hz: float) -> No
 
 
 class Pilot(Protocol):
-    """What a person's device says: a keyboard's or a game pad's keys and sticks as wishes."""
+    """The input of a person's device: keys and sticks of a keyboard or a game pad."""
 
     @property
     def tip_mode(self) -> bool:
@@ -51,15 +48,15 @@ class Pilot(Protocol):
 
     @property
     def speed(self) -> float:
-        """Factor on the driving speed."""
+        """Return the factor on the driving speed."""
 
     @property
     def is_homing(self) -> bool:
-        """Whether the limb shall go home instead."""
+        """Return whether the limb shall go home instead."""
 
     @property
     def command(self) -> FloatArray:
-        """Shares from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
+        """Return fractions, -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
 
 
 class TeleopClient:
@@ -86,38 +83,34 @@ class TeleopClient:
         self.names = [joint.name for joint in self.limb.joints]
         self.kinematics = SoftLimb.of(robot, number)
         self.jogger = Jogger(self.limb, self.kinematics, limits)
-        self.active_source = NOBODY
-        self.joint_state: dict[str, float] = {}
         self.is_held = False
-        self._node = node
-        self._measured: FloatArray | None = None
-        self._heard_s = self._driven_s = -np.inf
-        prefix, topic = f"/limb_{number}", f"/limb_{number}/sources/{source}"
-        self._commands = node.create_publisher(Float64MultiArray, topic, reliable_qos())
-        self._deadman = node.create_publisher(Bool, f"{topic}/deadman", reliable_qos())
-        self._inputs = [
-            node.create_subscription(
-                JointState, f"{prefix}/joint_states", self._on_joints, reliable_qos()
-            ),
-            node.create_subscription(
-                String, f"{prefix}/active_source", self._on_active, latched_qos()
-            ),
-        ]
+        self._driven_s = -np.inf
+        self._monitor = LimbStateMonitor(node, robot, number)
+        self._owned = OwnedEntities(node)
+        topic = f"/limb_{number}/sources/{source}"
+        self._commands = self._owned.publisher(Float64MultiArray, topic, reliable_qos())
+        self._deadman = self._owned.publisher(Bool, f"{topic}/deadman", reliable_qos())
 
     # -- what is known --------------------------------------------------------------------------
 
     @property
     def measured_rad(self) -> FloatArray | None:
-        """``(n,)`` joints in the order of the description; None when they are not heard (any more).
+        """Return ``(n,)`` joints in the order of the description; None: none came lately."""
+        return self._monitor.position_rad
 
-        A joint that cannot be measured stands where it was sent.
-        """
-        is_stale = time.monotonic() - self._heard_s > STALE_S
-        return None if self._measured is None or is_stale else self._measured.copy()
+    @property
+    def joint_state(self) -> dict[str, float]:
+        """Return the newest joints by name, passive ones included."""
+        return self._monitor.joint_state
+
+    @property
+    def active_source(self) -> str:
+        """Return who has the limb; empty: nobody."""
+        return self._monitor.active_source
 
     @property
     def is_driving(self) -> bool:
-        """Whether this source has the limb now."""
+        """Return whether this source has the limb now."""
         return self.active_source == self.source
 
     # -- driving --------------------------------------------------------------------------------
@@ -127,7 +120,7 @@ class TeleopClient:
 
         Args:
             step: a method of :attr:`jogger`, with what the person wishes.
-            period_s: span of a first step; later ones get the time since the last.
+            period_s: time of a first step; later ones get the time since the last.
         """
         measured = self.measured_rad
         if measured is None:
@@ -144,7 +137,7 @@ class TeleopClient:
         return True
 
     def follow(self, pilot: Pilot, period_s: float) -> bool:
-        """Drive as a person's device says; as :meth:`drive` otherwise."""
+        """Drive as a person's device says; returns as :meth:`drive` does."""
         jogger = self.jogger
         jogger.speed = pilot.speed
 
@@ -157,49 +150,31 @@ class TeleopClient:
         return self.drive(step, period_s)
 
     def hold(self) -> None:
-        """Say that the dead-man is held; to be repeated within the multiplexer's time-out.
+        """Publish that the dead-man is held; to be repeated within the multiplexer's time-out.
 
-        Also during an emergency stop: what is held through it has to be let go before it counts
-        again, and the multiplexer can see to that only when it is told.
+        Also during an emergency stop: what is held through it has to be released before it counts
+        again, and the multiplexer can enforce that only while it receives the dead-man.
         """
         self.is_held = True
         self._deadman.publish(Bool(data=True))
 
     def let_go(self) -> None:
-        """Say once that the dead-man is released; the limb stays at the last goal."""
+        """Publish once that the dead-man is released; the limb stays at the last goal."""
         if self.is_held:
             self.is_held = False
             self._deadman.publish(Bool(data=False))
 
     def close(self) -> None:
-        """Let go, and take the topics down."""
+        """Release the dead-man, and take the topics down."""
         self.let_go()
-        for subscription in self._inputs:
-            self._node.destroy_subscription(subscription)
-        for publisher in (self._commands, self._deadman):
-            self._node.destroy_publisher(publisher)
-
-    # -- inputs ---------------------------------------------------------------------------------
-
-    def _on_joints(self, message: JointState) -> None:
-        self.joint_state = dict(zip(message.name, message.position, strict=False))
-        values = np.array([self.joint_state.get(name, np.nan) for name in self.names])
-        unknown = ~np.isfinite(values)
-        if unknown.any():
-            known = self.jogger.goal_rad if self._measured is None else self._measured
-            if known is None:
-                return
-            values[unknown] = known[unknown]
-        self._measured, self._heard_s = values, time.monotonic()
-
-    def _on_active(self, message: String) -> None:
-        self.active_source = message.data
+        self._owned.close()
+        self._monitor.close()
 
 
 def make_teleop_clients(
     node: Node, robot_name: str, first: int, source: str, limits: JogLimits
 ) -> list[TeleopClient]:
-    """Clients of all limbs of a robot.
+    """Return the clients of all limbs of a robot.
 
     Raises:
         SettingsError: there is no limb ``first``.
