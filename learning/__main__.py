@@ -10,7 +10,7 @@ from asterias.cli import LazyCommand, run_command
 
 COMMANDS = {
     "babble": LazyCommand(
-        "learning.target_finding.commands:Babble",
+        "learning.target_finding.commands:Pretrain",
         "Let the robot move about and learn to tell from its cameras where it is.",
     ),
     "baselines": LazyCommand(
@@ -18,11 +18,11 @@ COMMANDS = {
         "Measure the paper's Brownian baselines: two searchers, three camera-failure settings.",
     ),
     "beyond": LazyCommand(
-        "learning.target_finding.commands:Beyond",
+        "learning.target_finding.commands:Robustness",
         "Measure the policies for what the paper left open: images, silent failures, stuck servos.",
     ),
     "bound": LazyCommand(
-        "learning.target_finding.commands:Bound",
+        "learning.target_finding.commands:OracleBound",
         "Measure how few steps any policy could need: one that knows which poses see the tag.",
     ),
     "compare": LazyCommand(
@@ -30,7 +30,7 @@ COMMANDS = {
         "Make the paper's table and learning curves, ours beside theirs: train, test, draw.",
     ),
     "evaluate": LazyCommand(
-        "learning.target_finding.commands:Evaluate",
+        "learning.target_finding.commands:EvaluatePolicy",
         "Measure how many steps a trained policy needs.",
     ),
     "report": LazyCommand(

@@ -29,7 +29,7 @@ from learning.target_finding.env.options import (
     options_from_card,
 )
 from learning.target_finding.experiments import baselines, evaluation
-from learning.target_finding.policies.policy_files import FILE, find_policy
+from learning.target_finding.policies.policy_files import POLICY_FILE, find_policy
 from sim.world import SimWorld
 
 Algorithm = Literal["ppo", "ac", "sac", "recurrent_ppo"]
@@ -71,7 +71,7 @@ class Baselines:
 
 
 @dataclass(frozen=True)
-class Task:
+class TaskArguments:
     """What is searched, with what, and what fails meanwhile."""
 
     robot: str = "limb_p1"
@@ -115,7 +115,7 @@ class Train:
     """Demonstrations for bc, as the recorder leaves them: a folder of episodes, or a file."""
     net: Literal["linear", "mlp"] = "linear"
     """PPO's net: the paper's, or two hidden layers of 64."""
-    task: tyro.conf.OmitArgPrefixes[Task] = field(default_factory=Task)
+    task: tyro.conf.OmitArgPrefixes[TaskArguments] = field(default_factory=TaskArguments)
     seed: int = 0
     """Seed of everything."""
     steps: int | None = None
@@ -127,7 +127,7 @@ class Train:
     curiosity: float = 0.0
     """Weight of curiosity (random network distillation) against the reward for a find."""
     encoder: str = "tiles"
-    """Name or path of the encoder of images; see the verb babble."""
+    """Name or path of the encoder of images; see the verb pretrain."""
     processes: int = 3
     """Processes that simulate, 1 for the learner's own."""
     resume: bool = False
@@ -155,7 +155,7 @@ class Train:
                 progress.update(bar, total=at.total, completed=at.done, description=text)
 
             summary = self._train(tell, stop)
-        Console().print(_told(summary), f"Policy: {self.out / FILE}")
+        Console().print(_told(summary), f"Policy: {self.out / POLICY_FILE}")
         self._keep(summary)
         return 0
 
@@ -174,7 +174,7 @@ class Train:
         Console().print(
             f"{summary['demonstrations']} demonstrations, {summary['steps']} steps; squared error "
             f"{summary['loss']:.4f}, {summary['held_out_loss']:.4f} on held-out episodes. "
-            f"Policy: {self.out / FILE}"
+            f"Policy: {self.out / POLICY_FILE}"
         )
         return 0
 
@@ -214,7 +214,7 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Babble:
+class Pretrain:
     """Let the robot move about and learn to tell from its cameras where it is."""
 
     out: Path
@@ -235,10 +235,10 @@ class Babble:
     """Go on from what is in --out."""
 
     def run(self) -> int:
-        """Babble, and say how well the encoder tells."""
-        from learning.target_finding.algorithms import self_supervised as babbling
+        """Pretrain, and print how well the encoder estimates."""
+        from learning.target_finding.algorithms import self_supervised
 
-        config = babbling.BabblingConfig(
+        config = self_supervised.PretrainingConfig(
             self.out,
             TargetFindingOptions(robot=self.robot, observe="images"),
             walks=self.walks,
@@ -249,17 +249,17 @@ class Babble:
             resume=self.resume,
         )
         with progress_bars() as progress:
-            card = babbling.babble(config, Stages(progress))
+            card = self_supervised.pretrain(config, Stages(progress))
         Console().print(
             f"Mean error of each servo's command, of 2 from end to end: {card['error']}; "
             f"with one or two cameras failing: {card['error_spoilt']}. "
-            f"Encoder: {self.out / babbling.FILE}"
+            f"Encoder: {self.out / self_supervised.ENCODER_FILE}"
         )
         return 0
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class EvaluatePolicy:
     """Measure how many steps a trained policy needs."""
 
     policy: str
@@ -374,7 +374,7 @@ class Compare:
         if self.train:
             with progress_bars(unit="trainings") as progress:
                 bar = progress.add_task("trainings", total=len(runs))
-                tell: Callable[[study.Run], None] = lambda run: progress.advance(bar)  # noqa: E731
+                tell: Callable[[study.StudyRun], None] = lambda run: progress.advance(bar)  # noqa: E731
                 study.complete(runs, self.episodes, self.parallel, tell)
         rows = study.rows(runs)
         if not rows:
@@ -405,7 +405,7 @@ BEYOND: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 @dataclass(frozen=True)
-class Beyond:
+class Robustness:
     """Measure the policies for what the paper left open: images, silent failures, stuck servos."""
 
     episodes: int = 300
@@ -420,7 +420,7 @@ class Beyond:
         rows = [
             {
                 "told": told,
-                **Evaluate(name, episodes=self.episodes, seed=self.seed, **how).measure(),
+                **EvaluatePolicy(name, episodes=self.episodes, seed=self.seed, **how).measure(),
             }
             for name, told, how in BEYOND
         ]
@@ -438,7 +438,7 @@ class Beyond:
 
 
 @dataclass(frozen=True)
-class Bound:
+class OracleBound:
     """Measure how few steps any policy could need: one that knows which poses see the tag."""
 
     robot: str = "limb_p1"
@@ -452,15 +452,17 @@ class Bound:
 
     def run(self) -> int:
         """Look from all poses, and say how far the nearest that sees the tag is."""
-        from learning.target_finding.experiments import oracle_bound as bound
+        from learning.target_finding.experiments import oracle_bound
 
         if self.poses < 1000:
             raise HardwareError("--poses must be 1000 or more.")
         options = TargetFindingOptions(robot=self.robot)
         with progress_bars(unit="poses") as progress:
             bar = progress.add_task("poses", total=self.poses)
-            poses = bound.draw_poses(options, self.poses, self.seed, lambda: progress.advance(bar))
-        rows = bound.bounds(poses, options, self.seed)
+            poses = oracle_bound.sample_poses(
+                options, self.poses, self.seed, lambda: progress.advance(bar)
+            )
+        rows = oracle_bound.oracle_bounds(poses, options, self.seed)
         seen = float(poses.seeing.any(axis=1).mean())
         Console().print(f"{100 * seen:.1f} % of poses see the tag. A searcher that knows them:")
         for row in rows:

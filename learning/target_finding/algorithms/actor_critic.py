@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import numpy.typing as npt
 
@@ -29,9 +30,9 @@ from learning.target_finding.algorithms.checkpoint import (
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import TargetFindingOptions
 from learning.target_finding.policies.linear_policy import SoftmaxPolicy
-from learning.target_finding.policies.policy_files import FILE, SUMMARY
+from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE
 
-Array = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.float64]
 
 # The paper's moving average, which its table takes the last value of.
 WINDOW = 15
@@ -90,10 +91,10 @@ class ActorCritic:
     """
 
     config: ActorCriticConfig
-    w_actor: Array
-    w_critic: Array
-    trace_actor: Array
-    trace_critic: Array
+    w_actor: FloatArray
+    w_critic: FloatArray
+    trace_actor: FloatArray
+    trace_critic: FloatArray
     average_reward: float = 0.0
     prediction: float = 0.0
 
@@ -103,14 +104,14 @@ class ActorCritic:
         pair, single = (inputs, actions), (inputs,)
         return cls(config, np.zeros(pair), np.zeros(single), np.zeros(pair), np.zeros(single))
 
-    def probabilities(self, x: Array) -> Array:
+    def probabilities(self, x: FloatArray) -> FloatArray:
         """``(actions,)`` softmax of the actor's preferences at ``x`` ``(n,)``."""
         preference = x @ self.w_actor
         weight = np.exp(preference - preference.max())
-        softmax: Array = weight / weight.sum()
+        softmax: FloatArray = weight / weight.sum()
         return softmax
 
-    def choose(self, x: Array, rng: np.random.Generator) -> int:
+    def choose(self, x: FloatArray, rng: np.random.Generator) -> int:
         """Draw a move, and enter it into the traces."""
         likely = self.probabilities(x)
         move = int(rng.choice(likely.size, p=likely))
@@ -120,7 +121,7 @@ class ActorCritic:
         self.trace_critic += x
         return move
 
-    def learn(self, reward: float, gamma: float, x: Array) -> None:
+    def learn(self, reward: float, gamma: float, x: FloatArray) -> None:
         """Learn from a reward and the observation after it; then let the traces fade."""
         about = self.config
         prediction = float(self.w_critic @ x)
@@ -134,7 +135,7 @@ class ActorCritic:
 
 
 @dataclass
-class Run:
+class ActorCriticTraining:
     """A training under way: the learner, and the length of each episode so far."""
 
     learner: ActorCritic
@@ -161,7 +162,9 @@ def train(
     refuse_overwriting(config.out, config.resume)
     with TargetFindingEnv(config.options) as environment:
         (inputs,) = environment.observation_space.shape or (0,)
-        run = Run(ActorCritic.fresh(config, inputs, int(environment.action_space.n)))  # type: ignore[attr-defined]
+        moves = environment.action_space
+        assert isinstance(moves, gymnasium.spaces.Discrete)
+        run = ActorCriticTraining(ActorCritic.fresh(config, inputs, int(moves.n)))
         if config.resume:
             _restore(run, config)
         while len(run.lengths) < config.episodes:
@@ -197,20 +200,20 @@ def _episode(environment: TargetFindingEnv, learner: ActorCritic, seed: int, num
         learner.learn(0.0, learner.config.gamma, x)
 
 
-def _keep(run: Run, config: ActorCriticConfig) -> None:
+def _keep(run: ActorCriticTraining, config: ActorCriticConfig) -> None:
     learner = {k: v for k, v in vars(run.learner).items() if k != "config"}
     about = {"lengths": run.lengths, "wall_s": run.wall_s}
     save_checkpoint(config.out, learner, config.told, about)
 
 
-def _restore(run: Run, config: ActorCriticConfig) -> None:
+def _restore(run: ActorCriticTraining, config: ActorCriticConfig) -> None:
     state, about = load_checkpoint(config.out, config.told)
     for name, value in state.items():
         setattr(run.learner, name, value)
     run.lengths, run.wall_s = about["lengths"], about["wall_s"]
 
 
-def _progress(run: Run, config: ActorCriticConfig) -> TrainingProgress:
+def _progress(run: ActorCriticTraining, config: ActorCriticConfig) -> TrainingProgress:
     done, steps = len(run.lengths), sum(run.lengths)
     last = float(np.mean(run.lengths[-WINDOW:]))
     return TrainingProgress(
@@ -225,7 +228,7 @@ def _progress(run: Run, config: ActorCriticConfig) -> TrainingProgress:
     )
 
 
-def _finish(run: Run, config: ActorCriticConfig) -> dict[str, Any]:
+def _finish(run: ActorCriticTraining, config: ActorCriticConfig) -> dict[str, Any]:
     steps = sum(run.lengths)
     summary = {
         **provenance(config.seed),
@@ -238,7 +241,7 @@ def _finish(run: Run, config: ActorCriticConfig) -> dict[str, Any]:
         "last_15_episodes": {"mean_steps": round(float(np.mean(run.lengths[-WINDOW:])), 3)},
         "history": run.lengths,
     }
-    write_json(config.out / SUMMARY, summary)
+    write_json(config.out / SUMMARY_FILE, summary)
     card = {key: value for key, value in summary.items() if key != "history"}
-    SoftmaxPolicy(run.learner.w_actor.T.astype(np.float32), card).save(config.out / FILE)
+    SoftmaxPolicy(run.learner.w_actor.T.astype(np.float32), card).save(config.out / POLICY_FILE)
     return summary

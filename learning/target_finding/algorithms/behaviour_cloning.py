@@ -27,7 +27,7 @@ from learning.recordings.trace import CAMERA, Trace, read_trace
 from learning.target_finding.env.observation import PAPER_COMMAND_RANGE, CommandUnit, observe
 from learning.target_finding.env.options import TargetFindingOptions
 from learning.target_finding.policies.network_policy import NetworkPolicy
-from learning.target_finding.policies.policy_files import FILE, SUMMARY
+from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE
 
 # Of the authors' command unit: steps that are shorter are pauses, not decisions.
 STILL = 0.01
@@ -80,7 +80,7 @@ def clone(config: BcConfig, on_epochs: OnEpochs = lambda done, total: None) -> d
     Raises:
         HardwareError: the folder holds a policy, or the recordings hold no demonstration.
     """
-    if (config.out / FILE).exists():
+    if (config.out / POLICY_FILE).exists():
         raise HardwareError(f"{config.out} holds a policy; choose another --out.")
     config = _fitted(config)
     recordings = demonstrations(find_recordings(config.recordings))
@@ -107,8 +107,8 @@ def clone(config: BcConfig, on_epochs: OnEpochs = lambda done, total: None) -> d
     for number, layer in enumerate(layers):
         tensors[f"layer_{number}.weight"] = layer.weight.detach().numpy()
         tensors[f"layer_{number}.bias"] = layer.bias.detach().numpy()
-    NetworkPolicy(tensors, summary).save(config.out / FILE)
-    write_json(config.out / SUMMARY, summary)
+    NetworkPolicy(tensors, summary).save(config.out / POLICY_FILE)
+    write_json(config.out / SUMMARY_FILE, summary)
     return summary
 
 

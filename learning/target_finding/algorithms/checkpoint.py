@@ -19,7 +19,7 @@ from safetensors.torch import save
 from asterias.errors import HardwareError
 from asterias.files import write_bytes
 
-FILE = "checkpoint.safetensors"
+CHECKPOINT_FILE = "checkpoint.safetensors"
 
 # Marks the place of a tensor in the JSON part.
 _TENSOR = "__tensor__"
@@ -39,7 +39,7 @@ def save_checkpoint(
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_apart(state, "", tensors)
     header = {"told": told, "about": about, "state": skeleton}
-    write_bytes(folder / FILE, save(tensors, {"checkpoint": json.dumps(header)}))
+    write_bytes(folder / CHECKPOINT_FILE, save(tensors, {"checkpoint": json.dumps(header)}))
 
 
 def refuse_overwriting(folder: Path, resume: bool) -> None:
@@ -48,7 +48,7 @@ def refuse_overwriting(folder: Path, resume: bool) -> None:
     Raises:
         HardwareError: the folder holds one, and it is not to be resumed.
     """
-    if not resume and (folder / FILE).exists():
+    if not resume and (folder / CHECKPOINT_FILE).exists():
         raise HardwareError(f"{folder} holds a training; add --resume, or choose another --out.")
 
 
@@ -58,7 +58,7 @@ def load_checkpoint(folder: Path, told: Mapping[str, Any]) -> tuple[dict[str, An
     Raises:
         HardwareError: there is none, it is damaged, or it was made with other options.
     """
-    path = folder / FILE
+    path = folder / CHECKPOINT_FILE
     if not path.is_file():
         raise HardwareError(f"{path} is not there: nothing to resume; leave out --resume.")
     try:

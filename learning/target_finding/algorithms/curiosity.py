@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from torch import nn
 
-Array = npt.NDArray[Any]
+FloatArray = npt.NDArray[Any]
 
 # Outputs of the random network, its hidden units, and learning of the predictor.
 _CODES, _HIDDEN = 16, 64
@@ -44,7 +44,7 @@ class Curiosity(VecEnvWrapper):
             torch.manual_seed(seed)
             self.random, self.predictor = _network(size), _network(size)
         self._optimizer = torch.optim.Adam(self.predictor.parameters(), lr=_RATE)
-        self._met: list[Array] = []
+        self._met: list[FloatArray] = []
         self._mean, self._square, self._count = np.zeros(size), np.ones(size), 1e-4
         self._spread = 1.0
 
@@ -64,11 +64,11 @@ class Curiosity(VecEnvWrapper):
         return observations, rewards + self.weight * self.novelty(met), dones, infos
 
     @torch.no_grad()
-    def novelty(self, observations: Array) -> Array:
+    def novelty(self, observations: FloatArray) -> FloatArray:
         """``(B,)`` prediction errors of ``(B, n)`` observations, in units of their spread."""
         x = self._scaled(observations)
         error = (self.predictor(x) - self.random(x)).square().mean(dim=1)
-        novelty: Array = error.numpy() / self._spread
+        novelty: FloatArray = error.numpy() / self._spread
         return novelty
 
     def learn(self) -> None:
@@ -111,7 +111,7 @@ class Curiosity(VecEnvWrapper):
         self._mean, self._square = state["scale"]["mean"], state["scale"]["square"]
         self._count, self._spread = state["count"], state["spread"]
 
-    def _scaled(self, observations: Array) -> torch.Tensor:
+    def _scaled(self, observations: FloatArray) -> torch.Tensor:
         deviation = np.sqrt(np.maximum(self._square - np.square(self._mean), 1e-6))
         scaled = np.clip((observations - self._mean) / deviation, -5.0, 5.0)
         return torch.as_tensor(scaled, dtype=torch.float32)

@@ -1,7 +1,8 @@
-"""Motor babbling: the robot moves about, and learns to tell from its cameras where it is.
+"""Self-supervised pretraining of the image encoder (motor babbling).
 
-Poses are those of short random walks. While the encoder learns, tiles are spoilt as failing cameras
-spoil them, so that it learns to go by the others.
+The robot takes short random walks; the encoder learns to estimate from the cameras' tiles the
+commands, which the robot knows. During training some tiles are corrupted as failing cameras corrupt
+them, so that it learns to rely on the others.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from asterias.errors import HardwareError
 from asterias.files import write_bytes
 from asterias.progress import OnProgress
 from asterias.provenance import provenance
-from learning.target_finding.algorithms.checkpoint import FILE as CHECKPOINT
-from learning.target_finding.algorithms.checkpoint import load_checkpoint, save_checkpoint
+from learning.target_finding.algorithms.checkpoint import (
+    CHECKPOINT_FILE,
+    load_checkpoint,
+    save_checkpoint,
+)
 from learning.target_finding.env.cameras import NOISE
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import SilentFailure, TargetFindingOptions
@@ -33,7 +37,7 @@ from learning.target_finding.policies.encoder import TILE_PX, TileEncoder, shrun
 from learning.target_finding.policies.linear_policy import save_policy
 
 KIND = "tile_encoder"
-FILE = "encoder.safetensors"
+ENCODER_FILE = "encoder.safetensors"
 ENCODERS = Path(__file__).parents[1] / "weights" / "encoders"
 
 # Looks of a walk: its random start, and as many steps as an episode has.
@@ -46,8 +50,8 @@ Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class BabblingConfig:
-    """One babbling.
+class PretrainingConfig:
+    """One pretraining.
 
     Attributes:
         out: folder for poses, checkpoint and encoder.
@@ -79,19 +83,19 @@ class BabblingConfig:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What a babbling that goes on must share with the one before."""
+        """What a pretraining that goes on must share with the one before."""
         return {k: v for k, v in asdict(self).items() if k not in ("out", "resume", "processes")}
 
 
-def babble(
-    config: BabblingConfig, on_progress: OnProgress = lambda what, done, total: None
+def pretrain(
+    config: PretrainingConfig, on_progress: OnProgress = lambda what, done, total: None
 ) -> dict[str, Any]:
     """Move about, learn, and write the encoder; returns its card.
 
     Raises:
         HardwareError: there is nothing to resume, or something that would be overwritten.
     """
-    path = config.out / FILE
+    path = config.out / ENCODER_FILE
     if path.exists() and not config.resume:
         raise HardwareError(f"{config.out} holds an encoder; choose another --out.")
     poses = _gather(config, on_progress)
@@ -108,12 +112,12 @@ def find_encoder(name: str) -> TileEncoder:
         HardwareError: there is none.
     """
     given = Path(name)
-    path = given / FILE if given.is_dir() else given
+    path = given / ENCODER_FILE if given.is_dir() else given
     if not path.is_file():
         path = ENCODERS / f"{name}.safetensors"
     if not path.is_file():
         raise HardwareError(
-            f"There is no encoder '{name}'; make one with: python -m learning babble --out DIR."
+            f"There is no encoder '{name}'; make one with: python -m learning pretrain --out DIR."
         )
     try:
         return TileEncoder.from_tensors(load_file(path))
@@ -125,19 +129,19 @@ def find_encoder(name: str) -> TileEncoder:
 
 
 @dataclass(frozen=True)
-class Poses:
+class WalkDataset:
     """Looks of all walks: tiles ``(walks, 6, c, 48, 48)`` and commands ``(walks, 6, n)``."""
 
     tiles: Tiles
     commands: Array
 
 
-def _gather(config: BabblingConfig, on_progress: OnProgress) -> Poses:
+def _gather(config: PretrainingConfig, on_progress: OnProgress) -> WalkDataset:
     folder = config.out / "poses"
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{i:03d}.npz" for i in range(config.walks // SHARD)]
     todo = [i for i, path in enumerate(paths) if not path.exists()]
-    # Poses of a babbling with other options must not be taken for these.
+    # WalkDataset of a pretraining with other options must not be taken for these.
     _check_or_begin(config)
     on_progress("walks", (len(paths) - len(todo)) * SHARD, config.walks)
     with ProcessPoolExecutor(config.processes, get_context("forkserver"), _start_worker) as pool:
@@ -146,14 +150,14 @@ def _gather(config: BabblingConfig, on_progress: OnProgress) -> Poses:
             job.result()
             on_progress("walks", (len(paths) - len(todo) + number + 1) * SHARD, config.walks)
     parts = [np.load(path) for path in paths]
-    return Poses(
+    return WalkDataset(
         np.concatenate([p["tiles"] for p in parts]), np.concatenate([p["commands"] for p in parts])
     )
 
 
-def _check_or_begin(config: BabblingConfig) -> None:
+def _check_or_begin(config: PretrainingConfig) -> None:
     """Refuse a folder that was begun with other options; leave a first checkpoint in a new one."""
-    if (config.out / CHECKPOINT).exists():
+    if (config.out / CHECKPOINT_FILE).exists():
         load_checkpoint(config.out, config.told)
     else:
         save_checkpoint(config.out, {}, config.told, {"epoch": 0})
@@ -164,7 +168,7 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-def _walk_shard(config: BabblingConfig, shard: int, path: Path) -> None:
+def _walk_shard(config: PretrainingConfig, shard: int, path: Path) -> None:
     tiles, commands = [], []
     with TargetFindingEnv(config.options) as environment:
         for walk in range(shard * SHARD, (shard + 1) * SHARD):
@@ -201,7 +205,7 @@ def _npz(**arrays: npt.NDArray[Any]) -> bytes:
 
 
 def _learn(
-    config: BabblingConfig, poses: Poses, on_progress: OnProgress
+    config: PretrainingConfig, poses: WalkDataset, on_progress: OnProgress
 ) -> tuple[TileEncoder, dict[str, Any]]:
     walks = len(poses.tiles)
     held = max(walks // 20, 1)  # walks that are not learned from
@@ -224,10 +228,10 @@ def _learn(
 
 
 def _epoch(
-    config: BabblingConfig,
+    config: PretrainingConfig,
     encoder: TileEncoder,
     optimizer: torch.optim.Optimizer,
-    poses: Poses,
+    poses: WalkDataset,
     learned: int,
     epoch: int,
     rng: np.random.Generator,
@@ -249,7 +253,7 @@ def _epoch(
 
 
 def _batch(
-    poses: Poses, chosen: npt.NDArray[np.int64], spoilt: float, rng: np.random.Generator
+    poses: WalkDataset, chosen: npt.NDArray[np.int64], spoilt: float, rng: np.random.Generator
 ) -> tuple[Tiles, Array]:
     walk, look = np.divmod(chosen, WALK)
     tiles = poses.tiles[walk, look].copy()
@@ -265,9 +269,14 @@ _KINDS: tuple[SilentFailure, ...] = ("black", "frozen", "noisy", "delayed")
 
 
 def _spoilt(
-    poses: Poses, walk: int, look: int, camera: int, kind: SilentFailure, rng: np.random.Generator
+    poses: WalkDataset,
+    walk: int,
+    look: int,
+    camera: int,
+    kind: SilentFailure,
+    rng: np.random.Generator,
 ) -> Tiles:
-    """The tile as a camera that fails in this way would give it (see eyes.Eyes)."""
+    """Return the tile of a camera that fails in this way, as :class:`FaultyCameraArray` does."""
     seen: Tiles = np.zeros((TILE_PX, TILE_PX), np.uint8)
     if kind == "frozen":
         seen = poses.tiles[walk, int(rng.integers(look + 1)), camera]
@@ -282,7 +291,7 @@ def _spoilt(
 
 @torch.no_grad()
 def _errors(
-    config: BabblingConfig, encoder: TileEncoder, poses: Poses, first: int
+    config: PretrainingConfig, encoder: TileEncoder, poses: WalkDataset, first: int
 ) -> dict[str, Any]:
     """Mean absolute errors of commands on the walks held back, whole and spoilt."""
     rng = np.random.default_rng((config.seed, 1 << 20))

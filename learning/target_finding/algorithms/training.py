@@ -53,7 +53,7 @@ from learning.target_finding.algorithms.self_supervised import find_encoder
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import TargetFindingOptions
 from learning.target_finding.policies.encoder import TileEncoder
-from learning.target_finding.policies.policy_files import FILE, SUMMARY
+from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE
 
 OnProgress = Callable[[TrainingProgress], None]
 
@@ -225,8 +225,8 @@ class Training:
     def finish(self) -> dict[str, Any]:
         """Write summary and policy; returns the summary."""
         summary = {**provenance(self.config.seed), **self.config.told, **_summed(self.history)}
-        write_json(self.config.out / SUMMARY, {**summary, "history": self.history})
-        export_policy(self.model, summary, self.encoder).save(self.config.out / FILE)
+        write_json(self.config.out / SUMMARY_FILE, {**summary, "history": self.history})
+        export_policy(self.model, summary, self.encoder).save(self.config.out / POLICY_FILE)
         return {**summary, "history": self.history}
 
     def close(self) -> None:

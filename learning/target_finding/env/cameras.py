@@ -22,7 +22,7 @@ NOISE = 80.0
 
 
 @dataclass(frozen=True)
-class Look:
+class CameraObservation:
     """What one look brought: numbers of the live cameras that see the tag, and the tiles."""
 
     seeing: list[int]
@@ -30,7 +30,7 @@ class Look:
 
 
 @dataclass
-class Eyes:
+class FaultyCameraArray:
     """Takes the pictures, spoils those of failing cameras, and looks for the tag in the result.
 
     A healthy camera whose picture cannot hold the tag is drawn only where pictures are wanted.
@@ -47,7 +47,7 @@ class Eyes:
     _dead: frozenset[int] = frozenset()
     _failing: Mapping[int, SilentFailure] = field(default_factory=dict)
     _onset: int = 0
-    _look: int = -1  # number of the last look; 0 is that of the reset
+    _number: int = -1  # number of the last look; 0 is that of the reset
     _rng: np.random.Generator = field(default_factory=np.random.default_rng)
     # Per failing camera the picture before this one, and that of the moment when it froze.
     _before: dict[int, Grey] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Eyes:
         """Number of cameras."""
         return len(self.world.cameras[self.limb])
 
-    def begin(
+    def reset(
         self,
         rng: np.random.Generator,
         *,
@@ -69,56 +69,56 @@ class Eyes:
         """Start an episode in which cameras are dead or fail, from look number ``onset`` on."""
         self._rng = rng
         self._dead, self._failing = frozenset(dead), dict(failing or {})
-        self._onset, self._look = onset, -1
+        self._onset, self._number = onset, -1
         self._before = {j: self._picture(j) for j in self._failing}
         self._frozen = dict(self._before)
 
     @property
     def live(self) -> tuple[int, ...]:
         """Cameras not said to be dead at the last look: silently failing ones are among them."""
-        dead = self._dead if max(self._look, 0) >= self._onset else ()
+        dead = self._dead if max(self._number, 0) >= self._onset else ()
         return tuple(j for j in range(self.count) if j not in dead)
 
-    def look(self) -> Look:
+    def observe(self) -> CameraObservation:
         """The next look of the episode."""
-        self._look += 1
-        live, failed = self.live, self._look >= self._onset
+        self._number += 1
+        live, failed = self.live, self._number >= self._onset
         seeing, tiles = [], []
         for j in range(self.count):
-            spoilt = failed and j in self._failing
+            is_failing = failed and j in self._failing
             if j not in live:
                 tiles.append(self._black())
             elif self.pictures or j in self._failing or self.frames_target(j):
-                picture = self._spoilt(j) if spoilt else self._kept(j)
+                picture = self._corrupted_picture(j) if is_failing else self._true_picture(j)
                 tiles.append(picture)
-                if (spoilt or self.frames_target(j)) and self._holds_tag(picture):
+                if (is_failing or self.frames_target(j)) and self._holds_tag(picture):
                     seeing.append(j)
-        return Look(seeing, np.stack(tiles) if self.pictures else None)
+        return CameraObservation(seeing, np.stack(tiles) if self.pictures else None)
 
     def frames_target(self, camera: int) -> bool:
         """Whether the tag lies in this camera's picture, by geometry."""
         about = self.world.cameras[self.limb][camera].description
         return self.world.frames_target(self.limb, about)
 
-    def _spoilt(self, camera: int) -> Grey:
+    def _corrupted_picture(self, camera: int) -> Grey:
         kind = self._failing[camera]
         before = self._before[camera]
         if kind == "black":
             return self._black()
         if kind == "frozen":
             return self._frozen[camera]
-        picture = self._kept(camera)
+        picture = self._true_picture(camera)
         if kind == "delayed":
             return before
         noise = self._rng.normal(0.0, NOISE, picture.shape)
         return np.clip(picture + noise, 0.0, 255.0).astype(np.uint8)
 
-    def _kept(self, camera: int) -> Grey:
+    def _true_picture(self, camera: int) -> Grey:
         """The true picture, remembered where the camera will need it once it fails."""
         picture = self._picture(camera)
         if camera in self._failing:
             self._before[camera] = picture
-            if self._look < self._onset:
+            if self._number < self._onset:
                 self._frozen[camera] = picture
         return picture
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from asterias.arrays import ImageArray
 from asterias.errors import HardwareError
-from learning.target_finding.env.cameras import Eyes, Look
+from learning.target_finding.env.cameras import CameraObservation, FaultyCameraArray
 from learning.target_finding.env.observation import CommandUnit, Observation, observe
 from learning.target_finding.env.options import (
     ACTOR_CRITIC_PROTOCOL,
@@ -89,7 +89,7 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
             raise HardwareError(f"Robot {self.options.robot} has no limb {self.options.limb}.")
         limb, world = self.options.limb, self.world
         self._task = TargetFindingTask(world, limb, TaskOptions(wait_s=self.options.wait_s))
-        self._eyes = Eyes(world, limb, pictures=self.options.observe != "commands")
+        self._cameras = FaultyCameraArray(world, limb, pictures=self.options.observe != "commands")
         self._mover = TargetMover(world, self.options.target)
         self._randomiser = Randomiser(world, limb, self.options.randomise)
         self._servos = ServoFailures(world, limb, self.options.servo)
@@ -110,18 +110,18 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
         super().reset(seed=seed)
         rng = self.np_random
         began = time.perf_counter()
-        failing = draw_dead_cameras(rng, self._eyes.count, self.options.faults)
+        failing = draw_dead_cameras(rng, self._cameras.count, self.options.faults)
         self.world.reset(seed=int(rng.integers(2**31)))
-        self._servos.heal()
-        self._mover.begin(rng)
-        self._randomiser.begin(rng)
+        self._servos.clear()
+        self._mover.reset(rng)
+        self._randomiser.reset(rng)
         start_rad = self._task.reset(rng)
-        self._servos.begin(rng, start_rad)
+        self._servos.reset(rng, start_rad)
         self.world.advance(self.options.wait_s)
         self._command = self._unit.command(start_rad)
         self._steps = 0
         self.simulate_s += time.perf_counter() - began
-        self._begin_failures(rng, failing)
+        self._reset_failures(rng, failing)
         return self._observation(self._look()), self._info()
 
     def step(self, action: Action) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -129,8 +129,8 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
         reach = self._unit.reach
         self._command = np.clip(self._command + self._increments(action), -reach, reach)
         began = time.perf_counter()
-        self._mover.go_on()
-        self._task.move(self._servos.followed(self._unit.position_rad(self._command)))
+        self._mover.step()
+        self._task.move(self._servos.apply(self._unit.position_rad(self._command)))
         self.simulate_s += time.perf_counter() - began
         look = self._look()
         self._steps += 1
@@ -160,7 +160,7 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
         tiles = []
         for number, camera in enumerate(self.world.cameras[self.options.limb]):
             about = camera.description
-            alive = number in self._eyes.live
+            alive = number in self._cameras.live
             shape = (about.height_px, about.width_px, 3)
             tiles.append(
                 self.world.draw(self.options.limb, about) if alive else np.zeros(shape, np.uint8)
@@ -182,13 +182,13 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
     # -- parts ----------------------------------------------------------------------------------
 
     def _make_observation_space(self) -> gymnasium.spaces.Space[Any]:
-        reach, flags = self._unit.reach, np.ones(self._eyes.count)
+        reach, flags = self._unit.reach, np.ones(self._cameras.count)
         low, high = np.concatenate([-reach, 0 * flags]), np.concatenate([reach, flags])
         commands = gymnasium.spaces.Box(low.astype(np.float32), high.astype(np.float32))
         space: gymnasium.spaces.Space[Any] = commands
         if self.options.observe != "commands":
             about = self.world.cameras[self.options.limb][0].description
-            shape = (self._eyes.count, about.height_px, about.width_px)
+            shape = (self._cameras.count, about.height_px, about.width_px)
             space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
             if self.options.observe == "both":
                 space = gymnasium.spaces.Dict({"commands": commands, "images": space})
@@ -204,18 +204,18 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
             return gymnasium.spaces.Discrete(2 * joints)
         return gymnasium.spaces.Box(-largest, largest, (joints,), np.float32)
 
-    def _begin_failures(self, rng: np.random.Generator, cameras: list[int]) -> None:
+    def _reset_failures(self, rng: np.random.Generator, cameras: list[int]) -> None:
         kinds, onset = self.options.silent, 0
         self._failing = {}
         if kinds:
             self._failing = {j: kinds[int(rng.integers(len(kinds)))] for j in cameras}
         if self.options.mid_episode:
             onset = int(rng.integers(1, (self.options.cap or 5) + 1))
-        self._eyes.begin(rng, dead=() if kinds else cameras, failing=self._failing, onset=onset)
+        self._cameras.reset(rng, dead=() if kinds else cameras, failing=self._failing, onset=onset)
 
-    def _look(self) -> Look:
+    def _look(self) -> CameraObservation:
         began = time.perf_counter()
-        look = self._eyes.look()
+        look = self._cameras.observe()
         self.render_s += time.perf_counter() - began
         return look
 
@@ -228,8 +228,8 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
         increments[servo] = -self.options.move if down else self.options.move
         return increments
 
-    def _observation(self, look: Look) -> Any:
-        commands: Observation = observe(self._command, self._eyes.live, self._eyes.count)
+    def _observation(self, look: CameraObservation) -> Any:
+        commands: Observation = observe(self._command, self._cameras.live, self._cameras.count)
         seen: Any = commands if look.tiles is None else look.tiles
         if self.options.observe == "both":
             seen = {"commands": commands, "images": look.tiles}
@@ -242,7 +242,7 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
         """The point ahead on the live cameras' axes that is closest to the goal."""
         assert self.world.scene is not None
         points = []
-        for j in self._eyes.live:
+        for j in self._cameras.live:
             about = self.world.cameras[self.options.limb][j].description
             body = self.world.bodies[self.options.limb]
             rotation, position = self.world.scene.camera_pose(self.options.limb, about, body)
@@ -252,8 +252,8 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
         return np.clip(nearest, -ROOM_M, ROOM_M)
 
     def _info(self) -> dict[str, Any]:
-        live = self._eyes.live
-        dead = [j for j in range(self._eyes.count) if j not in live]
+        live = self._cameras.live
+        dead = [j for j in range(self._cameras.count) if j not in live]
         info: dict[str, Any] = {"dead_cameras": dead}
         if self._failing:
             info["failing_cameras"] = dict(self._failing)

@@ -41,7 +41,7 @@ class TargetMover:
         """``(3,)`` centre of the tag in the world, m."""
         return np.asarray(self._described.xyz) + self._offset
 
-    def begin(self, rng: np.random.Generator) -> None:
+    def reset(self, rng: np.random.Generator) -> None:
         """Draw a place, and a way to go."""
         if self._motion == "fixed":
             return
@@ -50,7 +50,7 @@ class TargetMover:
         self._stride = _STRIDE_M * way / np.linalg.norm(way)
         self._put()
 
-    def go_on(self) -> None:
+    def step(self) -> None:
         """Move to where the target is at the next look."""
         if self._motion == "moving":
             ahead = self._offset + self._stride
@@ -78,7 +78,7 @@ class Randomiser:
     def __init__(self, world: SimWorld, limb: int, what: Collection[Variation]) -> None:
         self._world, self._limb, self._what = world, limb, frozenset(what)
 
-    def begin(self, rng: np.random.Generator) -> None:
+    def reset(self, rng: np.random.Generator) -> None:
         """Draw for one episode."""
         scene = self._world.scene
         assert scene is not None
@@ -126,13 +126,13 @@ class ServoFailures:
         self._start_rad = np.zeros(self._count)
         self.failed: int | None = None
 
-    def heal(self) -> None:
+    def clear(self) -> None:
         """All servos work; before the drive to a start position."""
         self.failed = None
         if self._kind == "limp":
             self._body.weaken(())
 
-    def begin(self, rng: np.random.Generator, start_rad: FloatArray) -> None:
+    def reset(self, rng: np.random.Generator, start_rad: FloatArray) -> None:
         """Draw the servo that fails, at ``(n,)`` positions."""
         if self._kind == "none":
             return
@@ -140,7 +140,7 @@ class ServoFailures:
         if self._kind == "limp":
             self._body.weaken((self.failed,))
 
-    def followed(self, position_rad: FloatArray) -> FloatArray:
+    def apply(self, position_rad: FloatArray) -> FloatArray:
         """Of ``(n,)`` commanded positions those that the servos will follow."""
         if self.failed is None or self._kind != "stuck":
             return position_rad

@@ -1,9 +1,10 @@
 """How few steps any policy could need: a searcher that knows which poses see the tag.
 
-Poses are drawn uniformly and looked from. From a pose that does not see the tag, the searcher goes
-straight to the nearest one that does through a live camera; as no command moves further than
-the increment in a step, it needs the largest of the servos' ways, in increments, rounded up. With
-more poses drawn the nearest comes nearer, so the figure falls towards the true bound from above.
+Poses are sampled uniformly and observed. From a pose that does not see the tag, the searcher goes
+straight to the nearest one that does through a live camera; as no command moves further than the
+increment in a step, it needs the largest of the servos' displacements, in increments, rounded up.
+With more poses sampled the nearest comes nearer, so the figure falls towards the true bound from
+above.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from learning.target_finding.env.options import Faults, TargetFindingOptions
 from learning.target_finding.env.task import TargetFindingTask, TaskOptions, draw_dead_cameras
 from sim.world import SimWorld
 
-Array = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.float64]
 
 # Time in which a limb that starts at a pose sags under its own weight.
 _SETTLE_S = 0.4
@@ -28,16 +29,16 @@ _ROWS = 200
 
 
 @dataclass(frozen=True)
-class Poses:
+class SampledPoses:
     """Commands ``(N, n)`` of uniformly drawn poses, and ``(N, c)`` which camera sees the tag."""
 
-    commands: Array
+    commands: FloatArray
     seeing: npt.NDArray[np.bool_]
 
 
-def draw_poses(
+def sample_poses(
     options: TargetFindingOptions, count: int, seed: int, on_pose: Callable[[], None]
-) -> Poses:
+) -> SampledPoses:
     """Look from ``count`` random poses."""
     rng = np.random.default_rng(seed)
     commands, seeing = [], []
@@ -52,11 +53,11 @@ def draw_poses(
             commands.append(unit.command(position))
             seeing.append([j in seen for j in cameras])
             on_pose()
-    return Poses(np.array(commands), np.array(seeing))
+    return SampledPoses(np.array(commands), np.array(seeing))
 
 
-def bounds(
-    poses: Poses, options: TargetFindingOptions, seed: int, starts: int = 2000
+def oracle_bounds(
+    poses: SampledPoses, options: TargetFindingOptions, seed: int, starts: int = 2000
 ) -> list[dict[str, Any]]:
     """A row per setting of dead cameras: the searcher's mean steps, and shares found in 1 and 2."""
     unseen = poses.commands[~poses.seeing.any(axis=1)][:starts]
@@ -83,7 +84,7 @@ def bounds(
     return made
 
 
-def _furthest(starts: Array, goals: Array) -> Array:
+def _furthest(starts: FloatArray, goals: FloatArray) -> FloatArray:
     """Per start ``(S, n)`` the way of the servo that has the longest, to the nearest goal."""
     if not len(goals):
         return np.full(len(starts), np.inf)
@@ -91,5 +92,5 @@ def _furthest(starts: Array, goals: Array) -> Array:
         np.abs(starts[i : i + _ROWS, None] - goals[None]).max(axis=2).min(axis=1)
         for i in range(0, len(starts), _ROWS)
     ]
-    way: Array = np.maximum(np.concatenate(parts), 1e-9)
+    way: FloatArray = np.maximum(np.concatenate(parts), 1e-9)
     return way

@@ -21,11 +21,11 @@ import numpy as np
 
 from asterias.files import write_json
 from asterias.workers import worker_pool
-from learning.target_finding.algorithms.checkpoint import FILE as CHECKPOINT
+from learning.target_finding.algorithms.checkpoint import CHECKPOINT_FILE
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import Faults, TargetFindingOptions, options_from_card
 from learning.target_finding.experiments import evaluation
-from learning.target_finding.policies.policy_files import FILE, SUMMARY, load_policy
+from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE, load_policy
 
 PAPER_CURVES = Path(__file__).parents[1] / "paper_curves.json"
 TESTED = "tested.json"
@@ -33,7 +33,7 @@ SETTINGS: tuple[Faults, ...] = get_args(Faults)
 
 
 @dataclass(frozen=True)
-class Method:
+class StudyMethod:
     """A way to learn that has a place in the table.
 
     Attributes:
@@ -50,25 +50,27 @@ class Method:
 
 
 METHODS = (
-    Method("ppo_padded", "PPO, linear, authors' code", "ppo", {"padded": True}),
-    Method("ppo", "PPO, linear", "ppo", {}),
-    Method("ppo_mlp", "PPO, 64 x 64, 12,000 steps", "ppo", {"net": "mlp", "steps": 12000}),
-    Method("ac", "actor-critic", "ac", {}),
+    StudyMethod("ppo_padded", "PPO, linear, authors' code", "ppo", {"padded": True}),
+    StudyMethod("ppo", "PPO, linear", "ppo", {}),
+    StudyMethod("ppo_mlp", "PPO, 64 x 64, 12,000 steps", "ppo", {"net": "mlp", "steps": 12000}),
+    StudyMethod("ac", "actor-critic", "ac", {}),
 )
 
 
 @dataclass(frozen=True)
-class Run:
+class StudyRun:
     """One training of the study."""
 
-    method: Method
+    method: StudyMethod
     faults: Faults
     seed: int
     folder: Path
 
     def summary(self) -> dict[str, Any]:
         """What the training wrote."""
-        summary: dict[str, Any] = json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
+        summary: dict[str, Any] = json.loads(
+            (self.folder / SUMMARY_FILE).read_text(encoding="utf-8")
+        )
         return summary
 
     def tested(self) -> dict[str, Any]:
@@ -88,10 +90,10 @@ class Run:
         return " ".join([*words, f"--seed {self.seed}"])
 
 
-def all_runs(folder: Path, methods: Sequence[str], seeds: int) -> list[Run]:
+def all_runs(folder: Path, methods: Sequence[str], seeds: int) -> list[StudyRun]:
     """Trainings of the study, all settings of one seed before the next seed."""
     return [
-        Run(method, faults, seed, folder / f"{method.name}_{faults}_{seed}")
+        StudyRun(method, faults, seed, folder / f"{method.name}_{faults}_{seed}")
         for seed in range(seeds)
         for method in METHODS
         if method.name in methods
@@ -100,7 +102,7 @@ def all_runs(folder: Path, methods: Sequence[str], seeds: int) -> list[Run]:
 
 
 def complete(
-    runs: Sequence[Run], episodes: int, parallel: int, on_run: Callable[[Run], None]
+    runs: Sequence[StudyRun], episodes: int, parallel: int, on_run: Callable[[StudyRun], None]
 ) -> None:
     """Train and test what is not yet; ``on_run`` hears of each finished one."""
     todo = []
@@ -128,8 +130,8 @@ def _is_orphan() -> bool:
     return os.getppid() == 1
 
 
-def _train_and_test(run: Run, episodes: int) -> None:
-    if not (run.folder / FILE).exists():
+def _train_and_test(run: StudyRun, episodes: int) -> None:
+    if not (run.folder / POLICY_FILE).exists():
         _train(run)
     policy = load_policy(run.folder)
     cap = 0 if run.method.name == "ac" else 5
@@ -139,8 +141,8 @@ def _train_and_test(run: Run, episodes: int) -> None:
     write_json(run.folder / TESTED, row)
 
 
-def _train(run: Run) -> None:
-    resume = (run.folder / CHECKPOINT).exists()
+def _train(run: StudyRun) -> None:
+    resume = (run.folder / CHECKPOINT_FILE).exists()
     if run.method.name == "ac":
         from learning.target_finding.algorithms import actor_critic
 
@@ -166,7 +168,7 @@ def _train(run: Run) -> None:
 # -- the table ------------------------------------------------------------------------------------
 
 
-def rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def rows(runs: Sequence[StudyRun]) -> list[dict[str, Any]]:
     """A row per method and setting, over its finished trainings."""
     made = []
     for method in METHODS:
@@ -181,7 +183,7 @@ def rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return made
 
 
-def _row(method: Method, faults: Faults, runs: list[Run]) -> dict[str, Any]:
+def _row(method: StudyMethod, faults: Faults, runs: list[StudyRun]) -> dict[str, Any]:
     summaries, tested = [run.summary() for run in runs], [run.tested() for run in runs]
     key = "last_15_episodes" if method.name == "ac" else "last_iteration"
     last = [summary[key]["mean_steps"] for summary in summaries]
@@ -212,7 +214,7 @@ def _row(method: Method, faults: Faults, runs: list[Run]) -> dict[str, Any]:
     return row
 
 
-def best_run(runs: Sequence[Run], method: str, faults: str) -> Run | None:
+def best_run(runs: Sequence[StudyRun], method: str, faults: str) -> StudyRun | None:
     """The training of a method whose policy needs the fewest steps on fresh episodes."""
     own = [
         run
@@ -222,7 +224,7 @@ def best_run(runs: Sequence[Run], method: str, faults: str) -> Run | None:
     return min(own, key=lambda run: float(run.tested()["mean_steps"]), default=None)
 
 
-def publish(runs: Sequence[Run], folder: Path) -> None:
+def publish(runs: Sequence[StudyRun], folder: Path) -> None:
     """Write the best policy of each method and setting to ``folder/<method>_<setting>``."""
     for method in METHODS:
         for faults in SETTINGS:
@@ -238,7 +240,7 @@ def publish(runs: Sequence[Run], folder: Path) -> None:
 # -- the curves -----------------------------------------------------------------------------------
 
 
-def draw_curves(runs: Sequence[Run], path: Path) -> None:
+def draw_curves(runs: Sequence[StudyRun], path: Path) -> None:
     """Learning curves, a panel per setting, ours beside the paper's; means with standard errors."""
     import matplotlib
 
@@ -270,7 +272,7 @@ def draw_curves(runs: Sequence[Run], path: Path) -> None:
 Curve = tuple[str, Any, Any, Any, tuple[str, str]]
 
 
-def _curves(runs: Sequence[Run], faults: Faults, paper: dict[str, Any]) -> Iterator[Curve]:
+def _curves(runs: Sequence[StudyRun], faults: Faults, paper: dict[str, Any]) -> Iterator[Curve]:
     for number, method in enumerate(METHODS):
         own = [r for r in runs if (r.method, r.faults) == (method, faults)]
         done = [run for run in own if (run.folder / TESTED).exists()]
@@ -289,7 +291,7 @@ def _curves(runs: Sequence[Run], faults: Faults, paper: dict[str, Any]) -> Itera
             yield told, np.linspace(0, 1, len(mean)), mean, error, (f"C{number}", "--")
 
 
-def _smooth(history: list[Any], method: Method) -> Any:
+def _smooth(history: list[Any], method: StudyMethod) -> Any:
     if method.paper == "ppo":
         return np.array([entry["mean_steps"] for entry in history])
     return np.convolve(history, np.full(15, 1 / 15), mode="valid")

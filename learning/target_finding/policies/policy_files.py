@@ -21,8 +21,8 @@ from learning.target_finding.env.observation import CommandUnit, Tiles, observe
 from learning.target_finding.policies import linear_policy
 from learning.target_finding.policies.linear_policy import LinearPolicy, SoftmaxPolicy
 
-FILE = "policy.safetensors"
-SUMMARY = "summary.json"
+POLICY_FILE = "policy.safetensors"
+SUMMARY_FILE = "summary.json"
 TRAINED = Path(__file__).parents[1] / "weights"
 
 
@@ -49,7 +49,7 @@ def load_policy(path: Path) -> Policy:
     Raises:
         ValueError: there is none, or file and card do not fit.
     """
-    path = path / FILE if path.is_dir() else path
+    path = path / POLICY_FILE if path.is_dir() else path
     card_path = path.with_suffix(".json")
     if not path.is_file() or not card_path.is_file():
         raise ValueError(

@@ -13,8 +13,12 @@ from gymnasium.utils.env_checker import check_env
 
 from asterias.errors import HardwareError
 from hardware.perception.apriltag import detect_tags
-from learning.target_finding.algorithms import self_supervised as babbling
-from learning.target_finding.algorithms.self_supervised import BabblingConfig, babble, find_encoder
+from learning.target_finding.algorithms import self_supervised
+from learning.target_finding.algorithms.self_supervised import (
+    PretrainingConfig,
+    find_encoder,
+    pretrain,
+)
 from learning.target_finding.algorithms.training import TrainingConfig, train
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import (
@@ -24,7 +28,7 @@ from learning.target_finding.env.options import (
 )
 from learning.target_finding.env.variations import TargetMover
 from learning.target_finding.experiments import study
-from learning.target_finding.experiments.oracle_bound import Poses, bounds
+from learning.target_finding.experiments.oracle_bound import SampledPoses, oracle_bounds
 from learning.target_finding.policies.policy_files import (
     PolicySearcher,
     find_policy,
@@ -93,16 +97,16 @@ def test_tiles_show_what_each_failure_leaves() -> None:
         for kind in SILENT:
             made.reset(seed=1)
             before = made.reset(seed=1)[0]
-            made._eyes.begin(np.random.default_rng(0), failing={2: kind})
-            made._eyes.look()
+            made._cameras.reset(np.random.default_rng(0), failing={2: kind})
+            made._cameras.observe()
             shown, *_ = made.step(np.full(4, 0.3, np.float32))
-            healthy = made._eyes._picture(2)
+            healthy = made._cameras._picture(2)
             wanted = {"black": np.zeros_like(healthy), "frozen": before[2], "delayed": before[2]}
             if kind == "noisy":
                 assert 20 < np.abs(shown[2].astype(float) - healthy).mean() < 90
             else:
                 np.testing.assert_array_equal(shown[2], wanted[kind])
-            np.testing.assert_array_equal(shown[1], made._eyes._picture(1))
+            np.testing.assert_array_equal(shown[1], made._cameras._picture(1))
 
 
 def test_flags_do_not_tell_of_silent_failures_but_of_others_when_they_set_in() -> None:
@@ -143,10 +147,10 @@ def test_a_failed_servo_stays_or_gives_way(kind: str) -> None:
 
 def test_a_moving_target_keeps_to_its_box_and_faces_the_robot(world: SimWorld) -> None:
     mover = TargetMover(world, "moving")
-    mover.begin(np.random.default_rng(3))
+    mover.reset(np.random.default_rng(3))
     places = []
     for _ in range(60):
-        mover.go_on()
+        mover.step()
         places.append(mover.place)
         pose = world.target_pose
         assert np.cos(pose.rpy[2] - np.arctan2(-pose.xyz[1], -pose.xyz[0])) > 0.99
@@ -189,27 +193,27 @@ def test_wrong_options_are_named(changes: dict[str, Any], words: str) -> None:
 # -- encoder and image policies -------------------------------------------------------------------
 
 
-def test_babbling_resumes_and_its_encoder_serves_a_policy(
+def test_pretraining_resumes_and_its_encoder_serves_a_policy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Few walks, made here: other processes would not know of the smaller files.
-    monkeypatch.setattr(babbling, "SHARD", 4)
-    monkeypatch.setattr(babbling, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(self_supervised, "SHARD", 4)
+    monkeypatch.setattr(self_supervised, "ProcessPoolExecutor", Here)
     swift = TargetFindingOptions(observe="images", wait_s=0.05)
 
-    def config(folder: str, *, resume: bool = False) -> BabblingConfig:
-        return BabblingConfig(tmp_path / folder, swift, walks=24, epochs=2, resume=resume)
+    def config(folder: str, *, resume: bool = False) -> PretrainingConfig:
+        return PretrainingConfig(tmp_path / folder, swift, walks=24, epochs=2, resume=resume)
 
     def stop(stage: str, done: int, total: int) -> None:
         if (stage, done) == ("epochs", 1):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        babble(config("cut"), stop)
-    cards = [babble(config("cut", resume=True)), babble(config("whole"))]
+        pretrain(config("cut"), stop)
+    cards = [pretrain(config("cut", resume=True)), pretrain(config("whole"))]
     assert cards[0]["error"] == cards[1]["error"] and len(cards[0]["error"]) == 4
     with pytest.raises(HardwareError, match="holds an encoder"):
-        babble(config("whole"))
+        pretrain(config("whole"))
     encoder = find_encoder(str(tmp_path / "whole"))
     tiles = np.random.default_rng(0).integers(0, 255, (4, 96, 96)).astype(np.uint8)
     assert encoder.features(tiles).shape == (4,)
@@ -256,7 +260,7 @@ def test_policies_for_harder_forms_come_along(name: str) -> None:
 def test_the_bound_counts_the_longest_way_of_a_servo() -> None:
     commands = np.array([[0.0, 0, 0, 0], [0.3, -0.4, 0, 0], [0.0, 0, 0, 1.0]])
     seeing = np.array([[True, False], [False, False], [False, False]])
-    rows = bounds(Poses(commands, seeing), TargetFindingOptions(), seed=0)
+    rows = oracle_bounds(SampledPoses(commands, seeing), TargetFindingOptions(), seed=0)
     # One start needs one step, the other three; camera 1 sees nothing, so its loss costs nothing.
     assert (rows[0]["mean_steps"], rows[0]["found_in_1"], rows[0]["found_in_2"]) == (2.0, 0.5, 0.5)
 
@@ -268,7 +272,7 @@ def test_the_bound_counts_the_longest_way_of_a_servo() -> None:
 def test_a_study_trains_tests_draws_and_keeps_what_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    swift = study.Method("ppo", "PPO", "ppo", {"steps": 75})
+    swift = study.StudyMethod("ppo", "PPO", "ppo", {"steps": 75})
     monkeypatch.setattr(study, "METHODS", (swift,))
     monkeypatch.setattr(study, "SETTINGS", ("kill0", "kill1"))
     runs = study.all_runs(tmp_path / "runs", ["ppo"], seeds=2)

@@ -25,7 +25,7 @@ from learning.target_finding import ENVIRONMENT_ID
 from learning.target_finding.algorithms import sb3 as learners
 from learning.target_finding.algorithms.actor_critic import ActorCriticConfig
 from learning.target_finding.algorithms.actor_critic import train as train_actor_critic
-from learning.target_finding.algorithms.checkpoint import FILE as CHECKPOINT
+from learning.target_finding.algorithms.checkpoint import CHECKPOINT_FILE
 from learning.target_finding.algorithms.training import Training, TrainingConfig, train
 from learning.target_finding.env.environment import (
     ACTOR_CRITIC_PROTOCOL,
@@ -36,7 +36,7 @@ from learning.target_finding.env.environment import (
 from learning.target_finding.env.observation import PAPER_COMMAND_RANGE, CommandUnit, observe
 from learning.target_finding.policies.linear_policy import LinearPolicy
 from learning.target_finding.policies.policy_files import (
-    FILE,
+    POLICY_FILE,
     PolicySearcher,
     find_policy,
     load_policy,
@@ -109,7 +109,7 @@ def test_dead_cameras_are_black_and_never_find(env: TargetFindingEnv) -> None:
     assert [j for j, tile in enumerate(tiles) if not tile.any()] == info["dead_cameras"]
     # From home camera 3, and it alone, looks at the target.
     for dead, found in (((3,), False), ((0, 1, 2), True)):
-        env._eyes.begin(np.random.default_rng(0), dead=dead)
+        env._cameras.reset(np.random.default_rng(0), dead=dead)
         env._command = np.zeros(4)
         assert env.step(np.zeros(4, np.float32))[2] is found
 
@@ -141,9 +141,9 @@ def made_policy(log_std: float = -20.0) -> LinearPolicy:
 
 def test_a_saved_policy_acts_as_before(tmp_path: Path) -> None:
     policy = made_policy(log_std=-1.0)
-    policy.save(tmp_path / FILE)
+    policy.save(tmp_path / POLICY_FILE)
     observation = observe(np.array([0.3, -0.3, 0.1, 0.9]), [0, 1], 4)
-    for path in (tmp_path, tmp_path / FILE):
+    for path in (tmp_path, tmp_path / POLICY_FILE):
         again = load_policy(path)
         drawn = [p.act(observation, np.random.default_rng(0)) for p in (policy, again)]
         np.testing.assert_array_equal(drawn[0], drawn[1])
@@ -151,11 +151,11 @@ def test_a_saved_policy_acts_as_before(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_does_not_fit_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    made_policy().save(tmp_path / FILE)
+    made_policy().save(tmp_path / POLICY_FILE)
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="4 joints and 4 cameras; this limb has 8 and 8"):
         PolicySearcher.on_limb(str(tmp_path), np.zeros(8), np.ones(8), 8, rng)
-    (tmp_path / FILE).with_suffix(".json").write_text("{}", encoding="utf-8")
+    (tmp_path / POLICY_FILE).with_suffix(".json").write_text("{}", encoding="utf-8")
     with pytest.raises(ValueError, match="do not fit together"):
         load_policy(tmp_path)
     with pytest.raises(ValueError, match="no policy 'ppo_kill9'"):
@@ -199,10 +199,10 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
     train(config("whole"))
     with pytest.raises(KeyboardInterrupt):
         train(config("stopped"), stop=lambda: True)
-    assert (tmp_path / "stopped" / CHECKPOINT).is_file()
+    assert (tmp_path / "stopped" / CHECKPOINT_FILE).is_file()
     summary = train(config("stopped", resume=True))
     assert summary["steps"] == config("whole").steps and len(summary["history"]) == 2
-    assert_same_weights(tmp_path / "whole" / FILE, tmp_path / "stopped" / FILE)
+    assert_same_weights(tmp_path / "whole" / POLICY_FILE, tmp_path / "stopped" / POLICY_FILE)
 
 
 def assert_same_weights(first: Path, second: Path) -> None:
@@ -220,11 +220,11 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(tmp_path: Path) 
         assert cut.stdout is not None
         cut.stdout.readline()
         cut.kill()
-    assert not (tmp_path / "cut" / FILE).exists()
+    assert not (tmp_path / "cut" / POLICY_FILE).exists()
     for folder, resume in (("cut", ["--resume"]), ("whole", [])):
         done = run_learning(*words, str(tmp_path / folder), *resume)
         assert done.returncode == 0, done.stderr
-    assert_same_weights(tmp_path / "whole" / FILE, tmp_path / "cut" / FILE)
+    assert_same_weights(tmp_path / "whole" / POLICY_FILE, tmp_path / "cut" / POLICY_FILE)
 
 
 def test_a_stopped_actor_critic_goes_on_to_the_same_weights(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_stopped_actor_critic_goes_on_to_the_same_weights(tmp_path: Path) -> N
     train_actor_critic(config("cut", resume=True))
     summary = train_actor_critic(config("whole"))
     assert len(summary["history"]) == 7
-    assert_same_weights(tmp_path / "whole" / FILE, tmp_path / "cut" / FILE)
+    assert_same_weights(tmp_path / "whole" / POLICY_FILE, tmp_path / "cut" / POLICY_FILE)
 
 
 def test_what_was_trained_acts_alike_in_numpy_and_in_torch(
@@ -317,7 +317,7 @@ def test_train_and_evaluate_from_the_command_line(tmp_path: Path) -> None:
         (("train", "--out", "nowhere", "--processes", "2"), "must divide 75"),
         (("train", "--out", "nowhere", "--silent", "black"), "kill0 lets none"),
         (("train", "--out", "nowhere", "--goal"), "use --algo sac"),
-        (("train", "--out", "nowhere", "--observe", "images", "--encoder", "x"), "babble --out"),
+        (("train", "--out", "nowhere", "--observe", "images", "--encoder", "x"), "pretrain --out"),
         (("evaluate", "--policy", "ppo_kill9"), "no policy 'ppo_kill9'"),
     ],
 )
@@ -339,7 +339,7 @@ def test_a_training_tells_programs_and_ends_after_an_iteration_when_asked(tmp_pa
         rest = process.stdout.read()
     keys = {"steps", "total", "mean_return", "found", "steps_per_s", "left_s"}
     assert set(first) == keys and (first["steps"], first["total"]) == (75, 150)
-    assert (out / CHECKPOINT).is_file()
+    assert (out / CHECKPOINT_FILE).is_file()
     # The last iteration may have ended before the signal came.
     assert process.returncode == (0 if "summary" in rest else 130)
     whole = run_learning("train", *options, "--resume")
