@@ -7,17 +7,13 @@ that was named must then see the target: what the agents say is compared with wh
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import rclpy
-import tyro
 from asterias_interfaces.action import Ask
 from asterias_interfaces.msg import TagDetections
 from asterias_interfaces.srv import InjectFault
@@ -28,20 +24,17 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from asterias.files import write_json
-from asterias.provenance import provenance
-from asterias_nodes.launch_bench import LaunchedRobot
+from asterias_nodes.runtime.bench import BenchOptions, run_bench
 from asterias_nodes.runtime.conversions import to_seconds
-from asterias_nodes.runtime.domains import reserve_domain_id
+from asterias_nodes.runtime.launched_robot import LaunchedRobot
 from asterias_nodes.runtime.qos import reliable_qos
-from hardware.description.robot import load_robot
 
 FAULTS = ("off", "stuck", "garbage", "wrong")
 _PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
-class AskBench:
+class AskBench(BenchOptions):
     """Options of the measurement."""
 
     trials: int = 20
@@ -54,8 +47,6 @@ class AskBench:
     """Of poses and broken cameras."""
     real_time_factor: float = 5.0
     """Simulated seconds per second."""
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Result file to write."""
 
 
 class Trials:
@@ -64,10 +55,11 @@ class Trials:
     def __init__(self, options: AskBench) -> None:
         self._options = options
         self._rng = np.random.default_rng(options.seed)
-        about = load_robot("limb_p1")
-        self._joints = about.limbs[0].joints
-        self._cameras = [f"camera_{j}" for j in range(len(about.limbs[0].live_cameras))]
-        self._tag = about.target.id
+        about = options.limb_description()
+        self._joints = about.joints
+        self._cameras = [f"camera_{j}" for j in range(len(about.live_cameras))]
+        self._tag = options.description().target.id
+        self._prefix = f"/limb_{options.limb}"
         self._node, self._executor = Node("ask_bench"), SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._position: dict[str, float] = {}
@@ -75,15 +67,15 @@ class Trials:
         self._sees: dict[str, tuple[float, bool]] = {}
         node = self._node
         node.create_subscription(
-            JointState, "/limb_0/joint_states", self._on_joints, reliable_qos()
+            JointState, f"{self._prefix}/joint_states", self._on_joints, reliable_qos()
         )
         node.create_subscription(
             TagDetections, "/target/detections", self._on_detections, reliable_qos(100)
         )
         self._moves = node.create_publisher(
-            JointTrajectory, "/limb_0/joint_trajectory", reliable_qos()
+            JointTrajectory, f"{self._prefix}/joint_trajectory", reliable_qos()
         )
-        self._faults = node.create_client(InjectFault, "/limb_0/inject_fault")
+        self._faults = node.create_client(InjectFault, f"{self._prefix}/inject_fault")
         self._ask = ActionClient(node, Ask, "/ask")
 
     def close(self) -> None:
@@ -96,7 +88,7 @@ class Trials:
         """Until everything that is needed is there."""
         self._until(lambda: self._position and self._sees, "the robot")
         self._until(self._ask.server_is_ready, "/ask")
-        self._until(self._faults.service_is_ready, "/limb_0/inject_fault")
+        self._until(self._faults.service_is_ready, f"{self._prefix}/inject_fault")
 
     def run(self, number: int) -> dict[str, Any]:
         """One trial."""
@@ -143,7 +135,7 @@ class Trials:
     def _go_to(self, goal_rad: Any) -> None:
         names = [joint.name for joint in self._joints]
         point = JointTrajectoryPoint(positions=goal_rad, time_from_start=Duration(sec=1))
-        self._until(self._moves.get_subscription_count, "/limb_0/joint_trajectory")
+        self._until(self._moves.get_subscription_count, f"{self._prefix}/joint_trajectory")
         self._moves.publish(JointTrajectory(joint_names=names, points=[point]))
 
         def is_there() -> bool:
@@ -154,7 +146,7 @@ class Trials:
 
     def _inject(self, camera: str, fault: str) -> None:
         future = self._faults.call_async(InjectFault.Request(component=camera, fault=fault))
-        self._until(future.done, "/limb_0/inject_fault")
+        self._until(future.done, f"{self._prefix}/inject_fault")
         if not future.result().success:
             raise ValueError(future.result().message)
 
@@ -178,6 +170,8 @@ def measure(options: AskBench) -> list[dict[str, Any]]:
     """All trials; prints one line for each."""
     robot = LaunchedRobot(
         "launch/agents.launch.xml",
+        f"robot:={options.robot}",
+        f"limb:={options.limb}",
         "enable_faults:=true",
         f"real_time_factor:={options.real_time_factor}",
         f"seed:={options.seed}",
@@ -203,26 +197,19 @@ def measure(options: AskBench) -> list[dict[str, Any]]:
     return rows
 
 
-def main() -> int:
-    """Measure, print, write the result file if asked for; exit code 1 if too few are true."""
-    options = tyro.cli(AskBench, prog="ros2 run asterias_nodes ask_bench", description=__doc__)
-    # A domain of its own, so that no other robot on this machine is asked.
-    os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
-    rclpy.init()
-    try:
-        rows = measure(options)
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    finally:
-        rclpy.try_shutdown()
+def run(options: AskBench) -> int:
+    """Measure, print, write the result file if asked for; return 1 if too few are true."""
+    rows = measure(options)
     right = sum(row["true"] for row in rows)
     print(f"{right} of {len(rows)} answers are true")
-    if options.json is not None:
-        command = f"ros2 run asterias_nodes ask_bench --json {options.json}"
-        data = {"task": options.task, "trials": len(rows), "true": right, "rows": rows}
-        write_json(options.json, {**provenance(options.seed, command), **data})
+    data = {"task": options.task, "trials": len(rows), "true": right, "rows": rows}
+    options.write("ask_bench", data, options.seed)
     return 0 if right >= options.required else 1
+
+
+def main() -> int:
+    """Run the bench from the command line; return its exit code."""
+    return run_bench(AskBench, "ask_bench", __doc__ or "", run)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Node ``doom_demo``: sends the robot through mazes in ViZDoom, and leaves a video and a summary.
 
 A client, nothing more. For each maze it asks ``/draw_maze`` for it and ``/navigate`` to walk to the
-goal. Its folder gets ``run.mp4`` (what the camera saw, beside the map with the plan and the way),
+goal. Its folder gets ``run.mp4`` (what the camera saw, beside the map with the plan and the track),
 ``contact_sheet.png`` (four moments of each maze) and ``summary.json``.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 from typing import Annotated, Any
@@ -21,13 +22,12 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from rclpy.action import ActionClient
-from rclpy.action.client import ClientGoalHandle
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from asterias.arrays import ImageArray
+from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
 from asterias_nodes.navigation.navigation_messages import (
@@ -36,18 +36,15 @@ from asterias_nodes.navigation.navigation_messages import (
     point_of,
     yaw_of,
 )
-from asterias_nodes.runtime.action_client import RefusedError, ask, wait_for
-from asterias_nodes.runtime.conversions import from_image_msg
-from asterias_nodes.runtime.event_action_server import run
+from asterias_nodes.runtime.action_client import wait_for
+from asterias_nodes.runtime.conversions import duration_s, from_image_msg
+from asterias_nodes.runtime.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
-from asterias_nodes.runtime.run_node import stop_node
 from hardware.perception.images import save_png
 from planners.mazes.grid_map import GridMap, Point
 from sim.doom.pictures import MapPicture, beside, sheet_of
 
-PROGRESS_PERIOD_S = 2.0
-SERVER_PATIENCE_S = 60.0
 STEP_OF_TRACE_CELLS = 0.1
 MOMENTS = 4
 
@@ -95,8 +92,10 @@ class DoomTrip:
     error: str
 
 
-class DoomDemo(Node):
+class DoomDemo(EpisodeRunner):
     """Sends the robot through one maze after the other; ends its process when all are done."""
+
+    cure = "launch doom.launch.xml"
 
     def __init__(self) -> None:
         super().__init__("doom_demo")
@@ -104,9 +103,7 @@ class DoomDemo(Node):
         self._folder = FilePath(self.settings.out).expanduser()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._walks: list[DoomTrip] = []
-        self._started_s = self._told_s = time.monotonic()
         self._walking_since_s: float | None = None
-        self._goal: ClientGoalHandle | None = None
         self._reset(None)
         self._frames = self._tics = self._restarts = 0
         self._film: list[ImageArray] = []
@@ -117,10 +114,9 @@ class DoomDemo(Node):
         self._navigator = ActionClient(self, Navigate, "/navigate")
         self._goal_topic = self.create_publisher(PoseStamped, "/goal_pose", latched_qos())
         self._subscribe()
-        self._wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self._start_timer = self.create_timer(0.05, self._try_to_start, clock=self._wall)
         if self.settings.video_rate_hz:
-            self.create_timer(1 / self.settings.video_rate_hz, self._shoot, clock=self._wall)
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self.create_timer(1 / self.settings.video_rate_hz, self._add_frame, clock=steady)
 
     def _subscribe(self) -> None:
         latched = (OccupancyGrid, "/map", self._on_map), (Path, "/plan", self._on_plan)
@@ -167,39 +163,33 @@ class DoomDemo(Node):
             for pair in status.values:
                 if pair.key == "game_restarts" and int(pair.value) > self._restarts:
                     self._restarts = int(pair.value)
-                    self._say(f"the game had died and was started again ({self._restarts} so far)")
+                    self.report(
+                        f"the game had died and was started again ({self._restarts} so far)"
+                    )
 
     # -- mazes ----------------------------------------------------------------------------------
 
-    def _try_to_start(self) -> None:
-        servers = {
-            "doom_world (/draw_maze)": self._draw.service_is_ready(),
-            "navigator (/navigate)": self._navigator.server_is_ready(),
+    def servers(self) -> Mapping[str, Callable[[], bool]]:
+        """Return the world and the navigator."""
+        return {
+            "doom_world (/draw_maze)": self._draw.service_is_ready,
+            "navigator (/navigate)": self._navigator.server_is_ready,
         }
-        if all(servers.values()):
-            self.destroy_timer(self._start_timer)
-            run(self._run(), lambda result: None)
-        elif time.monotonic() - self._started_s > SERVER_PATIENCE_S:
-            missing = ", ".join(name for name, is_ready in servers.items() if not is_ready)
-            stop_node(self, f"These did not come up: {missing}; launch doom.launch.xml.")
 
-    async def _run(self) -> None:
-        """All mazes, one after the other."""
+    async def run_episodes(self) -> None:
+        """Walk through all mazes, one after the other."""
         started_s = time.monotonic()
-        try:
-            for number in range(self.settings.mazes):
-                await self._maze(number)
-                if self._walks[-1].error_code == Navigate.Result.E_STOP:
-                    break  # whoever engaged it wants no further walk
-            self._finish(time.monotonic() - started_s)
-        except (RefusedError, ValueError, OSError) as error:
-            stop_node(self, str(error))
+        for number in range(self.settings.mazes):
+            await self._maze(number)
+            if self._walks[-1].error_code == Navigate.Result.E_STOP:
+                break  # whoever engaged it wants no further walk
+        self._complete(time.monotonic() - started_s)
 
     async def _maze(self, number: int) -> None:
         seed = self.settings.seed + number
         drawn = await wait_for(self._draw.call_async(DrawMaze.Request(seed=seed)))
         if not drawn.success:
-            raise ValueError(drawn.message)
+            raise UserError(drawn.message)
         grid = from_map_msg(drawn.map)
         self._reset(grid)
         self._target = grid.to_grid(point_of(drawn.goal.pose))
@@ -212,15 +202,12 @@ class DoomDemo(Node):
             survey=self.settings.views == "all",
         )
         self._walking_since_s = time.monotonic()
-        found = await ask(self._navigator, goal, self._on_feedback, self._keep)
+        found = await self.ask(self._navigator, goal, self._on_feedback)
         self._walking_since_s = None
         self._note(number, drawn, found)
 
-    def _keep(self, handle: ClientGoalHandle | None) -> None:
-        self._goal = handle
-
     def _note(self, number: int, drawn: Any, found: Any) -> None:
-        """Keep, tell and draw how a maze ended."""
+        """Store, report and draw how a maze ended."""
         walk = DoomTrip(
             maze=number + 1,
             seed=self.settings.seed + number,
@@ -231,35 +218,33 @@ class DoomDemo(Node):
             looks=found.looks,
             plans=found.plans,
             fallbacks=found.fallbacks,
-            planning_s=round(_seconds(found.planning_time), 4),
-            seeing_s=round(_seconds(found.seeing_time), 4),
-            duration_s=round(_seconds(found.duration), 3),
+            planning_s=round(duration_s(found.planning_time), 4),
+            seeing_s=round(duration_s(found.seeing_time), 4),
+            duration_s=round(duration_s(found.duration), 3),
             driven_m=round(float(found.driven), 3),
             error_code=found.error_code,
             error=found.error_msg,
         )
         self._walks.append(walk)
-        self._shoot()
+        self._add_frame()
         if self._film:
             places = np.linspace(0, len(self._film) - 1, MOMENTS).round().astype(int)
             self._moments += [self._film[place] for place in places]
-        left = self.settings.mazes - len(self._walks)
-        each_s = (time.monotonic() - self._started_s) / len(self._walks)
-        end = f", about {each_s * left:.0f} s left" if left else ""
-        self._say(f"maze {walk.maze}/{self.settings.mazes}: {_outcome(walk)}{end}")
+        done, total = len(self._walks), self.settings.mazes
+        left = f", {self.time_left(done, total)}" if done < total else ""
+        self.report(f"maze {walk.maze}/{total}: {_outcome(walk)}{left}")
 
-    def _on_feedback(self, message: Any) -> None:
-        if time.monotonic() - self._told_s >= PROGRESS_PERIOD_S:
-            told = message.feedback
-            age_s = _seconds(told.plan_age)
-            self._say(
-                f"walking: {told.distance_to_go:.1f} m to go, {told.steps} steps, plan of "
+    def _on_feedback(self, feedback: Navigate.Feedback) -> None:
+        if self.is_report_due:
+            age_s = duration_s(feedback.plan_age)
+            self.report(
+                f"walking: {feedback.distance_to_go:.1f} m to go, {feedback.steps} steps, plan of "
                 f"{age_s:.1f} s ago"
             )
 
     # -- pictures -------------------------------------------------------------------------------
 
-    def _shoot(self) -> None:
+    def _add_frame(self) -> None:
         """Add a picture to the video."""
         grid, message, image = self._grid, self._map, self._image
         if grid is None or image is None or message is None or self._pose is None:
@@ -295,11 +280,8 @@ class DoomDemo(Node):
 
     # -- reporting ------------------------------------------------------------------------------
 
-    def _say(self, text: str) -> None:
-        self._told_s = time.monotonic()
-        print(text, flush=True)
-
-    def _finish(self, wall_s: float) -> None:
+    def _complete(self, wall_s: float) -> None:
+        """Write video, sheet and summary, print the table, and end."""
         reached = [walk for walk in self._walks if walk.reached]
         needed = self.settings.required if self.settings.required >= 0 else self.settings.mazes
         passed = len(reached) >= needed
@@ -333,10 +315,7 @@ class DoomDemo(Node):
         write_json(self._folder / "summary.json", summary)
         print(self._table(summary), flush=True)
         print(f"Wrote video, contact sheet and summary to {self._folder}/", flush=True)
-        if passed:
-            stop_node(self, status=0)
-        else:
-            stop_node(self, f"The goal was reached {len(reached)} times; {needed} are required.")
+        self.finish(passed, f"The goal was reached {len(reached)} times; {needed} are required.")
 
     def _table(self, summary: dict[str, Any]) -> str:
         lines = ["", "maze  seed  steps  shortest  looks  plans  planning s  wall s  outcome"]
@@ -362,21 +341,16 @@ class DoomDemo(Node):
             (self._folder / ".run.mp4").replace(self._folder / "run.mp4")
 
     def close(self) -> None:
-        """Cancel what is in progress, so that the robot stops when the demo is interrupted."""
-        if self._goal is not None:
-            self._goal.cancel_goal_async()
+        """Cancel what is in progress and complete the video."""
+        super().close()
         self._close_video()
 
 
 def _outcome(walk: DoomTrip) -> str:
     if not walk.reached:
         return f"not reached: {walk.error.rstrip('.')}"
-    way = f"{walk.steps} steps, the shortest way has {walk.shortest_steps}"
-    return f"reached; {way}; {walk.looks} looks, {walk.plans} plans; {walk.duration_s:.1f} s"
-
-
-def _seconds(duration: Any) -> float:
-    return float(duration.sec) + float(duration.nanosec) * 1e-9
+    length = f"{walk.steps} steps, the shortest path has {walk.shortest_steps}"
+    return f"reached; {length}; {walk.looks} looks, {walk.plans} plans; {walk.duration_s:.1f} s"
 
 
 def make_node() -> DoomDemo:

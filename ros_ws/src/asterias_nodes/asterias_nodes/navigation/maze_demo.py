@@ -1,6 +1,6 @@
 """Node ``maze_demo``: lets the robot drive through mazes, and leaves pictures and a summary behind.
 
-A client, nothing more. For each maze it asks ``/draw_maze`` for it, ``/compute_path`` for a way
+A client, nothing more. For each maze it asks ``/draw_maze`` for it, ``/compute_path`` for a path
 from where the robot is, and ``/follow_path`` to drive it; compares the length with the optimum; and
 writes ``maze_<k>.png`` and, at the end, ``summary.json`` into its folder. ``/goal_pose`` shows
 viewers where the robot is to go.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 from typing import Annotated, Any
@@ -20,26 +21,21 @@ from asterias_interfaces.srv import DrawMaze
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from rclpy.action import ActionClient
-from rclpy.action.client import ClientGoalHandle
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
-from rclpy.node import Node
 
+from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
 from asterias_nodes.navigation.navigation_messages import from_map_msg, point_of
-from asterias_nodes.runtime.action_client import RefusedError, ask, wait_for
-from asterias_nodes.runtime.event_action_server import run
+from asterias_nodes.runtime.action_client import wait_for
+from asterias_nodes.runtime.conversions import duration_s
+from asterias_nodes.runtime.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
-from asterias_nodes.runtime.run_node import stop_node
 from planners.mazes.grid_map import GridMap, Point
 from planners.planning.drawing import Drawing, save_drawing
 from planners.planning.exact_search import breadth_first
 
-PROGRESS_PERIOD_S = 2.0
-SERVER_PATIENCE_S = 60.0
-# Kept of the way driven: more than a picture can show.
+# Spacing of the stored track: finer than a picture can show.
 STEP_OF_TRACE_CELLS = 0.1
 
 
@@ -79,12 +75,10 @@ class Trip:
     error: str
 
 
-class TripError(Exception):
-    """The demo cannot go on."""
-
-
-class MazeDemo(Node):
+class MazeDemo(EpisodeRunner):
     """Drives through one maze after the other; ends its process when all are done."""
+
+    cure = "launch maze.launch.xml"
 
     def __init__(self) -> None:
         super().__init__("maze_demo")
@@ -92,8 +86,6 @@ class MazeDemo(Node):
         self._folder = FilePath(self.settings.out).expanduser()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._trips: list[Trip] = []
-        self._started_s = self._told_s = time.monotonic()
-        self._goal: ClientGoalHandle | None = None
         self._trace: list[Point] = []
         self._grid: GridMap | None = None
         self._values: OccupancyGrid | None = None
@@ -103,8 +95,6 @@ class MazeDemo(Node):
         self._goal_topic = self.create_publisher(PoseStamped, "/goal_pose", latched_qos())
         self.create_subscription(OccupancyGrid, "/value_map", self._on_values, latched_qos())
         self.create_subscription(Odometry, "/odom", self._on_odometry, reliable_qos())
-        wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self._start_timer = self.create_timer(0.05, self._try_to_start, clock=wall)
 
     def _on_values(self, message: OccupancyGrid) -> None:
         self._values = message
@@ -116,57 +106,49 @@ class MazeDemo(Node):
         if not self._trace or math.dist(place, self._trace[-1]) >= STEP_OF_TRACE_CELLS:
             self._trace.append(place)
 
-    def _try_to_start(self) -> None:
-        servers = {
-            "maze_world (/draw_maze)": self._draw.service_is_ready(),
-            "planner (/compute_path)": self._planner.server_is_ready(),
-            "path_follower (/follow_path)": self._follower.server_is_ready(),
-        }
-        if all(servers.values()):
-            self.destroy_timer(self._start_timer)
-            run(self._run(), lambda result: None)
-        elif time.monotonic() - self._started_s > SERVER_PATIENCE_S:
-            missing = ", ".join(name for name, is_ready in servers.items() if not is_ready)
-            stop_node(self, f"These did not come up: {missing}; launch maze.launch.xml.")
-
     # -- trips ----------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
-        """All mazes, one after the other."""
-        try:
-            for number in range(self.settings.mazes):
-                await self._trip(number)
-                if self._trips[-1].error_code == FollowPath.Result.E_STOP:
-                    break  # whoever engaged it wants no further drive
-            self._finish()
-        except (TripError, RefusedError, ValueError, OSError) as error:
-            stop_node(self, str(error))
+    def servers(self) -> Mapping[str, Callable[[], bool]]:
+        """Return the world, the planner and the follower."""
+        return {
+            "maze_world (/draw_maze)": self._draw.service_is_ready,
+            "planner (/compute_path)": self._planner.server_is_ready,
+            "path_follower (/follow_path)": self._follower.server_is_ready,
+        }
+
+    async def run_episodes(self) -> None:
+        """Drive through all mazes, one after the other."""
+        for number in range(self.settings.mazes):
+            await self._trip(number)
+            if self._trips[-1].error_code == FollowPath.Result.E_STOP:
+                break  # whoever engaged it wants no further drive
+        self._complete()
 
     async def _trip(self, number: int) -> None:
         seed = self.settings.seed + number
         drawn = await wait_for(self._draw.call_async(DrawMaze.Request(seed=seed)))
         if not drawn.success:
-            raise TripError(drawn.message)
+            raise UserError(drawn.message)
         self._grid, self._trace, self._values = from_map_msg(drawn.map), [], None
         self._goal_topic.publish(drawn.goal)
         goal = ComputePath.Goal(goal=drawn.goal, planner_id=self.settings.planner)
-        planned = await self._ask(self._planner, goal, self._on_planning)
+        planned = await self.ask(self._planner, goal, self._on_planning)
         codes = ComputePath.Result
         if planned.error_code in (codes.INVALID_PLANNER, codes.UNKNOWN):
-            raise TripError(planned.error_msg)
+            raise UserError(planned.error_msg)
         driven = FollowPath.Result()
         if planned.error_code == codes.NONE:
             steps, best = len(planned.path.poses) - 1, drawn.shortest_steps
-            self._say(
+            self.report(
                 f"maze {number + 1}/{self.settings.mazes}: planned {steps} steps (shortest: {best})"
-                f" in {_seconds(planned.planning_time):.2f} s, driving ..."
+                f" in {duration_s(planned.planning_time):.2f} s, driving ..."
             )
             goal = FollowPath.Goal(path=planned.path)
-            driven = await self._ask(self._follower, goal, self._on_driving)
+            driven = await self.ask(self._follower, goal, self._on_driving)
         self._note(number, drawn, planned, driven)
 
     def _note(self, number: int, drawn: Any, planned: Any, driven: Any) -> None:
-        """Keep, tell and draw how a maze ended."""
+        """Store, report and draw how a maze ended."""
         code, error = planned.error_code, planned.error_msg
         if code == ComputePath.Result.NONE:
             code, error = driven.error_code, driven.error_msg
@@ -180,14 +162,14 @@ class MazeDemo(Node):
             steps=max(0, len(planned.path.poses) - 1),
             shortest_steps=drawn.shortest_steps,
             layers=planned.layers,
-            planning_s=round(_seconds(planned.planning_time), 4),
+            planning_s=round(duration_s(planned.planning_time), 4),
             driven_m=round(float(driven.driven), 3),
-            drive_robot_s=round(_seconds(driven.duration), 3),
+            drive_robot_s=round(duration_s(driven.duration), 3),
             error_code=code,
             error=error,
         )
         self._trips.append(trip)
-        self._say(f"maze {trip.maze}/{self.settings.mazes}: {_outcome(trip)}{self._time_left()}")
+        self.report(f"maze {trip.maze}/{self.settings.mazes}: {_outcome(trip)}{self._left()}")
         self._picture(trip, drawn, planned.path)
 
     def _picture(self, trip: Trip, drawn: Any, path: Path) -> None:
@@ -211,37 +193,22 @@ class MazeDemo(Node):
         digits = len(str(self.settings.mazes))
         save_drawing(drawing, self._folder / f"maze_{trip.maze:0{digits}}.png")
 
-    # -- asking ---------------------------------------------------------------------------------
+    def _on_planning(self, feedback: ComputePath.Feedback) -> None:
+        if self.is_report_due:
+            self.report(f"planning: {feedback.layers} layers of at most {feedback.max_layers}")
 
-    async def _ask(self, client: ActionClient, goal: Any, on_feedback: Any) -> Any:
-        """The result of a goal."""
-        return await ask(client, goal, on_feedback, self._keep)
-
-    def _keep(self, handle: ClientGoalHandle | None) -> None:
-        self._goal = handle
-
-    def _on_planning(self, message: Any) -> None:
-        if time.monotonic() - self._told_s >= PROGRESS_PERIOD_S:
-            layers, limit = message.feedback.layers, message.feedback.max_layers
-            self._say(f"planning: {layers} layers of at most {limit}")
-
-    def _on_driving(self, message: Any) -> None:
-        if time.monotonic() - self._told_s >= PROGRESS_PERIOD_S:
-            to_go = message.feedback.distance_to_goal
-            self._say(f"driving: {to_go:.1f} m to go")
+    def _on_driving(self, feedback: FollowPath.Feedback) -> None:
+        if self.is_report_due:
+            self.report(f"driving: {feedback.distance_to_goal:.1f} m to go")
 
     # -- reporting ------------------------------------------------------------------------------
 
-    def _say(self, text: str) -> None:
-        self._told_s = time.monotonic()
-        print(text, flush=True)
+    def _left(self) -> str:
+        done, total = len(self._trips), self.settings.mazes
+        return f", {self.time_left(done, total)}" if done < total else ""
 
-    def _time_left(self) -> str:
-        left = self.settings.mazes - len(self._trips)
-        each_s = (time.monotonic() - self._started_s) / len(self._trips)
-        return f", about {each_s * left:.0f} s left" if left else ""
-
-    def _finish(self) -> None:
+    def _complete(self) -> None:
+        """Write the summary, print the table, and end."""
         reached = [trip for trip in self._trips if trip.reached]
         needed = self.settings.required if self.settings.required >= 0 else self.settings.mazes
         passed = len(reached) >= needed
@@ -257,15 +224,12 @@ class MazeDemo(Node):
             "required": needed,
             "passed": passed,
             "steps_over_shortest": round(steps / best, 5) if best else None,
-            "wall_s": round(time.monotonic() - self._started_s, 3),
+            "wall_s": round(time.monotonic() - self.started_s, 3),
         }
         write_json(self._folder / "summary.json", summary)
         print(self._table(), flush=True)
         print(f"Wrote pictures and summary to {self._folder}/", flush=True)
-        if passed:
-            stop_node(self, status=0)
-        else:
-            stop_node(self, f"The goal was reached {len(reached)} times; {needed} are required.")
+        self.finish(passed, f"The goal was reached {len(reached)} times; {needed} are required.")
 
     def _table(self) -> str:
         lines = ["", "maze  seed  steps  shortest  planning s  driven m  outcome"]
@@ -280,21 +244,12 @@ class MazeDemo(Node):
         lines.append(f"\nreached {count} of {len(self._trips)}\n")
         return "\n".join(lines)
 
-    def close(self) -> None:
-        """Cancel what is in progress, so that the robot stops when the demo is interrupted."""
-        if self._goal is not None:
-            self._goal.cancel_goal_async()
-
 
 def _outcome(trip: Trip) -> str:
     if not trip.reached:
         return f"not reached: {trip.error.rstrip('.')}"
-    way = f"{trip.steps} steps, the shortest way has {trip.shortest_steps}"
-    return f"reached; {way}; drove {trip.driven_m:.1f} m in {trip.drive_robot_s:.0f} s"
-
-
-def _seconds(duration: Any) -> float:
-    return float(duration.sec) + float(duration.nanosec) * 1e-9
+    length = f"{trip.steps} steps, the shortest path has {trip.shortest_steps}"
+    return f"reached; {length}; drove {trip.driven_m:.1f} m in {trip.drive_robot_s:.0f} s"
 
 
 def make_node() -> MazeDemo:

@@ -6,52 +6,10 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
 import psutil
-import tyro
-
-from asterias.errors import UserError
-from hardware.description.robot import Limb, RobotDescription, load_robot
 
 STOP_TIMEOUT_S = 20.0
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """Options of every bench of a launched robot."""
-
-    robot: str = "limb_p1"
-    """Name or path of a robot description."""
-    limb: int = 0
-    """Number of the limb that is measured."""
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Result file to write."""
-
-    def description(self) -> RobotDescription:
-        """Return the description of the robot."""
-        return load_robot(self.robot)
-
-    def limb_description(self) -> Limb:
-        """Return the description of the limb.
-
-        Raises:
-            UserError: the robot has no such limb.
-        """
-        limbs = self.description().limbs
-        if not 0 <= self.limb < len(limbs):
-            raise UserError(
-                f"--limb must be from 0 to {len(limbs) - 1} for robot {self.robot}, "
-                f"not {self.limb}."
-            )
-        return limbs[self.limb]
-
-    @property
-    def cameras(self) -> int:
-        """Return the number of the limb's live cameras."""
-        return len(self.limb_description().live_cameras)
 
 
 class LaunchedRobot:

@@ -2,7 +2,8 @@
 
 A client of ``/find_target``, nothing more: it sends one goal per episode, prints lines of
 progress, then a table, and writes ``summary.json`` and ``contact_sheet.png`` into its folder. With
-``faults`` it breaks cameras before an episode (``/limb_0/inject_fault``), and tells nobody.
+``faults`` it breaks cameras before an episode (``/limb_<i>/inject_fault``); the searcher is not
+informed.
 """
 
 from __future__ import annotations
@@ -11,37 +12,34 @@ import statistics
 import sys
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from asterias_interfaces.action import FindTarget
 from asterias_interfaces.srv import InjectFault
 from rclpy.action import ActionClient
-from rclpy.action.client import ClientGoalHandle
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
-from rclpy.node import Node
-from rclpy.task import Future
 from sensor_msgs.msg import Image
 
 from asterias.arrays import ImageArray
+from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
+from asterias_nodes.runtime.action_client import wait_for
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
+from asterias_nodes.runtime.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import sensor_qos
-from asterias_nodes.runtime.run_node import run_node, stop_node
+from asterias_nodes.runtime.run_node import run_node
 from hardware.description.robot import load_robot
 from hardware.perception.apriltag import detect_tags
 from hardware.perception.contact_sheet import contact_sheet
 from hardware.perception.images import Tile, save_png
 from learning.target_finding.env.task import draw_dead_cameras
 
-PROGRESS_PERIOD_S = 2.0
-SERVER_PATIENCE_S = 30.0
 # Pictures kept per camera: enough to still have those of the find when the result arrives.
 KEPT_PICTURES = 60
 
@@ -51,6 +49,7 @@ class DemoSettings:
     """Parameters of the node."""
 
     robot: Annotated[str, "name or path of the robot description"] = "limb_p1"
+    limb: Annotated[int, "number of the limb that searches"] = 0
     episodes: Annotated[int, "searches, each from a random pose"] = 20
     required: Annotated[int, "finds below which the demo counts as failed"] = 18
     policy: Annotated[str, "searcher; empty takes the best there is"] = ""
@@ -94,8 +93,11 @@ class Episode:
     error: str
 
 
-class Demo(Node):
+class DemoNode(EpisodeRunner):
     """Sends goals one after the other; ends its process when all are done."""
+
+    server_timeout_s = 30.0
+    cure = "launch demo.launch.xml"
 
     def __init__(self) -> None:
         super().__init__("demo")
@@ -103,94 +105,71 @@ class Demo(Node):
         self._folder = Path(self.settings.out).expanduser()
         self._folder.mkdir(parents=True, exist_ok=True)
         robot = load_robot(self.settings.robot)
+        limb = self.settings.limb
+        if not 0 <= limb < len(robot.limbs):
+            last = len(robot.limbs) - 1
+            raise SettingsError(f"Parameter 'limb' must be from 0 to {last}, not {limb}.")
         self._tag = robot.target.id
         self._pictures: list[deque[tuple[float, ImageArray]]] = []
-        for number, camera in enumerate(robot.limbs[0].live_cameras):
+        for number, camera in enumerate(robot.limbs[limb].live_cameras):
             self._pictures.append(deque(maxlen=KEPT_PICTURES))
-            topic = f"/limb_0/camera_{number}/image_raw"
+            topic = f"/limb_{limb}/camera_{number}/image_raw"
             keep = partial(self._keep_picture, number)
             self.create_subscription(Image, topic, keep, sensor_qos(20))
             self.get_logger().debug(f"{topic} is {camera.name}.")
         self._cameras = len(self._pictures)
         self._broken: list[str] = []
-        self._calls = 0
         self._episodes: list[Episode] = []
         self._rows: list[list[Tile]] = []
         self._titles: list[str] = []
-        self._started_s = time.monotonic()
-        self._told_s = 0.0
-        self._goal: ClientGoalHandle | None = None
         self._client = ActionClient(self, FindTarget, "/find_target")
-        self._injector = self.create_client(InjectFault, "/limb_0/inject_fault")
-        wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self._start_timer = self.create_timer(0.1, self._try_to_start, clock=wall)
+        self._injector = self.create_client(InjectFault, f"/limb_{limb}/inject_fault")
 
     def _keep_picture(self, camera: int, message: Image) -> None:
         self._pictures[camera].append((to_seconds(message.header.stamp), from_image_msg(message)))
 
     # -- episodes -------------------------------------------------------------------------------
 
-    def _try_to_start(self) -> None:
-        breaks = self.settings.faults != "kill0"
-        if self._client.server_is_ready() and (not breaks or self._injector.service_is_ready()):
-            self.destroy_timer(self._start_timer)
-            self._say(f"Searching for the target in {self.settings.episodes} episodes ...")
-            self._prepare_next()
-        elif time.monotonic() - self._started_s > SERVER_PATIENCE_S:
-            stop_node(self, "No action server /find_target came up; launch target_finder.")
+    def servers(self) -> Mapping[str, Callable[[], bool]]:
+        """Return the target finder, and the fault service where it is needed."""
+        servers = {"target_finder (/find_target)": self._client.server_is_ready}
+        if self.settings.faults != "kill0":
+            servers[f"the robot ({self._injector.srv_name})"] = self._injector.service_is_ready
+        return servers
 
-    def _prepare_next(self) -> None:
-        """Mend the cameras of the last episode, break those of the next, then search."""
+    async def run_episodes(self) -> None:
+        """Search in all episodes, then write pictures and summary."""
+        self.report(f"Searching for the target in {self.settings.episodes} episodes ...")
+        while len(self._episodes) < self.settings.episodes:
+            await self._prepare()
+            await self._search()
+        self._complete()
+
+    async def _prepare(self) -> None:
+        """Repair the cameras of the last episode and break those of the next."""
         rng = np.random.default_rng((self.settings.seed, len(self._episodes)))
         dead = draw_dead_cameras(rng, self._cameras, self.settings.faults)
-        mended, self._broken = self._broken, [f"camera_{j}" for j in dead]
-        calls = [(camera, "ok") for camera in mended if camera not in self._broken]
+        repaired, self._broken = self._broken, [f"camera_{j}" for j in dead]
+        calls = [(camera, "ok") for camera in repaired if camera not in self._broken]
         calls += [(camera, self.settings.fault) for camera in self._broken]
-        self._calls = len(calls)
         for camera, fault in calls:
             request = InjectFault.Request(component=camera, fault=fault)
-            self._injector.call_async(request).add_done_callback(self._on_injected)
-        if not calls:
-            self._send_next()
+            response = await wait_for(self._injector.call_async(request))
+            if not response.success:
+                raise UserError(f"The cameras cannot be broken: {response.message}")
 
-    def _on_injected(self, answer: Future[Any]) -> None:
-        response = answer.result()
-        if not response.success:
-            stop_node(self, f"The cameras cannot be broken: {response.message}")
-            return
-        self._calls -= 1
-        if self._calls == 0:
-            self._send_next()
-
-    def _send_next(self) -> None:
-        number = len(self._episodes)
+    async def _search(self) -> None:
+        """Search once, and store how it ended."""
         goal = FindTarget.Goal(
             policy=self.settings.policy,
             max_steps=self.settings.max_steps,
-            seed=self.settings.seed + number,
+            seed=self.settings.seed + len(self._episodes),
             dead_cameras=[name for name in self.settings.dead_cameras if name],
             random_start=True,
         )
-        answer = self._client.send_goal_async(goal, feedback_callback=self._on_feedback)
-        answer.add_done_callback(self._on_answer)
-
-    def _on_answer(self, answer: Future[Any]) -> None:
-        self._goal = answer.result()
-        if self._goal is None or not self._goal.accepted:
-            stop_node(self, "The search was refused by the action server.")
-            return
-        self._goal.get_result_async().add_done_callback(self._on_result)
-
-    def _on_feedback(self, message: Any) -> None:
-        if time.monotonic() - self._told_s < PROGRESS_PERIOD_S:
-            return
-        number, feedback = len(self._episodes) + 1, message.feedback
-        doing = f"step {feedback.step}" if feedback.phase != "resetting" else "to a random pose"
-        self._say(f"episode {number}/{self.settings.episodes}: {doing}, {self._time_left()}")
-
-    def _on_result(self, result: Future[Any]) -> None:
-        self._goal = None
-        answer = result.result().result
+        answer = await self.ask(self._client, goal, self._on_feedback)
+        if answer.error_code in (answer.NO_ROBOT, answer.UNKNOWN_POLICY, answer.BAD_GOAL):
+            raise UserError(answer.error_msg)
         episode = Episode(
             episode=len(self._episodes) + 1,
             found=answer.found,
@@ -201,26 +180,28 @@ class Demo(Node):
             robot_time_s=round(answer.duration_s, 3),
             error=answer.error_msg,
         )
-        if answer.error_code in (answer.NO_ROBOT, answer.UNKNOWN_POLICY, answer.BAD_GOAL):
-            stop_node(self, answer.error_msg)
-            return
         self._episodes.append(episode)
         if episode.found:
             self._rows.append(self._tiles(int(answer.camera.removeprefix("camera_"))))
             self._titles.append(f"episode {episode.episode}, step {episode.steps}")
         outcome = f"found by {episode.camera}" if episode.found else episode.error
         without = f", {' and '.join(self._broken)} broken" if self._broken else ""
-        self._say(
+        self.report(
             f"episode {episode.episode}/{self.settings.episodes}{without}: {outcome} "
-            f"after {episode.steps} steps, {self._time_left()}"
+            f"after {episode.steps} steps, {self._left()}"
         )
-        if len(self._episodes) < self.settings.episodes:
-            self._prepare_next()
-        else:
-            self._finish()
+
+    def _on_feedback(self, feedback: FindTarget.Feedback) -> None:
+        if self.is_report_due:
+            number, step = len(self._episodes) + 1, f"step {feedback.step}"
+            doing = step if feedback.phase != "resetting" else "to a random pose"
+            self.report(f"episode {number}/{self.settings.episodes}: {doing}, {self._left()}")
+
+    def _left(self) -> str:
+        return self.time_left(len(self._episodes), self.settings.episodes)
 
     def _tiles(self, finder: int) -> list[Tile]:
-        """All cameras' pictures of the moment at which camera ``finder`` saw the tag."""
+        """Return all cameras' pictures of the moment at which camera ``finder`` saw the tag."""
         moment_s = 0.0
         for stamp_s, image in reversed(self._pictures[finder]):
             if detect_tags(image, [self._tag]):
@@ -237,18 +218,8 @@ class Demo(Node):
 
     # -- reporting ------------------------------------------------------------------------------
 
-    def _say(self, text: str) -> None:
-        self._told_s = time.monotonic()
-        print(text, flush=True)
-
-    def _time_left(self) -> str:
-        done = len(self._episodes)
-        if done == 0:
-            return "time left: not known yet"
-        each_s = (time.monotonic() - self._started_s) / done
-        return f"about {each_s * (self.settings.episodes - done):.0f} s left"
-
-    def _finish(self) -> None:
+    def _complete(self) -> None:
+        """Write pictures and summary, print the table, and end."""
         found = sum(episode.found for episode in self._episodes)
         passed = found >= self.settings.required
         self._write_summary(found, passed)
@@ -257,11 +228,8 @@ class Demo(Node):
         save_png(str(self._folder / "contact_sheet.png"), picture)
         print(self._table(), flush=True)
         print(f"Wrote contact sheet and summary to {self._folder}/", flush=True)
-        if passed:
-            stop_node(self, status=0)
-        else:
-            needed = self.settings.required
-            stop_node(self, f"The target was found {found} times; {needed} are required.")
+        needed = self.settings.required
+        self.finish(passed, f"The target was found {found} times; {needed} are required.")
 
     def _write_summary(self, found: int, passed: bool) -> None:
         steps = [episode.steps for episode in self._episodes if episode.found]
@@ -276,17 +244,26 @@ class Demo(Node):
             "required": self.settings.required,
             "passed": passed,
             "mean_steps_of_finds": round(statistics.fmean(steps), 3) if steps else None,
-            "wall_s": round(time.monotonic() - self._started_s, 3),
+            "wall_s": round(time.monotonic() - self.started_s, 3),
         }
         write_json(self._folder / "summary.json", summary)
 
     def _policies(self) -> str:
-        """What searched: the server may take another policy when more cameras are dead."""
+        """Return what searched: the server may take another policy when more cameras are dead."""
         return ", ".join(sorted({episode.policy for episode in self._episodes}))
 
     def _command(self) -> str:
-        """What a reader types to run this demo again."""
-        options = ("robot", "episodes", "policy", "faults", "fault", "max_steps", "seed")
+        """Return what a reader types to run this demo again."""
+        options = (
+            "robot",
+            *(("limb",) if self.settings.limb else ()),
+            "episodes",
+            "policy",
+            "faults",
+            "fault",
+            "max_steps",
+            "seed",
+        )
         values = ((name, getattr(self.settings, name)) for name in options)
         given = [f"{name}:={value}" for name, value in values if value != ""]
         return " ".join([self.settings.command, *given])
@@ -304,15 +281,10 @@ class Demo(Node):
         )
         return "\n".join(lines)
 
-    def close(self) -> None:
-        """Cancel a search in progress, so that the limb holds when the demo is interrupted."""
-        if self._goal is not None:
-            self._goal.cancel_goal_async()
-
 
 def main() -> None:
     """Run the node until all episodes are done."""
-    sys.exit(run_node(Demo))
+    sys.exit(run_node(DemoNode))
 
 
 if __name__ == "__main__":

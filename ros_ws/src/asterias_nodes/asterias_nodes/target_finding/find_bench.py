@@ -15,29 +15,23 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import tyro
-
-from asterias.errors import HardwareError
-from asterias.files import write_json
-from asterias.provenance import provenance
-from asterias_nodes.runtime.domains import reserve_domain_id
+from asterias.errors import UserError
+from asterias_nodes.runtime.bench import BenchOptions, run_bench
 from learning.target_finding.experiments.baselines import FAULTS
 from learning.target_finding.policies.registry import policy_names
 
-STOP_PATIENCE_S = 20.0
+STOP_TIMEOUT_S = 20.0
 PREFIX = "[demo-"  # of the lines of a launch that tell how far the searches are
 
 
 @dataclass(frozen=True)
-class FindBench:
+class FindBench(BenchOptions):
     """Options of the measurement."""
 
     policies: tuple[str, ...] = ("bmms", "ppo_kill0")
     """Names or paths of policies."""
-    robot: str = "limb_p1"
-    """Name or path of a robot description."""
     body: Literal["sim", "real", "dynamixel", "feetech", "udp"] = "dynamixel"
     """Simulated, real, or with emulated devices."""
     faults: str = "kill0"
@@ -52,20 +46,18 @@ class FindBench:
     """Of poses, failures and the policies' draws."""
     folder: Path = Path("runs/find_bench")
     """Where each policy's pictures and summary go."""
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Result file to write."""
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or not self.policies:
-            raise HardwareError("--episodes must be 1 or more, and --policies must name one.")
+            raise UserError("--episodes must be 1 or more, and --policies must name one.")
         if self.faults not in FAULTS:
-            raise HardwareError(f"--faults must be one of {', '.join(FAULTS)}, not {self.faults}.")
+            raise UserError(f"--faults must be one of {', '.join(FAULTS)}, not {self.faults}.")
         unknown = [
             one for one in self.policies if one not in policy_names() and not Path(one).exists()
         ]
         if unknown:
             known = ", ".join(policy_names())
-            raise HardwareError(f"There is no policy '{unknown[0]}'; known are {known}.")
+            raise UserError(f"There is no policy '{unknown[0]}'; known are {known}.")
 
 
 def measure(options: FindBench) -> list[dict[str, Any]]:
@@ -75,7 +67,8 @@ def measure(options: FindBench) -> list[dict[str, Any]]:
         print(f"policy {number + 1}/{len(options.policies)}: {policy}", flush=True)
         # Another measurement has another folder.
         words = (Path(policy).stem, options.body, options.faults, options.fault, options.episodes)
-        name = "-".join(map(str, (*words, f"seed{options.seed}")))
+        limb = (f"limb{options.limb}",) if options.limb else ()
+        name = "-".join(map(str, (*words, *limb, f"seed{options.seed}")))
         folder = options.folder / name
         if (folder / "summary.json").is_file():
             print(f"  is done: {folder}", flush=True)
@@ -89,6 +82,7 @@ def _search(options: FindBench, policy: str, folder: Path) -> None:
     """Launch, pass on the lines of progress, and wait for the end."""
     goal = {
         "robot": options.robot,
+        "limb": options.limb,
         "body": options.body,
         "policy": policy,
         "faults": options.faults,
@@ -112,53 +106,45 @@ def _search(options: FindBench, policy: str, folder: Path) -> None:
             lines.append(line)
             if line.startswith(PREFIX) and " left" in line:
                 print(f"  {line.partition('] ')[2].rstrip()}", flush=True)
-        process.wait(STOP_PATIENCE_S)
+        process.wait(STOP_TIMEOUT_S)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
-        process.wait(STOP_PATIENCE_S)
+        process.wait(STOP_TIMEOUT_S)
         raise
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     if not (folder / "summary.json").is_file():
-        raise HardwareError("The searches did not end: " + " ".join("".join(lines[-8:]).split()))
+        raise UserError("The searches did not end: " + " ".join("".join(lines[-8:]).split()))
 
 
 def _summary(folder: Path, episodes: int) -> dict[str, Any]:
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     if len(summary["episodes"]) != episodes:
-        raise HardwareError(f"{folder} holds another measurement; remove it.")
+        raise UserError(f"{folder} holds another measurement; remove it.")
     return summary
 
 
-def main() -> int:
-    """Measure, print, write the result file if asked for; exit code 1 if too few are found."""
-    # A domain of its own, so that no other robot on this machine is asked.
-    os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
+def run(options: FindBench) -> int:
+    """Measure, print, write the result file if asked for; return 1 if too few are found."""
     started_s = time.monotonic()
-    try:
-        options = tyro.cli(
-            FindBench, prog="ros2 run asterias_nodes find_bench", description=__doc__
-        )
-        searches = measure(options)
-    except (HardwareError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    searches = measure(options)
     for search in searches:
         mean, finds = search["mean_steps_of_finds"], search["found"]
         print(f"{search['policy']}: {finds} of {options.episodes} found, {mean} steps on average")
-    if options.json is not None:
-        body = {
-            "body": options.body,
-            "load_average_1_min": round(os.getloadavg()[0], 1),
-            "wall_s": round(time.monotonic() - started_s, 1),
-            "searches": searches,
-        }
-        words = ["ros2 run asterias_nodes find_bench", *sys.argv[1:]]
-        write_json(options.json, {**provenance(options.seed, " ".join(words)), **body})
+    body = {
+        "body": options.body,
+        "load_average_1_min": round(os.getloadavg()[0], 1),
+        "wall_s": round(time.monotonic() - started_s, 1),
+        "searches": searches,
+    }
+    options.write("find_bench", body, options.seed)
     return 0 if all(search["found"] >= options.required for search in searches) else 1
+
+
+def main() -> int:
+    """Run the bench from the command line; return its exit code."""
+    return run_bench(FindBench, "find_bench", __doc__ or "", run)
 
 
 if __name__ == "__main__":

@@ -23,25 +23,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import psutil
-import rclpy
-import tyro
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 
-from asterias.files import write_json
-from asterias.provenance import provenance
-from asterias_nodes.launch_bench import LaunchedRobot
+from asterias_nodes.runtime.bench import BenchOptions, run_bench
+from asterias_nodes.runtime.launched_robot import LaunchedRobot
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
-from hardware.description.robot import load_robot
 
 LAUNCH_FILE = "launch/teleop.launch.xml"
-PATIENCE_S = 90.0
+START_TIMEOUT_S = 90.0
 # A joint has moved when it has turned so far; its readings rest within a hundredth of that.
 MOVED_RAD = 0.002
 LOST_S = 2.0
@@ -53,11 +48,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 @dataclass(frozen=True)
-class TeleopBench:
-    """Options of the measurement."""
+class TeleopBench(BenchOptions):
+    """Options of the measurement; the limb's first joint must be able to turn both ways."""
 
-    robot: str = "limb_p1"
-    """Name or path of a robot description; its first joint must be able to turn both ways."""
     presses: int = 200
     """Key presses."""
     touches: int = 50
@@ -66,14 +59,12 @@ class TeleopBench:
     """How long pictures are watched."""
     seed: int = 0
     """Of the moments at which keys are pressed."""
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Result file to write."""
 
 
-class Watcher(Node):
+class MotionWatcher(Node):
     """When the first joint moves, and when each picture is published; spun in a thread."""
 
-    def __init__(self, cameras: int) -> None:
+    def __init__(self, limb: int, cameras: int) -> None:
         super().__init__("teleop_bench")
         self.position = float("nan")
         self.published_s: dict[tuple[int, float], float] = {}
@@ -82,14 +73,16 @@ class Watcher(Node):
         self._from: float | None = None
         self._moved_s = 0.0
         self.create_subscription(
-            JointState, "/limb_0/joint_states", self._on_joints, reliable_qos(50)
+            JointState, f"/limb_{limb}/joint_states", self._on_joints, reliable_qos(50)
         )
-        self.create_subscription(String, "/limb_0/active_source", self._on_owner, latched_qos())
+        self.create_subscription(
+            String, f"/limb_{limb}/active_source", self._on_owner, latched_qos()
+        )
         for camera in range(cameras):
             take = partial(self._on_image, camera)
             self.create_subscription(
                 Image,
-                f"/limb_0/camera_{camera}/image_raw",
+                f"/limb_{limb}/camera_{camera}/image_raw",
                 # rclpy looks at the signature: with two arguments it passes time stamps too.
                 lambda image, info, take=take: take(image, info),
                 sensor_qos(20),
@@ -124,13 +117,20 @@ class Watcher(Node):
         self.published_s[camera, round(stamp_s, 4)] = int(info["source_timestamp"]) * 1e-9
 
 
-class Keyboard:
-    """A terminal with the node ``teleop_keyboard``, and fingers."""
+class TerminalKeyboard:
+    """A terminal with the node ``teleop_keyboard``, in which keys are pressed."""
 
-    def __init__(self, robot: str) -> None:
+    def __init__(self, robot: str, limb: int) -> None:
         self._far, near = pty.openpty()
         command = ["ros2", "run", "asterias_nodes", "teleop_keyboard", "--ros-args"]
-        command += ["-p", f"terminal:={os.ttyname(near)}", "-p", f"robot:={robot}"]
+        command += [
+            "-p",
+            f"terminal:={os.ttyname(near)}",
+            "-p",
+            f"robot:={robot}",
+            "-p",
+            f"limb:={limb}",
+        ]
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
         )
@@ -161,7 +161,7 @@ class Keyboard:
                 return
 
 
-class Screen:
+class BrowserPage:
     """The page in a headless Chromium.
 
     Attributes:
@@ -173,10 +173,10 @@ class Screen:
         self._browser = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         self._page = self._browser.new_page(viewport={"width": 1400, "height": 1000})
         self._page.on("websocket", self._on_socket)
-        self._page.goto(address, timeout=1000 * PATIENCE_S)
+        self._page.goto(address, timeout=1000 * START_TIMEOUT_S)
         self._page.wait_for_function(
             "document.querySelector('#owner')?.textContent.startsWith('moved by')",
-            timeout=1000 * PATIENCE_S,
+            timeout=1000 * START_TIMEOUT_S,
         )
 
     def watch(self, seconds: float) -> None:
@@ -184,10 +184,10 @@ class Screen:
         self.drawn.clear()
         self._page.wait_for_timeout(1000 * seconds)
 
-    def touch(self, share: float) -> float:
+    def touch(self, fraction: float) -> float:
         """Press on the first slider; when that was, on the monotonic clock."""
         box = self._page.locator("#sliders input").first.bounding_box()
-        self._page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.5 * box["height"])
+        self._page.mouse.move(box["x"] + fraction * box["width"], box["y"] + 0.5 * box["height"])
         pressed_s = time.monotonic()
         self._page.mouse.down()
         return pressed_s
@@ -224,7 +224,9 @@ def summary(latencies_ms: Sequence[float], expected: int) -> dict[str, Any]:
     }
 
 
-def press_keys(watcher: Watcher, keyboard: Keyboard, options: TeleopBench) -> dict[str, Any]:
+def press_keys(
+    watcher: MotionWatcher, keyboard: TerminalKeyboard, options: TeleopBench
+) -> dict[str, Any]:
     """From a key press in a terminal to the first joint's motion."""
     rng, latencies = random.Random(options.seed), []
     for number in range(options.presses):
@@ -241,7 +243,7 @@ def press_keys(watcher: Watcher, keyboard: Keyboard, options: TeleopBench) -> di
     return summary(latencies, options.presses)
 
 
-def touch_page(watcher: Watcher, screen: Screen, options: TeleopBench) -> dict[str, Any]:
+def touch_page(watcher: MotionWatcher, screen: BrowserPage, options: TeleopBench) -> dict[str, Any]:
     """From a touch of a slider on the page to the first joint's motion."""
     latencies = []
     for _ in range(options.touches):
@@ -256,7 +258,7 @@ def touch_page(watcher: Watcher, screen: Screen, options: TeleopBench) -> dict[s
 
 
 def watch_pictures(
-    watcher: Watcher, screen: Screen, page_server: psutil.Process | None, seconds: float
+    watcher: MotionWatcher, screen: BrowserPage, page_server: psutil.Process | None, seconds: float
 ) -> dict[str, Any]:
     """From the moment at which a picture is published to that at which it is drawn."""
     screen.watch(SETTLE_S)
@@ -278,9 +280,9 @@ def watch_pictures(
 
 
 @contextmanager
-def watching(cameras: int) -> Iterator[Watcher]:
+def watching(limb: int, cameras: int) -> Iterator[MotionWatcher]:
     """A watcher whose callbacks are served by a thread."""
-    watcher, executor = Watcher(cameras), SingleThreadedExecutor()
+    watcher, executor = MotionWatcher(limb, cameras), SingleThreadedExecutor()
     executor.add_node(watcher)
 
     def spin() -> None:
@@ -303,10 +305,10 @@ def wait_until(condition: Any, what: str) -> None:
     Raises:
         TimeoutError: naming it.
     """
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + START_TIMEOUT_S
     while not condition():
         if time.monotonic() > deadline_s:
-            raise TimeoutError(f"{what} did not come within {PATIENCE_S:g} s of the launch.")
+            raise TimeoutError(f"{what} did not come within {START_TIMEOUT_S:g} s of the launch.")
         time.sleep(0.05)
 
 
@@ -315,10 +317,12 @@ def measure(options: TeleopBench) -> dict[str, Any]:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    cameras = len(load_robot(options.robot).limbs[0].live_cameras)
     robot = LaunchedRobot(LAUNCH_FILE, "source:=web", f"robot:={options.robot}", f"port:={port}")
     try:
-        with watching(cameras) as watcher, closing(Keyboard(options.robot)) as keyboard:
+        with (
+            watching(options.limb, options.cameras) as watcher,
+            closing(TerminalKeyboard(options.robot, options.limb)) as keyboard,
+        ):
             wait_until(lambda: watcher.has_owner and watcher.position == watcher.position, "A limb")
             wait_until(lambda: re.search(r"moved by \w", keyboard.shown), "The keyboard's node")
             wait_until(lambda: _answers(port), "The page")
@@ -331,7 +335,7 @@ def measure(options: TeleopBench) -> dict[str, Any]:
         robot.stop()
 
 
-def _on_page(watcher: Watcher, options: TeleopBench, port: int) -> dict[str, Any]:
+def _on_page(watcher: MotionWatcher, options: TeleopBench, port: int) -> dict[str, Any]:
     """What needs a browser; nothing where there is none."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     try:
@@ -342,7 +346,10 @@ def _on_page(watcher: Watcher, options: TeleopBench, port: int) -> dict[str, Any
         print("No Chromium, or no playwright, is installed: the page is not measured.")
         return {}
     address = f"http://127.0.0.1:{port}/"
-    with sync_playwright() as playwright, closing(Screen(playwright, browser, address)) as screen:
+    with (
+        sync_playwright() as playwright,
+        closing(BrowserPage(playwright, browser, address)) as screen,
+    ):
         processes = psutil.process_iter(["cmdline"])
         server = next((one for one in processes if _is_page_of(one, port)), None)
         print(f"watching pictures for {options.seconds:g} s ...", flush=True)
@@ -364,31 +371,22 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def main() -> int:
-    """Measure, print, write the result file if asked for."""
-    options = tyro.cli(
-        TeleopBench, prog="ros2 run asterias_nodes teleop_bench", description=__doc__
-    )
-    # A domain of its own, so that no other robot on this machine is driven.
-    os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randrange(1, 100))
-    rclpy.init()
-    try:
-        figures = measure(options)
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    finally:
-        rclpy.try_shutdown()
+def run(options: TeleopBench) -> int:
+    """Measure, print, and write the result file; return 0."""
+    figures = measure(options)
     for name, one in figures.items():
         if isinstance(one, dict) and one["count"]:
             print(
                 f"{name.replace('_', ' ')}: median {one['median_ms']:.0f} ms, "
                 f"p99 {one['p99_ms']:.0f} ms, {one['count']} of {one['count'] + one['lost']}"
             )
-    if options.json is not None:
-        command = f"ros2 run asterias_nodes teleop_bench --json {options.json}"
-        write_json(options.json, {**provenance(options.seed, command), **figures})
+    options.write("teleop_bench", figures, options.seed)
     return 0
+
+
+def main() -> int:
+    """Run the bench from the command line; return its exit code."""
+    return run_bench(TeleopBench, "teleop_bench", __doc__ or "", run)
 
 
 if __name__ == "__main__":
