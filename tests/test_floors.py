@@ -1,4 +1,7 @@
-"""The floors of the house: asterias < {hardware, planners} < sim < learning < ros_ws."""
+"""The floors of the house: asterias < {hardware, planners} < sim < learning < ros_ws.
+
+And the wings of each room: which folder may import which other folder of its room.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import house_measures
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,6 +18,65 @@ WORKSPACE = ROOT / "ros_ws" / "src"
 ROS_PACKAGES = tuple(sorted(path.parent.name for path in WORKSPACE.glob("*/package.xml")))
 TOP_FLOOR = len(ROOMS)
 FLOORS = {name: floor for floor, name in enumerate(ROOMS)} | dict.fromkeys(ROS_PACKAGES, TOP_FLOOR)
+
+
+# Wing -> the wings of its room that it may import. A wing that is not named imports none. Files at a
+# room's top (factory, world, __main__) join the wings and are free.
+WINGS: dict[str, dict[str, tuple[str, ...]]] = {
+    "hardware": {
+        "description": ("buses",),
+        "limbs": ("buses", "description", "faults"),
+        "cameras": ("buses", "description", "limbs"),
+        "faults": ("buses", "cameras", "description", "limbs"),
+        "teleop": ("description", "limbs"),
+        "emulated": ("buses", "cameras", "description", "faults", "limbs"),
+        "setup": ("buses", "cameras", "description", "emulated", "faults", "limbs"),
+    },
+    "planners": {
+        "networks": ("operator",),
+        "navigation": ("mazes",),
+        "planning": ("mazes", "networks", "operator"),
+        "mapping": ("mazes", "planning"),
+        "training": ("mazes", "networks", "operator", "planning"),
+    },
+    "sim": {
+        "rendering": ("physics",),
+        "benchmarks": ("physics", "rendering"),
+    },
+    "learning": {
+        "doom_maze": ("ball_maze",),
+        "target_finding": ("training",),
+    },
+    "learning.agents": {
+        "graph": ("models",),
+        "models": ("graph",),
+        "skills": ("graph", "models"),
+        "tasks": ("graph", "models", "skills"),
+        "experiments": ("graph", "models", "skills", "tasks"),
+    },
+    "learning.recordings": {
+        "exporters": ("lerobot",),
+        "lerobot": ("plots",),
+    },
+    "learning.target_finding": {
+        "policies": ("env",),
+        "algorithms": ("env", "policies"),
+        "experiments": ("algorithms", "env", "policies"),
+        "commands": ("algorithms", "env", "experiments", "policies"),
+    },
+    "asterias_nodes": {
+        "robot": ("runtime",),
+        "recording": ("runtime",),
+        "navigation": ("runtime",),
+        "teleop": ("robot", "runtime"),
+        "agents": ("robot", "runtime"),
+        "target_finding": ("recording", "robot", "runtime"),
+        "web": ("robot", "runtime", "teleop"),
+    },
+    "asterias_ros2": {
+        "verbs": ("graph", "launch"),
+    },
+}
 
 
 def floor_of(path: Path) -> int:
@@ -72,6 +135,41 @@ def test_the_rule_sees_trespasses(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "sim/bad.py:2 imports rclpy.node; ROS belongs in ros_ws/",
         "sim/bad.py:3 imports learning.x from a floor above",
     ]
+
+
+def wings_left(room: str) -> list[str]:
+    """Where wings of a room import wings that they must not know."""
+    arrows = house_measures.wing_arrows(house_measures.read_house())[room]
+    return [
+        f"{place} imports the wing {other}; {room}/{wing} may import "
+        f"{', '.join(WINGS[room].get(wing, ())) or 'no wing'}"
+        for wing, others in arrows.items()
+        for other, places in others.items()
+        if other not in WINGS[room].get(wing, ())
+        for place in places
+    ]
+
+
+@pytest.mark.parametrize("room", WINGS)
+def test_a_wing_imports_only_the_wings_below_it(room: str) -> None:
+    assert wings_left(room) == []
+
+
+def test_recordings_and_agents_use_nothing_else_of_their_room() -> None:
+    for part in ("recordings", "agents"):
+        for path in sorted((ROOT / "learning" / part).rglob("*.py")):
+            strange = [
+                f"{path.relative_to(ROOT)}:{line} imports {module}"
+                for line, module in imports(path)
+                if module.startswith("learning.") and not module.startswith(f"learning.{part}")
+            ]
+            assert strange == []
+
+
+def test_the_rule_sees_wings_that_climb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WINGS, "planners", WINGS["planners"] | {"navigation": ()})
+    found = wings_left("planners")
+    assert found and all("imports the wing mazes; planners/navigation may" in one for one in found)
 
 
 def test_the_launch_folder_is_no_package() -> None:
