@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import json
+import signal
 import statistics
 import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,7 +98,8 @@ class Module:
                 yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
 
 
-def read_house(folders: Sequence[str] = FOLDERS) -> list[Module]:
+@cache
+def read_house(folders: tuple[str, ...] = FOLDERS) -> list[Module]:
     """Read all Python files below the folders."""
     modules = []
     for folder in folders:
@@ -344,4 +346,5 @@ def _circles(arrows: dict[str, set[str]]) -> Iterator[list[str]]:
 
 
 if __name__ == "__main__":
-    print(report(measure(read_house(sys.argv[1:] or FOLDERS))))
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    print(report(measure(read_house(tuple(sys.argv[1:]) or FOLDERS))))

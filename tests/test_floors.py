@@ -20,8 +20,8 @@ TOP_FLOOR = len(ROOMS)
 FLOORS = {name: floor for floor, name in enumerate(ROOMS)} | dict.fromkeys(ROS_PACKAGES, TOP_FLOOR)
 
 
-# Wing -> the wings of its room that it may import. A wing that is not named imports none. Files at a
-# room's top (factory, world, __main__) join the wings and are free.
+# Wing -> the wings of its room that it may import. A wing that is not named imports none. Files at
+# a room's top (factory, world, __main__) join the wings and are free.
 WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "hardware": {
         "description": ("buses",),
