@@ -35,7 +35,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
 from asterias.arrays import ImageArray
-from asterias.errors import HardwareError
+from asterias.errors import AsteriasError
 from asterias.files import write_json
 from asterias.provenance import provenance
 from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
@@ -335,7 +335,7 @@ def _examine(path: Path, topic: str, sent_s: list[float]) -> Remains:
         recover(path, clean)
         (recording,) = find_recordings(clean)
         found = [int(content.header.frame_id) for _, content in recording.decoded({topic})]
-    except HardwareError as error:
+    except AsteriasError as error:
         print(f"unreadable: {error}", file=sys.stderr)
         return Remains(False, 0, True, sent_s[-1] - sent_s[0])
     lost_s = sent_s[-1] - sent_s[found[-1] if found else 0]

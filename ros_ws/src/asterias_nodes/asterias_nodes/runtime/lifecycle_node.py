@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from asterias.errors import HardwareError
+from asterias.errors import AsteriasError
 from asterias_nodes.runtime.owned_entities import OwnedEntities
 
 AUTOSTART_HELP = "configure and activate when started; false waits for transitions from outside"
@@ -17,7 +17,7 @@ class ManagedNode(LifecycleNode):
     """A lifecycle node that is written as four plain methods which raise on failure.
 
     Subclasses override :meth:`configure`, :meth:`activate`, :meth:`deactivate` and :meth:`cleanup`.
-    An expected error (``HardwareError``, ``ValueError``, ``OSError``) makes the transition fail
+    An expected error (``AsteriasError``, ``ValueError``, ``OSError``) makes the transition fail
     with a logged sentence, and the node can be configured again; any other is a defect and is
     logged with its type. What a failed :meth:`configure` or :meth:`activate` left open is closed by
     :meth:`cleanup` or :meth:`deactivate`, which must bear being called at any time.
@@ -97,7 +97,7 @@ class ManagedNode(LifecycleNode):
         """Return None when one step of a transition succeeds, else what the transition becomes."""
         try:
             action()
-        except (HardwareError, ValueError, OSError) as error:
+        except (AsteriasError, ValueError, OSError) as error:
             self._failure = error
             if not self.is_starting:
                 self.get_logger().error(" ".join(str(error).split()))

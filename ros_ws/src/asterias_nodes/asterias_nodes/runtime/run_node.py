@@ -28,7 +28,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from asterias.errors import HardwareError
+from asterias.errors import AsteriasError
 from asterias_nodes.nodes import module_of
 from asterias_nodes.runtime.executor import make_executor
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
@@ -81,7 +81,7 @@ BAD_PARAMETERS = (
     ParameterUninitializedException,
     RCLError,
 )
-USER_ERRORS = (HardwareError, ValueError, OSError)
+USER_ERRORS = (AsteriasError, ValueError, OSError)
 
 
 def make_room_for_pictures() -> None:
@@ -110,7 +110,7 @@ def run_node(
     configured and activated first unless its parameter ``autostart`` is false.
 
     Args:
-        factory: makes the node; a ``ValueError``, ``OSError`` or ``HardwareError`` that it raises
+        factory: makes the node; a ``ValueError``, ``OSError`` or ``AsteriasError`` that it raises
             is told as one sentence on stderr.
         arguments: command line; None takes ``sys.argv``.
         sends_pictures: see :func:`make_room_for_pictures`.

@@ -32,8 +32,10 @@ class FindBench(BenchOptions):
 
     policies: tuple[str, ...] = ("bmms", "ppo_kill0")
     """Names or paths of policies."""
-    body: Literal["sim", "real", "dynamixel", "feetech", "udp"] = "dynamixel"
-    """Simulated, real, or with emulated devices."""
+    body: Literal["sim", "real", "emulated", "dynamixel", "feetech", "udp"] = "dynamixel"
+    """Simulated, real, or with emulated devices; a family's name is short for emulated with it."""
+    family: str = "dynamixel"
+    """Servos of an emulated body."""
     faults: str = "kill0"
     """Cameras that fail in each search, and nobody tells: kill0 (none), kill1, kill12."""
     fault: Literal["off", "stuck", "garbage"] = "off"
@@ -66,7 +68,8 @@ def measure(options: FindBench) -> list[dict[str, Any]]:
     for number, policy in enumerate(options.policies):
         print(f"policy {number + 1}/{len(options.policies)}: {policy}", flush=True)
         # Another measurement has another folder.
-        words = (Path(policy).stem, options.body, options.faults, options.fault, options.episodes)
+        body = options.family if options.body == "emulated" else options.body
+        words = (Path(policy).stem, body, options.faults, options.fault, options.episodes)
         limb = (f"limb{options.limb}",) if options.limb else ()
         name = "-".join(map(str, (*words, *limb, f"seed{options.seed}")))
         folder = options.folder / name
@@ -84,6 +87,7 @@ def _search(options: FindBench, policy: str, folder: Path) -> None:
         "robot": options.robot,
         "limb": options.limb,
         "body": options.body,
+        "family": options.family,
         "policy": policy,
         "faults": options.faults,
         "fault": options.fault,
