@@ -70,7 +70,11 @@ class PictureListener(Node):
 
 
 def _listen(limb: int, cameras: int, robot: LaunchedRobot, seconds: float) -> dict[str, Any]:
-    """Wait for the first pictures, then count for ``seconds``."""
+    """Return what is counted in ``seconds`` after the first pictures.
+
+    Raises:
+        TimeoutError: no picture comes.
+    """
     # The executor driven by events cannot hand over a message's time of sending.
     listener, executor = PictureListener(limb, cameras), SingleThreadedExecutor()
     executor.add_node(listener)
@@ -93,7 +97,7 @@ def _listen(limb: int, cameras: int, robot: LaunchedRobot, seconds: float) -> di
 
 
 def _arrivals(listener: PictureListener) -> dict[str, Any]:
-    """Share of the frames between the first and the last that came, and their latency."""
+    """Return the fraction of frames, from the first to the last, that came, and their latency."""
     period_s = 0.1
     expected = [round((s[-1] - s[0]) / period_s) + 1 if s else 0 for s in listener.stamps_s]
     received = [len(stamps) for stamps in listener.stamps_s]
@@ -155,7 +159,7 @@ def measure(options: LaunchBench) -> dict[str, Any]:
 
 
 def run(options: LaunchBench) -> int:
-    """Measure, print, write the result file; return 1 if a cycle is not clean."""
+    """Return 0 if all cycles are clean; measure, print and write the result file."""
     figures = measure(options)
     pictures = figures["pictures"]
     print(
@@ -171,7 +175,7 @@ def run(options: LaunchBench) -> int:
 
 
 def main() -> int:
-    """Run the bench from the command line; return its exit code."""
+    """Return the exit code of the bench, run from the command line."""
     return run_bench(LaunchBench, "bench", __doc__ or "", run)
 
 

@@ -354,5 +354,5 @@ def _outcome(walk: DoomTrip) -> str:
 
 
 def make_node() -> DoomDemo:
-    """The node, for ``main_late``."""
+    """Return the node, for ``main_late``."""
     return DoomDemo()

@@ -81,7 +81,11 @@ class DoomWorld(MazeWorldNode):
     # -- life cycle -----------------------------------------------------------------------------
 
     def configure(self) -> None:
-        """Start the game and open the topics."""
+        """Start the game and open the topics.
+
+        Raises:
+            OSError: the game does not start.
+        """
         try:
             super().configure()
         except GameDiedError as error:
@@ -159,7 +163,7 @@ class DoomWorld(MazeWorldNode):
         return response
 
     def _views_msg(self, cells: list[Cell], views: NDArray[np.uint8]) -> CellViews:
-        """``views``: ``(N, 4, 24, 32, 3)``."""
+        """Return the message of ``views``, ``(N, 4, 24, 32, 3)`` uint8."""
         # A tic is added, so that no two looks have the same stamp.
         self._time_s += self._paced().period_s
         stamp = to_time_msg(self._time_s)
@@ -183,5 +187,5 @@ class DoomWorld(MazeWorldNode):
 
 
 def make_node() -> DoomWorld:
-    """The node, for ``main_late``."""
+    """Return the node, for ``main_late``."""
     return DoomWorld()

@@ -176,7 +176,7 @@ class MapperNode(ManagedNode):
 
 
 def views_of(message: CellViews) -> NDArray[np.uint8]:
-    """The pictures of a message, ``(N, 4, 24, 32, 3)``.
+    """Return the pictures of a message, ``(N, 4, 24, 32, 3)``.
 
     Raises:
         ValueError: sizes that do not fit together, or cells outside the map.
@@ -205,5 +205,5 @@ def views_of(message: CellViews) -> NDArray[np.uint8]:
 
 
 def make_node() -> MapperNode:
-    """The node, for ``main_late``."""
+    """Return the node, for ``main_late``."""
     return MapperNode()

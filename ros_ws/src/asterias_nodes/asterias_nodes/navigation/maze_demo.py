@@ -253,5 +253,5 @@ def _outcome(trip: Trip) -> str:
 
 
 def make_node() -> MazeDemo:
-    """The node, for ``main_late``."""
+    """Return the node, for ``main_late``."""
     return MazeDemo()

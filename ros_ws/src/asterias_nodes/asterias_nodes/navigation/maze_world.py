@@ -74,7 +74,7 @@ class MazeWorldSettings:
             raise SettingsError(f"Parameters 'size' and 'kind': {error}") from error
 
     def rule(self) -> MazeRule:
-        """How mazes are drawn."""
+        """Return how mazes are drawn."""
         return MazeRule(self.size, self.kind, (0.0, self.openness))  # type: ignore[arg-type]
 
 
@@ -82,28 +82,37 @@ class Robot(Protocol):
     """What the world asks of its robot."""
 
     @property
-    def stopped(self) -> bool: ...
+    def stopped(self) -> bool:
+        """Whether the emergency stop is engaged."""
 
     @property
-    def velocity(self) -> tuple[float, float, float]: ...
+    def velocity(self) -> tuple[float, float, float]:
+        """Forward and left in m/s, turn in rad/s."""
 
     @property
-    def point(self) -> Point: ...
+    def point(self) -> Point:
+        """Place in m."""
 
     @property
-    def yaw_rad(self) -> float: ...
+    def yaw_rad(self) -> float:
+        """Rotation about z."""
 
     @property
-    def cell(self) -> Cell: ...
+    def cell(self) -> Cell:
+        """Row and column."""
 
     @property
-    def touches(self) -> bool: ...
+    def touches(self) -> bool:
+        """Whether the robot touches a wall."""
 
-    def command(self, forward_m_s: float, left_m_s: float, turn_rad_s: float) -> bool: ...
+    def command(self, forward_m_s: float, left_m_s: float, turn_rad_s: float) -> bool:
+        """Return whether a velocity is taken."""
 
-    def stop(self, engaged: bool) -> None: ...
+    def stop(self, engaged: bool) -> None:
+        """Engage or release the emergency stop."""
 
-    def step(self, period_s: float) -> None: ...
+    def step(self, period_s: float) -> None:
+        """Advance by a period."""
 
 
 class MazeWorldNode(ManagedNode):
@@ -202,7 +211,7 @@ class MazeWorldNode(ManagedNode):
         robot.place(course.grid, course.start)
 
     def _more_values(self) -> dict[str, object]:
-        """What else the diagnostics say."""
+        """Return what else the diagnostics say."""
         return {"wall_contacts": getattr(self._placed(), "contacts", 0)}
 
     # -- the world ------------------------------------------------------------------------------
@@ -313,5 +322,5 @@ class MazeWorldNode(ManagedNode):
 
 
 def make_node() -> MazeWorldNode:
-    """The node, for ``main_late``."""
+    """Return the node, for ``main_late``."""
     return MazeWorldNode()

@@ -23,7 +23,7 @@ OCCUPIED, UNKNOWN = 100, -1
 def from_map_msg(
     message: OccupancyGrid, *, unknown_is_free: bool = False, occupied_threshold: int = 50
 ) -> GridMap:
-    """A map from its message.
+    """Return a map from its message.
 
     Args:
         message: the map; its first row is the lowest.
@@ -48,7 +48,7 @@ def from_map_msg(
 
 
 def to_map_msg(grid: GridMap, stamp: Time, frame_id: str) -> OccupancyGrid:
-    """A map as its message: free cells 0, walls 100."""
+    """Return a map as its message: free cells 0, walls 100."""
     values = np.where(grid.free > 0, 0, OCCUPIED).astype(np.int8)
     return _grid_msg(values, grid, stamp, frame_id)
 
@@ -56,12 +56,12 @@ def to_map_msg(grid: GridMap, stamp: Time, frame_id: str) -> OccupancyGrid:
 def to_occupancy_msg(
     occupancy: NDArray[np.int8], grid: GridMap, stamp: Time, frame_id: str
 ) -> OccupancyGrid:
-    """A map that may have unknown cells as its message: ``occupancy (H, W)`` in its values."""
+    """Return the message of a map ``(H, W)`` that may have unknown cells, -1."""
     return _grid_msg(occupancy, grid, stamp, frame_id)
 
 
 def occupancy_of(message: OccupancyGrid) -> NDArray[np.int8]:
-    """The values of a map's message, ``(H, W)`` with row 0 at the top: 0 free to 100 wall, -1."""
+    """Return a map's values ``(H, W)``, row 0 at the top: 0 free to 100 wall, -1 unknown."""
     shape = message.info.height, message.info.width
     return np.asarray(message.data, np.int8).reshape(shape)[::-1]
 
@@ -69,7 +69,7 @@ def occupancy_of(message: OccupancyGrid) -> NDArray[np.int8]:
 def to_value_map_msg(
     values: NDArray[np.float32], grid: GridMap, stamp: Time, frame_id: str
 ) -> OccupancyGrid:
-    """A value map as a picture for viewers: ranks 0 to 100 of the free cells, -1 for walls."""
+    """Return a value map for viewers: ranks 0 to 100 of the free cells, -1 for walls."""
     free = grid.free > 0
     ranks = np.full(grid.free.shape, UNKNOWN, np.int8)
     order = values[free].argsort().argsort()
@@ -90,7 +90,7 @@ def _grid_msg(values: NDArray[np.int8], grid: GridMap, stamp: Time, frame_id: st
 
 
 def to_pose(point: Point, yaw_rad: float = 0.0) -> Pose:
-    """A pose in the plane as its message."""
+    """Return a pose in the plane as its message."""
     pose = Pose()
     pose.position.x, pose.position.y = float(point[0]), float(point[1])
     pose.orientation = Quaternion(z=math.sin(yaw_rad / 2), w=math.cos(yaw_rad / 2))
@@ -98,14 +98,14 @@ def to_pose(point: Point, yaw_rad: float = 0.0) -> Pose:
 
 
 def to_pose_stamped(point: Point, stamp: Time, frame_id: str, yaw_rad: float = 0.0) -> PoseStamped:
-    """A stamped pose in the plane."""
+    """Return a stamped pose in the plane."""
     message = PoseStamped(pose=to_pose(point, yaw_rad))
     message.header.stamp, message.header.frame_id = stamp, frame_id
     return message
 
 
 def point_of(pose: Pose) -> Point:
-    """The place of a pose in m.
+    """Return the place of a pose in m.
 
     Raises:
         ValueError: it is no number.
@@ -117,7 +117,7 @@ def point_of(pose: Pose) -> Point:
 
 
 def yaw_of(orientation: Any) -> float:
-    """The rotation about z in rad; 0 for a quaternion of zeros, which people leave so."""
+    """Return the rotation about z in rad; 0 for a quaternion of zeros (not set)."""
     x, y, z, w = orientation.x, orientation.y, orientation.z, orientation.w
     return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
 
@@ -125,7 +125,7 @@ def yaw_of(orientation: Any) -> float:
 def to_path_msg(
     cells: Sequence[Cell], grid: GridMap, start: Pose, goal: Pose, stamp: Time, frame_id: str
 ) -> Path:
-    """A path through the centres of cells, whose ends are the start and the goal themselves.
+    """Return a path through the centres of cells, whose ends are the start and the goal themselves.
 
     The first pose is the start's place and the last the goal's pose; each other one looks where the
     path goes. With one cell there is one pose, the goal.

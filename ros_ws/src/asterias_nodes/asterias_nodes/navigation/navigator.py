@@ -206,7 +206,11 @@ class Navigator(ActionNode[NavigationGoal]):
         raise GoalError(Result.FAILED_TO_MAKE_PROGRESS, text)
 
     async def _look(self, goal: NavigationGoal, everywhere: bool) -> None:
-        """Look around, and wait for the map of what was seen."""
+        """Look around, and wait for the map of what was seen.
+
+        Raises:
+            GoalError: no views or no map come.
+        """
         started_s = time.monotonic()
         if not await self._until(goal, self._look_client.service_is_ready):
             text = "Nobody looks around: /look_around is not there; is doom_world active?"
@@ -246,7 +250,11 @@ class Navigator(ActionNode[NavigationGoal]):
     # -- planning -------------------------------------------------------------------------------
 
     async def _plan(self, goal: NavigationGoal) -> Path | None:
-        """A path to the goal; None where the map was doubted instead."""
+        """Return a path to the goal; None where the map was doubted instead.
+
+        Raises:
+            GoalError: there is no path.
+        """
         planned = await self._ask_planner(goal, goal.request.planner_id)
         if planned.error_code in DOES_NOT_ARRIVE and self.settings.fallback:
             planned = await self._ask_planner(goal, self.settings.fallback)
@@ -283,7 +291,11 @@ class Navigator(ActionNode[NavigationGoal]):
     # -- walking --------------------------------------------------------------------------------
 
     async def _walk(self, goal: NavigationGoal, path: Path) -> bool:
-        """Walk as far as the map is known; returns whether that was to the goal."""
+        """Return whether the goal is reached, after walking as far as the map is known.
+
+        Raises:
+            GoalError: the path cannot be followed.
+        """
         grid, message = self._grid, self._map
         assert grid is not None and message is not None
         cells = [grid.cell_at(point_of(stamped.pose)) for stamped in path.poses]

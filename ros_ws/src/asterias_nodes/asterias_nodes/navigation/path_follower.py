@@ -147,7 +147,11 @@ class PathFollowerNode(ActionNode[PathGoal]):
             goal.send_feedback(FollowPath.Feedback(distance_to_goal=to_go, speed=speed))
 
     def _note(self, goal: PathGoal, follower: PathFollower, point: Point, now_s: float) -> None:
-        """Update distance and progress; a GoalError where there is none."""
+        """Update distance and progress.
+
+        Raises:
+            GoalError: the robot is off the path or gets no nearer.
+        """
         goal.pose_wall_s, goal.now_s = time.monotonic(), now_s
         if goal.last is None:
             off_m = follower.distance_to_path_m(point)

@@ -33,18 +33,16 @@ class EpisodeClient:
         self._stop = node.create_client(Trigger, "/recorder/stop")
 
     async def begin(self, task: str) -> None:
-        """Returns when messages are being recorded.
+        """Return when messages are being recorded.
 
-        Raises:
-            EpisodeError: nothing is.
+        Passes on ``EpisodeError``: nothing is.
         """
         await self._call(self._start, StartEpisode.Request(task=task))
 
     async def end(self, success: bool) -> None:
-        """Marks the episode and returns when its files are complete.
+        """Mark the episode and returns when its files are complete.
 
-        Raises:
-            EpisodeError: the recorder has ended it before, for example on a full disk.
+        Passes on ``EpisodeError``: the recorder has ended it before, for example on a full disk.
         """
         await self._call(self._mark, SetBool.Request(data=success))
         await self._call(self._stop, Trigger.Request())

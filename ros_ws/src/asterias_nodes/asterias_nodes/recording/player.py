@@ -56,7 +56,7 @@ class PlayerSettings:
             )
 
     def wants(self, topic: Topic) -> bool:
-        """Whether a topic is played."""
+        """Return whether a topic is played."""
         is_command = bool(COMMANDS.fullmatch(topic.name) or TRAJECTORY.fullmatch(topic.name))
         if topic.name in NEVER or is_command != self.commands:
             return False
@@ -84,7 +84,11 @@ class Player(Node):
         self.create_timer(PERIOD_S, self._play, clock=steady)
 
     def _announce(self) -> None:
-        """Makes all publishers first, so that listeners are there when the first message comes."""
+        """Make all publishers first, so that listeners are there when the first message comes.
+
+        Raises:
+            SettingsError: nothing of the recording can be played.
+        """
         for recording in self._recordings:
             for topic in recording.topics().values():
                 self._publisher(topic)
@@ -114,7 +118,11 @@ class Player(Node):
             yield from self._of(recording)
 
     def _of(self, recording: Recording) -> Iterator[Raw]:
-        """Messages of one recording from ``start_s`` on; their time begins anew."""
+        """Yield the messages of one recording from ``start_s`` on; their time starts anew.
+
+        Yields:
+            Time from the start, in ns, and the message.
+        """
         first_ns: int | None = None
         self._first_ns = None
         for raw in recording.messages():
@@ -123,7 +131,7 @@ class Player(Node):
                 yield raw
 
     def _play(self) -> None:
-        """Publishes all that is due."""
+        """Publish all that is due."""
         while self._is_due():
             raw, self._waiting = self._waiting, None
             assert raw is not None

@@ -123,8 +123,7 @@ class RecordedTopics:
 def describe_topic(name: str, type_name: str, publishers: Sequence[TopicEndpointInfo]) -> Topic:
     """Return what a recording says about a topic.
 
-    Raises:
-        DefinitionNotFoundError: the text of the type is not installed.
+    Passes on ``DefinitionNotFoundError``: the text of the type is not installed.
     """
     return Topic(
         name=name,

@@ -141,7 +141,7 @@ class RecorderNode(Node):
         return self._do(response, mark)
 
     def _do(self, response: Any, action: Callable[[], str]) -> Any:
-        """Answer with the sentence that an action gives, or with why it cannot be done."""
+        """Return the response with the sentence of an action, or with why it cannot be done."""
         try:
             response.message, response.success = action(), True
         except (AsteriasError, OSError) as error:
@@ -197,5 +197,5 @@ class RecorderNode(Node):
 
 
 def main() -> int:
-    """``ros2 run asterias_nodes recorder``."""
+    """Return the exit code of ``ros2 run asterias_nodes recorder``."""
     return run_node(RecorderNode)

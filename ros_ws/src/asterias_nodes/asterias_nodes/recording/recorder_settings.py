@@ -72,7 +72,7 @@ class RecorderSettings:
 
     @property
     def path(self) -> Path:
-        """Return where to record: a file in mode ``now``, a folder otherwise."""
+        """Where to record: a file in mode ``now``, a folder otherwise."""
         if self.output:
             return Path(self.output).expanduser()
         folder = Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-recording"
@@ -80,7 +80,7 @@ class RecorderSettings:
 
     @property
     def writer(self) -> WriterOptions:
-        """Return how files are written."""
+        """How files are written."""
         return WriterOptions(
             compression=self.compression,
             split=Split(round(self.split_mb * MEGABYTE), self.split_s),

@@ -79,7 +79,7 @@ class Load:
     """Result file to write."""
 
     def run(self) -> int:
-        """Measure each form; 0 if at least 99 % were recorded in all."""
+        """Return 0 if at least 99 % are recorded in each form."""
         rows = []
         users = dict(os.environ)
         make_room_for_pictures()  # as nodes with cameras do
@@ -99,7 +99,7 @@ class Load:
         return 0 if all(row["share"] >= 0.99 for row in rows) else 1
 
     def _measure(self, form: str, users: Mapping[str, str]) -> dict[str, Any]:
-        """The row of a form; the recorder gets the environment that its users have."""
+        """Return the row of a form; the recorder gets the environment that its users have."""
         with tempfile.TemporaryDirectory(prefix="recording_bench") as folder, node() as (me, _):
             cameras = _make_cameras(me, self.small, self.large, self.seed)
             path = Path(folder) / "load.mcap"
@@ -147,7 +147,7 @@ class Kill:
     """Result file to write."""
 
     def run(self) -> int:
-        """Kill them all; 0 if every file is readable and nothing older than a second is lost."""
+        """Return 0 if every file is readable and nothing older than a second is lost."""
         rng = random.Random(self.seed)
         remains: list[Remains] = []
         while len(remains) < self.kills:
@@ -180,7 +180,11 @@ class Kill:
     def _round(
         self, states: Publisher, spin: Callable[[float], None], count: int, rng: random.Random
     ) -> Iterator[Remains]:
-        """What is left of ``count`` recorders killed in turn."""
+        """Kill ``count`` recorders in turn.
+
+        Yields:
+            What is left of each.
+        """
         with tempfile.TemporaryDirectory(prefix="recording_bench") as folder:
             paths = [Path(folder) / f"{number}" / "kill.mcap" for number in range(count)]
             pattern = f"['{states.topic_name}']"
@@ -233,7 +237,7 @@ class RecorderProcess:
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
 
     def cpu_s(self) -> float:
-        """Processor time so far."""
+        """Return processor time so far."""
         times = psutil.Process(self._process.pid).cpu_times()
         return float(times.user + times.system)
 
@@ -261,7 +265,11 @@ class SyntheticCamera:
 
 @contextmanager
 def node() -> Iterator[tuple[Node, Callable[[float], None]]]:
-    """A node of this process, and how to serve it for a while."""
+    """Open a node of this process.
+
+    Yields:
+        The node, and a function that serves it for some seconds.
+    """
     rclpy.init()
     made = Node("recording_bench")
     executor = SingleThreadedExecutor()
@@ -299,7 +307,7 @@ def _make_cameras(me: Node, small: int, large: int, seed: int) -> list[Synthetic
 def _publish(
     cameras: list[SyntheticCamera], rate_hz: float, seconds: float
 ) -> tuple[Counter[str], int]:
-    """Publishes at the rate, the cameras one after the other; counts pictures, and late ones."""
+    """Return the number of pictures of each topic published at the rate, and how many came late."""
     published: Counter[str] = Counter()
     late = 0
     step_s = 1.0 / (rate_hz * len(cameras))
@@ -316,13 +324,13 @@ def _publish(
 
 
 def _count(path: Path) -> Counter[str]:
-    """Pictures in a file, by the topic that was published."""
+    """Return pictures in a file, by the topic that was published."""
     (recording,) = find_recordings(path)
     return Counter(raw.topic.name.removesuffix("/compressed") for raw in recording.messages())
 
 
 def _examine(path: Path, topic: str, sent_s: list[float]) -> Remains:
-    """Reads what is left of the messages that were sent before the kill, at these times."""
+    """Return what is left of the messages that were sent before the kill, at these times."""
     try:
         with path.open("rb") as file:
             records = StreamReader(file).records
@@ -356,7 +364,7 @@ Command = (
 
 
 def main() -> int:
-    """``ros2 run asterias_nodes recording_bench load|kill``."""
+    """Return the exit code of ``ros2 run asterias_nodes recording_bench load|kill``."""
     command = tyro.cli(Command, prog="recording_bench", description=__doc__)
     # A domain of its own, so that nothing else on this machine is recorded.
     os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())

@@ -108,7 +108,7 @@ class CameraDriverNode(ManagedNode):
             camera.publish()
 
     def _stamp(self, time_s: float) -> Time:
-        """A time of the cameras' clock on the node's."""
+        """Return a time of the cameras' clock on the node's."""
         age_s = time.monotonic() - time_s
         return to_time_msg(self.get_clock().now().nanoseconds * 1e-9 - age_s)
 

@@ -84,7 +84,7 @@ class CameraInterface:
         self._published += 1
 
     def report(self) -> DiagnosticReport:
-        """Health of the camera for ``/diagnostics``; called once a second."""
+        """Return health of the camera for ``/diagnostics``; called once a second."""
         fresh = self._published - self._published_before
         self._published_before = self._published
         values: dict[str, object] = {
@@ -101,7 +101,7 @@ class CameraInterface:
         return DiagnosticReport(name, level, message, values)
 
     def _health(self, camera: StreamCamera, values: dict[str, object]) -> tuple[bytes, str]:
-        """Level and message of a camera that watches itself."""
+        """Return level and message of a camera that watches itself."""
         watch = self._watch
         health = camera.health() if watch is None else watch.health(time.monotonic())
         values["state"] = health.state.value
@@ -121,7 +121,7 @@ class CameraInterface:
             self._node.destroy_publisher(publisher)
 
     def _due_frame(self) -> Frame | None:
-        """The next frame if it has come; a camera that fails is counted."""
+        """Return the next frame if it has come; a camera that fails is counted."""
         try:
             return self.camera.poll()
         except HardwareError:

@@ -60,7 +60,11 @@ class MultiplexerSettings:
     timeout_s: Annotated[float, "s after which a silent source has let go, or its dead-man"] = 0.5
 
     def parsed(self) -> list[CommandSource]:
-        """The sources; raises :class:`SettingsError` for what is none."""
+        """Return the sources.
+
+        Raises:
+            SettingsError: an entry is no source.
+        """
         found = []
         for text in self.sources:
             name, _, priority = text.partition(":")

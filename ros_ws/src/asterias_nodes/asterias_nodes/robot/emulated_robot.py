@@ -60,5 +60,5 @@ class EmulatedRobotNode(Node):
 
 
 def make_node() -> EmulatedRobotNode:
-    """The node, for ``main_late``."""
+    """Return the node, for ``main_late``."""
     return EmulatedRobotNode()

@@ -77,7 +77,7 @@ class LimbDriverNode(ManagedNode):
         self.get_logger().info(f"{len(self.limbs)} limb(s) with {joints} servos are active.")
 
     def deactivate(self) -> None:
-        """The limbs hold and refuse commands."""
+        """Hold all limbs and refuse commands."""
         if self._timer is not None:
             self.destroy_timer(self._timer)
             self._timer = None

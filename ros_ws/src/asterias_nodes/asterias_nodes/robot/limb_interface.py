@@ -148,7 +148,7 @@ class LimbInterface:
         self._states.publish(message)
 
     def _servo_values(self) -> dict[str, object]:
-        """What the servos and the bus of a watched limb say of themselves."""
+        """Return what the servos and the bus of a watched limb report."""
         if self.guard is None:
             return {}
         values: dict[str, object] = {}
@@ -170,7 +170,7 @@ class LimbInterface:
         return self._last_state
 
     def report(self) -> DiagnosticReport:
-        """Health of the limb for ``/diagnostics``."""
+        """Return health of the limb for ``/diagnostics``."""
         counters, age_s = self.driver.counters, self.driver.command_age_s
         values: dict[str, object] = {
             "active": self.driver.is_active,
@@ -195,7 +195,7 @@ class LimbInterface:
 
     @staticmethod
     def _findings(guard: SafetyMonitor, values: dict[str, object]) -> tuple[bytes, str]:
-        """Level and message of a limb with which something is wrong."""
+        """Return level and message of a limb with which something is wrong."""
         values["severity"] = guard.severity.name.lower()
         message = "; ".join(f"{finding.name}: {finding.text}" for finding in guard.findings)
         return (WARN if guard.severity is Severity.WARN else ERROR), message
@@ -227,7 +227,11 @@ class LimbInterface:
             self._node.get_logger().warning(str(error), throttle_duration_sec=1.0)
 
     def _waypoints(self, message: JointTrajectory) -> list[Waypoint]:
-        """Points in the driver's joint order; joints that are not named stay where they are."""
+        """Return points in the driver's joint order; joints that are not named stay where they are.
+
+        Raises:
+            CommandError: a joint is unknown, or a point has the wrong length.
+        """
         names = list(self.driver.joint_names)
         unknown = sorted(set(message.joint_names) - set(names))
         if unknown:

@@ -73,17 +73,17 @@ class LimbStateMonitor:
 
     @property
     def last_position_rad(self) -> FloatArray | None:
-        """Return the newest ``(n,)`` joints however old; None before the first."""
+        """The newest ``(n,)`` joints however old; None before the first."""
         return None if self._position is None else self._position.copy()
 
     @property
     def position_rad(self) -> FloatArray | None:
-        """Return ``(n,)`` joints in the order of the description; None: none came lately."""
+        """``(n,)`` joints in the order of the description; None: none came lately."""
         return self.last_position_rad if self.is_fresh else None
 
     @property
     def is_fresh(self) -> bool:
-        """Return whether joints have come lately."""
+        """Whether joints have come lately."""
         return time.monotonic() - self._received_s <= FRESH_S
 
     def joint_angles(self) -> dict[str, float]:

@@ -12,10 +12,9 @@ LOOK_S = 0.05
 
 
 def wait_for_robot(robot: str, wait_s: float) -> RobotDescription:
-    """The description by name or path.
+    """Return the description by name or path.
 
-    Raises:
-        DescriptionError: it is wrong, or not there after ``wait_s``.
+    Passes on ``DescriptionError``: it is wrong, or not there after ``wait_s``.
     """
     deadline_s = time.monotonic() + wait_s
     while not Path(robot).is_file() and time.monotonic() < deadline_s:

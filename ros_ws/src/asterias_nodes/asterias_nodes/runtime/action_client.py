@@ -17,7 +17,7 @@ class RefusedError(Exception):
 
 
 async def wait_for(future: Future[Any]) -> Any:
-    """What a future brings, while other callbacks run."""
+    """Return the result of a future, while other callbacks run."""
     done = Event()
     future.add_done_callback(lambda answer: done.complete(answer.result()))
     return await done
@@ -29,7 +29,7 @@ async def ask(
     on_feedback: Callable[[Any], None] | None = None,
     on_handle: Callable[[ClientGoalHandle | None], None] = lambda handle: None,
 ) -> Any:
-    """The result of a goal; ``on_handle`` gets its handle, and None when it has ended.
+    """Return the result of a goal; ``on_handle`` gets its handle, and None when it has ended.
 
     Raises:
         RefusedError: the server does not accept it.

@@ -37,12 +37,12 @@ class ActiveGoal:
 
     @property
     def request(self) -> Any:
-        """Return what the caller asks for."""
+        """What the caller asks for."""
         return self.handle.request
 
     @property
     def elapsed_s(self) -> float:
-        """Return the wall time since the start."""
+        """The wall time since the start."""
         return time.monotonic() - self.started_s
 
     def stop(self) -> None:

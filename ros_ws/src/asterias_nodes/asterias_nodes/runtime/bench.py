@@ -50,7 +50,7 @@ class BenchOptions:
 
     @property
     def cameras(self) -> int:
-        """Return the number of the limb's live cameras."""
+        """The number of the limb's live cameras."""
         return len(self.limb_description().live_cameras)
 
     def write(self, bench: str, data: Mapping[str, Any], seed: int | None = None) -> None:
@@ -72,7 +72,7 @@ OptionsT = TypeVar("OptionsT", bound=BenchOptions)
 def run_bench(
     options_type: type[OptionsT], bench: str, description: str, measure: Callable[[OptionsT], int]
 ) -> int:
-    """Run a bench from the command line in a ROS domain of its own; return its exit code.
+    """Return the exit code of a bench, run from the command line in a ROS domain of its own.
 
     Args:
         options_type: its options.

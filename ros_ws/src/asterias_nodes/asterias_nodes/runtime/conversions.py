@@ -18,13 +18,13 @@ NANOSECONDS = 1_000_000_000
 
 
 def to_time_msg(time_s: float) -> Time:
-    """Seconds as a stamp, rounded to the nearest nanosecond."""
+    """Return seconds as a stamp, rounded to the nearest nanosecond."""
     seconds, nanoseconds = divmod(round(time_s * NANOSECONDS), NANOSECONDS)
     return Time(sec=seconds, nanosec=nanoseconds)
 
 
 def to_seconds(stamp: Time) -> float:
-    """A stamp as seconds."""
+    """Return a stamp as seconds."""
     return float(stamp.sec) + float(stamp.nanosec) / NANOSECONDS
 
 
@@ -40,15 +40,14 @@ def duration_s(message: Duration) -> float:
 
 
 def to_image_msg(image: ImageArray, stamp: Time, frame_id: str) -> Image:
-    """A picture as a message.
+    """Return a picture as a message.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, or ``(H, W)`` uint8 grey.
         stamp: when the picture was taken.
         frame_id: the camera's optical frame.
 
-    Raises:
-        ValueError: the array has another shape or type.
+    Passes on ``ValueError``: the array has another shape or type.
     """
     encoding = _encoding_of(image)
     message = Image(height=image.shape[0], width=image.shape[1], encoding=encoding)
@@ -60,7 +59,7 @@ def to_image_msg(image: ImageArray, stamp: Time, frame_id: str) -> Image:
 
 
 def from_image_msg(message: Image) -> ImageArray:
-    """A message as a picture: ``(H, W, 3)`` RGB or ``(H, W)`` grey, uint8.
+    """Return a message as a picture: ``(H, W, 3)`` RGB or ``(H, W)`` grey, uint8.
 
     Raises:
         ValueError: encoding unknown, or sizes that do not fit together.
@@ -87,10 +86,9 @@ def from_image_msg(message: Image) -> ImageArray:
 def to_compressed_msg(
     image: ImageArray, stamp: Time, frame_id: str, *, quality: int = 85
 ) -> CompressedImage:
-    """A picture as JPEG; arguments as in :func:`to_image_msg`, ``quality`` from 1 to 100.
+    """Return a picture as JPEG; arguments as in :func:`to_image_msg`, ``quality`` from 1 to 100.
 
-    Raises:
-        ValueError: the array has another shape or type.
+    Passes on ``ValueError``: the array has another shape or type.
     """
     is_grey = _encoding_of(image) == "mono8"
     pixels = image if is_grey else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -103,7 +101,7 @@ def to_compressed_msg(
 
 
 def from_compressed_msg(message: CompressedImage) -> ImageArray:
-    """A JPEG or PNG message as an ``(H, W, 3)`` uint8 RGB picture.
+    """Return a JPEG or PNG message as an ``(H, W, 3)`` uint8 RGB picture.
 
     Raises:
         ValueError: the data is no picture.
@@ -117,7 +115,7 @@ def from_compressed_msg(message: CompressedImage) -> ImageArray:
 
 
 def to_camera_info_msg(camera: CameraDescription, stamp: Time, frame_id: str) -> CameraInfo:
-    """The pinhole model of a camera: square pixels, principal point in the middle, no distortion.
+    """Return a pinhole model: square pixels, principal point in the middle, no distortion.
 
     Pixel coordinates are OpenCV's: (0, 0) is the centre of the top-left pixel.
     """
@@ -136,7 +134,7 @@ def to_camera_info_msg(camera: CameraDescription, stamp: Time, frame_id: str) ->
 
 
 def _byte_array(values: ImageArray) -> array.array[int]:
-    """The bytes of an array, as the only type that a message takes over as it is.
+    """Return the bytes of an array, as the only type that a message takes over as it is.
 
     Anything else would be checked and copied value by value: up to a thousand times slower.
     """

@@ -57,7 +57,7 @@ class Diagnostics:
         self._timer = node.create_timer(PERIOD_S, self.publish, clock=steady)
 
     def publish(self) -> None:
-        """Publishes now."""
+        """Publish now."""
         statuses = [_status(reporter()) for reporter in self._reporters]
         if not statuses:
             return
@@ -66,7 +66,7 @@ class Diagnostics:
         self._publisher.publish(message)
 
     def close(self) -> None:
-        """Stops publishing."""
+        """Stop publishing."""
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)
 

@@ -16,7 +16,7 @@ HIGHEST_DOMAIN_ID = 101
 
 
 def reserve_domain_id() -> int:
-    """A domain that no other test or measurement on this machine uses.
+    """Return a domain that no other test or measurement on this machine uses.
 
     A lock on a file per domain is held until the process ends, so two runs at the same time do not
     hear each other, and nothing has to be cleaned up after a run that was killed.

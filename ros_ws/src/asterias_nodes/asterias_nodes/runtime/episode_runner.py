@@ -84,8 +84,7 @@ class EpisodeRunner(Node):
             goal: what is asked for.
             on_feedback: gets each feedback.
 
-        Raises:
-            RefusedError: the server does not accept it.
+        Passes on ``RefusedError``: the server does not accept it.
         """
 
         def take(message: Any) -> None:
@@ -106,7 +105,7 @@ class EpisodeRunner(Node):
 
     @property
     def is_report_due(self) -> bool:
-        """Return whether nothing was printed for two seconds."""
+        """Whether nothing was printed for two seconds."""
         return time.monotonic() - self._reported_s >= PROGRESS_PERIOD_S
 
     def time_left(self, done: int, total: int) -> str:

@@ -90,7 +90,7 @@ class EventActionServer(ActionServer):
         self._work = work
 
     def notify_execute(self, goal_handle: ServerGoalHandle, execute_callback: Any) -> None:
-        """Called by rclpy when a goal starts: run its coroutine, then hand over the result."""
+        """Run the coroutine of a goal that starts, then hand over the result."""
 
         def end(result: Any) -> None:
             super(EventActionServer, self).notify_execute(goal_handle, lambda handle: result)

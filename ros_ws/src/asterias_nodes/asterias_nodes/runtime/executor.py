@@ -16,7 +16,7 @@ OnError = Callable[[Exception], None]
 
 
 def make_executor(on_error: OnError) -> Executor:
-    """The single-threaded executor that costs least.
+    """Return the single-threaded executor that costs least.
 
     ``SingleThreadedExecutor`` builds its wait set anew for every callback, about a millisecond for
     a node with a dozen entities; the one driven by events takes a third of that.
@@ -40,13 +40,13 @@ def soon(node: Node, function: Callable[..., object], *arguments: object) -> Non
 
 
 def _events_executor(on_error: OnError) -> Any:
-    """The events executor without its flaw: an exception in a task crashes the process."""
+    """Return the events executor without its flaw: an exception in a task crashes the process."""
 
     class GuardedEventsExecutor(rclpy_implementation.EventsExecutor):
         """Tells exceptions of tasks to ``on_error``."""
 
         def create_task(self, callback: Any, *args: Any, **kwargs: Any) -> Any:
-            """As ``Executor.create_task``."""
+            """Return the task, as ``Executor.create_task`` does."""
             guard = _guarded_coroutine if iscoroutinefunction(callback) else _guarded
             return super().create_task(guard(callback, on_error), *args, **kwargs)
 

@@ -28,12 +28,12 @@ class LaunchedRobot:
 
     @property
     def pid(self) -> int:
-        """Return the number of the process ``ros2 launch``."""
+        """The number of the process ``ros2 launch``."""
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Return whether the launch goes on."""
+        """Whether the launch goes on."""
         return self._process.poll() is None
 
     def children(self) -> list[psutil.Process]:
@@ -44,7 +44,7 @@ class LaunchedRobot:
             return []
 
     def stop(self) -> tuple[int | None, list[str], float]:
-        """Stop it; return exit code (None: had to be killed), commands left behind, seconds."""
+        """Return exit code (None: had to be killed), commands left behind and seconds of a stop."""
         children = self.children()
         started_s = time.monotonic()
         if self.is_running:

@@ -51,8 +51,7 @@ class ManagedNode(LifecycleNode):
     def start(self) -> None:
         """Configure and activate.
 
-        Raises:
-            Exception: what made a transition fail.
+        Passes on ``Exception``: what made a transition fail.
         """
         self.is_starting = True
         for trigger in (self.trigger_configure, self.trigger_activate):
@@ -68,27 +67,27 @@ class ManagedNode(LifecycleNode):
             self.cleanup()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Answer a transition; override :meth:`configure` instead."""
+        """Return the result of the transition; override :meth:`configure` instead."""
         return self._attempt(self.configure, undo=self.cleanup) or super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Answer a transition; override :meth:`activate` instead."""
+        """Return the result of the transition; override :meth:`activate` instead."""
         return self._attempt(self.activate, undo=self.deactivate) or super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Answer a transition; override :meth:`deactivate` instead."""
+        """Return the result of the transition; override :meth:`deactivate` instead."""
         return self._attempt(self.deactivate) or super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Answer a transition; override :meth:`cleanup` instead."""
+        """Return the result of the transition; override :meth:`cleanup` instead."""
         return self._attempt(self.cleanup) or super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Answer a transition: stop and close."""
+        """Return the result of the transition, after stopping and closing."""
         return self._attempt(self.close) or super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop and close after a defect, so that the node can be configured again."""
+        """Return success after stopping and closing, so that the node can be configured again."""
         return self._attempt(self.close) or TransitionCallbackReturn.SUCCESS
 
     def _attempt(

@@ -43,7 +43,7 @@ class DefinitionNotFoundError(LookupError):
 
 
 def interface_type(type_name: str) -> Any:
-    """The class of a type such as ``sensor_msgs/msg/Image``.
+    """Return the class of a type such as ``sensor_msgs/msg/Image``.
 
     Raises:
         ImportError: its package is not installed, or has no such type.
@@ -57,13 +57,12 @@ def interface_type(type_name: str) -> Any:
 
 @cache
 def message_definition(type_name: str) -> str:
-    """The definition of a type, followed by those of all types that it uses.
+    """Return the definition of a type, followed by those of all types that it uses.
 
     Args:
         type_name: such as ``sensor_msgs/msg/Image``.
 
-    Raises:
-        DefinitionNotFoundError: the type, or one that it uses, is not installed.
+    Passes on ``DefinitionNotFoundError``: the type, or one that it uses, is not installed.
     """
     text = _own_text(type_name)
     parts = [text]
@@ -81,7 +80,11 @@ def message_definition(type_name: str) -> str:
 
 
 def _own_text(type_name: str) -> str:
-    """The .msg file of a type."""
+    """Return the .msg file of a type.
+
+    Raises:
+        DefinitionNotFoundError: its package is not installed.
+    """
     match = TYPE_NAME.fullmatch(type_name)
     if match is None:
         raise DefinitionNotFoundError(f"'{type_name}' is not the name of a message type.")
@@ -96,7 +99,7 @@ def _own_text(type_name: str) -> str:
 
 
 def _used_types(type_name: str, text: str) -> list[str]:
-    """Full names of the types of the fields in ``text``, each once, in order."""
+    """Return full names of the types of the fields in ``text``, each once, in order."""
     package = type_name.partition("/")[0]
     without_comments = re.sub(r"#.*", "", text)
     names = dict.fromkeys(FIELD_TYPE.findall(without_comments))

@@ -17,7 +17,7 @@ class SettingsError(ValueError):
 
 
 def declare_settings(node: Node, settings_type: type[Settings]) -> Settings:
-    """Declares one read-only parameter per field and returns the values.
+    """Return the values of the parameters, one read-only parameter per field.
 
     Args:
         node: gets the parameters.
@@ -25,9 +25,8 @@ def declare_settings(node: Node, settings_type: type[Settings]) -> Settings:
             ``Annotated[float, "what it means, in which unit"]`` with one of the types ``bool``,
             ``int``, ``float``, ``str``, ``list[str]``, ``list[int]`` and ``list[float]``.
 
-    Raises:
-        SettingsError: a value has the wrong type; the message names parameter and expectation. The
-            dataclass's own ``__post_init__`` raises it for values that cannot be used.
+    Passes on ``SettingsError``: a value has the wrong type; the message names parameter and
+    expectation. The dataclass's own ``__post_init__`` raises it for values that cannot be used.
     """
     hints = typing.get_type_hints(settings_type, include_extras=True)
     defaults = settings_type()
@@ -45,7 +44,11 @@ def declare_settings(node: Node, settings_type: type[Settings]) -> Settings:
 
 
 def _checked(name: str, value: Any, expected: Any) -> Any:
-    """The value as the expected type."""
+    """Return the value as the expected type.
+
+    Raises:
+        SettingsError: it has another type.
+    """
     element = typing.get_args(expected)
     if not element:
         return _checked_scalar(name, value, expected)

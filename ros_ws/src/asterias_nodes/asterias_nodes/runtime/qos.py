@@ -14,22 +14,22 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 
 def sensor_qos(depth: int = 5) -> QoSProfile:
-    """For images and other streams: newest wins, a lost message is not sent again."""
+    """Return the profile of images and other streams: a lost message is not sent again."""
     return _profile(depth, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
 
 
 def reliable_qos(depth: int = 10) -> QoSProfile:
-    """For commands, states and events: every message arrives."""
+    """Return the profile of commands, states and events: every message arrives."""
     return _profile(depth, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 
 
 def latched_qos(depth: int = 1) -> QoSProfile:
-    """For states that seldom change: who subscribes late still gets the last message."""
+    """Return the profile of states that seldom change: late subscribers get the last message."""
     return _profile(depth, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def matching_qos(publishers: Sequence[TopicEndpointInfo], depth: int) -> QoSProfile:
-    """The strongest profile that all these publishers serve."""
+    """Return the strongest profile that all these publishers serve."""
     offered = [publisher.qos_profile for publisher in publishers]
     is_reliable = all(qos.reliability == ReliabilityPolicy.RELIABLE for qos in offered)
     is_latched = all(qos.durability == DurabilityPolicy.TRANSIENT_LOCAL for qos in offered)

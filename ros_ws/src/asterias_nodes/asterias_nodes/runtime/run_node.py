@@ -64,7 +64,7 @@ class StopNode(Exception):  # noqa: N818 - a request, like StopIteration
 
 
 def stop_node(node: Node, message: str = "", status: int = EXIT_FAILED) -> None:
-    """Ends a node after the present callback, as raising :class:`StopNode` does.
+    """End a node after the present callback, as raising :class:`StopNode` does.
 
     For callbacks that rclpy calls itself: of an exception it would log the place, which says
     nothing to a person. Arguments as for :class:`StopNode`.
@@ -85,7 +85,7 @@ USER_ERRORS = (AsteriasError, ValueError, OSError)
 
 
 def make_room_for_pictures() -> None:
-    """Gives this process shared memory for raw pictures of cameras; call before ``rclpy.init``.
+    """Give this process shared memory for raw pictures of cameras; call before ``rclpy.init``.
 
     The segment of the sender counts: the 512 kB that Fast DDS takes by itself do not hold one raw
     picture of 640x480, and most are lost. A profile that the user has chosen stays, and so do the
@@ -103,7 +103,7 @@ def make_room_for_pictures() -> None:
 def run_node(
     factory: NodeFactory, arguments: Sequence[str] | None = None, *, sends_pictures: bool = False
 ) -> int:
-    """Makes a node, spins it until SIGINT, SIGTERM or :class:`StopNode`, and closes it.
+    """Make a node, spin it until SIGINT, SIGTERM or :class:`StopNode`, and close it.
 
     The node runs in a single-threaded executor. Whatever happens, ``node.close()`` is called where
     the node has one, so that drivers stop, while topics still work. A :class:`ManagedNode` is
@@ -142,7 +142,7 @@ def main_late() -> None:
 
 
 def _run(factory: NodeFactory, stop: Future[Any]) -> int:
-    """Life of one node between ``rclpy.init`` and ``rclpy.shutdown``; returns the exit code."""
+    """Return the exit code of a node that lives between ``rclpy.init`` and ``rclpy.shutdown``."""
     node: Node | None = None
     executor: Executor | None = None
     has_started = False
@@ -176,7 +176,7 @@ def _spur(executor: Executor, _stop: Future[Any]) -> None:
 
 
 def _judge(name: str, error: Exception, has_started: bool) -> int:
-    """Tells what ended a node; returns the exit code."""
+    """Return the exit code of a node, after reporting what ended it."""
     if isinstance(error, StopNode):
         return _complain(name, error, error.status)
     if not has_started and isinstance(error, BAD_PARAMETERS):
@@ -188,7 +188,7 @@ def _judge(name: str, error: Exception, has_started: bool) -> int:
 
 
 def _close(node: Node | None, executor: Executor | None) -> None:
-    """Stops drivers first, then the node."""
+    """Stop drivers first, then the node."""
     try:
         close = getattr(node, "close", None)
         if close is not None:
@@ -205,7 +205,7 @@ def _name(node: Node | None) -> str:
 
 
 def _complain(name: str, error: Exception, status: int) -> int:
-    """Tells an error as one sentence; returns ``status``."""
+    """Return ``status``, after printing an error as one sentence."""
     text = " ".join(str(error).split())
     if text:
         print(f"{name}: {text}", file=sys.stderr, flush=True)

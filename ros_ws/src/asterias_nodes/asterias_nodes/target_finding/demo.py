@@ -146,7 +146,11 @@ class DemoNode(EpisodeRunner):
         self._complete()
 
     async def _prepare(self) -> None:
-        """Repair the cameras of the last episode and break those of the next."""
+        """Repair the cameras of the last episode and break those of the next.
+
+        Raises:
+            UserError: faults are refused.
+        """
         rng = np.random.default_rng((self.settings.seed, len(self._episodes)))
         dead = draw_dead_cameras(rng, self._cameras, self.settings.faults)
         repaired, self._broken = self._broken, [f"camera_{j}" for j in dead]
@@ -159,7 +163,11 @@ class DemoNode(EpisodeRunner):
                 raise UserError(f"The cameras cannot be broken: {response.message}")
 
     async def _search(self) -> None:
-        """Search once, and store how it ended."""
+        """Search once, and store how it ended.
+
+        Raises:
+            UserError: no search is possible.
+        """
         goal = FindTarget.Goal(
             policy=self.settings.policy,
             max_steps=self.settings.max_steps,

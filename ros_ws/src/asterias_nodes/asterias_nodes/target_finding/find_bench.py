@@ -63,7 +63,7 @@ class FindBench(BenchOptions):
 
 
 def measure(options: FindBench) -> list[dict[str, Any]]:
-    """The summary of each policy's searches."""
+    """Return the summary of each policy's searches."""
     searches = []
     for number, policy in enumerate(options.policies):
         print(f"policy {number + 1}/{len(options.policies)}: {policy}", flush=True)
@@ -82,7 +82,12 @@ def measure(options: FindBench) -> list[dict[str, Any]]:
 
 
 def _search(options: FindBench, policy: str, folder: Path) -> None:
-    """Launch, pass on the lines of progress, and wait for the end."""
+    """Launch, pass on the lines of progress, and wait for the end.
+
+    Raises:
+        UserError: the searches did not end by themselves.
+        KeyboardInterrupt: passed on once the launch has ended.
+    """
     goal = {
         "robot": options.robot,
         "limb": options.limb,
@@ -130,7 +135,7 @@ def _summary(folder: Path, episodes: int) -> dict[str, Any]:
 
 
 def run(options: FindBench) -> int:
-    """Measure, print, write the result file if asked for; return 1 if too few are found."""
+    """Return 0 if enough are found; measure, print and write the result file."""
     started_s = time.monotonic()
     searches = measure(options)
     for search in searches:
@@ -147,7 +152,7 @@ def run(options: FindBench) -> int:
 
 
 def main() -> int:
-    """Run the bench from the command line; return its exit code."""
+    """Return the exit code of the bench, run from the command line."""
     return run_bench(FindBench, "find_bench", __doc__ or "", run)
 
 

@@ -116,12 +116,12 @@ class LimbClient:
 
     @property
     def is_stopped(self) -> bool:
-        """Return whether the emergency stop is engaged."""
+        """Whether the emergency stop is engaged."""
         return self._monitor.is_stopped
 
     @property
     def measured_rad(self) -> FloatArray | None:
-        """Return the newest measured joints ``(n,)``; None before the first."""
+        """The newest measured joints ``(n,)``; None before the first."""
         return self._monitor.last_position_rad
 
     @property
@@ -130,11 +130,11 @@ class LimbClient:
         return float(self._node.get_clock().now().nanoseconds) * 1e-9
 
     def problems(self) -> dict[int, str]:
-        """Cameras that cannot be relied on now, and why."""
+        """Return cameras that cannot be relied on now, and why."""
         return self._liveness.problems()
 
     def camera_number(self, name: str) -> int | None:
-        """Number of ``camera_<j>`` or of a camera's own name; None when there is none."""
+        """Return the number of ``camera_<j>`` or of a camera's own name; None: there is none."""
         for choices in (self.cameras, self._own_names):
             if name in choices:
                 return choices.index(name)
@@ -199,7 +199,7 @@ class LimbClient:
         self._pictures[camera] = image
 
     async def _tiles(self, live: Collection[int]) -> Tiles:
-        """Grey pictures ``(c, H, W)`` from where the limb stands; black where a camera is dead.
+        """Return grey pictures ``(c, H, W)`` from the limb's present pose; black: a dead camera.
 
         Raises:
             SearchError: pictures do not come, or all cameras have failed.
@@ -232,20 +232,18 @@ class LimbClient:
     async def ask(
         self, searcher: Searcher, position_rad: FloatArray, live: Collection[int]
     ) -> FloatArray:
-        """Where this searcher would go next, ``(n,)`` rad; it gets pictures if it wants some.
+        """Return the searcher's next goal, ``(n,)`` rad; it gets pictures if it wants some.
 
-        Raises:
-            SearchError: pictures do not come.
+        Passes on ``SearchError``: pictures do not come.
         """
         tiles = await self._tiles(live) if searcher.wants_images else None
         self._raise_if_stopped()
         return searcher.act(position_rad, live, tiles)
 
     async def wait_for_robot(self) -> None:
-        """Joint states, time, pictures and the multiplexer may still be on their way.
+        """Wait for joint states, time, pictures and the multiplexer.
 
-        Raises:
-            SearchError: something has not come within the patience.
+        Passes on ``SearchError``: something has not come within the patience.
         """
         deadline_s = time.monotonic() + self._patience_s
         while missing := self._missing():
@@ -259,7 +257,7 @@ class LimbClient:
         self._has_waited = True
 
     def _missing(self) -> SearchError | None:
-        """What is not there yet, and the cure."""
+        """Return what is not there yet, with the cure."""
         if not self._monitor.is_fresh or self.now_s <= 0.0:
             text = f"No joint states come from {self._name}; launch the robot and activate it."
             return SearchError(Codes.NO_ROBOT, text)
@@ -281,7 +279,7 @@ class LimbClient:
     async def drive_and_look(
         self, position_rad: FloatArray, cameras: Collection[int], wait_s: float
     ) -> list[int]:
-        """Move, wait ``wait_s`` of the robot's time; which of these ``cameras`` see the tag then.
+        """Return which of these ``cameras`` see the tag after a move and ``wait_s`` of robot time.
 
         Only those that work are believed.
 
@@ -333,7 +331,7 @@ class LimbClient:
             self.move(self.measured_rad)
 
     def last_commanded(self) -> FloatArray:
-        """Where the limb was sent to, or where it is, if somebody moved it since; ``(n,)``, rad.
+        """Return the last goal ``(n,)``, rad, or the position where somebody moved the limb since.
 
         Raises:
             SearchError: that is not known.
@@ -347,7 +345,7 @@ class LimbClient:
         return np.clip(self.measured_rad, self.lower, self.upper)
 
     def working(self, wanted: Collection[int]) -> tuple[int, ...]:
-        """Those of the ``wanted`` cameras that can be relied on.
+        """Return those of the ``wanted`` cameras that can be relied on.
 
         Raises:
             SearchError: there is none.
@@ -366,7 +364,7 @@ class LimbClient:
 
 
 def _grey(message: Image) -> Tiles:
-    """``(H, W)`` grey values of a picture."""
+    """Return ``(H, W)`` grey values of a picture."""
     picture = from_image_msg(message)
     grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     return grey.astype(np.uint8)

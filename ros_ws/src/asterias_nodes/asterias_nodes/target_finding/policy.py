@@ -115,7 +115,7 @@ class PolicyNode(ManagedNode):
                 return
 
     async def _search(self, limb: LimbClient, round_: int) -> None:
-        """Steps until the node is deactivated; stays where the target is in sight."""
+        """Search until the node is deactivated; stay where the target is in sight."""
         position = limb.last_commanded()
         everything = range(len(limb.cameras))
         seeing: list[int] = []

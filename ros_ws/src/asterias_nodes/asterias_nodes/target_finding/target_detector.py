@@ -83,7 +83,7 @@ class TargetDetector(Node):
         self._look()
 
     def _look(self) -> None:
-        """Subscribes to cameras that have appeared."""
+        """Subscribe to cameras that have appeared."""
         for topic, types in self.get_topic_names_and_types():
             prefix = topic.removesuffix(IMAGE_SUFFIX)
             if prefix == topic or prefix in self._cameras or IMAGE_TYPE not in types:
@@ -99,7 +99,7 @@ class TargetDetector(Node):
                 self.get_logger().info(f"Looking for tags {self._settings.ids} in {topic}")
 
     def _detect(self, prefix: str, message: Image) -> None:
-        """Looks at one image."""
+        """Look at one image."""
         health = self._cameras[prefix]
         health.images += 1
         try:
@@ -114,7 +114,7 @@ class TargetDetector(Node):
         self._publisher.publish(to_detections_msg(prefix, message, found, signs))
 
     def _report(self, prefix: str) -> DiagnosticReport:
-        """Health of one camera since the last report."""
+        """Return health of one camera since the last report."""
         health = self._cameras[prefix]
         fresh = health.images - health.images_reported
         bad = health.unreadable - health.unreadable_reported
@@ -131,7 +131,7 @@ class TargetDetector(Node):
 def to_detections_msg(
     prefix: str, image: Image, found: Sequence[Detection], signs: PictureSigns
 ) -> TagDetections:
-    """What was found in an image of the camera whose topics start with ``prefix``."""
+    """Return what was found in an image of the camera whose topics start with ``prefix``."""
     limb, camera = prefix.split("/")[-2:]
     return TagDetections(
         header=image.header,
@@ -146,7 +146,7 @@ def to_detections_msg(
 
 
 def to_detection_msg(tag: Detection) -> TagDetection:
-    """One tag as a message."""
+    """Return one tag as a message."""
     return TagDetection(
         id=tag.id,
         corners_px=tag.corners_px.ravel(),
@@ -156,5 +156,5 @@ def to_detection_msg(tag: Detection) -> TagDetection:
 
 
 def main() -> int:
-    """``ros2 run asterias_nodes target_detector``."""
+    """Return the exit code of ``ros2 run asterias_nodes target_detector``."""
     return run_node(TargetDetector)

@@ -119,8 +119,7 @@ class TargetFinder(ActionNode[SearchGoal]):
     async def on_goal(self, goal: SearchGoal) -> None:
         """Search until a camera sees the target.
 
-        Raises:
-            GoalError: the search ends without a find.
+        Passes on ``GoalError``: the search ends without a find.
         """
         try:
             await self._limb.wait_for_robot()
@@ -140,7 +139,11 @@ class TargetFinder(ActionNode[SearchGoal]):
             self._limb.hold()
 
     async def _begin_episode(self, goal: SearchGoal) -> None:
-        """Record the search from here on, if it is to be: the move to its start is not."""
+        """Record the search from here on, if it is to be: the move to its start is not.
+
+        Raises:
+            SearchError: nothing can be recorded.
+        """
         if self._episodes is None:
             return
         try:
@@ -159,7 +162,11 @@ class TargetFinder(ActionNode[SearchGoal]):
             self.get_logger().error(str(error))
 
     def _admit(self, goal: SearchGoal) -> Searcher:
-        """Complete the record of a goal; return its searcher, or raise what is wrong with it."""
+        """Return the searcher of a goal, whose record is completed.
+
+        Raises:
+            SearchError: the goal names no live camera, or an unknown policy.
+        """
         request: FindTarget.Goal = goal.request
         dead = {self._dead_camera(name) for name in request.dead_cameras}
         goal.wanted = tuple(j for j in range(len(self._limb.cameras)) if j not in dead)
@@ -187,7 +194,11 @@ class TargetFinder(ActionNode[SearchGoal]):
         return make_searcher(name, limb.lower, limb.upper, rng, cameras=len(limb.cameras))
 
     async def _search(self, goal: SearchGoal, searcher: Searcher) -> list[int]:
-        """Return the numbers of the cameras that see the target in the end."""
+        """Return the numbers of the cameras that see the target in the end.
+
+        Raises:
+            SearchError: none does within the limit of steps.
+        """
         if goal.request.random_start:
             await self._random_start(goal)
         await self._begin_episode(goal)
@@ -208,7 +219,11 @@ class TargetFinder(ActionNode[SearchGoal]):
         raise SearchError(Result.STEP_LIMIT, text)
 
     async def _random_start(self, goal: SearchGoal) -> None:
-        """Random poses until no camera, dead ones included, sees the target (paper, version 2)."""
+        """Go to random poses until no camera, dead or alive, sees the target (paper, version 2).
+
+        Raises:
+            SearchError: the target is always in sight.
+        """
         everything = tuple(range(len(self._limb.cameras)))
         for _ in range(PROTOCOL.max_redraws):
             self._send_phase(goal, "resetting")

@@ -175,7 +175,11 @@ class TrainerNode(ActionNode[TrainingGoal]):
         )
 
     def _judge(self, goal: TrainingGoal, end: TrainingEnd) -> None:
-        """Fill in the result; a GoalError where there is no policy."""
+        """Fill in the result.
+
+        Raises:
+            GoalError: there is no policy.
+        """
         result, progress = goal.result, goal.progress
         result.steps = progress["steps"]
         result.mean_return = float(progress.get("mean_return", 0.0))

@@ -89,12 +89,12 @@ class MotionWatcher(Node):
             )
 
     def arm(self) -> None:
-        """The next motion away from here is the one that is waited for."""
+        """Wait for the next motion away from here."""
         with self._changed:
             self._from, self._moved_s = self.position, 0.0
 
     def wait_for_motion(self) -> float | None:
-        """When it came, on the monotonic clock; None when it did not."""
+        """Return when it came, on the monotonic clock; None when it did not."""
         with self._changed:
             self._changed.wait_for(lambda: self._moved_s > 0.0, LOST_S)
             self._from = None
@@ -185,7 +185,7 @@ class BrowserPage:
         self._page.wait_for_timeout(1000 * seconds)
 
     def touch(self, fraction: float) -> float:
-        """Press on the first slider; when that was, on the monotonic clock."""
+        """Return when the first slider is pressed, on the monotonic clock."""
         box = self._page.locator("#sliders input").first.bounding_box()
         self._page.mouse.move(box["x"] + fraction * box["width"], box["y"] + 0.5 * box["height"])
         pressed_s = time.monotonic()
@@ -211,7 +211,7 @@ class BrowserPage:
 
 
 def summary(latencies_ms: Sequence[float], expected: int) -> dict[str, Any]:
-    """Median, 99th percentile and largest of what came, and how much did not."""
+    """Return median, 99th percentile and largest of what came, and how much did not."""
     ordered = sorted(latencies_ms)
     if not ordered:
         return {"count": 0, "lost": expected}
@@ -227,7 +227,7 @@ def summary(latencies_ms: Sequence[float], expected: int) -> dict[str, Any]:
 def press_keys(
     watcher: MotionWatcher, keyboard: TerminalKeyboard, options: TeleopBench
 ) -> dict[str, Any]:
-    """From a key press in a terminal to the first joint's motion."""
+    """Return latencies from a key press in a terminal to the first joint's motion."""
     rng, latencies = random.Random(options.seed), []
     for number in range(options.presses):
         time.sleep(REST_S + rng.uniform(0.0, 0.1))  # any moment within a control period
@@ -244,7 +244,7 @@ def press_keys(
 
 
 def touch_page(watcher: MotionWatcher, screen: BrowserPage, options: TeleopBench) -> dict[str, Any]:
-    """From a touch of a slider on the page to the first joint's motion."""
+    """Return latencies from a touch of a slider on the page to the first joint's motion."""
     latencies = []
     for _ in range(options.touches):
         screen.watch(REST_S)
@@ -260,7 +260,7 @@ def touch_page(watcher: MotionWatcher, screen: BrowserPage, options: TeleopBench
 def watch_pictures(
     watcher: MotionWatcher, screen: BrowserPage, page_server: psutil.Process | None, seconds: float
 ) -> dict[str, Any]:
-    """From the moment at which a picture is published to that at which it is drawn."""
+    """Return latencies from when a picture is published to when it is drawn."""
     screen.watch(SETTLE_S)
     watcher.published_s.clear()
     before_s = sum(page_server.cpu_times()[:2]) if page_server else 0.0
@@ -281,7 +281,11 @@ def watch_pictures(
 
 @contextmanager
 def watching(limb: int, cameras: int) -> Iterator[MotionWatcher]:
-    """A watcher whose callbacks are served by a thread."""
+    """Serve a watcher in a thread.
+
+    Yields:
+        The watcher.
+    """
     watcher, executor = MotionWatcher(limb, cameras), SingleThreadedExecutor()
     executor.add_node(watcher)
 
@@ -313,7 +317,7 @@ def wait_until(condition: Any, what: str) -> None:
 
 
 def measure(options: TeleopBench) -> dict[str, Any]:
-    """All figures."""
+    """Return all figures."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -336,7 +340,7 @@ def measure(options: TeleopBench) -> dict[str, Any]:
 
 
 def _on_page(watcher: MotionWatcher, options: TeleopBench, port: int) -> dict[str, Any]:
-    """What needs a browser; nothing where there is none."""
+    """Return what needs a browser; nothing where there is none."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     try:
         from playwright.sync_api import sync_playwright
@@ -372,7 +376,7 @@ def _answers(port: int) -> bool:
 
 
 def run(options: TeleopBench) -> int:
-    """Measure, print, and write the result file; return 0."""
+    """Return 0; measure, print and write the result file."""
     figures = measure(options)
     for name, one in figures.items():
         if isinstance(one, dict) and one["count"]:
@@ -385,7 +389,7 @@ def run(options: TeleopBench) -> int:
 
 
 def main() -> int:
-    """Run the bench from the command line; return its exit code."""
+    """Return the exit code of the bench, run from the command line."""
     return run_bench(TeleopBench, "teleop_bench", __doc__ or "", run)
 
 

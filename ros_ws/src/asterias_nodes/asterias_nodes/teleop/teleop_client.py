@@ -48,15 +48,15 @@ class Pilot(Protocol):
 
     @property
     def speed(self) -> float:
-        """Return the factor on the driving speed."""
+        """The factor on the driving speed."""
 
     @property
     def is_homing(self) -> bool:
-        """Return whether the limb shall go home instead."""
+        """Whether the limb shall go home instead."""
 
     @property
     def command(self) -> FloatArray:
-        """Return fractions, -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
+        """Fractions, -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
 
 
 class TeleopClient:
@@ -95,28 +95,28 @@ class TeleopClient:
 
     @property
     def measured_rad(self) -> FloatArray | None:
-        """Return ``(n,)`` joints in the order of the description; None: none came lately."""
+        """``(n,)`` joints in the order of the description; None: none came lately."""
         return self._monitor.position_rad
 
     @property
     def joint_state(self) -> dict[str, float]:
-        """Return the newest joints by name, passive ones included."""
+        """The newest joints by name, passive ones included."""
         return self._monitor.joint_state
 
     @property
     def active_source(self) -> str:
-        """Return who has the limb; empty: nobody."""
+        """Who has the limb; empty: nobody."""
         return self._monitor.active_source
 
     @property
     def is_driving(self) -> bool:
-        """Return whether this source has the limb now."""
+        """Whether this source has the limb now."""
         return self.active_source == self.source
 
     # -- driving --------------------------------------------------------------------------------
 
     def drive(self, step: Callable[[FloatArray, float], npt.ArrayLike], period_s: float) -> bool:
-        """Hold the dead-man and send what ``step(measured, dt_s)`` gives; False: not heard.
+        """Return hold the dead-man and send what ``step(measured, dt_s)`` gives; False: not heard.
 
         Args:
             step: a method of :attr:`jogger`, with what the person wishes.
@@ -137,7 +137,7 @@ class TeleopClient:
         return True
 
     def follow(self, pilot: Pilot, period_s: float) -> bool:
-        """Drive as a person's device says; returns as :meth:`drive` does."""
+        """Return as :meth:`drive` does, with the wishes of a person's device."""
         jogger = self.jogger
         jogger.speed = pilot.speed
 

@@ -145,7 +145,7 @@ class TeleopKeyboard(Node):
             self._terminal.write(f"{CLEAR_LINE}{text}\r\n")
 
     def _show(self) -> None:
-        """The line that stays at the bottom."""
+        """Return the line that stays at the bottom."""
         line = self._line()
         if line != self._shown:
             self._shown = line

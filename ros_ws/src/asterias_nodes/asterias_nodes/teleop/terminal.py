@@ -63,7 +63,7 @@ class Terminal:
         return self.decoder.reports_releases
 
     def ask_for_releases(self) -> list[Key]:
-        """Turn on the reporting of releases where the terminal has it; keys that came meanwhile."""
+        """Return keys that came while the reporting of releases was turned on, if there is one."""
         self.write(ASK_SUPPORT.decode())
         keys: list[Key] = []
         deadline_s = time.monotonic() + SUPPORT_S
@@ -128,7 +128,11 @@ class Terminal:
 
 
 def _open(path: str, node: str) -> int:
-    """A file of the terminal of its own: closing it leaves the standard input alone."""
+    """Return a file of the terminal of its own: closing it leaves the standard input alone.
+
+    Raises:
+        NoTerminalError: there is no terminal.
+    """
     for candidate in [path] if path else _candidates():
         with suppress(OSError):
             file = os.open(candidate, os.O_RDWR | os.O_NOCTTY)
