@@ -7,11 +7,19 @@ import pytest
 pytest.importorskip("rclpy")
 
 from sensor_msgs.msg import CompressedImage, JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Bool, Float64MultiArray, Int32, String
 from trajectory_msgs.msg import JointTrajectory
 
 from asterias_ros2.errors import CommandError
-from asterias_ros2.graph.messages import Format, fill, find_type, to_csv, to_yaml
+from asterias_ros2.graph.messages import (
+    Format,
+    fill,
+    find_type,
+    parse_yaml,
+    to_csv,
+    to_repr,
+    to_yaml,
+)
 from asterias_ros2.graph.rate import RateMeter, rate_lines
 
 JOINTS = JointState(name=["a", "b"], position=[0.5, -1.0])
@@ -66,6 +74,54 @@ def test_fill_refuses(values: object, words: str) -> None:
     with pytest.raises(CommandError) as caught:
         fill(JointState(), values)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["off", "no", "007", "1.50", "null", "2026-11-28", "0x10", "true"])
+def test_words_that_yaml_takes_for_something_else_stay_words_in_fields_of_text(text: str) -> None:
+    message = String()
+    fill(message, parse_yaml(f"{{data: {text}}}"))
+    assert message.data == text
+    joints = JointState()
+    fill(joints, parse_yaml(f"{{name: [{text}, 'quoted', plain]}}"))
+    assert joints.name == [text, "quoted", "plain"]
+
+
+def test_the_same_words_are_values_in_other_fields() -> None:
+    flag = Bool(data=True)
+    fill(flag, parse_yaml("{data: off}"))
+    assert flag.data is False
+    joints = JointState()
+    fill(joints, parse_yaml("{header: {stamp: {sec: 0x10}}, position: [1, 2.5, 0x10]}"))
+    assert joints.header.stamp.sec == 16 and list(joints.position) == [1.0, 2.5, 16.0]
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "words"),
+    [
+        (Bool, "{data: maybe}", "it takes true or false"),
+        (Bool, "{data: [1]}", "it takes a single value"),
+        (Int32, "{data: 1.5}", "it takes a whole number"),
+        (String, "{data: {a: 1}}", "it takes a single value"),
+        (JointState, "{name: abc}", "it takes a list such as"),
+        (String, "[" * 5000, "is nested too deep"),
+        (String, "{data: [1}", "is not valid YAML"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_and_not_bent(
+    message: type, text: str, words: str
+) -> None:
+    with pytest.raises(CommandError) as caught:
+        fill(message(), parse_yaml(text))
+    assert words in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_python_text_has_short_arrays_and_whole_texts() -> None:
+    joints = JointState(name=["a"], position=[1.0, 2.0])
+    assert to_repr(joints) == repr(joints)
+    image = CompressedImage(format="x" * 500, data=[7] * 300)
+    text = to_repr(image)
+    assert "x" * 500 in text and f"data=[{'7, ' * 128}...]" in text
+    assert to_repr(image, None) == repr(image)
 
 
 def test_find_type() -> None:

@@ -32,7 +32,9 @@ EXIT_FAILED = 1
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if words is None else list(words)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: started by nohup, cron or `&` in a script, we arrive with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         parsed = _parser(arguments).parse_args(arguments)
         sys.stdout.reconfigure(line_buffering=True, errors="replace")  # type: ignore[union-attr]

@@ -23,6 +23,7 @@ from rosidl_parser.definition import (
 
 from asterias_ros2.errors import CommandError
 
+DEFAULT_TRUNCATE_LENGTH = 128
 SEQUENCES = (list, tuple, array.array, np.ndarray)
 KINDS = {"msg": "message", "srv": "service", "action": "action"}
 
@@ -78,8 +79,65 @@ def to_csv(message: Any, style: Format) -> str:
     return ",".join(text for text in _csv_values(message, style))
 
 
+def to_repr(message: Any, truncate_length: int | None = DEFAULT_TRUNCATE_LENGTH) -> str:
+    """Return a message as Python writes it, its arrays shortened, its texts whole.
+
+    Args:
+        message: of any type.
+        truncate_length: elements of each array to show; None shows all.
+    """
+    if isinstance(message, SEQUENCES):
+        items = [to_repr(item, truncate_length) for item in message[:truncate_length]]
+        return f"[{', '.join(items if len(items) == len(message) else [*items, '...'])}]"
+    if isinstance(message, np.generic):
+        return repr(message.item())
+    if not hasattr(message, "SLOT_TYPES"):
+        return repr(message)
+    package, kind = type(message).__module__.split(".")[:2]
+    fields = [
+        f"{name}={to_repr(getattr(message, name), truncate_length)}" for name, _ in _fields(message)
+    ]
+    return f"{package}.{kind}.{type(message).__name__}({', '.join(fields)})"
+
+
+@dataclass(frozen=True)
+class PlainScalar:
+    """A word without quotes that YAML takes for something else than text, such as `off`."""
+
+    value: Any
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML as usual, but remembers how words without quotes were written."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return the value of a node, with its text where that may be wanted."""
+        value = super().construct_object(node, deep)
+        is_plain = isinstance(node, yaml.ScalarNode) and node.style is None
+        return PlainScalar(value, node.value) if is_plain and value != node.value else value
+
+
+def parse_yaml(text: str) -> object:
+    """Return YAML from the command line; words that are no text come as `PlainScalar`.
+
+    Raises:
+        CommandError: it is not valid YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except RecursionError:
+        raise CommandError(f"{text[:40]!r}… is nested too deep") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise CommandError(f"{text!r} is not valid YAML: {reason}") from None
+
+
 def fill(message: Any, values: Any) -> None:
-    """Set the fields of a message from a dictionary, as YAML gives it.
+    """Set the fields of a message from a dictionary, as `parse_yaml` gives it.
 
     Raises:
         CommandError: naming the field or value that does not fit.
@@ -87,7 +145,8 @@ def fill(message: Any, values: Any) -> None:
     if not isinstance(values, dict):
         raise CommandError(f"value {values!r} must be a dictionary such as '{{data: 1}}'")
     slots = dict(_fields(message))
-    for name, value in values.items():
+    for key, value in values.items():
+        name = key.text if isinstance(key, PlainScalar) else key
         if name not in slots:
             known = ", ".join(slots) or "it has none"
             raise CommandError(f"{type(message).__name__} has no field '{name}' (fields: {known})")
@@ -106,14 +165,50 @@ def _fields(message: Any) -> Iterator[tuple[str, Any]]:
 def _converted(current: Any, value: Any, slot: Any) -> Any:
     """Return a value in the Python type that the field has now."""
     if isinstance(current, array.array):
-        return array.array(current.typecode, value)
+        return array.array(current.typecode, [_value(item, slot) for item in _items(value)])
     if isinstance(current, np.ndarray):
-        return np.array(value, dtype=current.dtype)
+        return np.array([_value(item, slot) for item in _items(value)], dtype=current.dtype)
     if isinstance(slot, AbstractNestedType) and isinstance(slot.value_type, NamespacedType):
-        return [_new(slot.value_type, item) for item in value]
+        return [_new(slot.value_type, item) for item in _items(value)]
+    if isinstance(slot, AbstractNestedType):
+        return type(current)(_value(item, slot.value_type) for item in _items(value))
     if hasattr(current, "SLOT_TYPES"):
         return _new(slot, value)
-    return value if type(value) is type(current) else type(current)(value)
+    return _scalar(current, _value(value, slot))
+
+
+def _scalar(current: Any, value: Any) -> Any:
+    """Return a number, truth value or text in the type that the field has now.
+
+    Raises:
+        TypeError: the field would not hold what was written.
+    """
+    kind = type(current)
+    if type(value) is kind:
+        return value
+    if isinstance(value, (list, dict)):
+        raise TypeError("it takes a single value")
+    if isinstance(current, bool) and value not in (0, 1):
+        raise TypeError("it takes true or false")
+    converted = kind(value)
+    if isinstance(value, float) and isinstance(current, int) and converted != value:
+        raise TypeError("it takes a whole number")
+    return converted
+
+
+def _items(value: Any) -> Any:
+    """Return what should be a list; text would be taken letter by letter."""
+    if isinstance(value, (str, PlainScalar, dict)):
+        raise TypeError("it takes a list such as [1, 2]")
+    return value
+
+
+def _value(value: Any, slot: Any) -> Any:
+    """Return a scalar: for a field of text as it was written, else as YAML reads it."""
+    if not isinstance(value, PlainScalar):
+        return value
+    is_text = isinstance(slot, (AbstractString, AbstractWString))
+    return value.text if is_text else value.value
 
 
 def _new(slot: Any, values: Any) -> Any:

@@ -12,7 +12,7 @@ from asterias_ros2.errors import LaunchError, located
 from asterias_ros2.launch.context import LaunchContext
 from asterias_ros2.launch.substitutions import evaluate
 from asterias_ros2.launch.templates import Template
-from asterias_ros2.launch.values import parse_condition
+from asterias_ros2.launch.values import parse_condition, read_yaml
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,32 @@ class PushNamespace(Action):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SetRemap(Action):
+    """`<set_remap>`: a remapping for all nodes that follow in this scope."""
+
+    source: Template
+    target: Template
+
+    def execute(self, context: LaunchContext) -> None:
+        """Add it to those of the scope."""
+        pair = evaluate(self.source, context), evaluate(self.target, context)
+        context.remappings = (*context.remappings, pair)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetParameter(Action):
+    """`<set_parameter>`: a parameter for all nodes that follow in this scope."""
+
+    name: Template
+    value: Template
+
+    def execute(self, context: LaunchContext) -> None:
+        """Add it to those of the scope; the value is read as YAML."""
+        name, text = evaluate(self.name, context), evaluate(self.value, context)
+        context.parameters = (*context.parameters, (name, read_yaml(text)))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Log(Action):
     """`<log>`: show a message."""
 
@@ -164,6 +190,7 @@ class Group(Action):
             context.reset_environment()
             kept = {evaluate(name, context): evaluate(value, context) for name, value in self.keep}
             context.configurations = kept
+            context.remappings, context.parameters = (), ()
         else:
             for name, value in self.keep:
                 context.configurations[evaluate(name, context)] = evaluate(value, context)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from asterias_ros2.errors import LaunchError
 from asterias_ros2.launch.log import LaunchLog
+from asterias_ros2.launch.values import Value
 
 NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 NAMESPACE = re.compile(r"/|(/[A-Za-z_][A-Za-z0-9_]*)+")
@@ -52,6 +53,16 @@ class ProcessDescription:
     sigkill_timeout: str | None = None
 
 
+@dataclass(frozen=True)
+class _Scope:
+    """What a scope comes back to at its end."""
+
+    configurations: dict[str, str]
+    environment: dict[str, str]
+    remappings: tuple[tuple[str, str], ...]
+    parameters: tuple[tuple[str, Value], ...]
+
+
 class LaunchContext:
     """Launch configurations, environment and what has been evaluated so far."""
 
@@ -66,18 +77,26 @@ class LaunchContext:
         self.used: set[str] = set()
         self.depth = 0
         self.initial_environment = dict(environment)
-        self._saved: list[tuple[dict[str, str], dict[str, str]]] = []
+        # Of all nodes in the current scope.
+        self.remappings: tuple[tuple[str, str], ...] = ()
+        self.parameters: tuple[tuple[str, Value], ...] = ()
+        self._saved: list[_Scope] = []
         self._file: Path | None = None
         self._last_entered: Path | None = None
         self._parameter_directory: Path | None = None
 
     def push(self) -> None:
-        """Open a scope: configurations and environment come back with `pop`."""
-        self._saved.append((dict(self.configurations), dict(self.environment)))
+        """Open a scope: what is set inside it is undone by `pop`."""
+        scope = _Scope(
+            dict(self.configurations), dict(self.environment), self.remappings, self.parameters
+        )
+        self._saved.append(scope)
 
     def pop(self) -> None:
         """Close the innermost scope."""
-        self.configurations, self.environment = self._saved.pop()
+        scope = self._saved.pop()
+        self.configurations, self.environment = scope.configurations, scope.environment
+        self.remappings, self.parameters = scope.remappings, scope.parameters
 
     def reset_environment(self) -> None:
         """Return to the environment the launch was started with."""

@@ -108,7 +108,7 @@ def declared_arguments(
                 included = action.description_without_context(environment)
                 walk(included.actions if included else (), False, chain, depth + 1)
             else:
-                walk(action.inner_actions(), action.condition is not None, includes, depth + 1)
+                walk(action.inner_actions(), action.condition is not None, includes, depth)
 
     walk(actions, False, None, 0)
     return found

@@ -173,6 +173,7 @@ class Node(Execute):
         command = [
             *self._program(context),
             *self._names(name, namespace),
+            *(word for name, value in context.parameters for word in ("-p", f"{name}:={value}")),
             *self._parameters(context, full_name or "/**"),
             *self._remappings(context),
         ]
@@ -210,6 +211,8 @@ class Node(Execute):
             yield from ("--params-file", str(parameter.file(context, node)))
 
     def _remappings(self, context: LaunchContext) -> Iterator[str]:
+        for rule in context.remappings:
+            yield from ("-r", ":=".join(rule))
         for source, target in self.remappings:
             yield from ("-r", f"{evaluate(source, context)}:={evaluate(target, context)}")
 

@@ -74,8 +74,11 @@ def evaluate_file(path: Path, arguments: Mapping[str, str], context: LaunchConte
         load=files.load,
         from_command_line=True,
     )
-    command_line.visit(context)
-    _refuse_unknown(files.load(path), arguments, context)
+    try:
+        command_line.visit(context)
+        _refuse_unknown(files.load(path), arguments, context)
+    except RecursionError:
+        raise LaunchError(f"{path}: its tags and includes are nested too deep") from None
 
 
 def _refuse_unknown(

@@ -42,6 +42,8 @@ class Scope(Protocol):
 
 
 Arguments = list[str]
+# A launch file has room for a robot's description, not for a recording.
+LARGEST_CONTENT_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,20 @@ def _command(scope: Scope, arguments: Arguments) -> str:
     return result.stdout
 
 
+def _file_content(_scope: Scope, arguments: Arguments) -> str:
+    """Return a text file as it is, line end and all."""
+    path = Path(arguments[0])
+    try:
+        if not path.is_file():
+            raise LaunchError(f"$(file-content …): {path} is no file; check the path")
+        if path.stat().st_size > LARGEST_CONTENT_BYTES:
+            limit = f"{LARGEST_CONTENT_BYTES:,}"
+            raise LaunchError(f"$(file-content …): {path} has more than {limit} bytes")
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise LaunchError(f"$(file-content …): {path} cannot be read: {error}") from error
+
+
 def _equal(arguments: Arguments) -> bool:
     """Compare as truth values if both are, else as numbers if both are, else as text."""
     truths = [_as_truth(text) for text in arguments]
@@ -266,6 +282,7 @@ SUBSTITUTIONS: dict[str, Substitution] = {
         0, 0, "ThisLaunchFile()", lambda scope, _: str(scope.launch_file("filename"))
     ),
     "eval": Substitution(1, 2, "PythonExpr({0}, [{1}])", _eval),
+    "file-content": Substitution(1, 1, "FileContent({0})", _file_content),
     "anon": Substitution(1, 1, "AnonName({0})", _anonymous),
     "command": Substitution(1, 2, "Command({0})", _command),
     "not": Substitution(
@@ -279,7 +296,7 @@ SUBSTITUTIONS: dict[str, Substitution] = {
     ),
 }
 # Substitutions of the real tool that mean different things in different releases, or nothing.
-REFUSED = ("all", "any", "file-content", "if", "launch_log_dir", "log_dir", "param")
+REFUSED = ("all", "any", "if", "launch_log_dir", "log_dir", "param")
 RENAMED = {
     "arg": "write $(var NAME)",
     "find": "write $(find-pkg-share PACKAGE)",

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from asterias_ros2.errors import LaunchError
 
+# More than any real file has, and far from where Python's stack ends.
+MOST_NESTED_CALLS = 50
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -57,6 +59,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.position = 0
+        self.depth = 0
 
     def template(self) -> Template:
         if not self.text:
@@ -69,6 +72,9 @@ class _Reader:
     def call(self, quote: str) -> Call:
         """Read `$(name argument …)`; `quote` is the quote it stands in, or empty."""
         start = self.position
+        self.depth += 1
+        if self.depth > MOST_NESTED_CALLS:
+            raise LaunchError(f"'$(' is nested more than {MOST_NESTED_CALLS} deep")
         self.position += len("$(")
         name = NAME.match(self.text, self.position)
         if name is None:
@@ -81,6 +87,7 @@ class _Reader:
         if self.peek() != ")":
             raise self.error("this '$(' is not closed by ')' after its arguments", start)
         self.position += 1
+        self.depth -= 1
         return Call(name.group(), tuple(arguments))
 
     def argument(self, quote: str) -> Template:

@@ -6,6 +6,7 @@ as written, when the file is read, and its `$(…)` parts again after they have 
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,11 @@ def parse_bool(text: str, name: str) -> bool:
         return bool(_scalar(text, BOOL, may_be_text=False))
     except LaunchError:
         raise LaunchError(f"{name} is '{text}'; write true or false") from None
+
+
+def read_yaml(text: str) -> Value:
+    """Return a text, complete already, as YAML reads it: a scalar or a uniform list."""
+    return _from_yaml(text, may_be_text=False)
 
 
 def read_value(text: str, type_name: str, separator: str | None = None) -> ParameterValue:
@@ -152,6 +158,8 @@ def _coerce(text: str, kind: ValueType, may_be_text: bool) -> Value:
     accepted = (kind.scalar, str) if may_be_text else (kind.scalar,)
     if not isinstance(value, list) or not all(isinstance(item, accepted) for item in value):
         raise LaunchError(f"value {text!r} is not of type '{kind.name}'")
+    if not value:
+        raise LaunchError(f"value {text!r} is empty; a '{kind.name}' needs at least one element")
     return value
 
 
@@ -178,6 +186,8 @@ def _from_yaml(text: str, may_be_text: bool) -> Value:
         return text
     try:
         value: Any = yaml.safe_load(text)
+    except RecursionError:
+        raise LaunchError(f"value {text[:40]!r}… is nested too deep") from None
     except yaml.YAMLError:
         if may_be_text:
             return text
@@ -199,4 +209,7 @@ def _require_uniform(items: list[Any], may_hold_text: bool) -> None:
     if may_hold_text and len(types) > 1:
         types.discard(str)
     if len(types) > 1 or not types <= {bool, int, float, str}:
-        raise LaunchError(f"list {items} must hold only bools, only ints, only floats or only text")
+        raise LaunchError(
+            f"list [{reprlib.repr(items)[1:-1]}] must hold only bools, only ints, only floats or "
+            "only text"
+        )

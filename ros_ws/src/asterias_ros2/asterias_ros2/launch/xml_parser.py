@@ -20,6 +20,8 @@ from asterias_ros2.launch.actions import (
     Log,
     PushNamespace,
     SetEnvironment,
+    SetParameter,
+    SetRemap,
     UnsetEnvironment,
 )
 from asterias_ros2.launch.includes import Include, LaunchDescription
@@ -34,6 +36,8 @@ from asterias_ros2.launch.substitutions import check
 from asterias_ros2.launch.templates import Call, Template, Text, parse_template, unescape
 from asterias_ros2.launch.values import ParameterValue, parse_bool, read_value
 
+# More than any real file has, and far from where Python's stack ends.
+MOST_NESTED_TAGS = 100
 SUFFIXES = (".xml", ".launch")
 CONDITIONS = ("if", "unless")
 PROCESS_ATTRIBUTES = (
@@ -59,9 +63,7 @@ REFUSED_TAGS = (
     "reset",
     "reset_env",
     "ros_timer",
-    "set_parameter",
     "set_parameters_from_file",
-    "set_remap",
     "set_ros_log_dir",
     "set_use_sim_time",
     "shutdown",
@@ -204,14 +206,20 @@ class _XmlReader:
         self.path = path
         self.open: list[Element] = []
         self.root: Element | None = None
-        self.parser = expat.ParserCreate()
+        # As the real tool: UTF-8, whatever the file's first line declares.
+        self.parser = expat.ParserCreate("utf-8")
         self.parser.StartElementHandler = self.start
         self.parser.EndElementHandler = lambda _: self.open.pop()
         self.parser.CharacterDataHandler = self.text
 
     def read(self, content: bytes) -> Element:
         try:
+            content.decode("utf-8")
             self.parser.Parse(content, True)
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            message = f"byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
+            raise LaunchError(message, f"{self.path}:{line}") from None
         except expat.ExpatError as error:
             message = f"not well-formed XML: {expat.ErrorString(error.code)}"
             raise LaunchError(message, f"{self.path}:{error.lineno}") from None
@@ -220,6 +228,8 @@ class _XmlReader:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         element = Element(tag, attributes, self.where)
+        if len(self.open) >= MOST_NESTED_TAGS:
+            raise LaunchError(f"tags are nested more than {MOST_NESTED_TAGS} deep", self.where)
         if self.open:
             self.open[-1].children.append(element)
         self.root = self.root or element
@@ -295,6 +305,26 @@ def _push_ros_namespace(element: Element, _files: LaunchFiles) -> Action:
     )
 
 
+def _set_remap(element: Element, _files: LaunchFiles) -> Action:
+    element.expect(CONDITIONS, ("from", "to"))
+    return SetRemap(
+        where=element.where,
+        condition=_condition(element),
+        source=element.template("from"),
+        target=element.template("to"),
+    )
+
+
+def _set_parameter(element: Element, _files: LaunchFiles) -> Action:
+    element.expect(CONDITIONS, ("name", "value"))
+    return SetParameter(
+        where=element.where,
+        condition=_condition(element),
+        name=element.template("name"),
+        value=element.template("value"),
+    )
+
+
 def _log(element: Element, _files: LaunchFiles) -> Action:
     element.expect(CONDITIONS, ("message",))
     return Log(
@@ -315,12 +345,12 @@ def _group(element: Element, files: LaunchFiles) -> Action:
 
 
 def _include(element: Element, files: LaunchFiles) -> Action:
-    element.expect(CONDITIONS, ("file",), ("arg",))
+    element.expect(CONDITIONS, ("file",), ("arg", "let"))
     return Include(
         where=element.where,
         condition=_condition(element),
         file=element.template("file"),
-        arguments=element.pairs("arg", "name", "value"),
+        arguments=element.pairs("arg", "name", "value") + element.pairs("let", "name", "value"),
         load=files.load,
     )
 
@@ -480,5 +510,7 @@ ACTIONS: dict[str, Callable[[Element, LaunchFiles], Action]] = {
     "push-ros-namespace": _push_ros_namespace,
     "push_ros_namespace": _push_ros_namespace,
     "set_env": _set_env,
+    "set_parameter": _set_parameter,
+    "set_remap": _set_remap,
     "unset_env": _unset_env,
 }

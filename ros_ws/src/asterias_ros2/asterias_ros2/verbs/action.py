@@ -8,9 +8,8 @@ from typing import Any
 from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient, get_action_names_and_types
 
-from asterias_ros2.graph.messages import fill, find_type, to_yaml
+from asterias_ros2.graph.messages import fill, find_type, parse_yaml, to_yaml
 from asterias_ros2.graph.session import HIDDEN_PREFIX, Session, add_arguments, open_session
-from asterias_ros2.verbs.service import parse_yaml
 
 CANCEL_PATIENCE_S = 5.0
 STATUS_NAMES = {

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import time
 
-import yaml
-
 from asterias_ros2.errors import CommandError
-from asterias_ros2.graph.messages import fill, find_type
+from asterias_ros2.graph.messages import (
+    DEFAULT_TRUNCATE_LENGTH,
+    fill,
+    find_type,
+    parse_yaml,
+    to_repr,
+)
 from asterias_ros2.graph.session import HIDDEN_PREFIX, add_arguments, open_session
 
 
@@ -33,6 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "values", nargs="?", default="{}", help="request in YAML, such as '{data: true}'"
     )
     call.add_argument("-r", "--rate", metavar="N", type=float, help="repeat N times per second")
+    call.add_argument(
+        "-f",
+        "--full-length",
+        action="store_true",
+        help=f"show arrays whole, not only their first {DEFAULT_TRUNCATE_LENGTH} elements",
+    )
     call.set_defaults(run=call_service)
 
 
@@ -54,6 +64,7 @@ def call_service(arguments: argparse.Namespace) -> int:
     if arguments.rate is not None and arguments.rate <= 0:
         raise CommandError("rate must be greater than zero")
     kind = find_type(arguments.service_type, "srv")
+    limit = None if arguments.full_length else DEFAULT_TRUNCATE_LENGTH
     request = kind.Request()
     fill(request, parse_yaml(arguments.values))
     package, *_, name = arguments.service_type.split("/")
@@ -64,17 +75,9 @@ def call_service(arguments: argparse.Namespace) -> int:
             session.wait_for(client.service_is_ready)
         while True:
             called_s = time.monotonic()
-            print(f"requester: making request: {request!r}\n")
+            print(f"requester: making request: {to_repr(request, limit)}\n")
             answer = session.result(client.call_async(request), arguments.service_name)
-            print(f"response:\n{answer!r}\n")
+            print(f"response:\n{to_repr(answer, limit)}\n")
             if arguments.rate is None:
                 return 0
             time.sleep(max(0.0, called_s + 1.0 / arguments.rate - time.monotonic()))
-
-
-def parse_yaml(text: str) -> object:
-    """Read YAML from the command line."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CommandError(f"{text!r} is not valid YAML: {' '.join(str(error).split())}") from None

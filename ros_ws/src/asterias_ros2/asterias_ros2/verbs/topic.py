@@ -18,11 +18,16 @@ from rclpy.qos import (
 from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from asterias_ros2.errors import CommandError
-from asterias_ros2.graph.messages import Format, find_type, to_csv, to_yaml
+from asterias_ros2.graph.messages import (
+    DEFAULT_TRUNCATE_LENGTH,
+    Format,
+    find_type,
+    to_csv,
+    to_yaml,
+)
 from asterias_ros2.graph.rate import DEFAULT_WINDOW, RateMeter, rate_lines
 from asterias_ros2.graph.session import Session, add_arguments, open_session
 
-DEFAULT_TRUNCATE_LENGTH = 128
 PRINT_PERIOD_S = 1.0
 
 
