@@ -1,1 +1,1 @@
-"""The bodies of the value-iteration operator: one mathematics, written for different machines."""
+"""The value-iteration operator: one mathematics, in backends for different machines."""

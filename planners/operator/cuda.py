@@ -5,28 +5,28 @@
 
 The cells of a maze are one block of lanes. V goes from layer to layer through two small buffers in
 global memory, which a program's own first-level cache serves; a barrier separates the layers.
-Backward walks the layers in reverse, each cell gathering what its neighbours owe it, so that
-nothing needs atomics.
+Backward walks the layers in reverse, each cell gathering the adjoints of the products that it is
+a factor of, so that nothing needs atomics.
 
 Not measured on a GPU yet: its results are checked by Triton's interpreter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from planners.operator.arguments import Sizes, sizes_of
+from planners.operator.arguments import OperatorInputs, Sizes, sizes_of
 
 try:
     import triton
     import triton.language as tl
 except ImportError as error:  # pragma: no cover - depends on the machine
     raise NotImplementedError(
-        "the GPU body of value_iteration needs Triton: pip install triton, or use body='reference'."
+        "the GPU backend of value_iteration needs Triton: pip install triton, or use the backend "
+        "'reference'."
     ) from error
 
 
@@ -45,7 +45,7 @@ def _forward(
     value,
     forced,
     slots,
-    kept,
+    saved,
     values,
     choices,
     depth,
@@ -61,7 +61,7 @@ def _forward(
     TAPE: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Fill ``kept``; with TAPE also ``values`` and ``choices`` of all layers."""
+    """Fill ``saved``; with TAPE also ``values`` and ``choices`` of all layers."""
     maze = tl.program_id(0).to(tl.int64)
     area = height * width
     x = tl.arange(0, BLOCK)
@@ -94,7 +94,7 @@ def _forward(
         if TAPE:
             tl.store(choices + source + x, winner.to(tl.uint8), here)
         slot = tl.load(slots + n)
-        tl.store(kept + slot * layer_stride + maze * area + x, best, here & (slot >= 0))
+        tl.store(saved + slot * layer_stride + maze * area + x, best, here & (slot >= 0))
         tl.debug_barrier()
 
 
@@ -102,7 +102,7 @@ def _forward(
 def _backward(
     transition,
     slots,
-    grad_kept,
+    grad_saved,
     values,
     choices,
     grad,
@@ -134,7 +134,7 @@ def _backward(
         place = n * layer_stride + maze * area
         slot = tl.load(slots + n)
         outside = tl.load(
-            grad_kept + slot * layer_stride + maze * area + x, here & (slot >= 0), 0.0
+            grad_saved + slot * layer_stride + maze * area + x, here & (slot >= 0), 0.0
         )
         g = due + outside
         tl.store(grad + maze * area + x, g, here)
@@ -149,25 +149,18 @@ def _backward(
             z, present = _neighbour(row, column, tap, height, width, FIELD, -1)
             theirs = tl.load(choices + place + z, here & present, 0).to(tl.int64)
             w = maze * maze_stride + (theirs * taps + tap) * tap_stride + z * cell_stride
-            owed = tl.load(grad + maze * area + z, here & present, 0.0)
-            due += owed * tl.load(transition + w, here & present, 0.0)
+            adjoint = tl.load(grad + maze * area + z, here & present, 0.0)
+            due += adjoint * tl.load(transition + w, here & present, 0.0)
         total += due
         tl.debug_barrier()
     tl.store(grad + maze * area + x, due, here)
     tl.store(grad_reward + maze * area + x, total, here)
 
 
-def value_iteration(
-    transition: Tensor,
-    reward: Tensor,
-    depth: int,
-    keep: Sequence[int],
-    value: Tensor,
-    forced: Tensor | None,
-) -> Tensor:
-    """Return V after the layers in ``keep``: ``(len(keep), B, H, W)``; gradients are exact."""
-    settings = (forced, depth, tuple(keep))
-    result: Tensor = _Recursion.apply(transition, reward, value, *settings)
+def value_iteration(inputs: OperatorInputs) -> Tensor:
+    """Return V after the saved layers: ``(len(saved_layers), B, H, W)``; gradients are exact."""
+    settings = (inputs.forced, inputs.depth, inputs.saved_layers)
+    result: Tensor = _Recursion.apply(inputs.transition, inputs.reward, inputs.value, *settings)
     return result
 
 
@@ -193,15 +186,15 @@ class _Recursion(torch.autograd.Function):
         value: Tensor,
         forced: Tensor | None,
         depth: int,
-        keep: tuple[int, ...],
+        saved_layers: tuple[int, ...],
     ) -> Tensor:
         ctx.sizes = sizes_of("cuda", transition, reward, value)
         transition, reward = transition.contiguous(), reward.contiguous()
         tape = any(ctx.needs_input_grad)
         slots = torch.full((depth,), -1, dtype=torch.int32)
-        slots[torch.tensor(keep) - 1] = torch.arange(len(keep), dtype=torch.int32)
+        slots[torch.tensor(saved_layers) - 1] = torch.arange(len(saved_layers), dtype=torch.int32)
         slots = slots.to(reward.device)
-        kept = reward.new_empty((len(keep), *reward.shape))
+        saved = reward.new_empty((len(saved_layers), *reward.shape))
         values = reward.new_empty((depth + 1 if tape else 2, *reward.shape))
         choices = torch.empty(
             (depth if tape else 1, *reward.shape), dtype=torch.uint8, device=reward.device
@@ -209,7 +202,7 @@ class _Recursion(torch.autograd.Function):
         imposed = slots if forced is None else forced.to(torch.int8).contiguous()
         sizes, constants = _geometry(ctx.sizes)
         _forward[(len(reward),)](
-            *(transition, reward, value.contiguous(), imposed, slots, kept, values, choices),
+            *(transition, reward, value.contiguous(), imposed, slots, saved, values, choices),
             *(depth, *sizes),
             FORCED=forced is not None,
             TAPE=tape,
@@ -217,17 +210,17 @@ class _Recursion(torch.autograd.Function):
         )
         ctx.save_for_backward(transition, reward, slots, values, choices)
         ctx.depth = depth
-        return kept
+        return saved
 
     @staticmethod
-    def backward(ctx: Any, grad_kept: Tensor) -> Any:
+    def backward(ctx: Any, grad_saved: Tensor) -> Any:
         transition, reward, slots, values, choices = ctx.saved_tensors
         whole = (len(reward), *transition.shape[1:3], *reward.shape[1:])
         grad_transition = reward.new_zeros(whole)
         grad, grad_reward = torch.empty_like(reward), torch.empty_like(reward)
         sizes, constants = _geometry(ctx.sizes)
         _backward[(len(reward),)](
-            *(transition, slots, grad_kept.contiguous(), values, choices),
+            *(transition, slots, grad_saved.contiguous(), values, choices),
             *(grad, grad_transition, grad_reward, ctx.depth, *sizes),
             **constants,
         )

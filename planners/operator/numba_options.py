@@ -1,48 +1,30 @@
-"""How the loops of the CPU body are compiled, and when machine code on disk is out of date."""
+"""How the loops of the CPU backend are compiled."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
-from asterias.files import write_bytes
+from asterias.machine_code import remove_stale
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
 
 # The loops own nothing: without NRT they do not count references to arrays, which would cost more
 # than the vectors do. A divisor of zero raises nothing.
 _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "error_model": "numpy"}
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Function) -> Function:
     """Compile without the interpreter lock and keep the machine code on disk."""
     machine_code = njit(cache=True, **_OPTIONS)(function)
-    forget_old_code(Path(machine_code.stats.cache_path))
-    result: Callable[..., Any] = machine_code
-    return result
+    remove_stale(Path(machine_code.stats.cache_path), Path(__file__).parent)
+    return cast(Function, machine_code)
 
 
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+def inlined(function: Function) -> Function:
     """Paste the function into its callers: numbers that are constant there unroll its loops."""
-    machine_code: Callable[..., Any] = njit(inline="always", **_OPTIONS)(function)
-    return machine_code
-
-
-@cache
-def forget_old_code(folder: Path) -> None:
-    """Remove machine code from ``folder`` if it was made of other sources than today's.
-
-    Numba looks at the file of a function alone; what the function calls in other files is part of
-    its machine code as well. The processor's type numba minds itself."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    fingerprint = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-    note = folder / "sources.sha256"
-    with suppress(OSError):  # a folder that cannot be written holds nothing to remove either
-        if not note.is_file() or note.read_text() != fingerprint:
-            for index in folder.glob("*.nbi"):
-                index.unlink(missing_ok=True)
-            write_bytes(note, fingerprint.encode())
+    return cast(Function, njit(inline="always", **_OPTIONS)(function))

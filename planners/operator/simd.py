@@ -4,18 +4,46 @@ Left to itself, the compiler halves the vectors of processors that have wide one
 every block whether arrays overlap. Here the code says what is a vector. It names no processor: the
 compiler cuts sixteen lanes into what the machine has. Sets of lanes are the bits of an integer.
 
+Each operation has an emitter, which returns numba's signature and a generator of LLVM code; the
+decorator ``_operation`` gives it the types that its callers see. ``docs/explanation/
+value_iteration_kernels.md`` explains how to add one.
+
 Nothing here checks an index."""
+
+# mypy: disable-error-code="empty-body"
+# The bodies of the operations are what their emitters generate.
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import ParamSpec, TypeVar, cast
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # numba stands on it
 from numba import types
+from numba.core.base import BaseContext
+from numba.core.datamodel.manager import DataModelManager
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
 
-LANES = 16
+LANES = 16  # a cache line of float32: one AVX-512 register, two of AVX, four of NEON
+
+Floats = NDArray[np.float32]
+"""A one-dimensional array of float32."""
+LaneSet = np.uint16
+"""Bit i is lane i."""
+
+
+class Lanes:
+    """Sixteen float32 numbers; exists in compiled code alone."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Generator = Callable[..., ir.Value]
+"""Emits the code: ``(context, builder, signature, values)``."""
+Emitted = tuple[Signature, Generator]
 
 _BITS = ir.IntType(LANES)
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
@@ -23,10 +51,18 @@ _INTS = ir.VectorType(ir.IntType(32), LANES)
 _BOOLS = ir.VectorType(ir.IntType(1), LANES)
 
 
-def _emitted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make an operation of compiled code of a function that returns its signature and emits it."""
-    operation: Callable[..., Any] = intrinsic(function)
-    return operation
+def _operation(emitted: Callable[..., Emitted]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Give an operation of compiled code the types and the docstring that its callers see.
+
+    Args:
+        emitted: returns the operation's numba signature and the generator of its code.
+    """
+
+    def made(seen: Callable[P, R]) -> Callable[P, R]:
+        emitted.__name__, emitted.__doc__ = seen.__name__, seen.__doc__
+        return cast(Callable[P, R], intrinsic(emitted))
+
+    return made
 
 
 class _Lanes(types.Type):
@@ -39,163 +75,212 @@ _lanes = _Lanes()
 
 @register_model(_Lanes)
 class _LanesModel(models.PrimitiveModel):
-    def __init__(self, dmm: Any, fe_type: Any) -> None:
+    def __init__(self, dmm: DataModelManager, fe_type: _Lanes) -> None:
         super().__init__(dmm, fe_type, _FLOATS)  # type: ignore[no-untyped-call]
 
 
-def _pointer(context: Any, builder: Any, kind: Any, place: Any, lanes: Any) -> Any:
+def _pointer(
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    kind: types.Array,
+    place: tuple[ir.Value, ir.Value],
+    lanes: ir.Type,
+) -> ir.Value:
     """Return a pointer to ``lanes`` at ``place``, an array of some kind and an index."""
     array, index = place
-    data = context.make_array(kind)(context, builder, array).data
+    make = context.make_array(kind)  # type: ignore[no-untyped-call]
+    data = make(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), lanes.as_pointer())
 
 
-def _spread(builder: Any, number: Any) -> Any:
+def _broadcast(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
     """Emit sixteen times a number."""
     unknown = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
     one = builder.insert_element(unknown, number, ir.IntType(32)(0))
     return builder.shuffle_vector(one, unknown, ir.Constant(_INTS, None))
 
 
-def _operation(result: Any, *arguments: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Make an operation on lanes and integers of a function that emits its code."""
+def _on_lanes(emit: Callable[..., ir.Value], result: types.Type, *arguments: types.Type) -> Emitted:
+    """Return signature and generator of an operation on lanes and numbers, without memory."""
 
-    def made(emit: Callable[..., Any]) -> Any:
-        signature = result(*arguments)
+    def generate(
+        _: BaseContext, builder: ir.IRBuilder, __: Signature, values: list[ir.Value]
+    ) -> ir.Value:
+        return emit(builder, *values)
 
-        def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
-            return emit(builder, *values)
-
-        return signature, generate
-
-    return made
+    return result(*arguments), generate
 
 
-@_emitted
-def load(typing: Any, array: Any, index: Any) -> Any:
-    """Sixteen numbers of a float32 array from ``index`` on."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        place = _pointer(context, builder, signature.args[0], values, _FLOATS)
+def _emit_load(_: BaseContext, array: types.Array, index: types.Type) -> Emitted:
+    def generate(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, values: list[ir.Value]
+    ) -> ir.Value:
+        place = _pointer(context, builder, signature.args[0], (values[0], values[1]), _FLOATS)
         return builder.load(place, align=4)
 
     return _lanes(array, types.intp), generate
 
 
-@_emitted
-def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
-    """Write sixteen numbers from ``index`` on."""
+@_operation(_emit_load)
+def load(array: Floats, index: int) -> Lanes:
+    """Return sixteen numbers of a float32 array from ``index`` on."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        place = _pointer(context, builder, signature.args[0], values[:2], _FLOATS)
+
+def _emit_store(
+    _: BaseContext, array: types.Array, index: types.Type, lanes: types.Type
+) -> Emitted:
+    def generate(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, values: list[ir.Value]
+    ) -> ir.Value:
+        place = _pointer(context, builder, signature.args[0], (values[0], values[1]), _FLOATS)
         builder.store(values[2], place, align=4)
-        return context.get_dummy_value()
+        return context.get_dummy_value()  # type: ignore[no-untyped-call]
 
     return types.void(array, types.intp, _lanes), generate
 
 
-@_emitted
-def nothing(typing: Any) -> Any:
-    """Sixteen zeros."""
-    return _operation(_lanes)(lambda builder: ir.Constant(_FLOATS, None))
+@_operation(_emit_store)
+def store(array: Floats, index: int, lanes: Lanes) -> None:
+    """Write sixteen numbers from ``index`` on."""
 
 
-@_emitted
-def fused(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """``a * b + c``, rounded once where the machine can."""
+def _emit_zeros(_: BaseContext) -> Emitted:
+    return _on_lanes(lambda builder: ir.Constant(_FLOATS, None), _lanes)
 
-    def emit(builder: Any, *values: Any) -> Any:
+
+@_operation(_emit_zeros)
+def zeros() -> Lanes:
+    """Return sixteen zeros."""
+
+
+def _emit_multiply_add(_: BaseContext, a: types.Type, b: types.Type, c: types.Type) -> Emitted:
+    def emit(builder: ir.IRBuilder, *values: ir.Value) -> ir.Value:
         kind = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
         name = f"llvm.fmuladd.v{LANES}f32"
         function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
         return builder.call(function, values)
 
-    return _operation(_lanes, _lanes, _lanes, _lanes)(emit)
+    return _on_lanes(emit, _lanes, _lanes, _lanes, _lanes)
 
 
-@_emitted
-def plus(typing: Any, a: Any, b: Any) -> Any:
-    """``a + b``."""
-    return _operation(_lanes, _lanes, _lanes)(lambda builder, a, b: builder.fadd(a, b))
+@_operation(_emit_multiply_add)
+def multiply_add(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
+    """Return ``a * b + c``, rounded once where the machine can."""
 
 
-@_emitted
-def minus(typing: Any, a: Any, b: Any) -> Any:
-    """``a - b``."""
-    return _operation(_lanes, _lanes, _lanes)(lambda builder, a, b: builder.fsub(a, b))
+def _emit_add(_: BaseContext, a: types.Type, b: types.Type) -> Emitted:
+    return _on_lanes(lambda builder, a, b: builder.fadd(a, b), _lanes, _lanes, _lanes)
 
 
-@_emitted
-def times(typing: Any, a: Any, b: Any) -> Any:
-    """``a * b``."""
-    return _operation(_lanes, _lanes, _lanes)(lambda builder, a, b: builder.fmul(a, b))
+@_operation(_emit_add)
+def add(a: Lanes, b: Lanes) -> Lanes:
+    """Return ``a + b``."""
 
 
-@_emitted
-def over(typing: Any, a: Any, b: Any) -> Any:
-    """``a / b``."""
-    return _operation(_lanes, _lanes, _lanes)(lambda builder, a, b: builder.fdiv(a, b))
+def _emit_subtract(_: BaseContext, a: types.Type, b: types.Type) -> Emitted:
+    return _on_lanes(lambda builder, a, b: builder.fsub(a, b), _lanes, _lanes, _lanes)
 
 
-@_emitted
-def fill(typing: Any, number: Any) -> Any:
-    """Sixteen times a number."""
-    return _operation(_lanes, types.float32)(_spread)
+@_operation(_emit_subtract)
+def subtract(a: Lanes, b: Lanes) -> Lanes:
+    """Return ``a - b``."""
 
 
-@_emitted
-def greater(typing: Any, a: Any, b: Any) -> Any:
-    """The set of lanes in which ``a > b``."""
+def _emit_multiply(_: BaseContext, a: types.Type, b: types.Type) -> Emitted:
+    return _on_lanes(lambda builder, a, b: builder.fmul(a, b), _lanes, _lanes, _lanes)
 
-    def emit(builder: Any, a: Any, b: Any) -> Any:
+
+@_operation(_emit_multiply)
+def multiply(a: Lanes, b: Lanes) -> Lanes:
+    """Return ``a * b``."""
+
+
+def _emit_divide(_: BaseContext, a: types.Type, b: types.Type) -> Emitted:
+    return _on_lanes(lambda builder, a, b: builder.fdiv(a, b), _lanes, _lanes, _lanes)
+
+
+@_operation(_emit_divide)
+def divide(a: Lanes, b: Lanes) -> Lanes:
+    """Return ``a / b``."""
+
+
+def _emit_fill(_: BaseContext, number: types.Type) -> Emitted:
+    return _on_lanes(_broadcast, _lanes, types.float32)
+
+
+@_operation(_emit_fill)
+def fill(number: np.float32) -> Lanes:
+    """Return sixteen times a number."""
+
+
+def _emit_greater(_: BaseContext, a: types.Type, b: types.Type) -> Emitted:
+    def emit(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
         return builder.bitcast(builder.fcmp_ordered(">", a, b), _BITS)
 
-    return _operation(types.uint16, _lanes, _lanes)(emit)
+    return _on_lanes(emit, types.uint16, _lanes, _lanes)
 
 
-@_emitted
-def choose(typing: Any, lanes: Any, a: Any, b: Any) -> Any:
-    """``a`` in a set of lanes, ``b`` in the others."""
+@_operation(_emit_greater)
+def greater(a: Lanes, b: Lanes) -> LaneSet:
+    """Return the set of lanes in which ``a > b``."""
 
-    def emit(builder: Any, lanes: Any, a: Any, b: Any) -> Any:
+
+def _emit_select(_: BaseContext, lanes: types.Type, a: types.Type, b: types.Type) -> Emitted:
+    def emit(builder: ir.IRBuilder, lanes: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
         return builder.select(builder.bitcast(lanes, _BOOLS), a, b)
 
-    return _operation(_lanes, types.uint16, _lanes, _lanes)(emit)
+    return _on_lanes(emit, _lanes, types.uint16, _lanes, _lanes)
 
 
-@_emitted
-def power_of_two(typing: Any, shifted: Any) -> Any:
-    """2**n, where ``shifted`` is n + 1.5 * 2**23: its lowest bits then are n."""
+@_operation(_emit_select)
+def select(lanes: LaneSet, a: Lanes, b: Lanes) -> Lanes:
+    """Return ``a`` in a set of lanes, ``b`` in the others."""
 
-    def emit(builder: Any, shifted: Any) -> Any:
+
+def _emit_power_of_two(_: BaseContext, shifted: types.Type) -> Emitted:
+    def emit(builder: ir.IRBuilder, shifted: ir.Value) -> ir.Value:
+        # 127 is the bias of a float32's exponent, which begins at bit 23.
         number = builder.add(builder.bitcast(shifted, _INTS), ir.Constant(_INTS, [127] * LANES))
         exponent = builder.shl(number, ir.Constant(_INTS, [23] * LANES))
         return builder.bitcast(exponent, _FLOATS)
 
-    return _operation(_lanes, _lanes)(emit)
+    return _on_lanes(emit, _lanes, _lanes)
 
 
-@_emitted
-def exponent(typing: Any, a: Any) -> Any:
-    """The n of positive ``a`` = m * 2**n with m from 0.7071 to 1.4142."""
+@_operation(_emit_power_of_two)
+def power_of_two(shifted: Lanes) -> Lanes:
+    """Return 2**n, where ``shifted`` is n + 1.5 * 2**23: its lowest bits then are n."""
 
-    def emit(builder: Any, a: Any) -> Any:
-        from_root_of_half = ir.Constant(_INTS, [0x3F3504F3] * LANES)
-        bits = builder.sub(builder.bitcast(a, _INTS), from_root_of_half)
+
+def _emit_exponent(_: BaseContext, a: types.Type) -> Emitted:
+    def emit(builder: ir.IRBuilder, a: ir.Value) -> ir.Value:
+        root_of_half = ir.Constant(_INTS, [0x3F3504F3] * LANES)  # float32 0.70710678 as bits
+        bits = builder.sub(builder.bitcast(a, _INTS), root_of_half)
         return builder.sitofp(builder.ashr(bits, ir.Constant(_INTS, [23] * LANES)), _FLOATS)
 
-    return _operation(_lanes, _lanes)(emit)
+    return _on_lanes(emit, _lanes, _lanes)
 
 
-@_emitted
-def equal(typing: Any, array: Any, index: Any, number: Any) -> Any:
-    """The set of lanes in which an int8 array holds ``number``."""
+@_operation(_emit_exponent)
+def exponent(a: Lanes) -> Lanes:
+    """Return the n of positive ``a`` = m * 2**n with m from 0.7071 to 1.4142."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+
+def _emit_equal(
+    _: BaseContext, array: types.Array, index: types.Type, number: types.Type
+) -> Emitted:
+    def generate(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, values: list[ir.Value]
+    ) -> ir.Value:
         kind = ir.VectorType(ir.IntType(8), LANES)
-        place = _pointer(context, builder, signature.args[0], values[:2], kind)
-        all_lanes = _spread(builder, builder.trunc(values[2], ir.IntType(8)))
+        place = _pointer(context, builder, signature.args[0], (values[0], values[1]), kind)
+        all_lanes = _broadcast(builder, builder.trunc(values[2], ir.IntType(8)))
         found = builder.icmp_signed("==", builder.load(place, align=1), all_lanes)
         return builder.bitcast(found, _BITS)
 
     return types.uint16(array, types.intp, types.intp), generate
+
+
+@_operation(_emit_equal)
+def equal(array: NDArray[np.int8], index: int, number: int) -> LaneSet:
+    """Return the set of lanes in which an int8 array holds ``number``."""

@@ -148,7 +148,7 @@ def _operator(config: BenchConfig, size: int, depth: int) -> dict[str, Any]:
 
     def forward() -> None:
         with torch.no_grad():
-            value_iteration(transition[:1], reward[:1], depth, body="cpu")
+            value_iteration(transition[:1], reward[:1], depth, backend="cpu")
 
     def eager_forward(form: str) -> None:
         with torch.no_grad():
@@ -157,7 +157,7 @@ def _operator(config: BenchConfig, size: int, depth: int) -> dict[str, Any]:
     def train() -> None:
         t, r = transition.clone().requires_grad_(), reward.clone().requires_grad_()
         keep = layers_for("adaptive", depth, 10)
-        value_iteration(t, r, depth, keep, body="cpu").sum().backward()  # type: ignore[no-untyped-call]
+        value_iteration(t, r, depth, keep, backend="cpu").sum().backward()  # type: ignore[no-untyped-call]
 
     def eager_train(form: str) -> None:
         t, r = transition.clone().requires_grad_(), reward.clone().requires_grad_()

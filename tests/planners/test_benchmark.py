@@ -31,7 +31,7 @@ def test_the_plain_forms_compute_the_same() -> None:
     draw = torch.Generator().manual_seed(0)
     transition = torch.randn(2, 4, 9, 6, 7, generator=draw).softmax(dim=2)
     reward = torch.randn(2, 6, 7, generator=draw)
-    expected = value_iteration(transition, reward, 6, (3, 6), body="reference").sum()
+    expected = value_iteration(transition, reward, 6, (3, 6), backend="reference").sum()
     for form in EAGER:
         torch.testing.assert_close(eager(form, transition, reward, 6, 3), expected)
 

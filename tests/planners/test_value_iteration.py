@@ -1,4 +1,4 @@
-"""The operator: fused bodies against the plain one, the plain one against finite differences."""
+"""The operator: fused backends against the plain one, the plain one against finite differences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from planners.networks.base import centred
 from planners.operator import cpu, reference
 from planners.operator.cpu_loss import policy_loss
-from planners.operator.value_iteration import Body, action_values, value_iteration
+from planners.operator.value_iteration import Backend, action_values, value_iteration
 from planners.training.losses import Labels, term
 
 torch.set_num_threads(1)  # little tensors, and tests may share the machine
@@ -35,11 +35,17 @@ def inputs(
 
 
 def run(
-    body: Body, tensors: tuple[Tensor, ...], depth: int, keep: list[int], forced: Tensor | None
+    backend: Backend,
+    tensors: tuple[Tensor, ...],
+    depth: int,
+    keep: list[int],
+    forced: Tensor | None,
 ) -> list[Tensor]:
     """Return the kept values and the gradients of a random weighting of them."""
     transition, reward, value = (tensor.clone().requires_grad_() for tensor in tensors)
-    kept = value_iteration(transition, reward, depth, keep, value=value, forced=forced, body=body)
+    kept = value_iteration(
+        transition, reward, depth, keep, value=value, forced=forced, backend=backend
+    )
     weights = torch.randn(kept.shape, generator=torch.Generator().manual_seed(depth))
     (kept * weights).sum().backward()
     return [kept.detach(), *(tensor.grad for tensor in (transition, reward, value))]  # type: ignore[list-item]
@@ -47,7 +53,7 @@ def run(
 
 def lead(tensors: tuple[Tensor, ...], depth: int, forced: Tensor | None) -> float:
     """Return by how much the best action leads the second best where it leads least, as a share of
-    its Q: below the rounding error, two right bodies may choose differently."""
+    its Q: below the rounding error, two right backends may choose differently."""
     transition, reward, value = (tensor.double() for tensor in tensors)
     least = float("inf")
     for layer in range(depth if transition.shape[1] > 1 else 0):
@@ -55,7 +61,9 @@ def lead(tensors: tuple[Tensor, ...], depth: int, forced: Tensor | None) -> floa
         best = q.topk(2, dim=1).values
         least = min(least, float(((best[:, 0] - best[:, 1]) / best[:, 0].abs()).min()))
         one = None if forced is None else forced[layer : layer + 1]
-        value = reference.value_iteration(transition, reward, 1, (1,), value, one)[0]
+        value = value_iteration(
+            transition, reward, 1, value=value, forced=one, backend="reference"
+        )[0]
     return least
 
 
@@ -87,7 +95,7 @@ def assert_close(found: list[Tensor], expected: list[Tensor]) -> None:
 @example(8, 1, 4, 3, 1, 100, 12, False, False)
 @example(9, 1, 4, 3, 100, 1, 12, False, True)
 @example(10, 2, 19, 5, 8, 33, 70, True, True)
-def test_the_cpu_body_agrees_with_the_reference(
+def test_the_cpu_backend_agrees_with_the_reference(
     seed: int,
     batch: int,
     actions: int,
@@ -104,7 +112,9 @@ def test_the_cpu_body_agrees_with_the_reference(
     forced = None
     if forcing:
         forced = torch.randint(-1, actions, (depth, batch, height, width), generator=draw)
-    found, expected = (run(body, tensors, depth, keep, forced) for body in ("cpu", "reference"))
+    found, expected = (
+        run(backend, tensors, depth, keep, forced) for backend in ("cpu", "reference")
+    )
     assert_close(found[:1], expected[:1])
     if lead(tensors, depth, forced) > 1e-6:
         assert_close(found, expected)
@@ -151,11 +161,11 @@ def test_one_kernel_for_all_mazes_sums_its_gradient() -> None:
     assert_close(run("cpu", tensors, 12, [12], None), run("reference", tensors, 12, [12], None))
 
 
-def test_ties_go_to_the_first_action_in_both_bodies() -> None:
+def test_ties_go_to_the_first_action_in_both_backends() -> None:
     transition = torch.full((1, 4, 9, 6, 6), 1 / 8)  # sums of eighths are exact: all actions tie
     reward = torch.arange(36.0).view(1, 6, 6)
     tensors = (transition, reward, torch.zeros(1, 6, 6))
-    found, expected = (run(body, tensors, 4, [2, 4], None) for body in ("cpu", "reference"))
+    found, expected = (run(backend, tensors, 4, [2, 4], None) for backend in ("cpu", "reference"))
     assert_close(found, expected)
     assert found[1][:, 1:].abs().max() == 0
 
@@ -165,7 +175,7 @@ def test_gradients_of_the_reference_are_those_of_finite_differences() -> None:
         t.double().requires_grad_() for t in inputs(3, 2, 3, 3, 4, 5, False)
     )
     torch.autograd.gradcheck(
-        lambda t, r, v: value_iteration(t, r, 3, (2, 3), value=v, body="reference"),
+        lambda t, r, v: value_iteration(t, r, 3, (2, 3), value=v, backend="reference"),
         (transition, reward, value),
     )
 
@@ -175,16 +185,16 @@ def test_gradients_of_the_reference_are_those_of_finite_differences() -> None:
     ("actions", "field", "height", "width"),
     [(4, 3, 9, 12), (4, 3, 35, 35), (10, 3, 15, 15), (4, 3, 1, 1), (3, 5, 8, 2), (1, 1, 5, 40)],
 )
-def test_action_values_agree_in_both_bodies(
+def test_action_values_agree_in_both_backends(
     actions: int, field: int, height: int, width: int, shared: bool
 ) -> None:
     transition, reward, _ = inputs(11, 2, actions, field, height, width, shared)
     results = []
-    for body in ("cpu", "reference"):
+    for backend in ("cpu", "reference"):
         t, r = transition.clone().requires_grad_(), reward.clone().requires_grad_()
         draw = torch.Generator().manual_seed(0)
         v = torch.randn(19, 2, height, width, generator=draw).requires_grad_()
-        q = action_values(t, r, v, body=body)
+        q = action_values(t, r, v, backend=backend)
         (q * torch.randn(q.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
         results.append([q.detach(), t.grad, r.grad, v.grad])
     assert_close(results[0], results[1])  # type: ignore[arg-type]
@@ -208,7 +218,7 @@ def test_the_loss_in_one_pass_is_the_loss_in_many(
     weights = weights / weights.sum().clamp(min=1)
 
     def plain(t: Tensor, r: Tensor, v: Tensor, p: Tensor) -> Tensor:
-        q = centred(action_values(t, r, v, body="reference"))
+        q = centred(action_values(t, r, v, backend="reference"))
         logits = torch.einsum("nbahw,ca->nbchw", q, p)
         return (term(logits, Labels(reward, optimal), "any_optimal") * weights).sum()
 
@@ -261,9 +271,9 @@ def test_wrong_input_is_told_in_one_sentence() -> None:
     with pytest.raises(ValueError, match="forced is"):
         value_iteration(transition, reward, 3, forced=torch.zeros(2, 2, 6, 6))
     with pytest.raises(ValueError, match="float32"):
-        value_iteration(transition.double(), reward.double(), 3, body="cpu")
+        value_iteration(transition.double(), reward.double(), 3, backend="cpu")
     with pytest.raises(ValueError, match="needs tensors on a GPU"):
-        value_iteration(transition, reward, 3, body="cuda")
+        value_iteration(transition, reward, 3, backend="cuda")
 
 
 INTERPRETED = """
@@ -275,12 +285,12 @@ cases = [(2, 4, 3, 4, 5, False, False), (2, 5, 3, 4, 3, True, False), (1, 2, 5, 
 for batch, actions, field, height, width, shared, forcing in cases:
     tensors = inputs(1, batch, actions, field, height, width, shared)
     forced = torch.randint(-1, actions, (3, batch, height, width)) if forcing else None
-    assert_close(*(run(body, tensors, 3, [2, 3], forced) for body in ("cuda", "reference")))
+    assert_close(*(run(backend, tensors, 3, [2, 3], forced) for backend in ("cuda", "reference")))
 """
 
 
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed: no interpreter")
-def test_the_cuda_body_agrees_with_the_reference_in_the_interpreter() -> None:
+def test_the_cuda_backend_agrees_with_the_reference_in_the_interpreter() -> None:
     here = Path(__file__).parent
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(here.parents[1])}
     command = [sys.executable, "-c", INTERPRETED, str(here)]
@@ -288,8 +298,10 @@ def test_the_cuda_body_agrees_with_the_reference_in_the_interpreter() -> None:
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: the CUDA body is untested")
-def test_the_cuda_body_agrees_with_the_reference() -> None:
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no GPU here: the CUDA backend is untested"
+)
+def test_the_cuda_backend_agrees_with_the_reference() -> None:
     tensors = tuple(tensor.cuda() for tensor in inputs(1, 2, 4, 3, 15, 15, shared=False))
     assert_close(
         run("cuda", tensors, 20, [10, 20], None), run("reference", tensors, 20, [10, 20], None)

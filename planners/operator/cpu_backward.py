@@ -1,0 +1,433 @@
+"""Compiled loops of the CPU backend, backward: one maze, whole vectors, nothing allocated inside.
+
+Only the winner's kernel matters, and who wins hardly ever changes from one layer to the next: the
+winners' kernels are gathered once and updated where a choice changes. Layers between two stored
+ones are recomputed from them, and their adjoints propagated, with a quarter of the multiplications
+of the forward pass. ``cpu_layout`` says how the arrays are laid out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planners.operator.cpu_forward import ALL_LANES
+from planners.operator.cpu_layout import (
+    LaneSets,
+    Layout,
+    MazeArrays,
+    WinnerKernels,
+    kernel_at,
+    offset_of,
+    sweep,
+)
+from planners.operator.numba_options import compiled, inlined
+from planners.operator.simd import (
+    LANES,
+    Floats,
+    LaneSet,
+    add,
+    load,
+    multiply_add,
+    select,
+    store,
+    zeros,
+)
+
+RecomputeState = tuple[MazeArrays, Floats, LaneSets, WinnerKernels, Layout]
+"""What one block of one layer is recomputed from and written to."""
+
+
+class GradArrays(NamedTuple):
+    """Gradients of one maze, in the layout of ``cpu_layout``."""
+
+    values: Floats
+    """The adjoint of V of L + 1 layers, a plane per layer."""
+    kernel: Floats
+    """As the kernel."""
+    reward: Floats
+    """A number per cell."""
+    taps: Floats
+    """Sums of one block, tap by tap, on their way to ``kernel``; zero between calls."""
+    outside: NDArray[np.uint8]
+    """For each layer whether ``values`` holds a gradient from outside, which counts, or what is
+    left of another time, which does not."""
+
+
+@inlined
+def _winners(choice: LaneSets, c: int, action: int, bits: int) -> LaneSet:
+    """Return the set of lanes in which an action has won."""
+    lanes: LaneSet = ALL_LANES
+    for bit in range(bits):
+        chosen = choice[np.uint64(c + bit)]
+        lanes &= chosen if action >> bit & 1 else ~chosen
+    return lanes
+
+
+@inlined
+def _changed(one: LaneSets, i: int, other: LaneSets, j: int, bits: int) -> LaneSet:
+    """Return the lanes in which two blocks' choices differ."""
+    lanes: LaneSet = one[np.uint64(i)] ^ other[np.uint64(j)]
+    for bit in range(1, bits):
+        lanes |= one[np.uint64(i + bit)] ^ other[np.uint64(j + bit)]
+    return lanes
+
+
+@compiled
+def _update_policy_kernels(
+    kernel: Floats,
+    winners: WinnerKernels,
+    choice: LaneSets,
+    c: int,
+    layout: Layout,
+    block: int,
+    changed: LaneSet,
+) -> None:
+    """Gather the winners' kernels of those lanes of a block whose choice, at ``c``, has changed."""
+    taps, bits = layout.field**2, layout.bits
+    k, x = kernel_at(layout, block), layout.margin + block * LANES
+    for bit in range(bits):
+        winners.choice[np.uint64(block * bits + bit)] = choice[np.uint64(c + bit)]
+    for a in range(layout.actions):
+        lanes = _winners(choice, c, a, bits) & changed
+        if lanes:
+            for tap in range(taps):
+                place = tap * layout.plane + x
+                weights = load(kernel, k + (a * taps + tap) * LANES)
+                store(winners.kernels, place, select(lanes, weights, load(winners.kernels, place)))
+
+
+@compiled
+def gather_policy_kernels(
+    kernel: Floats, winners: WinnerKernels, choice: LaneSets, layout: Layout
+) -> None:
+    """Gather the winners' kernels of one layer's choices, whatever was there before."""
+    for block in range(layout.blocks):
+        _update_policy_kernels(
+            kernel, winners, choice, block * layout.bits, layout, block, ALL_LANES
+        )
+
+
+@inlined
+def _recompute_block(state: RecomputeState, field: int, bits: int, d: int, block: int) -> None:
+    maze, summed, choice, winners, layout = state
+    c = (d * layout.blocks + block) * bits
+    changed = _changed(choice, c, winners.choice, block * bits, bits)
+    if changed:
+        _update_policy_kernels(maze.kernel, winners, choice, c, layout, block, changed)
+    x = block * LANES
+    o = d * layout.plane + layout.margin + x
+    best = zeros()
+    for tap in range(field * field):
+        near = o + offset_of(tap, field, layout.row)
+        weights = load(winners.kernels, tap * layout.plane + layout.margin + x)
+        best = multiply_add(weights, load(summed, near), best)
+    inside = maze.inside[np.uint64(block)]
+    total = select(inside, add(best, load(maze.reward, x)), zeros())
+    store(summed, o + layout.plane, total)
+
+
+@inlined
+def _visit_four(state: RecomputeState, d: int, block: int) -> None:
+    _recompute_block(state, 3, 2, d, block)
+
+
+@inlined
+def _visit_any(state: RecomputeState, d: int, block: int) -> None:
+    _recompute_block(state, state[4].field, state[4].bits, d, block)
+
+
+@compiled
+def _recompute_four(state: RecomputeState, layout: Layout, count: int, size: int) -> None:
+    sweep(_visit_four, state, layout, count, size)
+
+
+@compiled
+def _recompute_any(state: RecomputeState, layout: Layout, count: int, size: int) -> None:
+    sweep(_visit_any, state, layout, count, size)
+
+
+@compiled
+def recompute(
+    maze: MazeArrays,
+    summed: Floats,
+    choice: LaneSets,
+    winners: WinnerKernels,
+    layout: Layout,
+    count: int,
+) -> None:
+    """Compute layers 1 to ``count`` of ``summed`` again, by their choices; the same to the last
+    bit."""
+    size = 4 * layout.field**2 * LANES
+    state = (maze, summed, choice, winners, layout)
+    if layout.field == 3 and layout.bits == 2:
+        _recompute_four(state, layout, count, size)
+    else:
+        _recompute_any(state, layout, count, size)
+
+
+@inlined
+def _backward(
+    field: int,
+    bits: int,
+    maze: MazeArrays,
+    choice: LaneSets,
+    winners: WinnerKernels,
+    grads: GradArrays,
+    layout: Layout,
+    count: int,
+) -> None:
+    for d in range(count, 0, -1):
+        for block in range(layout.blocks):
+            c = ((d - 1) * layout.blocks + block) * bits
+            changed = _changed(choice, c, winners.choice, block * bits, bits)
+            if changed:
+                _update_policy_kernels(maze.kernel, winners, choice, c, layout, block, changed)
+        for block in range(layout.blocks):
+            x = block * LANES
+            o = d * layout.plane + layout.margin + x
+            total = zeros()
+            for tap in range(field * field):
+                back = offset_of(tap, field, layout.row)
+                weights = load(winners.kernels, tap * layout.plane + layout.margin + x - back)
+                total = multiply_add(weights, load(grads.values, o - back), total)
+            total = select(maze.inside[np.uint64(block)], total, zeros())
+            store(grads.reward, x, add(total, load(grads.reward, x)))
+            if grads.outside[np.uint64(d - 1)]:
+                total = add(total, load(grads.values, o - layout.plane))
+            store(grads.values, o - layout.plane, total)
+
+
+@compiled
+def _backward_four(
+    maze: MazeArrays,
+    choice: LaneSets,
+    winners: WinnerKernels,
+    grads: GradArrays,
+    layout: Layout,
+    count: int,
+) -> None:
+    _backward(3, 2, maze, choice, winners, grads, layout, count)
+
+
+@compiled
+def _backward_any(
+    maze: MazeArrays,
+    choice: LaneSets,
+    winners: WinnerKernels,
+    grads: GradArrays,
+    layout: Layout,
+    count: int,
+) -> None:
+    _backward(layout.field, layout.bits, maze, choice, winners, grads, layout, count)
+
+
+@compiled
+def backward(
+    maze: MazeArrays,
+    choice: LaneSets,
+    winners: WinnerKernels,
+    grads: GradArrays,
+    layout: Layout,
+    count: int,
+) -> None:
+    """Propagate the adjoint of V of layer ``count`` back to layer 0, and to the reward."""
+    if layout.field == 3 and layout.bits == 2:
+        _backward_four(maze, choice, winners, grads, layout, count)
+    else:
+        _backward_any(maze, choice, winners, grads, layout, count)
+
+
+@compiled
+def _scatter(
+    grads: GradArrays, choice: LaneSets, c: int, layout: Layout, block: int, lanes: LaneSet
+) -> None:
+    """Move the sums of some lanes of a block, tap by tap, to their winners' kernel gradients."""
+    taps, k = layout.field**2, kernel_at(layout, block)
+    for a in range(layout.actions):
+        winners = _winners(choice, c, a, layout.bits) & lanes
+        if winners:
+            for tap in range(taps):
+                place = k + (a * taps + tap) * LANES
+                amount = select(winners, load(grads.taps, tap * LANES), zeros())
+                store(grads.kernel, place, add(load(grads.kernel, place), amount))
+    for tap in range(taps):
+        store(grads.taps, tap * LANES, select(lanes, zeros(), load(grads.taps, tap * LANES)))
+
+
+@inlined
+def _accumulate_nine_taps(
+    summed: Floats, grads: GradArrays, layout: Layout, block: int, first: int, last: int
+) -> None:
+    """Add to the sums of a block's nine taps the gradients of layers ``first`` to ``last``.
+
+    Written out: the nine sums stay in registers, which a loop over taps does not achieve."""
+    row, x, taps = layout.row, layout.margin + block * LANES, grads.taps
+    s0 = load(taps, 0 * LANES)
+    s1 = load(taps, 1 * LANES)
+    s2 = load(taps, 2 * LANES)
+    s3 = load(taps, 3 * LANES)
+    s4 = load(taps, 4 * LANES)
+    s5 = load(taps, 5 * LANES)
+    s6 = load(taps, 6 * LANES)
+    s7 = load(taps, 7 * LANES)
+    s8 = load(taps, 8 * LANES)
+    for d in range(first, last + 1):
+        grad, o = load(grads.values, d * layout.plane + x), (d - 1) * layout.plane + x
+        s0 = multiply_add(grad, load(summed, o - row - 1), s0)
+        s1 = multiply_add(grad, load(summed, o - row), s1)
+        s2 = multiply_add(grad, load(summed, o - row + 1), s2)
+        s3 = multiply_add(grad, load(summed, o - 1), s3)
+        s4 = multiply_add(grad, load(summed, o), s4)
+        s5 = multiply_add(grad, load(summed, o + 1), s5)
+        s6 = multiply_add(grad, load(summed, o + row - 1), s6)
+        s7 = multiply_add(grad, load(summed, o + row), s7)
+        s8 = multiply_add(grad, load(summed, o + row + 1), s8)
+    store(taps, 0, s0)
+    store(taps, LANES, s1)
+    store(taps, 2 * LANES, s2)
+    store(taps, 3 * LANES, s3)
+    store(taps, 4 * LANES, s4)
+    store(taps, 5 * LANES, s5)
+    store(taps, 6 * LANES, s6)
+    store(taps, 7 * LANES, s7)
+    store(taps, 8 * LANES, s8)
+
+
+@inlined
+def _accumulate_taps(
+    summed: Floats, grads: GradArrays, layout: Layout, block: int, first: int, last: int
+) -> None:
+    x = layout.margin + block * LANES
+    for tap in range(layout.field**2):
+        near = x + offset_of(tap, layout.field, layout.row)
+        amount = load(grads.taps, tap * LANES)
+        for d in range(first, last + 1):
+            seen = load(summed, (d - 1) * layout.plane + near)
+            amount = multiply_add(load(grads.values, d * layout.plane + x), seen, amount)
+        store(grads.taps, tap * LANES, amount)
+
+
+@compiled
+def accumulate_kernel_grad(
+    grads: GradArrays, summed: Floats, choice: LaneSets, layout: Layout, count: int
+) -> None:
+    """Add to the kernel's gradient that of layers 1 to ``count``, block by block.
+
+    Layers in which a block's winners are the same are summed first and scattered at once.
+    """
+    bits, step = layout.bits, layout.blocks * layout.bits
+    for block in range(layout.blocks):
+        first = 1
+        while first <= count:
+            c = (first - 1) * step + block * bits
+            last, lanes = first, ALL_LANES
+            while last < count:
+                lanes = _changed(choice, c, choice, c + (last - first + 1) * step, bits)
+                if lanes:
+                    break
+                last += 1
+            if layout.field == 3:
+                _accumulate_nine_taps(summed, grads, layout, block, first, last)
+            else:
+                _accumulate_taps(summed, grads, layout, block, first, last)
+            if last == count:
+                lanes = ALL_LANES
+            _scatter(grads, choice, c, layout, block, lanes)
+            first = last + 1
+
+
+@inlined
+def _adjoint_of_products(
+    field: int, kernel: Floats, lines: Floats, products: Floats, start: int, layout: Layout
+) -> None:
+    """Write for each tap, a plane each, the adjoint of the products kernel times R + V."""
+    for block in range(layout.blocks):
+        k, x = kernel_at(layout, block), block * LANES
+        for tap in range(field * field):
+            total = zeros()
+            for a in range(layout.actions):
+                grad = load(lines, start + a * layout.blocks * LANES + x)
+                total = multiply_add(load(kernel, k + (a * field**2 + tap) * LANES), grad, total)
+            store(products, tap * layout.plane + layout.margin + x, total)
+
+
+@inlined
+def _adjoint_of_summed(
+    field: int,
+    products: Floats,
+    inside: LaneSets,
+    target: Floats,
+    grad_reward: Floats,
+    layout: Layout,
+) -> None:
+    """Gather for each cell the adjoints of the products that it is a factor of."""
+    for block in range(layout.blocks):
+        x = block * LANES
+        total = zeros()
+        for tap in range(field * field):
+            back = offset_of(tap, field, layout.row)
+            total = add(total, load(products, tap * layout.plane + layout.margin + x - back))
+        total = select(inside[np.uint64(block)], total, zeros())
+        store(grad_reward, x, add(total, load(grad_reward, x)))
+        store(target, x, total)
+
+
+@compiled
+def adjoint_of_action_values(
+    maze: MazeArrays,
+    lines: Floats,
+    start: int,
+    products: Floats,
+    target: Floats,
+    grad_reward: Floats,
+    layout: Layout,
+) -> None:
+    """Propagate gradients of Q back to R + V.
+
+    Args:
+        maze: kernel, and which cells are inside.
+        lines: gradients of Q, a line per action from ``start`` on.
+        start: see above.
+        products: F*F planes to work in.
+        target: gradient of V, written.
+        grad_reward: gradient of R, added to.
+        layout: of the maze.
+    """
+    if layout.field == 3:
+        _adjoint_of_products(3, maze.kernel, lines, products, start, layout)
+        _adjoint_of_summed(3, products, maze.inside, target, grad_reward, layout)
+    else:
+        _adjoint_of_products(layout.field, maze.kernel, lines, products, start, layout)
+        _adjoint_of_summed(layout.field, products, maze.inside, target, grad_reward, layout)
+
+
+@inlined
+def _accumulate_action_kernel_grad(
+    field: int, grad_kernel: Floats, summed: Floats, lines: Floats, layout: Layout, count: int
+) -> None:
+    cells = layout.blocks * LANES
+    for block in range(layout.blocks):
+        k, x = kernel_at(layout, block), block * LANES
+        for a in range(layout.actions):
+            for tap in range(field * field):
+                near = offset_of(tap, field, layout.row)
+                at = k + (a * field**2 + tap) * LANES
+                amount = load(grad_kernel, at)
+                for n in range(count):
+                    seen = load(summed, n * layout.plane + layout.margin + x + near)
+                    grad = load(lines, (n * layout.actions + a) * cells + x)
+                    amount = multiply_add(grad, seen, amount)
+                store(grad_kernel, at, amount)
+
+
+@compiled
+def accumulate_action_kernel_grad(
+    grad_kernel: Floats, summed: Floats, lines: Floats, layout: Layout, count: int
+) -> None:
+    """Add to ``grad_kernel`` the gradient of ``count`` sets of Q, ``lines``, on ``summed``."""
+    if layout.field == 3:
+        _accumulate_action_kernel_grad(3, grad_kernel, summed, lines, layout, count)
+    else:
+        _accumulate_action_kernel_grad(layout.field, grad_kernel, summed, lines, layout, count)

@@ -1,0 +1,210 @@
+"""Compiled loops of the CPU backend, forward: one maze, whole vectors, nothing allocated inside.
+
+Layers advance in a wavefront, a few blocks apart, so that a block of the kernel serves several
+layers while it is in the first-level cache and more while it is in the second. ``cpu_layout`` says
+how the arrays are laid out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from planners.operator.cpu_layout import (
+    ForcedActions,
+    LaneSets,
+    LayerArrays,
+    Layout,
+    MazeArrays,
+    kernel_at,
+    offset_of,
+    sweep,
+)
+from planners.operator.numba_options import compiled, inlined
+from planners.operator.simd import (
+    LANES,
+    Floats,
+    Lanes,
+    LaneSet,
+    add,
+    equal,
+    greater,
+    load,
+    multiply_add,
+    select,
+    store,
+    zeros,
+)
+
+ALL_LANES = np.uint16(0xFFFF)
+_FOUR_SETS = np.uint64(0x0001000100010001)  # times a set of lanes: four copies of it
+
+State = tuple[MazeArrays, LayerArrays, LaneSets, ForcedActions, Layout]
+"""What one block of one layer is computed from and written to."""
+
+
+@inlined
+def _dot(kernel: Floats, k: int, summed: Floats, o: int, row: int, field: int) -> Lanes:
+    """Return the sum of one kernel times the patch around each cell of a block."""
+    total = zeros()
+    for tap in range(field * field):
+        near = load(summed, o + offset_of(tap, field, row))
+        total = multiply_add(load(kernel, k + tap * LANES), near, total)
+    return total
+
+
+@inlined
+def _bit_pattern(action: int) -> np.uint64:
+    """Return four sets of lanes, all or none, by the four lowest bits of an action's number."""
+    a = np.uint64(action)
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    first = (a & one) | ((a >> one & one) << np.uint64(16))
+    second = ((a >> two & one) << np.uint64(32)) | ((a >> three & one) << np.uint64(48))
+    sets: np.uint64 = (first | second) * np.uint64(0xFFFF)
+    return sets
+
+
+@inlined
+def _write_choice(choice: LaneSets, c: int, low: np.uint64, high: np.uint64, bits: int) -> None:
+    for bit in range(bits):
+        word = low if bit < 4 else high
+        choice[np.uint64(c + bit)] = np.uint16(word >> np.uint64(16 * (bit & 3)))
+
+
+@inlined
+def finish_layer(
+    best: Lanes, maze: MazeArrays, layers: LayerArrays, layout: Layout, d: int, block: int
+) -> None:
+    """Write V and R + V of one block of layer d + 1."""
+    x = block * LANES
+    store(layers.values, (d + 1) * layout.blocks * LANES + x, best)
+    inside = maze.inside[np.uint64(block)]
+    total = select(inside, add(best, load(maze.reward, x)), zeros())
+    store(layers.summed, (d + 1) * layout.plane + layout.margin + x, total)
+
+
+@inlined
+def _visit_four(state: State, d: int, block: int) -> None:
+    """Compute a block for four actions and 3x3 kernels; the first of equals wins."""
+    maze, layers, choice, _, layout = state
+    kernel, summed, row = maze.kernel, layers.summed, layout.row
+    o = d * layout.plane + layout.margin + block * LANES
+    k, c, size = kernel_at(layout, block), 2 * (d * layout.blocks + block), 9 * LANES
+    q0 = _dot(kernel, k, summed, o, row, 3)
+    q1 = _dot(kernel, k + size, summed, o, row, 3)
+    q2 = _dot(kernel, k + 2 * size, summed, o, row, 3)
+    q3 = _dot(kernel, k + 3 * size, summed, o, row, 3)
+    second, fourth = greater(q1, q0), greater(q3, q2)
+    left, right = select(second, q1, q0), select(fourth, q3, q2)
+    high = greater(right, left)
+    if choice.size > 0:
+        choice[np.uint64(c)] = (fourth & high) | (second & ~high)
+        choice[np.uint64(c + 1)] = high
+    finish_layer(select(high, right, left), maze, layers, layout, d, block)
+
+
+@inlined
+def _visit(state: State, field: int, d: int, block: int) -> None:
+    """Compute a block for any number of actions and imposed ones."""
+    maze, layers, choice, forced, layout = state
+    x = d * layout.blocks + block
+    o = d * layout.plane + layout.margin + block * LANES
+    k = kernel_at(layout, block)
+    best, low, high = zeros(), np.uint64(0), np.uint64(0)
+    free = ALL_LANES
+    if forced.size > 0:
+        free = equal(forced, x * LANES, -1)
+    for a in range(layout.actions):
+        q = _dot(maze.kernel, k + a * field * field * LANES, layers.summed, o, layout.row, field)
+        better: LaneSet = free if a == 0 else free & greater(q, best)
+        if forced.size > 0:
+            better |= equal(forced, x * LANES, a)
+        best = select(better, q, best)
+        sets = np.uint64(better) * _FOUR_SETS
+        low = (low & ~sets) | (sets & _bit_pattern(a))
+        high = (high & ~sets) | (sets & _bit_pattern(a >> 4))
+    if choice.size > 0:
+        _write_choice(choice, x * layout.bits, low, high, layout.bits)
+    finish_layer(best, maze, layers, layout, d, block)
+
+
+@inlined
+def _visit_three(state: State, d: int, block: int) -> None:
+    _visit(state, 3, d, block)
+
+
+@inlined
+def _visit_any(state: State, d: int, block: int) -> None:
+    _visit(state, state[4].field, d, block)
+
+
+@compiled
+def _forward_four(state: State, layout: Layout, count: int, size: int) -> None:
+    sweep(_visit_four, state, layout, count, size)
+
+
+@compiled
+def _forward_three(state: State, layout: Layout, count: int, size: int) -> None:
+    sweep(_visit_three, state, layout, count, size)
+
+
+@compiled
+def _forward_any(state: State, layout: Layout, count: int, size: int) -> None:
+    sweep(_visit_any, state, layout, count, size)
+
+
+@compiled
+def forward(
+    maze: MazeArrays,
+    layers: LayerArrays,
+    choice: LaneSets,
+    forced: ForcedActions,
+    layout: Layout,
+    count: int,
+) -> None:
+    """Compute layers 1 to ``count`` from layer 0 of ``summed``.
+
+    Args:
+        maze: kernel and reward.
+        layers: R + V of layer 0 is read, the others are written.
+        choice: for each layer and block the winning actions, as sets of cells: those whose winner
+            has bit 0, those whose winner has bit 1, and so on; empty where they are not wanted.
+        forced: an imposed action or -1 for each layer and cell, or empty.
+        layout: of the maze.
+        count: layers.
+    """
+    size = 4 * layout.actions * layout.field**2 * LANES
+    state = (maze, layers, choice, forced, layout)
+    if layout.field == 3 and layout.actions == 4 and forced.size == 0:
+        _forward_four(state, layout, count, size)
+    elif layout.field == 3:
+        _forward_three(state, layout, count, size)
+    else:
+        _forward_any(state, layout, count, size)
+
+
+@inlined
+def _action_values(
+    field: int,
+    kernel: Floats,
+    summed: Floats,
+    plane: int,
+    lines: Floats,
+    start: int,
+    layout: Layout,
+) -> None:
+    for block in range(layout.blocks):
+        k, o = kernel_at(layout, block), plane + layout.margin + block * LANES
+        for a in range(layout.actions):
+            q = _dot(kernel, k + a * field**2 * LANES, summed, o, layout.row, field)
+            store(lines, start + (a * layout.blocks + block) * LANES, q)
+
+
+@compiled
+def action_values(
+    kernel: Floats, summed: Floats, plane: int, lines: Floats, start: int, layout: Layout
+) -> None:
+    """Write Q of every action, a line each, into ``lines`` from ``start`` on; R + V is the plane
+    that begins at ``plane``."""
+    if layout.field == 3:
+        _action_values(3, kernel, summed, plane, lines, start, layout)
+    else:
+        _action_values(layout.field, kernel, summed, plane, lines, start, layout)
