@@ -8,6 +8,8 @@ velocities. Seeds of the engine are set by us; nothing in these mazes is random 
 from __future__ import annotations
 
 import math
+import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -105,7 +107,11 @@ class MazeGame(Closeable):
 
     def _start(self) -> None:
         self._end()
-        self._game = _new_game(self._wad, Path(self._folder.name) / "vizdoom.ini", self.seed)
+        folder = Path(self._folder.name)
+        self._game = _new_game(self._wad, folder / "vizdoom.ini", self.seed)
+        engine = _engine_in(folder)
+        if os.access(engine, os.X_OK):  # not where temporary files may not be executed
+            self._game.set_vizdoom_path(str(engine))
         before = {child.pid for child in psutil.Process().children()}
         try:
             self._game.init()
@@ -227,6 +233,17 @@ def _guard(process_id: int) -> subprocess.Popen[bytes] | None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def _engine_in(folder: Path) -> Path:
+    """Return a script that starts the engine in ``folder``: it makes ``_vizdoom`` where it is."""
+    script = folder / "vizdoom"
+    engine = shlex.quote(str(Path(vizdoom.__file__).parent / "vizdoom"))
+    script.write_text(
+        f'#!/bin/sh\ncd {shlex.quote(str(folder))} && exec {engine} "$@"\n', encoding="utf-8"
+    )
+    script.chmod(0o700)
+    return script
 
 
 def _new_game(wad: Path, settings: Path, seed: int) -> Any:

@@ -194,3 +194,13 @@ def test_closing_leaves_neither_process_nor_files() -> None:
     process = game.process_id
     game.close()
     assert process is not None and not psutil.pid_exists(process)
+
+
+def test_the_engine_leaves_nothing_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with MazeGame([MazeMap(MAZE, (1, 1))]) as game:
+        game.drive(1.0, 0.0, 0.0)
+        assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
