@@ -9,40 +9,51 @@ from collections.abc import Sequence
 from asterias.cli import LazyCommand, run_command
 
 COMMANDS = {
-    "babble": LazyCommand(
-        "learning.target_finding.commands:Pretrain",
-        "Let the robot move about and learn to tell from its cameras where it is.",
-    ),
     "baselines": LazyCommand(
-        "learning.target_finding.commands:Baselines",
+        "learning.target_finding.commands.experiments:Baselines",
         "Measure the paper's Brownian baselines: two searchers, three camera-failure settings.",
     ),
-    "beyond": LazyCommand(
-        "learning.target_finding.commands:Robustness",
-        "Measure the policies for what the paper left open: images, silent failures, stuck servos.",
-    ),
-    "bound": LazyCommand(
-        "learning.target_finding.commands:OracleBound",
-        "Measure how few steps any policy could need: one that knows which poses see the tag.",
-    ),
     "compare": LazyCommand(
-        "learning.target_finding.commands:Compare",
+        "learning.target_finding.commands.experiments:Compare",
         "Make the paper's table and learning curves, ours beside theirs: train, test, draw.",
     ),
     "evaluate": LazyCommand(
-        "learning.target_finding.commands:EvaluatePolicy",
+        "learning.target_finding.commands.evaluate:EvaluatePolicy",
         "Measure how many steps a trained policy needs.",
+    ),
+    "oracle-bound": LazyCommand(
+        "learning.target_finding.commands.experiments:OracleBound",
+        "Measure how few steps any policy could need: one that knows which poses see the tag.",
+    ),
+    "pretrain": LazyCommand(
+        "learning.target_finding.commands.train:Pretrain",
+        "Let the robot move about, and train an encoder of the cameras' tiles.",
     ),
     "report": LazyCommand(
         "learning.demo_results:Report",
         "Make the tables of a document anew from the files in results/.",
     ),
+    "robustness": LazyCommand(
+        "learning.target_finding.commands.evaluate:Robustness",
+        "Measure the policies for what the paper left open: images, silent failures, stuck servos.",
+    ),
     "train": LazyCommand(
-        "learning.target_finding.commands:Train", "Train a policy to find the target in simulation."
+        "learning.target_finding.commands.train:Train",
+        "Train a policy to find the target in simulation.",
     ),
     "verdict": LazyCommand(
         "learning.demo_results:Verdict",
         "Say whether a demo reached its goal: exit code 0 if so, 1 if not.",
+    ),
+    "babble": LazyCommand(
+        "learning.target_finding.commands.train:Pretrain", "The earlier name of pretrain."
+    ),
+    "beyond": LazyCommand(
+        "learning.target_finding.commands.evaluate:Robustness", "The earlier name of robustness."
+    ),
+    "bound": LazyCommand(
+        "learning.target_finding.commands.experiments:OracleBound",
+        "The earlier name of oracle-bound.",
     ),
     "agents": LazyCommand(
         "learning.agents.__main__:main", "Run graphs, mindstorms and economies of language agents."

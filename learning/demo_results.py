@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from asterias.errors import HardwareError
+from asterias.errors import UserError
+from asterias.files import read_json
 from learning.report import fill_tables
 
 
@@ -20,13 +20,19 @@ class Verdict:
     """The demo's output folder."""
 
     def run(self) -> int:
-        """Read the summary."""
+        """Read the summary.
+
+        Raises:
+            UserError: there is none, or it does not say whether the demo passed.
+        """
         path = self.folder / "summary.json"
-        try:
-            summary = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise HardwareError(f"{path}: the demo left no summary; it did not finish.") from error
-        return 0 if summary["passed"] else 1
+        if not path.exists():
+            raise UserError(f"{path}: the demo left no summary; it did not finish.")
+        summary = read_json(path)
+        passed = summary.get("passed") if isinstance(summary, dict) else None
+        if not isinstance(passed, bool):
+            raise UserError(f"{path} is no demo's summary: it does not say whether it passed.")
+        return 0 if passed else 1
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""An agent for the ball: the picture becomes a map, a planner trained on 2-D mazes plans on it, and
-a servo on velocity turns the plan into forces.
+"""Agent for the ball: the picture becomes a map, a planner trained on 2-D mazes plans on it.
+
+A controller of the velocity turns the plan into forces.
 
 The paper learns the last step, a network of three layers over the planner's output and the state,
 and says neither its loss nor its widths; ours is the classical servo, so that what is measured is
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asterias.arrays import Cell
-from learning.ball_maze.environment import BallMazeEnv, Observation
+from learning.ball_maze.environment import BallMazeEnv, BallObservation
 from planners.mazes.datasets import MazeRule, generate_stratified
 from planners.mazes.distances import distances
 from planners.mazes.grid_map import GridMap
@@ -53,7 +54,7 @@ class BallAgent:
         self._follower: PathFollower | None = None
         self.status = ""
 
-    def begin(self, seen: Observation) -> None:
+    def start(self, seen: BallObservation) -> None:
         """Plan; ``status`` says how that went."""
         free = map_of(seen["image"])
         start, goal = _cell(seen["ball"]), _cell(seen["goal"])
@@ -64,7 +65,7 @@ class BallAgent:
         points = [self._grid.centre_of(cell) for cell in plan.cells]
         self._follower = PathFollower(points, _FOLLOWER) if plan.reached else None
 
-    def act(self, seen: Observation) -> NDArray[np.float32]:
+    def act(self, seen: BallObservation) -> NDArray[np.float32]:
         """Return the action ``(2,)``."""
         if self._follower is None or self._grid is None:
             return np.zeros(2, np.float32)
@@ -100,8 +101,8 @@ def measure(
 
 
 def _episode(environment: BallMazeEnv, agent: BallAgent, course: Course) -> dict[str, Any]:
-    seen, pushes = environment.begin(course), 0
-    agent.begin(seen)
+    seen, pushes = environment.start(course), 0
+    agent.start(seen)
     ended = False
     while not ended:
         seen, _, arrived, truncated, _ = environment.step(agent.act(seen))

@@ -15,27 +15,42 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
+from asterias.errors import UserError
+from learning.training.actions import continuous_action
 from planners.mazes.datasets import MazeRule
 from planners.mazes.problems import Course, draw_course
 from sim.ball_maze import CONTROL_HZ, MAX_FORCE_N, BallMaze
 
-Observation = dict[str, NDArray[Any]]
+BallObservation = dict[str, NDArray[Any]]
 GOAL_RADIUS_M = 0.45
 _S_PER_STEP = 4.0
 
 
-class BallMazeEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
-    """The task for learners; ``farthest`` begins at the cell farthest from the goal."""
+class BallMazeEnv(gymnasium.Env[BallObservation, NDArray[np.float32]], EzPickle):
+    """Task for learners.
+
+    A pickled environment is one with the same options, before its first reset.
+
+    Args:
+        render_mode: ``rgb_array`` lets :meth:`render` return the picture.
+        size: rows and columns of the mazes.
+        farthest: start in the cell farthest from the goal.
+
+    Raises:
+        UserError: an option cannot be used.
+    """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # noqa: RUF012
 
     def __init__(
         self, render_mode: str | None = None, size: int = 35, farthest: bool = False
     ) -> None:
+        EzPickle.__init__(self, render_mode, size, farthest)
         if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode is {render_mode!r}: choose rgb_array or none.")
+            raise UserError(f"render_mode is {render_mode!r}: choose rgb_array or none.")
         self.render_mode, self.size, self.farthest = render_mode, size, farthest
         self._rule = MazeRule(size)
         self._world: BallMaze | None = None
@@ -55,16 +70,16 @@ class BallMazeEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    ) -> tuple[BallObservation, dict[str, Any]]:
         """Draw a maze and put the ball at its start."""
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(2**31))
         maze_seed = int((options or {}).get("maze_seed", drawn))
         course = draw_course(self._rule, maze_seed, self.farthest, 1.0)
-        return self.begin(course), {"maze_seed": maze_seed, "steps": course.shortest_steps}
+        return self.start(course), {"maze_seed": maze_seed, "steps": course.shortest_steps}
 
-    def begin(self, course: Course) -> Observation:
-        """Begin an episode on a given course."""
+    def start(self, course: Course) -> BallObservation:
+        """Start an episode of a given problem; return the first observation."""
         self.close()
         self._course = course
         self._world = BallMaze(course.grid.free, course.start)
@@ -74,10 +89,16 @@ class BallMazeEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def step(
         self, action: NDArray[np.float32]
-    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Push for 1/30 s."""
-        assert self._world is not None and self._course is not None, "call reset() first"
-        east, north = (MAX_FORCE_N * np.clip(np.asarray(action, float), -1, 1)).tolist()
+    ) -> tuple[BallObservation, float, bool, bool, dict[str, Any]]:
+        """Push for 1/30 s.
+
+        Raises:
+            gymnasium.error.ResetNeeded: no episode has been started.
+            UserError: the action has a wrong shape, or holds a value that is no finite number.
+        """
+        if self._world is None or self._course is None:
+            raise gymnasium.error.ResetNeeded("Call reset() before step().")
+        east, north = (MAX_FORCE_N * np.clip(continuous_action(action, 2), -1, 1)).tolist()
         self._world.push(east, north)
         self._steps += 1
         row, column = self._course.goal
@@ -96,7 +117,7 @@ class BallMazeEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self._world.close()
             self._world = None
 
-    def _observation(self) -> Observation:
+    def _observation(self) -> BallObservation:
         assert self._world is not None and self._course is not None
         row, column = self._course.goal
         return {

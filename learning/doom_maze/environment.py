@@ -21,9 +21,12 @@ import cv2
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
 from asterias.arrays import Cell
+from asterias.errors import UserError
+from learning.training.actions import continuous_action, discrete_action
 from planners.mazes.action_sets import NEWS
 from planners.mazes.datasets import MazeRule
 from planners.mazes.distances import distances
@@ -34,8 +37,8 @@ from sim.doom.pictures import FREE, WALL, MapPicture, beside
 from sim.doom.textures import choose_look
 from sim.doom.views import shrink
 
-Observation = dict[str, NDArray[Any]]
-Action = TypeVar("Action")
+DoomObservation = dict[str, NDArray[Any]]
+DoomAction = TypeVar("DoomAction")
 GOAL_RADIUS_CELLS = 0.4
 
 
@@ -62,11 +65,11 @@ class DoomMazeOptions:
 
     def __post_init__(self) -> None:
         if self.start not in ("random", "farthest"):
-            raise ValueError(f"start is {self.start!r}: choose random or farthest.")
+            raise UserError(f"start is {self.start!r}: choose random or farthest.")
         if self.reward not in ("progress", "sparse"):
-            raise ValueError(f"reward is {self.reward!r}: choose progress or sparse.")
+            raise UserError(f"reward is {self.reward!r}: choose progress or sparse.")
         if self.max_steps < 0:
-            raise ValueError(f"max_steps is {self.max_steps}: give 0 for the default, or more.")
+            raise UserError(f"max_steps is {self.max_steps}: give 0 for the default, or more.")
         choose_look(self.textures, 0, self.light)
         self.rule()
 
@@ -75,17 +78,23 @@ class DoomMazeOptions:
         return MazeRule(self.size, self.kind, (0.0, self.openness))  # type: ignore[arg-type]
 
 
-class _DoomMaze(gymnasium.Env[Observation, Action], Generic[Action], ABC):
-    """What both environments share: the maze, the game, rewards and ends."""
+class _DoomMaze(gymnasium.Env[DoomObservation, DoomAction], EzPickle, Generic[DoomAction], ABC):
+    """Base of both environments: the maze, the game, rewards and ends.
+
+    A pickled environment is one with the same options, before its first reset.
+    """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": TICS_PER_S}  # noqa: RUF012
     _default_steps_per_cell = 4
 
     def __init__(self, render_mode: str | None = None, **options: Any) -> None:
         if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode is {render_mode!r}: choose rgb_array or none.")
+            raise UserError(f"render_mode is {render_mode!r}: choose rgb_array or none.")
         self.render_mode = render_mode
-        self.options = DoomMazeOptions(**options)
+        try:
+            self.options = DoomMazeOptions(**options)
+        except TypeError as error:
+            raise UserError(f"An option is unknown: {error}.") from error
         area = self.options.size**2
         self.max_steps = self.options.max_steps or self._default_steps_per_cell * area
         self._game: MazeGame | None = None
@@ -93,13 +102,13 @@ class _DoomMaze(gymnasium.Env[Observation, Action], Generic[Action], ABC):
         self._lengths = np.zeros((0, 0), np.int32)
         self._maze_seed, self._steps = 0, 0
         self._way: list[tuple[float, float]] = []
-        self._last: Observation = {}
+        self._last: DoomObservation = {}
 
     # -- gymnasium --------------------------------------------------------------------------------
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    ) -> tuple[DoomObservation, dict[str, Any]]:
         """Draw a maze and stand at its start."""
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(2**31))
@@ -155,16 +164,16 @@ class _DoomMaze(gymnasium.Env[Observation, Action], Generic[Action], ABC):
 
     def _live(self) -> MazeGame:
         if self._game is None:
-            raise RuntimeError("call reset() before anything else.")
+            raise gymnasium.error.ResetNeeded("Call reset() before anything else.")
         return self._game
 
     def _drawn(self) -> Course:
         if self._course is None:
-            raise RuntimeError("call reset() before anything else.")
+            raise gymnasium.error.ResetNeeded("Call reset() before anything else.")
         return self._course
 
     @abstractmethod
-    def _observation(self) -> Observation:
+    def _observation(self) -> DoomObservation:
         """What the agent sees now."""
 
     @abstractmethod
@@ -183,7 +192,7 @@ class _DoomMaze(gymnasium.Env[Observation, Action], Generic[Action], ABC):
 
     def _after(
         self, before: Cell, extra: dict[str, Any]
-    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    ) -> tuple[DoomObservation, float, bool, bool, dict[str, Any]]:
         """Return what a step returns, once the player has moved."""
         self._steps += 1
         self._last = self._observation()
@@ -195,7 +204,7 @@ class _DoomMaze(gymnasium.Env[Observation, Action], Generic[Action], ABC):
         truncated = not arrived and self._steps >= self.max_steps
         return self._last, reward, arrived, truncated, info
 
-    def _died(self) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def _died(self) -> tuple[DoomObservation, float, bool, bool, dict[str, Any]]:
         """Return what the step returns during which the game died, with a new game begun."""
         self._live().restart()
         last = {name: value.copy() for name, value in self._last.items()}
@@ -224,10 +233,12 @@ class DoomMazeEnv(_DoomMaze[NDArray[np.float32]]):
         **options: Any,
     ) -> None:
         super().__init__(render_mode, **options)
+        own = {"frame_skip": frame_skip, "speed_cells_s": speed_cells_s, "turn_rad_s": turn_rad_s}
+        EzPickle.__init__(self, render_mode, image_px, **own, **options)
         if frame_skip < 1 or min(image_px) < 1:
-            raise ValueError("frame_skip and image_px must be 1 or more.")
+            raise UserError("frame_skip and image_px must be 1 or more.")
         if not 0 < speed_cells_s <= 6.5 or not 0 < turn_rad_s <= math.pi * TICS_PER_S:
-            raise ValueError("speed_cells_s must be above 0 and at most 6.5, turn_rad_s above 0.")
+            raise UserError("speed_cells_s must be above 0 and at most 6.5, turn_rad_s above 0.")
         self.image_px, self.frame_skip = image_px, frame_skip
         self._speed = speed_cells_s * CELL_UNITS / TICS_PER_S
         self._turn = turn_rad_s / TICS_PER_S
@@ -243,10 +254,14 @@ class DoomMazeEnv(_DoomMaze[NDArray[np.float32]]):
 
     def step(
         self, action: NDArray[np.float32]
-    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Drive for ``frame_skip`` tics."""
+    ) -> tuple[DoomObservation, float, bool, bool, dict[str, Any]]:
+        """Drive for ``frame_skip`` tics.
+
+        Raises:
+            UserError: the action has a wrong shape, or holds a value that is no finite number.
+        """
         game = self._live()
-        forward, left, turn = np.clip(np.asarray(action, float), -1, 1).tolist()
+        forward, left, turn = np.clip(continuous_action(action, 3), -1, 1).tolist()
         before = game.cell
         try:
             for _ in range(self.frame_skip):
@@ -268,7 +283,7 @@ class DoomMazeEnv(_DoomMaze[NDArray[np.float32]]):
         goal = self._drawn().goal
         return math.dist(self._place(), (goal[0] + 0.5, goal[1] + 0.5)) <= GOAL_RADIUS_CELLS
 
-    def _observation(self) -> Observation:
+    def _observation(self) -> DoomObservation:
         game, goal = self._live(), self._drawn().goal
         row, column = self._place()
         east, north = goal[1] + 0.5 - column, row - goal[0] - 0.5
@@ -296,6 +311,7 @@ class DoomMazeCellsEnv(_DoomMaze[int]):
 
     def __init__(self, render_mode: str | None = None, **options: Any) -> None:
         super().__init__(render_mode, **options)
+        EzPickle.__init__(self, render_mode, **options)
         self._cell: Cell = (0, 0)
         size = self.options.size
         self.action_space = spaces.Discrete(4)  # type: ignore[assignment]
@@ -310,10 +326,14 @@ class DoomMazeCellsEnv(_DoomMaze[int]):
     def _begin(self) -> None:
         self._cell = self._drawn().start
 
-    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Move by a cell, and look around."""
+    def step(self, action: int) -> tuple[DoomObservation, float, bool, bool, dict[str, Any]]:
+        """Move by a cell, and observe.
+
+        Raises:
+            UserError: the action is no whole number from 0 to 3.
+        """
         before, free = self._live().cell, self._drawn().grid
-        down, right = NEWS.offsets[int(action)]
+        down, right = NEWS.offsets[discrete_action(action, 4)]
         after = (before[0] + down, before[1] + right)
         wall = not free.is_free(after)
         self._cell = before if wall else after
@@ -327,7 +347,7 @@ class DoomMazeCellsEnv(_DoomMaze[int]):
     def _arrived(self) -> bool:
         return self._cell == self._drawn().goal
 
-    def _observation(self) -> Observation:
+    def _observation(self) -> DoomObservation:
         game, goal = self._live(), self._drawn().goal
         game.warp(self._cell)
         views = [shrink(picture) for picture in game.look_around()]

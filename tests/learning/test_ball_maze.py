@@ -54,7 +54,7 @@ def test_learners_accept_it_and_a_planner_of_2d_mazes_pushes_the_ball_to_the_goa
     check_env(env.unwrapped, skip_render_check=True)
     agent = BallAgent(make_planner("dt_vin", 9, device="cpu"))
     seen, info = env.reset(seed=3)
-    agent.begin(seen)
+    agent.start(seen)
     assert agent.status == "optimal" and info["steps"] > 5
     ended = False
     while not ended:

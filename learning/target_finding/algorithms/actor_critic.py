@@ -1,4 +1,4 @@
-"""The authors' one-step actor-critic, read top to bottom.
+"""The authors' one-step actor-critic.
 
 Linear softmax actor and linear critic over the eight observations, accumulating eligibility traces,
 and an average reward that the temporal-difference error is measured against; arXiv 2404.08093,
@@ -9,7 +9,6 @@ episode with reward 1 and no future (gamma 0), which also empties the traces.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.progress import TrainingProgress
 from asterias.provenance import provenance
@@ -27,8 +26,19 @@ from learning.target_finding.algorithms.checkpoint import (
     refuse_overwriting,
     save_checkpoint,
 )
+from learning.target_finding.algorithms.registry import (
+    OnTrainingProgress,
+    ShouldStop,
+    TrainingRequest,
+    ignore_progress,
+    never_stop,
+)
 from learning.target_finding.env.environment import TargetFindingEnv
-from learning.target_finding.env.options import TargetFindingOptions
+from learning.target_finding.env.options import (
+    TargetFindingOptions,
+    camera_count,
+    with_command_range,
+)
 from learning.target_finding.policies.linear_policy import SoftmaxPolicy
 from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE
 
@@ -37,7 +47,7 @@ FloatArray = npt.NDArray[np.float64]
 # The paper's moving average, which its table takes the last value of.
 WINDOW = 15
 # Episodes between checkpoints.
-KEEP_EVERY = 5
+SAVE_EVERY = 5
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class ActorCriticConfig:
     seed: int = 0
     episodes: int = 250
     resume: bool = False
+    # Step sizes and decays are those of the authors' code (arXiv 2404.08093, version 2).
     alpha_actor: float = 0.1
     alpha_critic: float = 0.01
     eta: float = 0.01
@@ -68,16 +79,17 @@ class ActorCriticConfig:
     lambda_critic: float = 0.9
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "options", with_command_range(self.options))
         if self.episodes < 1:
-            raise HardwareError("A training needs 1 episode or more.")
+            raise UserError("A training needs 1 episode or more.")
         if self.options.actions != "moves" or self.options.observe != "commands":
-            raise HardwareError("The actor-critic takes moves and sees commands; set both so.")
+            raise UserError("The actor-critic takes moves and sees commands; set both so.")
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What a checkpoint must share with a training that goes on from it."""
-        told = asdict(self)
-        return {"algorithm": "ac", **{k: v for k, v in told.items() if k not in ("out", "resume")}}
+    def settings(self) -> dict[str, Any]:
+        """What a checkpoint must have in common with a training that goes on from it."""
+        settings = {k: v for k, v in asdict(self).items() if k not in ("out", "resume")}
+        return {"algorithm": "ac", **settings}
 
 
 @dataclass
@@ -87,7 +99,7 @@ class ActorCritic:
     Attributes:
         w_actor: ``(n, actions)``; w_critic: ``(n,)``; their traces have the same shapes.
         average_reward: running mean that rewards are compared with.
-        prediction: the critic's value of the last observation, as it was then.
+        prediction: the critic's value of the last observation, before the update.
     """
 
     config: ActorCriticConfig
@@ -100,19 +112,19 @@ class ActorCritic:
 
     @classmethod
     def fresh(cls, config: ActorCriticConfig, inputs: int, actions: int) -> ActorCritic:
-        """A learner that knows nothing: all moves are equally likely."""
+        """Return an untrained learner: all moves are equally likely."""
         pair, single = (inputs, actions), (inputs,)
         return cls(config, np.zeros(pair), np.zeros(single), np.zeros(pair), np.zeros(single))
 
     def probabilities(self, x: FloatArray) -> FloatArray:
-        """``(actions,)`` softmax of the actor's preferences at ``x`` ``(n,)``."""
+        """Return the ``(actions,)`` softmax of the actor's preferences at ``x`` ``(n,)``."""
         preference = x @ self.w_actor
         weight = np.exp(preference - preference.max())
         softmax: FloatArray = weight / weight.sum()
         return softmax
 
     def choose(self, x: FloatArray, rng: np.random.Generator) -> int:
-        """Draw a move, and enter it into the traces."""
+        """Draw a move, add it to the traces, and return it."""
         likely = self.probabilities(x)
         move = int(rng.choice(likely.size, p=likely))
         chosen = (np.arange(likely.size) == move).astype(np.float64)
@@ -122,7 +134,7 @@ class ActorCritic:
         return move
 
     def learn(self, reward: float, gamma: float, x: FloatArray) -> None:
-        """Learn from a reward and the observation after it; then let the traces fade."""
+        """Learn from a reward and the observation after it; then decay the traces."""
         about = self.config
         prediction = float(self.w_critic @ x)
         delta = reward - self.average_reward + gamma * prediction - self.prediction
@@ -136,7 +148,7 @@ class ActorCritic:
 
 @dataclass
 class ActorCriticTraining:
-    """A training under way: the learner, and the length of each episode so far."""
+    """A running training: the learner, and the length of each episode so far."""
 
     learner: ActorCritic
     lengths: list[int] = field(default_factory=list)
@@ -145,19 +157,37 @@ class ActorCriticTraining:
     wall_s: float = 0.0
 
 
+def train_request(
+    request: TrainingRequest, on_progress: OnTrainingProgress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Train as a person asked; return the summary."""
+    config = ActorCriticConfig(
+        request.out, request.options, request.seed, request.episodes, request.resume
+    )
+    return train(config, on_progress, should_stop)
+
+
 def train(
     config: ActorCriticConfig,
-    on_progress: Callable[[TrainingProgress], None] = lambda progress: None,
-    stop: Callable[[], bool] = lambda: False,
+    on_progress: OnTrainingProgress = ignore_progress,
+    should_stop: ShouldStop = never_stop,
 ) -> dict[str, Any]:
-    """Train, write policy, card and summary into ``config.out``; returns the summary.
+    """Train, write policy, card and summary into ``config.out``, and return the summary.
 
-    Episode ``i`` depends on ``(seed, i)`` and the learner alone, so a training that goes on from a
-    checkpoint ends in the weights of one never stopped. ``stop`` is asked after each episode.
+    Episode ``i`` depends on ``(seed, i)`` and the learner alone, so a resumed training ends in the
+    same weights as an uninterrupted one.
+
+    Args:
+        config: the training.
+        on_progress: called after each episode.
+        should_stop: asked after each episode.
+
+    Returns:
+        The summary, with the history.
 
     Raises:
-        HardwareError: there is nothing to resume, or something that a new training would overwrite.
-        KeyboardInterrupt: ``stop`` said so; the checkpoint is kept.
+        UserError: there is nothing to resume, or something that a new training would overwrite.
+        KeyboardInterrupt: ``should_stop`` said so; the checkpoint is saved.
     """
     refuse_overwriting(config.out, config.resume)
     with TargetFindingEnv(config.options) as environment:
@@ -173,17 +203,17 @@ def train(
             run.wall_s += time.perf_counter() - began
             run.simulate_s, run.render_s = environment.simulate_s, environment.render_s
             on_progress(_progress(run, config))
-            stopped = stop()
-            if stopped or not len(run.lengths) % KEEP_EVERY:
-                _keep(run, config)
+            stopped = should_stop()
+            if stopped or not len(run.lengths) % SAVE_EVERY:
+                _save(run, config)
             if stopped:
                 raise KeyboardInterrupt
-    _keep(run, config)
+    _save(run, config)
     return _finish(run, config)
 
 
 def _episode(environment: TargetFindingEnv, learner: ActorCritic, seed: int, number: int) -> int:
-    """One episode; returns its length. Its last reward is learned at the next one's start."""
+    """Run one episode and return its length; its last reward is learned at the next one's start."""
     start, draws = np.random.SeedSequence((seed, number)).generate_state(2)
     rng = np.random.default_rng(int(draws))
     x = np.asarray(environment.reset(seed=int(start))[0], dtype=np.float64)
@@ -200,14 +230,14 @@ def _episode(environment: TargetFindingEnv, learner: ActorCritic, seed: int, num
         learner.learn(0.0, learner.config.gamma, x)
 
 
-def _keep(run: ActorCriticTraining, config: ActorCriticConfig) -> None:
+def _save(run: ActorCriticTraining, config: ActorCriticConfig) -> None:
     learner = {k: v for k, v in vars(run.learner).items() if k != "config"}
     about = {"lengths": run.lengths, "wall_s": run.wall_s}
-    save_checkpoint(config.out, learner, config.told, about)
+    save_checkpoint(config.out, learner, config.settings, about)
 
 
 def _restore(run: ActorCriticTraining, config: ActorCriticConfig) -> None:
-    state, about = load_checkpoint(config.out, config.told)
+    state, about = load_checkpoint(config.out, config.settings)
     for name, value in state.items():
         setattr(run.learner, name, value)
     run.lengths, run.wall_s = about["lengths"], about["wall_s"]
@@ -232,7 +262,8 @@ def _finish(run: ActorCriticTraining, config: ActorCriticConfig) -> dict[str, An
     steps = sum(run.lengths)
     summary = {
         **provenance(config.seed),
-        **config.told,
+        **config.settings,
+        "cameras": camera_count(config.options),
         "steps": steps,
         "wall_s": round(run.wall_s, 2),
         "simulate_s": round(run.simulate_s, 2),

@@ -1,4 +1,4 @@
-"""Behaviour cloning: a policy that does what recorded demonstrations did.
+"""Behaviour cloning: a policy that imitates recorded demonstrations.
 
 Demonstrations are recordings in which a limb was commanded until a camera saw the target, by a
 person, a script or another policy. Their commands are cut into steps of the task; a small net
@@ -18,22 +18,29 @@ import numpy.typing as npt
 import torch
 
 from asterias.arrays import FloatArray
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from asterias.files import write_json
+from asterias.progress import TrainingProgress
 from asterias.provenance import provenance
 from hardware.description.robot import load_robot
 from learning.recordings.reading import Recording, find_recordings
 from learning.recordings.trace import CAMERA, Trace, read_trace
-from learning.target_finding.env.observation import PAPER_COMMAND_RANGE, CommandUnit, observe
-from learning.target_finding.env.options import TargetFindingOptions
+from learning.target_finding.algorithms.registry import (
+    OnTrainingProgress,
+    ShouldStop,
+    TrainingRequest,
+)
+from learning.target_finding.env.observation import CommandUnit, observe
+from learning.target_finding.env.options import TargetFindingOptions, with_command_range
 from learning.target_finding.policies.network_policy import NetworkPolicy
 from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE
 
-# Of the authors' command unit: steps that are shorter are pauses, not decisions.
+# Of the authors' command unit: steps that are shorter are pauses, not decisions; 0.5 % of a range.
 STILL = 0.01
-# The spread of a policy that is never surprised; it must not stop looking.
+# Smallest standard deviation, so that the policy goes on exploring where its demonstrations agree.
 LEAST_STD = 0.05
-HELD_OUT_SHARE = 0.2
+# Fraction of episodes that are not learned from; AdamW's settings, chosen on our demonstrations.
+HELD_OUT_FRACTION = 0.2
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-3
 
@@ -74,15 +81,36 @@ class Steps:
     episodes: npt.NDArray[np.int64]
 
 
-def clone(config: BcConfig, on_epochs: OnEpochs = lambda done, total: None) -> dict[str, Any]:
-    """Train, write policy, card and summary into ``config.out``; returns the summary.
+def train_request(
+    request: TrainingRequest, on_progress: OnTrainingProgress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Clone as a person asked; return the summary.
 
     Raises:
-        HardwareError: the folder holds a policy, or the recordings hold no demonstration.
+        UserError: there are no demonstrations.
+        KeyboardInterrupt: ``should_stop`` said so.
+    """
+    if request.recordings is None:
+        raise UserError("--algo bc needs --recordings: demonstrations to learn from.")
+
+    def on_epochs(done: int, total: int) -> None:
+        on_progress(TrainingProgress(done, total, "epochs", 0.0, 0.0, 0.0, 0.0, 0.0))
+        if should_stop():
+            raise KeyboardInterrupt
+
+    config = BcConfig(request.recordings, request.out, request.options, seed=request.seed)
+    return clone(config, on_epochs)
+
+
+def clone(config: BcConfig, on_epochs: OnEpochs = lambda done, total: None) -> dict[str, Any]:
+    """Train, write policy, card and summary into ``config.out``, and return the summary.
+
+    Raises:
+        UserError: the folder holds a policy, or the recordings hold no demonstration.
     """
     if (config.out / POLICY_FILE).exists():
-        raise HardwareError(f"{config.out} holds a policy; choose another --out.")
-    config = _fitted(config)
+        raise UserError(f"{config.out} holds a policy; choose another --out.")
+    config = replace(config, options=with_command_range(config.options))
     recordings = demonstrations(find_recordings(config.recordings))
     steps = demonstrated_steps(recordings, config)
     largest = float(np.abs(steps.increments).max())
@@ -113,27 +141,26 @@ def clone(config: BcConfig, on_epochs: OnEpochs = lambda done, total: None) -> d
 
 
 def demonstrations(recordings: Sequence[Recording]) -> list[Recording]:
-    """The successes; all of them, where nobody marked any.
+    """Return the successes; all of them, where none is marked.
 
     Raises:
-        HardwareError: all are marked as failures.
+        UserError: all are marked as failures.
     """
     outcomes = [r.card.outcome if r.card is not None else "unknown" for r in recordings]
     wanted = "success" if "success" in outcomes else "unknown"
     chosen = [r for r, outcome in zip(recordings, outcomes, strict=True) if outcome == wanted]
     if not chosen:
-        raise HardwareError(
-            "All episodes are marked as failures; there is nothing to learn from them."
-        )
+        raise UserError("All episodes are marked as failures; there is nothing to learn from them.")
     return chosen
 
 
 def demonstrated_steps(recordings: Sequence[Recording], config: BcConfig) -> Steps:
-    """Observations and increments of all demonstrations.
+    """Return observations and increments of all demonstrations.
 
     Raises:
-        HardwareError: nobody commanded the limb in any of them.
+        UserError: the limb is not commanded in any of them.
     """
+    config = replace(config, options=with_command_range(config.options))
     limb = load_robot(config.options.robot).limbs[config.options.limb]
     lower = np.array([joint.limits_rad[0] for joint in limb.joints])
     upper = np.array([joint.limits_rad[1] for joint in limb.joints])
@@ -150,7 +177,7 @@ def demonstrated_steps(recordings: Sequence[Recording], config: BcConfig) -> Ste
                 increments.append(after - before)
                 episodes.append(number)
     if not increments:
-        raise HardwareError(
+        raise UserError(
             f"{config.recordings} holds no commands on /limb_{config.options.limb}/commands or "
             "/joint_trajectory; record while the limb is commanded."
         )
@@ -160,7 +187,7 @@ def demonstrated_steps(recordings: Sequence[Recording], config: BcConfig) -> Ste
 
 
 def waypoints(trace: Trace, config: BcConfig) -> FloatArray:
-    """``(K, n)`` commanded positions in rad at the task's decisions, the pose at first included."""
+    """Return ``(K, n)`` commanded positions in rad at the decisions, after the first pose."""
     commands = trace.commands.get(config.options.limb)
     joints = trace.joints.get(config.options.limb)
     if commands is None or joints is None or not len(commands.times_s):
@@ -179,19 +206,10 @@ def waypoints(trace: Trace, config: BcConfig) -> FloatArray:
 
 
 def _live_cameras(trace: Trace, limb: int, count: int) -> list[int]:
-    """Those that sent pictures; all, where pictures were not recorded."""
+    """Return the cameras that sent pictures; all, where pictures were not recorded."""
     matches = (CAMERA.match(topic) for topic in trace.pictures)
     live = sorted({int(m[2]) for m in matches if m is not None and int(m[1]) == limb})
     return [number for number in live if number < count] or list(range(count))
-
-
-def _fitted(config: BcConfig) -> BcConfig:
-    """With a command range for each joint of the robot."""
-    joints = len(load_robot(config.options.robot).limbs[config.options.limb].joints)
-    if joints == len(config.options.command_range):
-        return config
-    assert config.options.command_range == PAPER_COMMAND_RANGE
-    return replace(config, options=replace(config.options, command_range=(1.0,) * joints))
 
 
 # -- learning -------------------------------------------------------------------------------------
@@ -200,7 +218,7 @@ def _fitted(config: BcConfig) -> BcConfig:
 def _fit(
     steps: Steps, config: BcConfig, on_epochs: OnEpochs
 ) -> tuple[torch.nn.Sequential, Rows, dict[str, Any]]:
-    """The net of the epoch that did best on held-out episodes, its spread, and its losses."""
+    """Return the net of the best epoch on held-out episodes, log std ``(n,)``, and losses."""
     torch.manual_seed(config.seed)
     torch.set_num_threads(1)
     held = _held_out(steps, config.seed)
@@ -245,13 +263,13 @@ def _net(inputs: int, outputs: int, hidden: int) -> torch.nn.Sequential:
 
 
 def _held_out(steps: Steps, seed: int) -> torch.Tensor:
-    """``(N,)`` True for the steps of a fifth of the episodes; of the steps, where there is one."""
+    """Return ``(N,)``: True for a fifth of the episodes' steps; of all, if there is one episode."""
     rng = np.random.default_rng(seed)
     groups = steps.episodes
     if len(np.unique(groups)) < 2:
         groups = np.arange(len(groups))
     names = rng.permutation(np.unique(groups))
-    count = max(1, round(HELD_OUT_SHARE * len(names)))
+    count = max(1, round(HELD_OUT_FRACTION * len(names)))
     held = np.isin(groups, names[:count])
     if held.all():
         held[:] = False

@@ -16,29 +16,32 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from asterias.files import write_bytes
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 
 # Marks the place of a tensor in the JSON part.
 _TENSOR = "__tensor__"
+# Keys of the file: the settings, and those of them that have another name since.
+_SETTINGS = "told"
+_RENAMED = {"rate": "learning_rate", "spoilt": "corrupted"}
 
 
 def save_checkpoint(
-    folder: Path, state: Mapping[str, Any], told: Mapping[str, Any], about: Mapping[str, Any]
+    folder: Path, state: Mapping[str, Any], settings: Mapping[str, Any], about: Mapping[str, Any]
 ) -> None:
     """Write ``folder/checkpoint.safetensors``.
 
     Args:
         folder: of the training.
         state: nested dictionaries and lists of tensors, arrays, numbers and strings.
-        told: the options, which a training that goes on must share.
+        settings: the options, which a training that goes on must have in common.
         about: progress, JSON.
     """
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_apart(state, "", tensors)
-    header = {"told": told, "about": about, "state": skeleton}
+    header = {_SETTINGS: settings, "about": about, "state": skeleton}
     write_bytes(folder / CHECKPOINT_FILE, save(tensors, {"checkpoint": json.dumps(header)}))
 
 
@@ -46,37 +49,49 @@ def refuse_overwriting(folder: Path, resume: bool) -> None:
     """Do not let a new training overwrite one.
 
     Raises:
-        HardwareError: the folder holds one, and it is not to be resumed.
+        UserError: the folder holds one, and it is not to be resumed.
     """
     if not resume and (folder / CHECKPOINT_FILE).exists():
-        raise HardwareError(f"{folder} holds a training; add --resume, or choose another --out.")
+        raise UserError(f"{folder} holds a training; add --resume, or choose another --out.")
 
 
-def load_checkpoint(folder: Path, told: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """State and progress of the training in ``folder``.
+def load_checkpoint(
+    folder: Path, settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return state and progress of the training in ``folder``.
 
     Raises:
-        HardwareError: there is none, it is damaged, or it was made with other options.
+        UserError: there is none, it is damaged, or it was made with other options.
     """
     path = folder / CHECKPOINT_FILE
     if not path.is_file():
-        raise HardwareError(f"{path} is not there: nothing to resume; leave out --resume.")
+        raise UserError(f"{path} is not there: nothing to resume; leave out --resume.")
     try:
         with safe_open(path, "pt") as file:
             header = json.loads(file.metadata()["checkpoint"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise HardwareError(
-            f"{path} is damaged ({error}); start anew with another --out."
-        ) from error
-    wanted = json.loads(json.dumps(told))  # tuples are lists in JSON
-    for key in sorted(set(wanted) | set(header["told"])):
-        if header["told"].get(key) != wanted.get(key):
-            raise HardwareError(
-                f"{path} was made with {key} {header['told'].get(key)}, not {wanted.get(key)}; "
+        raise UserError(f"{path} is damaged ({error}); start anew with another --out.") from error
+    try:
+        _compare(path, header[_SETTINGS], json.loads(json.dumps(settings)))  # JSON has no tuples
+        return _put_together(header["state"], tensors), dict(header["about"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no training's checkpoint: {error!r}.") from error
+
+
+def _compare(path: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Refuse a checkpoint of other settings.
+
+    Raises:
+        UserError: a setting differs.
+    """
+    saved = {_RENAMED.get(key, key): value for key, value in saved.items()}
+    for key in sorted(set(wanted) | set(saved)):
+        if saved.get(key) != wanted.get(key):
+            raise UserError(
+                f"{path} was made with {key} {saved.get(key)}, not {wanted.get(key)}; "
                 "resume it with the same, or choose another --out."
             )
-    return _put_together(header["state"], tensors), header["about"]
 
 
 def _take_apart(part: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:

@@ -19,9 +19,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.numpy import load_file
 
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from asterias.files import write_bytes
 from asterias.progress import OnProgress
 from asterias.provenance import provenance
@@ -35,12 +34,13 @@ from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import SilentFailure, TargetFindingOptions
 from learning.target_finding.policies.encoder import TILE_PX, TileEncoder, shrunk
 from learning.target_finding.policies.linear_policy import save_policy
+from learning.target_finding.policies.weight_files import find_weights, read_tensors, shortened
 
 KIND = "tile_encoder"
 ENCODER_FILE = "encoder.safetensors"
 ENCODERS = Path(__file__).parents[1] / "weights" / "encoders"
 
-# Looks of a walk: its random start, and as many steps as an episode has.
+# Observations of a walk: its random start, and as many steps as an episode has.
 WALK = 6
 # Walks in one file of poses.
 SHARD = 500
@@ -56,10 +56,10 @@ class PretrainingConfig:
     Attributes:
         out: folder for poses, checkpoint and encoder.
         options: the protocol, whose increments and waits the walks have.
-        walks: random walks, of six looks each; a multiple of 500.
-        epochs: times that all looks are learned from.
-        spoilt: share of looks of which one or two tiles are spoilt.
-        rate: learning rate, falling to 0.
+        walks: random walks, of six observations each; a multiple of 500.
+        epochs: passes over all observations.
+        corrupted: fraction of observations of which one or two tiles are corrupted.
+        learning_rate: of Adam; falls linearly to 0.
         seed: of everything.
         processes: that simulate, and threads that learn.
         resume: go on from what is in ``out``.
@@ -69,60 +69,58 @@ class PretrainingConfig:
     options: TargetFindingOptions = TargetFindingOptions(observe="images")  # noqa: RUF009
     walks: int = 6000
     epochs: int = 12
-    spoilt: float = 0.5
-    rate: float = 1e-3
+    corrupted: float = 0.5
+    learning_rate: float = 1e-3
     seed: int = 0
     processes: int = 2
     resume: bool = False
 
     def __post_init__(self) -> None:
         if self.walks < SHARD or self.walks % SHARD:
-            raise HardwareError(f"--walks must be a multiple of {SHARD}.")
-        if self.epochs < 1 or not 0 <= self.spoilt <= 1:
-            raise HardwareError("--epochs must be 1 or more, and --spoilt from 0 to 1.")
+            raise UserError(f"--walks must be a multiple of {SHARD}.")
+        if self.epochs < 1 or not 0 <= self.corrupted <= 1:
+            raise UserError("--epochs must be 1 or more, and --corrupted from 0 to 1.")
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What a pretraining that goes on must share with the one before."""
+    def settings(self) -> dict[str, Any]:
+        """What a checkpoint must have in common with a pretraining that goes on from it."""
         return {k: v for k, v in asdict(self).items() if k not in ("out", "resume", "processes")}
 
 
 def pretrain(
     config: PretrainingConfig, on_progress: OnProgress = lambda what, done, total: None
 ) -> dict[str, Any]:
-    """Move about, learn, and write the encoder; returns its card.
+    """Walk, learn, write the encoder, and return its card.
 
     Raises:
-        HardwareError: there is nothing to resume, or something that would be overwritten.
+        UserError: there is nothing to resume, or something that would be overwritten.
     """
     path = config.out / ENCODER_FILE
     if path.exists() and not config.resume:
-        raise HardwareError(f"{config.out} holds an encoder; choose another --out.")
+        raise UserError(f"{config.out} holds an encoder; choose another --out.")
     poses = _gather(config, on_progress)
     encoder, errors = _learn(config, poses, on_progress)
-    card = {**provenance(config.seed), **config.told, **errors}
+    card = {**provenance(config.seed), **config.settings, **errors}
     save_policy(path, KIND, encoder.tensors, card)
     return card
 
 
 def find_encoder(name: str) -> TileEncoder:
-    """An encoder by its name among those that come with Asterias, or by file or folder.
+    """Return an encoder by its name among those that come with Asterias, or by file or folder.
 
     Raises:
-        HardwareError: there is none.
+        UserError: there is none.
     """
-    given = Path(name)
-    path = given / ENCODER_FILE if given.is_dir() else given
-    if not path.is_file():
-        path = ENCODERS / f"{name}.safetensors"
-    if not path.is_file():
-        raise HardwareError(
-            f"There is no encoder '{name}'; make one with: python -m learning pretrain --out DIR."
+    path = find_weights(name, ENCODER_FILE, ENCODERS)
+    if path is None:
+        raise UserError(
+            f"There is no encoder '{shortened(name)}'; make one with: python -m learning pretrain "
+            "--out DIR."
         )
     try:
-        return TileEncoder.from_tensors(load_file(path))
+        return TileEncoder.from_tensors(read_tensors(path))
     except (KeyError, ValueError) as error:
-        raise HardwareError(f"{path} is not an encoder: {error}.") from error
+        raise UserError(f"{path} is not an encoder: {error}.") from error
 
 
 # -- poses ----------------------------------------------------------------------------------------
@@ -130,7 +128,7 @@ def find_encoder(name: str) -> TileEncoder:
 
 @dataclass(frozen=True)
 class WalkDataset:
-    """Looks of all walks: tiles ``(walks, 6, c, 48, 48)`` and commands ``(walks, 6, n)``."""
+    """Observations of all walks: tiles ``(walks, 6, c, 48, 48)``, commands ``(walks, 6, n)``."""
 
     tiles: Tiles
     commands: Array
@@ -156,11 +154,11 @@ def _gather(config: PretrainingConfig, on_progress: OnProgress) -> WalkDataset:
 
 
 def _check_or_begin(config: PretrainingConfig) -> None:
-    """Refuse a folder that was begun with other options; leave a first checkpoint in a new one."""
+    """Refuse a folder of other settings; save a first checkpoint in a new one."""
     if (config.out / CHECKPOINT_FILE).exists():
-        load_checkpoint(config.out, config.told)
+        load_checkpoint(config.out, config.settings)
     else:
-        save_checkpoint(config.out, {}, config.told, {"epoch": 0})
+        save_checkpoint(config.out, {}, config.settings, {"epoch": 0})
 
 
 def _start_worker() -> None:
@@ -183,7 +181,7 @@ def _walk_shard(config: PretrainingConfig, shard: int, path: Path) -> None:
 def _walk(
     environment: TargetFindingEnv, seed: int, rng: np.random.Generator
 ) -> tuple[Tiles, Array]:
-    """A walk goes on where the tag is seen, unlike an episode."""
+    """Return the tiles and commands of a walk, which does not end where the tag is seen."""
     seen, _ = environment.reset(seed=seed)
     largest = environment.options.increment
     tiles, commands = [shrunk(seen)], [environment.command]
@@ -208,12 +206,12 @@ def _learn(
     config: PretrainingConfig, poses: WalkDataset, on_progress: OnProgress
 ) -> tuple[TileEncoder, dict[str, Any]]:
     walks = len(poses.tiles)
-    held = max(walks // 20, 1)  # walks that are not learned from
+    held = max(walks // 20, 1)  # a twentieth is not learned from
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.processes)
     encoder = TileEncoder(poses.tiles.shape[2], poses.commands.shape[2])
-    optimizer = torch.optim.Adam(encoder.parameters(), lr=config.rate)
-    state, about = load_checkpoint(config.out, config.told)
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=config.learning_rate)
+    state, about = load_checkpoint(config.out, config.settings)
     if about["epoch"]:
         encoder.load_state_dict(state["encoder"])
         optimizer.load_state_dict(state["optimizer"])
@@ -221,7 +219,7 @@ def _learn(
         rng = np.random.default_rng((config.seed, epoch))
         _epoch(config, encoder, optimizer, poses, walks - held, epoch, rng)
         state = {"encoder": encoder.state_dict(), "optimizer": optimizer.state_dict()}
-        save_checkpoint(config.out, state, config.told, {"epoch": epoch + 1})
+        save_checkpoint(config.out, state, config.settings, {"epoch": epoch + 1})
         on_progress("epochs", epoch + 1, config.epochs)
     encoder.eval()
     return encoder, _errors(config, encoder, poses, walks - held)
@@ -241,9 +239,9 @@ def _epoch(
     for number in range(batches):
         for group in optimizer.param_groups:
             done = (epoch + number / batches) / config.epochs
-            group["lr"] = config.rate * (1.0 - done)
+            group["lr"] = config.learning_rate * (1.0 - done)
         chosen = order[number * size : (number + 1) * size]
-        tiles, wanted = _batch(poses, chosen, config.spoilt, rng)
+        tiles, wanted = _batch(poses, chosen, config.corrupted, rng)
         loss = torch.nn.functional.smooth_l1_loss(
             encoder(torch.from_numpy(tiles)), torch.from_numpy(wanted), beta=0.1
         )
@@ -253,22 +251,24 @@ def _epoch(
 
 
 def _batch(
-    poses: WalkDataset, chosen: npt.NDArray[np.int64], spoilt: float, rng: np.random.Generator
+    poses: WalkDataset, chosen: npt.NDArray[np.int64], corrupted: float, rng: np.random.Generator
 ) -> tuple[Tiles, Array]:
     walk, look = np.divmod(chosen, WALK)
     tiles = poses.tiles[walk, look].copy()
-    for i in np.flatnonzero(rng.random(len(chosen)) < spoilt):
+    for i in np.flatnonzero(rng.random(len(chosen)) < corrupted):
         cameras = rng.choice(tiles.shape[1], size=int(rng.integers(1, 3)), replace=False)
         for camera in cameras:
             kind = _KINDS[int(rng.integers(len(_KINDS)))]
-            tiles[i, camera] = _spoilt(poses, int(walk[i]), int(look[i]), int(camera), kind, rng)
+            tiles[i, camera] = _corrupted_tile(
+                poses, int(walk[i]), int(look[i]), int(camera), kind, rng
+            )
     return tiles, poses.commands[walk, look]
 
 
 _KINDS: tuple[SilentFailure, ...] = ("black", "frozen", "noisy", "delayed")
 
 
-def _spoilt(
+def _corrupted_tile(
     poses: WalkDataset,
     walk: int,
     look: int,
@@ -293,14 +293,14 @@ def _spoilt(
 def _errors(
     config: PretrainingConfig, encoder: TileEncoder, poses: WalkDataset, first: int
 ) -> dict[str, Any]:
-    """Mean absolute errors of commands on the walks held back, whole and spoilt."""
+    """Return mean absolute errors of commands on held-out walks, intact and corrupted."""
     rng = np.random.default_rng((config.seed, 1 << 20))
     chosen = np.arange(first * WALK, len(poses.tiles) * WALK)
     errors = {}
-    for name, spoilt in (("error", 0.0), ("error_spoilt", 1.0)):
+    for name, corrupted in (("error", 0.0), ("error_corrupted", 1.0)):
         apart = []
         for part in np.array_split(chosen, max(len(chosen) // 256, 1)):
-            tiles, wanted = _batch(poses, part, spoilt, rng)
+            tiles, wanted = _batch(poses, part, corrupted, rng)
             apart.append(np.abs(encoder(torch.from_numpy(tiles)).numpy() - wanted))
         errors[name] = np.concatenate(apart).mean(axis=0).round(4).tolist()
     return errors

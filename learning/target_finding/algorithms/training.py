@@ -2,15 +2,13 @@
 
 A training is a row of iterations. Each starts fresh episodes and draws from random streams that
 depend on seed and iteration alone, so a checkpoint, written after each, needs no state of any
-generator, and a training that goes on from one ends in the weights of one never stopped.
+generator, and a resumed training ends in the same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
 
 import json
-import signal
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -18,7 +16,6 @@ from multiprocessing import set_forkserver_preload
 from pathlib import Path
 from typing import Any
 
-import cv2
 import gymnasium
 import numpy as np
 import torch
@@ -28,7 +25,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.progress import TrainingProgress
 from asterias.provenance import provenance
@@ -39,23 +36,28 @@ from learning.target_finding.algorithms.checkpoint import (
 )
 from learning.target_finding.algorithms.curiosity import Curiosity
 from learning.target_finding.algorithms.episodes import Encoded, Padded, Timed
-from learning.target_finding.algorithms.sb3 import (
-    Net,
-    SbAlgorithm,
-    export_policy,
-    iteration_steps,
-    learner_state,
-    learning_rate,
-    load_learner,
-    make_learner,
+from learning.target_finding.algorithms.registry import (
+    ALGORITHMS,
+    OnTrainingProgress,
+    ShouldStop,
+    TrainingRequest,
+    ignore_progress,
+    never_stop,
 )
+from learning.target_finding.algorithms.sb3 import Recipe, learner_state, load_learner
 from learning.target_finding.algorithms.self_supervised import find_encoder
+from learning.target_finding.algorithms.workers import WorkerReports, make_in_worker
 from learning.target_finding.env.environment import TargetFindingEnv
-from learning.target_finding.env.options import TargetFindingOptions
+from learning.target_finding.env.options import (
+    TargetFindingOptions,
+    camera_count,
+    with_command_range,
+)
 from learning.target_finding.policies.encoder import TileEncoder
 from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE
 
-OnProgress = Callable[[TrainingProgress], None]
+# The paper's: 48 iterations of 15 episodes of 5 steps.
+STEPS = 3600
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class TrainingConfig:
     Attributes:
         out: folder for checkpoint, policy, summary and tensorboard.
         options: the protocol.
-        algorithm: ``ppo``, ``recurrent_ppo`` or ``sac``.
-        net: ``linear``, the paper's, or ``mlp``; PPO only.
+        algorithm: name of a learner of stable-baselines3 in the registry.
+        net: name of the policy's network, for PPO.
         seed: of everything.
         steps: of the robot, a multiple of an iteration's.
         padded: episodes take the cap's steps even when the target is found before, as in the
@@ -79,10 +81,10 @@ class TrainingConfig:
 
     out: Path
     options: TargetFindingOptions = field(default_factory=TargetFindingOptions)
-    algorithm: SbAlgorithm = "ppo"
-    net: Net = "linear"
+    algorithm: str = "ppo"
+    net: str = "linear"
     seed: int = 0
-    steps: int = 3600
+    steps: int = STEPS
     padded: bool = False
     curiosity: float = 0.0
     encoder: str = "tiles"
@@ -90,58 +92,105 @@ class TrainingConfig:
     resume: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "options", with_command_range(self.options))
         size = self.iteration
         if self.steps < 1 or self.steps % size:
-            raise HardwareError(f"--steps must be a multiple of {size}, the steps of an iteration.")
+            raise UserError(f"--steps must be a multiple of {size}, the steps of an iteration.")
         if self.processes < 1 or size % self.processes:
-            raise HardwareError(f"--processes must divide {size}: 1, 3 or 5, for example.")
+            raise UserError(f"--processes must divide {size}: 1, 3 or 5, for example.")
         if self.options.actions != "increments":
-            raise HardwareError("This learner moves by increments; set actions to increments.")
+            raise UserError("This learner moves by increments; set actions to increments.")
         if self.padded and (not self.options.cap or size // self.processes % self.options.cap):
-            raise HardwareError("Padded episodes need a cap that divides a process's steps.")
+            raise UserError("Padded episodes need a cap that divides a process's steps.")
         if self.curiosity < 0:
-            raise HardwareError("--curiosity must be 0 or more.")
+            raise UserError("--curiosity must be 0 or more.")
         if self.options.observe == "both" or (self.options.goal and self.curiosity):
-            raise HardwareError("This learner sees commands, or images, or a goal; choose one.")
+            raise UserError("This learner sees commands, or images, or a goal; choose one.")
 
     @property
     def iteration(self) -> int:
         """Steps of an iteration."""
-        return iteration_steps(self.algorithm, self.net)
+        return self.recipe.iteration_steps(self.net)
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What a checkpoint must share with a training that goes on from it."""
-        told = {k: v for k, v in asdict(self).items() if k not in ("out", "resume", "encoder")}
+    def recipe(self) -> Recipe:
+        """How the learner is made."""
+        recipe: Recipe = ALGORITHMS.get(self.algorithm).load_recipe()
+        return recipe
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a checkpoint must have in common with a training that goes on from it."""
+        settings = {k: v for k, v in asdict(self).items() if k not in ("out", "resume", "encoder")}
         if self.options.observe == "images":
-            told["encoder"] = self.encoder
-        whole: dict[str, Any] = json.loads(json.dumps(told))  # tuples are lists in JSON
+            settings["encoder"] = self.encoder
+        whole: dict[str, Any] = json.loads(json.dumps(settings))  # tuples are lists in JSON
         return whole
+
+
+def train_request(
+    request: TrainingRequest, on_progress: OnTrainingProgress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Train as a person asked; return the summary."""
+    config = TrainingConfig(
+        out=request.out,
+        options=request.options,
+        algorithm=request.algorithm,
+        net=request.network,
+        seed=request.seed,
+        steps=STEPS if request.steps is None else request.steps,
+        padded=request.padded,
+        curiosity=request.curiosity,
+        encoder=request.encoder,
+        processes=request.processes,
+        resume=request.resume,
+    )
+    return train(config, on_progress, should_stop)
 
 
 def train(
     config: TrainingConfig,
-    on_progress: OnProgress = lambda progress: None,
-    stop: Callable[[], bool] = lambda: False,
+    on_progress: OnTrainingProgress = ignore_progress,
+    should_stop: ShouldStop = never_stop,
 ) -> dict[str, Any]:
-    """Train, write policy, card and summary into ``config.out``; returns the summary.
+    """Train, write policy, card and summary into ``config.out``, and return the summary.
 
-    ``stop`` is asked after each iteration.
+    Args:
+        config: the training.
+        on_progress: called after each iteration.
+        should_stop: asked after each iteration.
+
+    Returns:
+        The summary, with the history.
 
     Raises:
-        HardwareError: there is nothing to resume, or something that a new training would overwrite.
-        KeyboardInterrupt: ``stop`` said so; the checkpoint is kept.
+        UserError: there is nothing to resume, or something that a new training would overwrite.
+        KeyboardInterrupt: ``should_stop`` said so; the checkpoint is saved.
     """
     refuse_overwriting(config.out, config.resume)
     torch.set_num_threads(1)  # the nets are small; the cores belong to the simulation
-    training = Training(config)
+    reports = WorkerReports()
+    try:
+        with reports.raised():
+            return _train(config, reports, on_progress, should_stop)
+    finally:
+        reports.close()
+
+
+def _train(
+    config: TrainingConfig,
+    reports: WorkerReports,
+    on_progress: OnTrainingProgress,
+    should_stop: ShouldStop,
+) -> dict[str, Any]:
+    training = Training(config, reports.folder)
     try:
         if config.resume:
             training.restore()
         while training.steps < config.steps:
             training.iterate()
             on_progress(training.progress())
-            if stop() and training.steps < config.steps:
+            if should_stop() and training.steps < config.steps:
                 raise KeyboardInterrupt
         return training.finish()
     finally:
@@ -149,7 +198,11 @@ def train(
 
 
 class Training:
-    """The parts of a training under way.
+    """The parts of a running training.
+
+    Args:
+        config: the training.
+        reports: folder for what failed processes report; where there is more than one.
 
     Attributes:
         steps: taken so far.
@@ -157,14 +210,14 @@ class Training:
             that ended in it, and the seconds it took to simulate, render, infer and learn.
     """
 
-    def __init__(self, config: TrainingConfig) -> None:
-        self.config = config
+    def __init__(self, config: TrainingConfig, reports: Path | None = None) -> None:
+        self.config, self._recipe = config, config.recipe
         self.steps = 0
         self.history: list[dict[str, float]] = []
         self.encoder: TileEncoder | None = None
         if config.options.observe == "images":
             self.encoder = find_encoder(config.encoder)
-        self.timed = Timed(_environments(config))
+        self.timed = Timed(_environments(config, reports))
         environments: VecEnv = self.timed
         if self.encoder:
             environments = Encoded(environments, self.encoder)
@@ -172,18 +225,18 @@ class Training:
         if config.curiosity:
             environments = self.curiosity = Curiosity(environments, config.curiosity, config.seed)
         self.environments = environments
-        self.model = make_learner(
-            config.algorithm, config.net, environments, config.seed, goal=config.options.goal
+        self.model = self._recipe.make(
+            config.net, environments, config.seed, goal=config.options.goal
         )
         logger = configure(str(config.out / "tensorboard"), ["tensorboard"])
         self.model.set_logger(logger)
 
     def iterate(self) -> None:
-        """One iteration: reseed, act, learn, record, and leave a checkpoint."""
+        """Run one iteration: reseed, act, learn, record, save a checkpoint."""
         model: Any = self.model
         self._reseed()
         model._last_obs = None  # fresh episodes
-        rate = learning_rate(self.config.algorithm, self.config.net, self.steps / self.config.steps)
+        rate = self._recipe.learning_rate(self.config.net, self.steps / self.config.steps)
         model.lr_schedule = lambda remaining: rate
         record = _Record(self.timed)
         before, began = self._times(), time.perf_counter()
@@ -197,10 +250,10 @@ class Training:
         self.history.append(self._entry(record, before, took))
         self._log()
         about = {"steps": self.steps, "history": self.history}
-        save_checkpoint(self.config.out, self._state(), self.config.told, about)
+        save_checkpoint(self.config.out, self._state(), self.config.settings, about)
 
     def progress(self) -> TrainingProgress:
-        """How far it is."""
+        """Return how far it is."""
         last, wall = self.history[-1], sum(h["wall_s"] for h in self.history)
         return TrainingProgress(
             done=self.steps,
@@ -214,8 +267,8 @@ class Training:
         )
 
     def restore(self) -> None:
-        """Go on from the checkpoint."""
-        state, about = load_checkpoint(self.config.out, self.config.told)
+        """Restore the checkpoint."""
+        state, about = load_checkpoint(self.config.out, self.config.settings)
         load_learner(self.model, state["learner"])
         if self.curiosity:
             self.curiosity.load(state["curiosity"])
@@ -223,10 +276,15 @@ class Training:
         self.model.num_timesteps = self.steps
 
     def finish(self) -> dict[str, Any]:
-        """Write summary and policy; returns the summary."""
-        summary = {**provenance(self.config.seed), **self.config.told, **_summed(self.history)}
+        """Write summary and policy; return the summary, with the history."""
+        summary = {
+            **provenance(self.config.seed),
+            **self.config.settings,
+            "cameras": camera_count(self.config.options),
+            **_summed(self.history),
+        }
         write_json(self.config.out / SUMMARY_FILE, {**summary, "history": self.history})
-        export_policy(self.model, summary, self.encoder).save(self.config.out / POLICY_FILE)
+        self._recipe.export(self.model, summary, self.encoder).save(self.config.out / POLICY_FILE)
         return {**summary, "history": self.history}
 
     def close(self) -> None:
@@ -249,7 +307,7 @@ class Training:
         return state | ({"curiosity": self.curiosity.state()} if self.curiosity else {})
 
     def _times(self) -> tuple[float, float]:
-        """Seconds spent to simulate and to render, mean over the processes."""
+        """Return the seconds spent simulating and rendering, mean over the processes."""
         simulate = float(np.mean(self.timed.get_attr("simulate_s")))
         return simulate, float(np.mean(self.timed.get_attr("render_s")))
 
@@ -313,19 +371,13 @@ def _make_environment(options: TargetFindingOptions, padded: bool) -> gymnasium.
     return Padded(recorded, options.cap) if padded else recorded
 
 
-def _make_in_own_process(options: TargetFindingOptions, padded: bool) -> gymnasium.Env[Any, Any]:
-    # Ctrl-C is for the learner, which then ends its processes; the cores are shared out already.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    return _make_environment(options, padded)
-
-
-def _environments(config: TrainingConfig) -> VecEnv:
-    if config.processes == 1:
-        return DummyVecEnv([partial(_make_environment, config.options, config.padded)])
+def _environments(config: TrainingConfig, reports: Path | None) -> VecEnv:
+    make = partial(_make_environment, config.options, config.padded)
+    if config.processes == 1 or reports is None:
+        return DummyVecEnv([make] * config.processes)
     set_forkserver_preload([__name__])
-    make = partial(_make_in_own_process, config.options, config.padded)
-    return SubprocVecEnv([make] * config.processes, start_method="forkserver")
+    in_worker = partial(make_in_worker, make, reports)
+    return SubprocVecEnv([in_worker] * config.processes, start_method="forkserver")
 
 
 # -- the record -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The limb's cameras as a searcher gets them: some dead, some failing without a word."""
+"""The limb's cameras as a searcher gets them: some dead, some failing without being flagged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOISE = 80.0
 
 @dataclass(frozen=True)
 class CameraObservation:
-    """What one look brought: numbers of the live cameras that see the tag, and the tiles."""
+    """One observation: numbers of the live cameras that see the tag, and the tiles."""
 
     seeing: list[int]
     tiles: Tiles | None
@@ -31,14 +31,14 @@ class CameraObservation:
 
 @dataclass
 class FaultyCameraArray:
-    """Takes the pictures, spoils those of failing cameras, and looks for the tag in the result.
+    """Takes the pictures, corrupts those of failing cameras, and detects the tag in the result.
 
     A healthy camera whose picture cannot hold the tag is drawn only where pictures are wanted.
 
     Attributes:
         world: the simulation.
         limb: number of the limb.
-        pictures: whether a look returns tiles.
+        pictures: whether observations hold tiles.
     """
 
     world: SimWorld
@@ -47,7 +47,7 @@ class FaultyCameraArray:
     _dead: frozenset[int] = frozenset()
     _failing: Mapping[int, SilentFailure] = field(default_factory=dict)
     _onset: int = 0
-    _number: int = -1  # number of the last look; 0 is that of the reset
+    _number: int = -1  # number of the last observation; 0 is that of the reset
     _rng: np.random.Generator = field(default_factory=np.random.default_rng)
     # Per failing camera the picture before this one, and that of the moment when it froze.
     _before: dict[int, Grey] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class FaultyCameraArray:
         failing: Mapping[int, SilentFailure] | None = None,
         onset: int = 0,
     ) -> None:
-        """Start an episode in which cameras are dead or fail, from look number ``onset`` on."""
+        """Start an episode in which cameras are dead or fail, from observation ``onset`` on."""
         self._rng = rng
         self._dead, self._failing = frozenset(dead), dict(failing or {})
         self._onset, self._number = onset, -1
@@ -75,12 +75,12 @@ class FaultyCameraArray:
 
     @property
     def live(self) -> tuple[int, ...]:
-        """Cameras not said to be dead at the last look: silently failing ones are among them."""
+        """Cameras not flagged as dead at the last observation, silently failing ones included."""
         dead = self._dead if max(self._number, 0) >= self._onset else ()
         return tuple(j for j in range(self.count) if j not in dead)
 
     def observe(self) -> CameraObservation:
-        """The next look of the episode."""
+        """Return the next observation of the episode."""
         self._number += 1
         live, failed = self.live, self._number >= self._onset
         seeing, tiles = [], []
@@ -96,7 +96,7 @@ class FaultyCameraArray:
         return CameraObservation(seeing, np.stack(tiles) if self.pictures else None)
 
     def frames_target(self, camera: int) -> bool:
-        """Whether the tag lies in this camera's picture, by geometry."""
+        """Return whether the tag lies in this camera's picture, by geometry."""
         about = self.world.cameras[self.limb][camera].description
         return self.world.frames_target(self.limb, about)
 
@@ -114,7 +114,7 @@ class FaultyCameraArray:
         return np.clip(picture + noise, 0.0, 255.0).astype(np.uint8)
 
     def _true_picture(self, camera: int) -> Grey:
-        """The true picture, remembered where the camera will need it once it fails."""
+        """Return the true picture; save it where the camera will need it once it fails."""
         picture = self._picture(camera)
         if camera in self._failing:
             self._before[camera] = picture

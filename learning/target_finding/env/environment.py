@@ -7,15 +7,17 @@ needs them. Same seed, same episode.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+from gymnasium.utils import EzPickle
 
 from asterias.arrays import ImageArray
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from learning.target_finding.env.cameras import CameraObservation, FaultyCameraArray
 from learning.target_finding.env.observation import CommandUnit, Observation, observe
 from learning.target_finding.env.options import (
@@ -24,9 +26,11 @@ from learning.target_finding.env.options import (
     Faults,
     SilentFailure,
     TargetFindingOptions,
+    with_command_range,
 )
 from learning.target_finding.env.task import TargetFindingTask, TaskOptions, draw_dead_cameras
 from learning.target_finding.env.variations import Randomiser, ServoFailures, TargetMover
+from learning.training.actions import continuous_action, discrete_action
 from sim.world import SimWorld
 
 __all__ = [
@@ -37,16 +41,25 @@ __all__ = [
     "TargetFindingOptions",
 ]
 
-Action = npt.NDArray[np.float32] | np.integer[Any] | int
+TargetFindingAction = npt.NDArray[np.float32] | np.integer[Any] | int
 Goal = npt.NDArray[np.float64]
 
-# A camera whose axis passes a goal as closely as this (m) looks at it.
+# A camera whose axis passes a goal as closely as this (m) points at it.
 GOAL_TOLERANCE_M = 0.15
 # Goals lie within so far of the world's origin along each axis.
 ROOM_M = 2.0
 
 
-class TargetFindingEnv(gymnasium.Env[Any, Action]):
+def goal_reward(achieved_goal: Goal, desired_goal: Goal, info: Any) -> Any:
+    """Return 1 where the goals ``(..., 3)`` are within :data:`GOAL_TOLERANCE_M`, else 0: ``(...)``.
+
+    The signature is that of Gymnasium-Robotics' and stable-baselines3's hindsight replay.
+    """
+    apart_m = np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
+    return (apart_m < GOAL_TOLERANCE_M).astype(np.float64)
+
+
+class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
     """Reward 1, and the end, when a live camera decodes the tag; 0 otherwise.
 
     Observation, by ``options.observe``: ``commands`` ``(n + c,)`` float32, commanded positions of
@@ -63,14 +76,22 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
     without a word, by kind), ``failed_servo`` where one fails, after a step ``found``, and after a
     find ``camera``.
 
+    A pickled environment is one with the same options, before its first reset.
+
     Args:
         options: the protocol.
         render_mode: ``rgb_array`` lets :meth:`render` return the tiled pictures.
         changes: single options by name, in place of those in ``options``.
 
     Attributes:
-        simulate_s, render_s: wall time spent so far on the body's motion, and on looking.
+        compute_reward: :func:`goal_reward`; only in the goal-conditioned form.
+        simulate_s, render_s: wall time spent so far on the body's motion, and on pictures.
+
+    Raises:
+        UserError: an option is unknown or has a wrong value.
     """
+
+    compute_reward: Callable[[Goal, Goal, Any], Any]
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012
 
@@ -81,23 +102,25 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
         render_mode: str | None = None,
         **changes: Any,
     ) -> None:
-        self.options = replace(options, **changes)
+        EzPickle.__init__(self, options, render_mode=render_mode, **changes)
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise UserError(f"render_mode is {render_mode!r}: choose rgb_array or None.")
+        self.options = with_command_range(_changed(options, changes))
         self.render_mode = render_mode
         self.world = SimWorld(self.options.robot)
-        if not 0 <= self.options.limb < len(self.world.robot.limbs):
-            self.world.close()
-            raise HardwareError(f"Robot {self.options.robot} has no limb {self.options.limb}.")
         limb, world = self.options.limb, self.world
         self._task = TargetFindingTask(world, limb, TaskOptions(wait_s=self.options.wait_s))
         self._cameras = FaultyCameraArray(world, limb, pictures=self.options.observe != "commands")
-        self._mover = TargetMover(world, self.options.target)
+        self._mover = TargetMover(world, self.options.target, limb)
         self._randomiser = Randomiser(world, limb, self.options.randomise)
         self._servos = ServoFailures(world, limb, self.options.servo)
         self._unit = CommandUnit.of(self._task.lower, self._task.upper, self.options.command_range)
         self._command = np.zeros(self._unit.reach.size)
         self._failing: dict[int, SilentFailure] = {}
-        self._steps = 0
+        self._steps = -1  # before the first reset
         self.simulate_s = self.render_s = 0.0
+        if self.options.goal:
+            self.compute_reward = goal_reward
         self.observation_space = self._make_observation_space()
         self.action_space = self._make_action_space()
 
@@ -122,39 +145,38 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
         self._steps = 0
         self.simulate_s += time.perf_counter() - began
         self._reset_failures(rng, failing)
-        return self._observation(self._look()), self._info()
+        return self._observation(self._observe()), self._info()
 
-    def step(self, action: Action) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Move, wait, look; actions are clipped, and so is what they lead to."""
+    def step(self, action: TargetFindingAction) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Move, wait, observe; actions are clipped, and so is what they lead to.
+
+        Raises:
+            gymnasium.error.ResetNeeded: no episode has been started.
+            UserError: the action has a wrong shape, or holds a value that is no finite number.
+        """
+        if self._steps < 0:
+            raise gymnasium.error.ResetNeeded("Call reset() before step().")
         reach = self._unit.reach
         self._command = np.clip(self._command + self._increments(action), -reach, reach)
         began = time.perf_counter()
         self._mover.step()
         self._task.move(self._servos.apply(self._unit.position_rad(self._command)))
         self.simulate_s += time.perf_counter() - began
-        look = self._look()
+        observed = self._observe()
         self._steps += 1
-        found = bool(look.seeing)
-        info = self._info() | {"found": found} | ({"camera": look.seeing[0]} if found else {})
-        observation = self._observation(look)
+        found = bool(observed.seeing)
+        info = self._info() | {"found": found} | ({"camera": observed.seeing[0]} if found else {})
+        observation = self._observation(observed)
         reward, ended = float(found), found
         if self.options.goal:
             goals = observation["achieved_goal"], observation["desired_goal"]
-            reward = float(self.compute_reward(*goals, info))
+            reward = float(goal_reward(*goals, info))
             ended = reward > 0.0
         truncated = not ended and 0 < self.options.cap <= self._steps
         return observation, reward, ended, truncated, info
 
-    def compute_reward(self, achieved_goal: Goal, desired_goal: Goal, info: Any) -> Any:
-        """1 where the goals ``(..., 3)`` are within :data:`GOAL_TOLERANCE_M`, else 0: ``(...)``.
-
-        The signature is that of Gymnasium-Robotics' and stable-baselines3's hindsight replay.
-        """
-        apart_m = np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
-        return (apart_m < GOAL_TOLERANCE_M).astype(np.float64)
-
     def render(self) -> ImageArray | None:
-        """The cameras' pictures as the authors stitch them, two in a row; dead ones are black."""
+        """Return the pictures as the authors stitch them, two in a row; dead ones are black."""
         if self.render_mode is None:
             return None
         tiles = []
@@ -213,33 +235,34 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
             onset = int(rng.integers(1, (self.options.cap or 5) + 1))
         self._cameras.reset(rng, dead=() if kinds else cameras, failing=self._failing, onset=onset)
 
-    def _look(self) -> CameraObservation:
+    def _observe(self) -> CameraObservation:
         began = time.perf_counter()
-        look = self._cameras.observe()
+        observed = self._cameras.observe()
         self.render_s += time.perf_counter() - began
-        return look
+        return observed
 
-    def _increments(self, action: Action) -> npt.NDArray[np.float64]:
+    def _increments(self, action: TargetFindingAction) -> npt.NDArray[np.float64]:
+        joints = self._command.size
         if self.options.actions == "increments":
             largest = self.options.increment
-            return np.clip(np.asarray(action, dtype=np.float64), -largest, largest)
-        servo, down = divmod(int(action), 2)
+            return np.clip(continuous_action(action, joints), -largest, largest)
+        servo, down = divmod(discrete_action(action, 2 * joints), 2)
         increments = np.zeros_like(self._command)
         increments[servo] = -self.options.move if down else self.options.move
         return increments
 
-    def _observation(self, look: CameraObservation) -> Any:
+    def _observation(self, observed: CameraObservation) -> Any:
         commands: Observation = observe(self._command, self._cameras.live, self._cameras.count)
-        seen: Any = commands if look.tiles is None else look.tiles
+        seen: Any = commands if observed.tiles is None else observed.tiles
         if self.options.observe == "both":
-            seen = {"commands": commands, "images": look.tiles}
+            seen = {"commands": commands, "images": observed.tiles}
         if not self.options.goal:
             return seen
         goal = self._mover.place
         return {"observation": seen, "achieved_goal": self._gaze(goal), "desired_goal": goal}
 
     def _gaze(self, goal: Goal) -> Goal:
-        """The point ahead on the live cameras' axes that is closest to the goal."""
+        """Return the point ahead on the live cameras' axes that is closest to the goal."""
         assert self.world.scene is not None
         points = []
         for j in self._cameras.live:
@@ -248,6 +271,8 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
             rotation, position = self.world.scene.camera_pose(self.options.limb, about, body)
             ahead = max(float((goal - position) @ rotation[:, 0]), 0.0)
             points.append(position + ahead * rotation[:, 0])
+        if not points:
+            return np.full(3, -ROOM_M)  # no camera is alive: as far from a goal as the room allows
         nearest = min(points, key=lambda point: float(np.linalg.norm(point - goal)))
         return np.clip(nearest, -ROOM_M, ROOM_M)
 
@@ -260,3 +285,15 @@ class TargetFindingEnv(gymnasium.Env[Any, Action]):
         if self._servos.failed is not None:
             info["failed_servo"] = self._servos.failed
         return info
+
+
+def _changed(options: TargetFindingOptions, changes: dict[str, Any]) -> TargetFindingOptions:
+    """Return the options with changes.
+
+    Raises:
+        UserError: there is no such option.
+    """
+    unknown = sorted(set(changes) - {field.name for field in fields(TargetFindingOptions)})
+    if unknown:
+        raise UserError(f"There is no option {unknown[0]!r} of the target-finding task.")
+    return replace(options, **changes)

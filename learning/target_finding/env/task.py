@@ -2,7 +2,7 @@
 
 Protocol (second version of the paper, as its code has it): an episode starts at uniformly random
 servo positions, redrawn until no camera sees the tag; each step commands positions, waits, and
-looks; the episode ends when the tag is decoded in a live camera's picture.
+observes; the episode ends when the tag is decoded in a live camera's picture.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from asterias.arrays import FloatArray, ImageArray
+from asterias.errors import UserError
 from hardware.perception.apriltag import detect_tags
+from learning.target_finding.env.options import dead_cameras_word
 from sim.world import SimWorld
 
 # Physics steps taken as one once the limb only settles: four times as fast, and where the limb is
-# when it looks stays the same to 0.002 rad, a sixth of a pixel.
+# when it is observed stays the same to 0.002 rad, a sixth of a pixel.
 _CREEP_STRIDE = 8
 
 
@@ -26,7 +28,7 @@ class TaskOptions:
     """The protocol's numbers.
 
     Attributes:
-        wait_s: simulated seconds between a command and the look.
+        wait_s: simulated seconds between a command and the observation.
         settle_s: simulated seconds for the drive to a start position.
         max_redraws: start positions tried before the task gives up.
     """
@@ -37,7 +39,7 @@ class TaskOptions:
 
 
 class TargetFindingTask:
-    """One limb of a world, looking for the tag.
+    """One limb of a world that searches the tag.
 
     Args:
         world: the simulation, which this drives directly.
@@ -58,22 +60,22 @@ class TargetFindingTask:
             body.creep_stride = _CREEP_STRIDE
 
     def reset(self, rng: np.random.Generator) -> FloatArray:
-        """Drive to random positions from which no camera sees the tag; returns them, ``(n,)``.
+        """Drive to random positions from which no camera sees the tag; return them, ``(n,)``.
 
         Raises:
-            RuntimeError: the tag is visible from everywhere.
+            UserError: the tag is visible from everywhere.
         """
         for _ in range(self.options.max_redraws):
             self._drive(rng.uniform(self.lower, self.upper), self.options.settle_s)
             if not self.seeing(range(len(self.cameras))):
                 return self.position_rad
-        raise RuntimeError(
+        raise UserError(
             f"After {self.options.max_redraws} random poses the tag was always in sight; "
             "move the target away or make it smaller."
         )
 
     def step(self, position_rad: FloatArray, live: Collection[int]) -> list[int]:
-        """Command ``(n,)`` positions, wait, look; numbers of the live cameras that see the tag."""
+        """Command ``(n,)`` positions and wait; return the live cameras that see the tag."""
         self.move(position_rad)
         return self.seeing(live)
 
@@ -82,7 +84,7 @@ class TargetFindingTask:
         self._drive(position_rad, self.options.wait_s)
 
     def seeing(self, live: Collection[int]) -> list[int]:
-        """Numbers of those ``live`` cameras that see the tag now."""
+        """Return the numbers of those ``live`` cameras that see the tag now."""
         wanted = [self.world.robot.target.id]
         row = self.world.cameras[self.limb]
         return [
@@ -100,22 +102,29 @@ class TargetFindingTask:
 
 
 def take_picture(world: SimWorld, limb: int, camera: int) -> ImageArray:
-    """What a camera gives now, ``(H, W, 3)`` uint8 RGB with all its flaws."""
+    """Return the picture of a camera now, ``(H, W, 3)`` uint8 RGB with all its flaws."""
     device = world.cameras[limb][camera]
     device.connect()
     return device.read().image
 
 
 def draw_dead_cameras(rng: np.random.Generator, count: int, faults: str) -> list[int]:
-    """Cameras that fail in one episode: ``kill0``, ``kill1`` (one), ``kill12`` (one or two).
+    """Draw the cameras that fail in one episode.
+
+    Args:
+        rng: source of the draw.
+        count: number of cameras.
+        faults: ``kill0``, ``kill1`` (one) or ``kill12`` (one or two), or their other words.
+
+    Returns:
+        Their numbers, in order.
 
     Raises:
-        ValueError: the setting is unknown.
+        UserError: the setting is unknown.
     """
     settings: dict[str, Sequence[int]] = {"kill0": (0,), "kill1": (1,), "kill12": (1, 2)}
+    faults = dead_cameras_word(faults)
     if faults not in settings:
-        raise ValueError(
-            f"Unknown camera failures '{faults}'; choose one of {', '.join(settings)}."
-        )
-    dead = int(rng.choice(settings[faults]))
+        raise UserError(f"Unknown camera failures '{faults}'; choose one of {', '.join(settings)}.")
+    dead = min(int(rng.choice(settings[faults])), count)
     return sorted(int(j) for j in rng.choice(count, size=dead, replace=False))

@@ -15,9 +15,9 @@ from sim.world import SimWorld
 
 # A target that moved is somewhere in a box of these half edges (m) about its described place.
 _REACH_M = np.array([0.10, 0.25, 0.10])
-# A moving target goes this far (m) between two looks, and turns back at the box's faces.
+# A moving target goes this far (m) between two observations, and turns back at the box's faces.
 _STRIDE_M = 0.03
-# Half widths of what is drawn: flexures and tendons, camera mountings.
+# Half widths of what is drawn: stiffness of flexures and tendons; camera mountings.
 _SOFTER = 0.25
 _SHIFT_M, _TURN_RAD = 0.003, 0.05
 
@@ -28,10 +28,12 @@ class TargetMover:
     Args:
         world: the simulation.
         motion: ``fixed``, ``moved`` or ``moving``.
+        limb: number of the limb that searches; a moved target faces it.
     """
 
-    def __init__(self, world: SimWorld, motion: TargetMotion) -> None:
+    def __init__(self, world: SimWorld, motion: TargetMotion, limb: int = 0) -> None:
         self._world, self._motion = world, motion
+        self._limb_m = world.robot.limbs[limb].base.xyz
         self._described = world.robot.target.pose
         self._offset = np.zeros(3)
         self._stride = np.zeros(3)
@@ -42,16 +44,16 @@ class TargetMover:
         return np.asarray(self._described.xyz) + self._offset
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Draw a place, and a way to go."""
+        """Draw a place and a direction of motion."""
         if self._motion == "fixed":
             return
         self._offset = rng.uniform(-_REACH_M, _REACH_M)
-        way = rng.normal(size=3)
-        self._stride = _STRIDE_M * way / np.linalg.norm(way)
+        direction = rng.normal(size=3)
+        self._stride = _STRIDE_M * direction / np.linalg.norm(direction)
         self._put()
 
     def step(self) -> None:
-        """Move to where the target is at the next look."""
+        """Move the target to its place at the next observation."""
         if self._motion == "moving":
             ahead = self._offset + self._stride
             self._stride = np.where(np.abs(ahead) > _REACH_M, -self._stride, self._stride)
@@ -61,8 +63,7 @@ class TargetMover:
     def _put(self) -> None:
         x, y, z = self.place
         roll, pitch, _ = self._described.rpy
-        limb = self._world.robot.limbs[0].base.xyz
-        facing = float(np.arctan2(limb[1] - y, limb[0] - x))
+        facing = float(np.arctan2(self._limb_m[1] - y, self._limb_m[0] - x))
         self._world.move_target(Pose(xyz=(x, y, z), rpy=(roll, pitch, facing)))
 
 
@@ -93,13 +94,13 @@ class Randomiser:
                 scene.shift_camera(self._limb, camera.name, Pose(xyz=xyz, rpy=rpy))
 
     def _appearance(self, rng: np.random.Generator) -> Appearance:
-        look = Appearance()
-        colors = look.backdrop
+        appearance = Appearance()
+        colors = appearance.backdrop
         if "light" in self._what:
             turn, ambient = rng.uniform(-np.pi, np.pi), float(rng.uniform(0.55, 0.85))
-            colors = colors * (ambient / look.ambient)
-            look = replace(
-                look,
+            colors = colors * (ambient / appearance.ambient)
+            appearance = replace(
+                appearance,
                 light_direction=(float(np.cos(turn)), float(np.sin(turn)), 1.2),
                 ambient=ambient,
                 diffuse=float(rng.uniform(0.15, 1.1 - ambient)),
@@ -107,12 +108,12 @@ class Randomiser:
         if "texture" in self._what:
             colors = colors * rng.uniform(0.6, 1.25, (4, 1)) * rng.uniform(0.9, 1.1, (4, 3))
             tiling = np.array([rng.uniform(0.15, 0.4), *rng.uniform(-0.5, 0.5, 2)])
-            look = replace(look, tiling=tiling)
-        return replace(look, backdrop=np.clip(colors, 0, 255))
+            appearance = replace(appearance, tiling=tiling)
+        return replace(appearance, backdrop=np.clip(colors, 0, 255))
 
 
 class ServoFailures:
-    """Lets one servo fail in each episode.
+    """Makes one servo fail in each episode.
 
     Args:
         world: the simulation.
@@ -127,7 +128,7 @@ class ServoFailures:
         self.failed: int | None = None
 
     def clear(self) -> None:
-        """All servos work; before the drive to a start position."""
+        """Repair all servos, before the drive to a start position."""
         self.failed = None
         if self._kind == "limp":
             self._body.weaken(())
@@ -141,9 +142,9 @@ class ServoFailures:
             self._body.weaken((self.failed,))
 
     def apply(self, position_rad: FloatArray) -> FloatArray:
-        """Of ``(n,)`` commanded positions those that the servos will follow."""
+        """Return the ``(n,)`` positions that the servos will follow of commanded ones."""
         if self.failed is None or self._kind != "stuck":
             return position_rad
-        followed: FloatArray = position_rad.copy()
-        followed[self.failed] = self._start_rad[self.failed]
-        return followed
+        applied: FloatArray = position_rad.copy()
+        applied[self.failed] = self._start_rad[self.failed]
+        return applied

@@ -44,14 +44,17 @@ def run_episode(
     faults: str = "kill0",
     cap: int | None = None,
 ) -> EpisodeResult:
-    """One episode from a random pose; the same seed gives the same episode.
+    """Run one episode from a random pose; the same seed gives the same episode.
 
     Args:
-        task: the task; its world goes on from where it is.
+        task: the task, whose world is reset.
         make: the searcher for this episode's source of randomness.
         seed: of start pose, dead cameras and searcher.
         faults: ``kill0``, ``kill1`` or ``kill12``.
         cap: steps after which the episode ends without a find; None for no end but the find.
+
+    Returns:
+        How it ended.
     """
     rng = np.random.default_rng(seed)
     count = len(task.cameras)
@@ -71,10 +74,10 @@ def run_episode(
 
 
 def measure(
-    world: SimWorld, policy: str, faults: str, *, episodes: int, seed: int
+    world: SimWorld, policy: str, faults: str, *, episodes: int, seed: int, limb: int = 0
 ) -> Iterator[EpisodeResult]:
     """Yield ``episodes`` results of a baseline, without a cap as in the paper."""
-    task = TargetFindingTask(world)
+    task = TargetFindingTask(world, limb)
     for episode in range(episodes):
         yield run_episode(
             task,
@@ -87,7 +90,7 @@ def measure(
 
 
 def summarise(policy: str, faults: str, results: list[EpisodeResult]) -> dict[str, Any]:
-    """Row of the table: our steps beside the paper's."""
+    """Return a row of the table: our steps beside the paper's."""
     steps = np.array([result.steps for result in results])
     mean, std = float(steps.mean()), float(steps.std(ddof=1))
     paper_mean, paper_std = PAPER_STEPS[policy, faults]

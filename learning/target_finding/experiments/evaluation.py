@@ -1,4 +1,4 @@
-"""How well a policy finds the target: episodes of the environment, summed up."""
+"""Evaluation of a policy: episodes of the environment, summarised."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def episodes(
 def summarise(
     results: list[tuple[int, bool]], faults: str, algorithm: str = "ppo"
 ) -> dict[str, Any]:
-    """Our figures, beside the paper's where it has some.
+    """Return our figures, beside the paper's where it has some.
 
     An episode without a find counts with the cap's steps.
     """

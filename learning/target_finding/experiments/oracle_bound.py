@@ -1,4 +1,4 @@
-"""How few steps any policy could need: a searcher that knows which poses see the tag.
+"""Oracle bound on the steps of any policy: a searcher that knows which poses see the tag.
 
 Poses are sampled uniformly and observed. From a pose that does not see the tag, the searcher goes
 straight to the nearest one that does through a live camera; as no command moves further than the
@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from learning.target_finding.env.observation import CommandUnit
-from learning.target_finding.env.options import Faults, TargetFindingOptions
+from learning.target_finding.env.options import Faults, TargetFindingOptions, with_command_range
 from learning.target_finding.env.task import TargetFindingTask, TaskOptions, draw_dead_cameras
 from sim.world import SimWorld
 
 FloatArray = npt.NDArray[np.float64]
 
-# Time in which a limb that starts at a pose sags under its own weight.
+# Time in which a limb that starts at a pose sags under its own weight; chosen.
 _SETTLE_S = 0.4
 _ROWS = 200
 
@@ -39,7 +39,18 @@ class SampledPoses:
 def sample_poses(
     options: TargetFindingOptions, count: int, seed: int, on_pose: Callable[[], None]
 ) -> SampledPoses:
-    """Look from ``count`` random poses."""
+    """Observe from random poses.
+
+    Args:
+        options: the protocol.
+        count: number of poses.
+        seed: of the poses.
+        on_pose: called after each.
+
+    Returns:
+        Their commands, and which cameras see the tag.
+    """
+    options = with_command_range(options)
     rng = np.random.default_rng(seed)
     commands, seeing = [], []
     with SimWorld(options.robot) as world:
@@ -59,7 +70,14 @@ def sample_poses(
 def oracle_bounds(
     poses: SampledPoses, options: TargetFindingOptions, seed: int, starts: int = 2000
 ) -> list[dict[str, Any]]:
-    """A row per setting of dead cameras: the searcher's mean steps, and shares found in 1 and 2."""
+    """Return a row per setting of dead cameras: mean steps, fractions found in 1 and 2.
+
+    Args:
+        poses: observed poses.
+        options: the protocol.
+        seed: of the dead cameras.
+        starts: poses to start from, at most.
+    """
     unseen = poses.commands[~poses.seeing.any(axis=1)][:starts]
     made = []
     for faults in get_args(Faults):
@@ -85,12 +103,12 @@ def oracle_bounds(
 
 
 def _furthest(starts: FloatArray, goals: FloatArray) -> FloatArray:
-    """Per start ``(S, n)`` the way of the servo that has the longest, to the nearest goal."""
+    """Return per start ``(S, n)`` the largest servo displacement to the nearest goal."""
     if not len(goals):
         return np.full(len(starts), np.inf)
     parts = [
         np.abs(starts[i : i + _ROWS, None] - goals[None]).max(axis=2).min(axis=1)
         for i in range(0, len(starts), _ROWS)
     ]
-    way: FloatArray = np.maximum(np.concatenate(parts), 1e-9)
-    return way
+    displacement: FloatArray = np.maximum(np.concatenate(parts), 1e-9)
+    return displacement

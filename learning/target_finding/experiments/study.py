@@ -1,7 +1,7 @@
 """The paper's table and curves, ours beside theirs: many trainings, tested on fresh episodes.
 
-A study can be stopped at any moment: finished trainings are kept, a broken one goes on from its
-checkpoint.
+A study can be stopped at any moment: finished trainings are kept, an interrupted one goes on from
+its checkpoint.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ SETTINGS: tuple[Faults, ...] = get_args(Faults)
 
 @dataclass(frozen=True)
 class StudyMethod:
-    """A way to learn that has a place in the table.
+    """A method of learning that has a place in the table.
 
     Attributes:
         name: in files and folders.
-        told: in the table.
+        description: in the table.
         paper: the paper's learner that it stands beside, ``ppo`` or ``ac``.
         training: options of the training.
     """
 
     name: str
-    told: str
+    description: str
     paper: str
     training: dict[str, Any]
 
@@ -67,14 +67,14 @@ class StudyRun:
     folder: Path
 
     def summary(self) -> dict[str, Any]:
-        """What the training wrote."""
+        """Return what the training wrote."""
         summary: dict[str, Any] = json.loads(
             (self.folder / SUMMARY_FILE).read_text(encoding="utf-8")
         )
         return summary
 
     def tested(self) -> dict[str, Any]:
-        """What the policy did on fresh episodes."""
+        """Return the policy's figures on fresh episodes."""
         tested: dict[str, Any] = json.loads((self.folder / TESTED).read_text(encoding="utf-8"))
         return tested
 
@@ -91,7 +91,7 @@ class StudyRun:
 
 
 def all_runs(folder: Path, methods: Sequence[str], seeds: int) -> list[StudyRun]:
-    """Trainings of the study, all settings of one seed before the next seed."""
+    """Return the trainings of the study, all settings of one seed before the next seed."""
     return [
         StudyRun(method, faults, seed, folder / f"{method.name}_{faults}_{seed}")
         for seed in range(seeds)
@@ -104,7 +104,14 @@ def all_runs(folder: Path, methods: Sequence[str], seeds: int) -> list[StudyRun]
 def complete(
     runs: Sequence[StudyRun], episodes: int, parallel: int, on_run: Callable[[StudyRun], None]
 ) -> None:
-    """Train and test what is not yet; ``on_run`` hears of each finished one."""
+    """Train and test what is missing.
+
+    Args:
+        runs: of the study.
+        episodes: that each policy is tested on.
+        parallel: trainings at a time.
+        on_run: called after each finished one.
+    """
     todo = []
     for run in runs:
         if (run.folder / TESTED).exists() and run.tested()["episodes"] == episodes:
@@ -126,7 +133,7 @@ def _start_worker() -> None:
 
 
 def _is_orphan() -> bool:
-    """Whether the study that started this process is gone; then it stops at a checkpoint."""
+    """Return whether the study that started this process is gone; then it stops."""
     return os.getppid() == 1
 
 
@@ -148,7 +155,7 @@ def _train(run: StudyRun) -> None:
 
         options = TargetFindingOptions(faults=run.faults, actions="moves", wait_s=1.0, cap=0)
         config = actor_critic.ActorCriticConfig(run.folder, options, run.seed, resume=resume)
-        actor_critic.train(config, stop=_is_orphan)
+        actor_critic.train(config, should_stop=_is_orphan)
         return
     from learning.target_finding.algorithms import training
 
@@ -161,7 +168,7 @@ def _train(run: StudyRun) -> None:
             resume=resume,
             **run.method.training,
         ),
-        stop=_is_orphan,
+        should_stop=_is_orphan,
     )
 
 
@@ -169,7 +176,7 @@ def _train(run: StudyRun) -> None:
 
 
 def rows(runs: Sequence[StudyRun]) -> list[dict[str, Any]]:
-    """A row per method and setting, over its finished trainings."""
+    """Return a row per method and setting, over its finished trainings."""
     made = []
     for method in METHODS:
         for faults in SETTINGS:
@@ -189,7 +196,7 @@ def _row(method: StudyMethod, faults: Faults, runs: list[StudyRun]) -> dict[str,
     last = [summary[key]["mean_steps"] for summary in summaries]
     row: dict[str, Any] = {
         "method": method.name,
-        "told": method.told,
+        "told": method.description,
         "faults": faults,
         "seeds": [run.seed for run in runs],
         "command": runs[0].command,
@@ -215,7 +222,7 @@ def _row(method: StudyMethod, faults: Faults, runs: list[StudyRun]) -> dict[str,
 
 
 def best_run(runs: Sequence[StudyRun], method: str, faults: str) -> StudyRun | None:
-    """The training of a method whose policy needs the fewest steps on fresh episodes."""
+    """Return the training of a method whose policy needs the fewest steps; None without any."""
     own = [
         run
         for run in runs
@@ -241,7 +248,7 @@ def publish(runs: Sequence[StudyRun], folder: Path) -> None:
 
 
 def draw_curves(runs: Sequence[StudyRun], path: Path) -> None:
-    """Learning curves, a panel per setting, ours beside the paper's; means with standard errors."""
+    """Draw learning curves, a panel per setting, ours beside the paper's; means and errors."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -259,7 +266,7 @@ def draw_curves(runs: Sequence[StudyRun], path: Path) -> None:
         axis.set_yscale("log")
         axis.set_ylim(0.9, 200)
         axis.set_title({"kill0": "all cameras", "kill1": "1 of 4 dead"}.get(faults, "1 or 2 dead"))
-        axis.set_xlabel("share of the training")
+        axis.set_xlabel("fraction of the training")
         axis.grid(alpha=0.25)
     axes[0].set_ylabel("steps until the target is found")
     axes[0].legend(fontsize=8)
@@ -283,12 +290,12 @@ def _curves(runs: Sequence[StudyRun], faults: Faults, paper: dict[str, Any]) -> 
         table = np.array([line[:size] for line in lines])
         error = table.std(axis=0, ddof=1) / len(table) ** 0.5 if len(table) > 1 else 0 * table[0]
         style = (f"C{number}", "-")
-        yield method.told, np.linspace(0, 1, size), table.mean(axis=0), error, style
+        yield method.description, np.linspace(0, 1, size), table.mean(axis=0), error, style
         if method.name in ("ppo", "ac"):
             theirs = paper[method.paper][faults]
             mean, error = np.array(theirs["mean_steps"]), np.array(theirs["standard_error"])
-            told = f"paper's {method.paper.upper()}, real limb"
-            yield told, np.linspace(0, 1, len(mean)), mean, error, (f"C{number}", "--")
+            label = f"paper's {method.paper.upper()}, real limb"
+            yield label, np.linspace(0, 1, len(mean)), mean, error, (f"C{number}", "--")
 
 
 def _smooth(history: list[Any], method: StudyMethod) -> Any:

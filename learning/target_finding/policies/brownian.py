@@ -35,7 +35,7 @@ class BrownianSearcher:
     def act(
         self, position_rad: FloatArray, live: Collection[int] = (), tiles: Tiles | None = None
     ) -> FloatArray:
-        """Next ``(n,)`` positions to command, from the last commanded ones alone."""
+        """Return the next ``(n,)`` positions to command, from the last commanded ones alone."""
         whole = self.upper_rad - self.lower_rad
         increment = self.rng.normal(0.0, STEP, size=whole.size) * whole
         if self.single:

@@ -1,7 +1,7 @@
-"""Where the limb is, told from the cameras' tiles alone: the encoder of the image policies.
+"""Encoder of the image policies: estimates the limb's commands from the cameras' tiles alone.
 
-A small convolutional net looks at each tile, the same for all, and layers over all tiles guess the
-commanded positions. It learns by motor babbling
+A small convolutional net sees each tile, the same for all, and layers over all tiles estimate the
+commanded positions. It learns by self-supervision
 (:mod:`learning.target_finding.algorithms.self_supervised`): the robot moves about and knows what it
 commanded, so no one labels anything. Cameras take the place of position sensors, as the authors of
 arXiv 2404.08093 meant them to.
@@ -24,10 +24,12 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 # Edge of the tiles that the net gets; larger ones are shrunk first.
 TILE_PX = 48
 TILE_FEATURES = 64
+# Cameras and joints that an encoder is read for, before its layers are allocated.
+_MOST = 1024
 
 
 def shrunk(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Tiles ``(..., H, W)`` as ``(..., 48, 48)``, each pixel the mean of those it stands for."""
+    """Return tiles ``(..., H, W)`` as ``(..., 48, 48)``, by means over areas."""
     if tiles.shape[-2:] == (TILE_PX, TILE_PX):
         return np.ascontiguousarray(tiles)
     flat = tiles.reshape(-1, *tiles.shape[-2:])
@@ -36,7 +38,7 @@ def shrunk(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 class TileEncoder(nn.Module):
-    """Tiles ``(B, c, 48, 48)`` uint8 to guessed commands ``(B, joints)``.
+    """Network from tiles ``(B, c, 48, 48)`` uint8 to estimated commands ``(B, joints)``.
 
     Args:
         cameras: number of tiles, c.
@@ -66,7 +68,7 @@ class TileEncoder(nn.Module):
         )
 
     def forward(self, tiles: torch.Tensor) -> torch.Tensor:
-        """``(B, joints)`` commands that the tiles speak for."""
+        """Return the estimated commands ``(B, joints)``."""
         one = (tiles.to(torch.float32) / 127.5 - 1.0).reshape(-1, 1, TILE_PX, TILE_PX)
         described = self.describe(self.tile(one)).reshape(-1, TILE_FEATURES * self.cameras)
         guessed: torch.Tensor = self.guess(described)
@@ -74,7 +76,7 @@ class TileEncoder(nn.Module):
 
     @torch.no_grad()
     def features(self, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Guessed commands of tiles ``(c, H, W)`` or ``(B, c, H, W)`` of any size."""
+        """Return the estimated commands of tiles ``(c, H, W)`` or ``(B, c, H, W)`` of any size."""
         batch = torch.from_numpy(shrunk(tiles))
         single = batch.ndim == 3
         guessed: npt.NDArray[np.float32] = self(batch[None] if single else batch).numpy()
@@ -88,12 +90,15 @@ class TileEncoder(nn.Module):
 
     @classmethod
     def from_tensors(cls, tensors: Tensors) -> TileEncoder:
-        """The encoder of :attr:`tensors`.
+        """Return the encoder of :attr:`tensors`.
 
         Raises:
-            KeyError, ValueError: they are not those of an encoder.
+            ValueError: they are not those of an encoder.
         """
-        encoder = cls(*(int(size) for size in tensors["shape"]))
+        shape = tensors.get("shape")
+        if shape is None or shape.shape != (2,) or not (1 <= min(shape) <= max(shape) <= _MOST):
+            raise ValueError("these are not an encoder's weights")
+        encoder = cls(*(int(size) for size in shape))
         state = {k: torch.as_tensor(v) for k, v in tensors.items() if k != "shape"}
         try:
             encoder.load_state_dict(state)

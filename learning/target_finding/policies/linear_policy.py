@@ -47,10 +47,10 @@ class LinearPolicy:
         return float(self.card["options"]["increment"])
 
     def start(self) -> None:
-        """Nothing is remembered from step to step."""
+        """Do nothing: there is no memory from step to step."""
 
     def act(self, observation: Observation, rng: np.random.Generator | None) -> Observation:
-        """``(n,)`` increments; the mean, where there is no ``rng`` to draw with."""
+        """Return ``(n,)`` increments; the mean, where there is no ``rng`` to draw with."""
         mean = self.weight @ observation + self.bias
         if rng is not None:
             mean = mean + np.exp(self.log_std) * rng.standard_normal(mean.size)
@@ -76,10 +76,10 @@ class SoftmaxPolicy:
     card: Mapping[str, Any]
 
     def start(self) -> None:
-        """Nothing is remembered from step to step."""
+        """Do nothing: there is no memory from step to step."""
 
     def act(self, observation: Observation, rng: np.random.Generator | None) -> int:
-        """Number of a move; the likeliest, where there is no ``rng`` to draw with."""
+        """Return the number of a move; the likeliest, where there is no ``rng``."""
         preference = (self.weight @ observation).astype(np.float64)
         if rng is None:
             return int(preference.argmax())
@@ -89,6 +89,19 @@ class SoftmaxPolicy:
     def save(self, path: Path) -> None:
         """Write ``path`` (safetensors) and its card, each whole or not at all."""
         save_policy(path, SOFTMAX_KIND, {"weight": self.weight}, self.card)
+
+
+def check_shapes(tensors: Mapping[str, Weights], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Check that tensors have these shapes.
+
+    Raises:
+        ValueError: one is missing or has another.
+    """
+    for name, shape in shapes.items():
+        if name not in tensors:
+            raise ValueError(f"{name} is missing")
+        if tensors[name].shape != shape:
+            raise ValueError(f"{name} has the shape {tensors[name].shape} instead of {shape}")
 
 
 def save_policy(

@@ -15,7 +15,7 @@ import torch
 
 from learning.target_finding.env.observation import Observation
 from learning.target_finding.policies.encoder import TileEncoder
-from learning.target_finding.policies.linear_policy import Weights, save_policy
+from learning.target_finding.policies.linear_policy import Weights, check_shapes, save_policy
 
 KIND = "network_gaussian"
 
@@ -46,7 +46,7 @@ class NetworkPolicy:
         parts = {k.removeprefix(_ENCODER): v for k, v in self.tensors.items() if _ENCODER in k}
         self._encoder = TileEncoder.from_tensors(parts) if parts else None
         if self._encoder:
-            # One look at a time: threads would wait for each other longer than they work.
+            # One observation at a time: threads would wait for each other longer than they work.
             torch.set_num_threads(1)
         self.start()
 
@@ -56,14 +56,14 @@ class NetworkPolicy:
         return float(self.card["options"]["increment"])
 
     def start(self) -> None:
-        """Forget the last episode."""
+        """Reset the memory of the last episode."""
         self._memory = None
         if "lstm.weight_hh" in self.tensors:
             size = self.tensors["lstm.weight_hh"].shape[1]
             self._memory = np.zeros(size, np.float32), np.zeros(size, np.float32)
 
     def act(self, observation: Any, rng: np.random.Generator | None) -> Observation:
-        """``(n,)`` increments; the mean, where there is no ``rng`` to draw with."""
+        """Return ``(n,)`` increments; the mean, where there is no ``rng`` to draw with."""
         if isinstance(observation, Mapping):  # the goal-conditioned form
             observation = np.concatenate([observation[key] for key in sorted(observation)])
         features = observation if self._encoder is None else self._encoder.features(observation)
@@ -98,7 +98,7 @@ class NetworkPolicy:
         return out
 
     def _remember(self, x: Observation) -> Observation:
-        """One step of PyTorch's LSTM: gates input, forget, cell, output."""
+        """Return the output of a step of PyTorch's LSTM: gates input, forget, cell, output."""
         assert self._memory is not None
         hidden, cell = self._memory
         part = self.tensors
@@ -109,6 +109,49 @@ class NetworkPolicy:
         given = _sigmoid(give) * np.tanh(kept)
         self._memory = given.astype(np.float32), kept.astype(np.float32)
         return self._memory[0]
+
+
+def check_network(
+    tensors: Mapping[str, Weights], card: Mapping[str, Any], inputs: int, outputs: int
+) -> None:
+    """Check that the layers fit each other, the observation and the joints.
+
+    Args:
+        tensors: as :class:`NetworkPolicy` has them.
+        card: as :class:`NetworkPolicy` has it.
+        inputs: size of the first layer's input.
+        outputs: number of joints.
+
+    Raises:
+        KeyError: a tensor or a key of the card is missing.
+        ValueError: a shape or a value does not fit.
+    """
+    if card["activation"] not in ("tanh", "relu"):
+        raise ValueError(f"activation {card['activation']!r} is unknown")
+    if "lstm.weight_hh" in tensors:
+        units = int(tensors["lstm.weight_hh"].shape[-1])
+        check_shapes(
+            tensors,
+            {
+                "lstm.weight_ih": (4 * units, inputs),
+                "lstm.weight_hh": (4 * units, units),
+                "lstm.bias_ih": (4 * units,),
+                "lstm.bias_hh": (4 * units,),
+            },
+        )
+        inputs = units
+    count = sum(name.startswith("layer_") for name in tensors) // 2
+    if not count:
+        raise ValueError("it has no layers")
+    for i in range(count):
+        width = outputs if i == count - 1 else int(tensors[f"layer_{i}.bias"].size)
+        layer = {f"layer_{i}.weight": (width, inputs), f"layer_{i}.bias": (width,)}
+        check_shapes(tensors, layer)
+        last, inputs = inputs, width
+    if "std.weight" in tensors:
+        check_shapes(tensors, {"std.weight": (outputs, last), "std.bias": (outputs,)})
+    else:
+        check_shapes(tensors, {"log_std": (outputs,)})
 
 
 def _sigmoid(x: Observation) -> Observation:

@@ -6,101 +6,126 @@ unpickled.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from asterias.arrays import FloatArray
+from asterias.errors import UserError
 from learning.target_finding.env.observation import CommandUnit, Tiles, observe
+from learning.target_finding.env.options import TargetFindingOptions, options_from_card
 from learning.target_finding.policies import linear_policy
 from learning.target_finding.policies.linear_policy import LinearPolicy, SoftmaxPolicy
+from learning.target_finding.policies.weight_files import (
+    path_of,
+    read_card,
+    read_tensors,
+    shortened,
+)
 
 POLICY_FILE = "policy.safetensors"
 SUMMARY_FILE = "summary.json"
 TRAINED = Path(__file__).parents[1] / "weights"
+# Cards of before cameras were counted are all of limb_p1.
+PAPER_CAMERAS = 4
 
 
 class Policy(Protocol):
-    """What every trained policy can do."""
+    """A trained policy."""
 
     @property
     def card(self) -> Any:
         """How it was trained, with the protocol under ``options``."""
 
     def start(self) -> None:
-        """Begin an episode: forget the last one."""
+        """Start an episode: reset any memory of the last one."""
 
     def act(self, observation: Any, rng: np.random.Generator | None) -> Any:
-        """An action of the environment; the likeliest, where there is no ``rng`` to draw with."""
+        """Return an action of the environment; the likeliest, where there is no ``rng``."""
 
     def save(self, path: Path) -> None:
         """Write the policy and its card."""
 
 
 def load_policy(path: Path) -> Policy:
-    """The policy in a ``.safetensors`` file, or in a training's folder.
+    """Return the policy in a ``.safetensors`` file, or in a training's folder.
 
     Raises:
-        ValueError: there is none, or file and card do not fit.
+        UserError: there is none, it is damaged, or file and card do not fit.
     """
     path = path / POLICY_FILE if path.is_dir() else path
     card_path = path.with_suffix(".json")
     if not path.is_file() or not card_path.is_file():
-        raise ValueError(
-            f"No policy at {path}: give a training's folder, or a .safetensors file with its "
-            ".json beside it."
+        raise UserError(
+            f"No policy at {shortened(str(path))}: give a training's folder, or a .safetensors "
+            "file with its .json beside it."
         )
+    card, tensors = read_card(card_path), read_tensors(path)
     try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
-        return _assemble(load_file(path), card)
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise ValueError(f"{path} and its card do not fit together: {error}.") from error
+        return _assemble(tensors, card)
+    except KeyError as error:
+        raise UserError(f"{path} and its card do not fit together: {error} is missing.") from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        reason = str(error).rstrip(".")
+        raise UserError(f"{path} and its card do not fit together: {reason}.") from error
 
 
 def _assemble(tensors: dict[str, Any], card: dict[str, Any]) -> Policy:
-    joints = len(card["options"]["command_range"])
+    options = options_from_card(card["options"])
+    joints, cameras = len(options.command_range), int(card.get("cameras", PAPER_CAMERAS))
+    if not joints or cameras < 0:
+        raise ValueError("the card names no joints")
     if card["kind"] == linear_policy.KIND:
-        policy = LinearPolicy(tensors["weight"], tensors["bias"], tensors["log_std"], card)
-        shapes = policy.weight.shape[:1], policy.bias.shape, policy.log_std.shape
-        if shapes != ((joints,),) * 3:
-            raise ValueError(f"shapes differ from those of {joints} joints")
-        return policy
+        shapes = {
+            "weight": (joints, joints + cameras),
+            "bias": (joints,),
+            "log_std": (joints,),
+        }
+        linear_policy.check_shapes(tensors, shapes)
+        return LinearPolicy(tensors["weight"], tensors["bias"], tensors["log_std"], card)
     if card["kind"] == linear_policy.SOFTMAX_KIND:
-        if tensors["weight"].shape[0] != 2 * joints:
-            raise ValueError(f"it has not two moves for each of {joints} joints")
+        linear_policy.check_shapes(tensors, {"weight": (2 * joints, joints + cameras)})
         return SoftmaxPolicy(tensors["weight"], card)
     # It imports PyTorch, for which a node that runs a linear policy should not have to wait.
     from learning.target_finding.policies import network_policy
 
     if card["kind"] == network_policy.KIND:
+        inputs = _network_inputs(options, joints, cameras)
+        network_policy.check_network(tensors, card, inputs, joints)
         return network_policy.NetworkPolicy(tensors, card)
-    raise ValueError(f"kind '{card['kind']}' is unknown")
+    raise ValueError(f"kind {card['kind']!r} is unknown")
+
+
+def _network_inputs(options: TargetFindingOptions, joints: int, cameras: int) -> int:
+    """Return the size of what the first layer gets, without the encoder's part."""
+    commands = joints + cameras
+    seen = {"commands": commands, "images": joints, "both": commands}[options.observe]
+    return seen + (6 if options.goal else 0)  # achieved and desired goal
 
 
 def trained_policies() -> list[str]:
-    """Names of the trained policies that come with Asterias."""
+    """Return the names of the trained policies that come with Asterias."""
     return sorted(path.stem for path in TRAINED.glob("*.safetensors"))
 
 
 def find_policy(name: str) -> Policy:
-    """A policy by its name among :func:`trained_policies`, or by its path.
+    """Return a policy by its name among :func:`trained_policies`, or by its path.
 
     Raises:
-        ValueError: there is none.
+        UserError: there is none.
     """
-    own = TRAINED / f"{name}.safetensors"
-    if own.is_file():
-        return load_policy(own)
-    if not Path(name).exists():
+    if name in trained_policies():
+        return load_policy(TRAINED / f"{name}.safetensors")
+    path = path_of(name)
+    if path is None:
         known = ", ".join(trained_policies()) or "none"
-        raise ValueError(f"There is no policy '{name}': neither a path nor one of {known}.")
-    return load_policy(Path(name))
+        raise UserError(
+            f"There is no policy '{shortened(name)}': neither a path nor one of {known}."
+        )
+    return load_policy(path)
 
 
 @dataclass(frozen=True)
@@ -128,20 +153,28 @@ class PolicySearcher:
         cameras: int,
         rng: np.random.Generator,
     ) -> PolicySearcher:
-        """The policy called ``name`` on a limb with these limits and so many cameras.
+        """Return the policy called ``name`` on a limb.
+
+        Args:
+            name: of a trained policy, or its path.
+            lower_rad, upper_rad: ``(n,)`` limits of the joints.
+            cameras: number of the limb's cameras.
+            rng: source of the policy's draws.
+
+        Returns:
+            The searcher.
 
         Raises:
-            ValueError: there is none of that name, or it was trained for another kind of limb.
+            UserError: there is none of that name, or it was trained for another kind of limb.
         """
         policy = find_policy(name)
         options = policy.card["options"]
         joints = len(options["command_range"])
-        # Cards of before cameras were counted are all of limb_p1.
-        trained = joints, int(policy.card.get("cameras", 4))
+        trained = joints, int(policy.card.get("cameras", PAPER_CAMERAS))
         if trained != (lower_rad.size, cameras):
-            raise ValueError(
-                f"Policy '{name}' was trained for {trained[0]} joints and {trained[1]} cameras; "
-                f"this limb has {lower_rad.size} and {cameras}."
+            raise UserError(
+                f"Policy '{shortened(name)}' was trained for {trained[0]} joints and {trained[1]} "
+                f"cameras; this limb has {lower_rad.size} and {cameras}."
             )
         unit = CommandUnit.of(lower_rad, upper_rad, options["command_range"])
         policy.start()
@@ -149,24 +182,27 @@ class PolicySearcher:
 
     @property
     def wants_images(self) -> bool:
-        """Whether it looks at the cameras' pictures instead of positions and flags."""
+        """Whether it needs the cameras' pictures instead of positions and flags."""
         return bool(self.policy.card["options"].get("observe", "commands") == "images")
 
     def act(
         self, position_rad: FloatArray, live: Collection[int], tiles: Tiles | None = None
     ) -> FloatArray:
-        """Next ``(n,)`` positions to command.
+        """Return the next ``(n,)`` positions to command.
 
         Args:
             position_rad: ``(n,)`` positions commanded last.
             live: numbers of the cameras that work.
             tiles: ``(c, H, W)`` uint8 grey pictures, where the policy :attr:`wants_images`.
 
+        Returns:
+            Positions in rad within the limits.
+
         Raises:
-            ValueError: it wants pictures, and there are none.
+            ValueError: it needs pictures, and there are none.
         """
         if self.wants_images and tiles is None:
-            raise ValueError("This policy looks at pictures; it cannot search without them.")
+            raise ValueError("This policy needs pictures; it cannot search without them.")
         command = self.unit.command(position_rad)
         seen = tiles if self.wants_images else observe(command, live, self.cameras)
         action = self.policy.act(seen, self.rng)

@@ -1,14 +1,15 @@
-"""Searchers by name: whatever can answer "where next?" for the target-finding task."""
+"""Searchers of the target-finding task by name: baselines and trained policies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from asterias.arrays import FloatArray
+from asterias.errors import UserError
+from asterias.registry import Registry
 from learning.target_finding.env.observation import Tiles
 from learning.target_finding.policies.brownian import BrownianSearcher
 from learning.target_finding.policies.policy_files import (
@@ -16,6 +17,7 @@ from learning.target_finding.policies.policy_files import (
     find_policy,
     trained_policies,
 )
+from learning.target_finding.policies.weight_files import path_of, shortened
 
 
 class Searcher(Protocol):
@@ -28,7 +30,7 @@ class Searcher(Protocol):
     def act(
         self, position_rad: FloatArray, live: Collection[int], tiles: Tiles | None = None
     ) -> FloatArray:
-        """Next ``(n,)`` positions to command, from the last commanded ones and live cameras.
+        """Return the next ``(n,)`` positions to command, from the last ones and live cameras.
 
         ``tiles`` ``(c, H, W)`` are grey pictures of all cameras, black where one is dead.
         """
@@ -36,20 +38,28 @@ class Searcher(Protocol):
 
 Maker = Callable[[FloatArray, FloatArray, np.random.Generator], Searcher]
 
-_MAKERS: dict[str, Maker] = {
-    "bmms": lambda low, high, rng: BrownianSearcher(low, high, single=False, rng=rng),
-    "bmss": lambda low, high, rng: BrownianSearcher(low, high, single=True, rng=rng),
-}
+# The paper's names: Brownian motion of multiple servos, and of a single one.
+BASELINES: Registry[Maker] = Registry("baseline")
+BASELINES.register(
+    "bmms", lambda low, high, rng: BrownianSearcher(low, high, single=False, rng=rng)
+)
+BASELINES.register("bmss", lambda low, high, rng: BrownianSearcher(low, high, single=True, rng=rng))
 
 DEFAULT_POLICY = "bmms"
-# The trained policy for so many dead cameras; the last one for more.
+# The trained policy for 0, 1 and 2 dead cameras; the last one for more.
 BEST = ("ppo_kill0", "ppo_kill1", "ppo_kill12")
 
 
 def best_policy(joints: int, cameras: int, dead: int) -> str:
-    """Name of the best policy for a limb of which so many cameras are dead.
+    """Return the name of the best policy for a limb with dead cameras.
 
-    A baseline, where no policy was trained for such a limb.
+    Args:
+        joints: number of the limb's joints.
+        cameras: number of its cameras.
+        dead: how many of them are dead.
+
+    Returns:
+        A trained policy; a baseline, where none was trained for such a limb.
     """
     name = BEST[min(dead, len(BEST) - 1)]
     if name not in trained_policies():
@@ -60,8 +70,8 @@ def best_policy(joints: int, cameras: int, dead: int) -> str:
 
 
 def policy_names() -> list[str]:
-    """Names that :func:`make_searcher` knows."""
-    return [*sorted(_MAKERS), *trained_policies()]
+    """Return the names that :func:`make_searcher` knows."""
+    return [*sorted(BASELINES.names()), *trained_policies()]
 
 
 def make_searcher(
@@ -72,7 +82,7 @@ def make_searcher(
     *,
     cameras: int,
 ) -> Searcher:
-    """The searcher called ``name`` (the default for an empty name) for a limb.
+    """Return the searcher called ``name`` (the default for an empty name) for a limb.
 
     Args:
         name: a baseline, one of the trained policies, or the path of one.
@@ -80,14 +90,18 @@ def make_searcher(
         rng: source of the searcher's randomness.
         cameras: number of the limb's cameras, dead ones included.
 
+    Returns:
+        The searcher.
+
     Raises:
-        ValueError: there is none of that name, or it does not fit the limb.
+        UserError: there is none of that name, or it does not fit the limb.
     """
     name = name or DEFAULT_POLICY
-    if name in _MAKERS:
-        return _MAKERS[name](lower_rad, upper_rad, rng)
-    if name in trained_policies() or Path(name).exists():
+    if name in BASELINES:
+        return BASELINES.get(name)(lower_rad, upper_rad, rng)
+    if name in trained_policies() or path_of(name) is not None:
         return PolicySearcher.on_limb(name, lower_rad, upper_rad, cameras, rng)
-    raise ValueError(
-        f"Unknown policy '{name}': neither a path nor one of {', '.join(policy_names())}."
+    raise UserError(
+        f"Unknown policy '{shortened(name)}': neither a path nor one of "
+        f"{', '.join(policy_names())}."
     )

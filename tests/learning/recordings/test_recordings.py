@@ -41,7 +41,7 @@ from learning.recordings.replaying import replay
 from learning.recordings.sampling import sample
 from learning.recordings.trace import read_trace
 from learning.target_finding.algorithms.behaviour_cloning import BcConfig, clone
-from learning.target_finding.commands import Train
+from learning.target_finding.commands.train import Train
 from learning.target_finding.env.options import TargetFindingOptions
 from learning.target_finding.policies.policy_files import load_policy
 from learning.target_finding.policies.registry import make_searcher

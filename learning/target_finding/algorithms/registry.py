@@ -1,0 +1,154 @@
+"""Learning algorithms by name: ours, and those of installed packages.
+
+An algorithm is one entry here and one file beside it. A package adds its own by the entry point
+group ``asterias.algorithms``: a :class:`LearningAlgorithm`. Names on the command line and in
+``/train_policy`` come from this registry. Nothing heavy is imported until an algorithm is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from asterias.errors import UserError
+from asterias.progress import TrainingProgress
+from asterias.registry import Registry
+from learning.target_finding.env.options import TargetFindingOptions
+
+OnTrainingProgress = Callable[[TrainingProgress], None]
+ShouldStop = Callable[[], bool]
+
+
+def ignore_progress(progress: TrainingProgress) -> None:
+    """Do nothing with a training's progress."""
+
+
+def never_stop() -> bool:
+    """Return False: the training goes on to its end."""
+    return False
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What a person asked to be trained; an algorithm takes what concerns it.
+
+    Attributes:
+        out: folder for checkpoint, policy and summary.
+        options: the protocol, with a command range for each joint of the limb.
+        algorithm: name of the algorithm.
+        seed: of everything.
+        steps: of the robot; None takes the algorithm's own.
+        episodes: for algorithms that count episodes.
+        network: name of the policy's network.
+        padded: episodes take the cap's steps even when the target is found before.
+        curiosity: weight of novelty in the reward.
+        encoder: name or path of the encoder of images.
+        processes: that simulate, 1 for the learner's own.
+        resume: go on from the checkpoint in ``out``.
+        recordings: demonstrations, for algorithms that imitate.
+    """
+
+    out: Path
+    options: TargetFindingOptions
+    algorithm: str
+    seed: int = 0
+    steps: int | None = None
+    episodes: int = 250
+    network: str = "linear"
+    padded: bool = False
+    curiosity: float = 0.0
+    encoder: str = "tiles"
+    processes: int = 3
+    resume: bool = False
+    recordings: Path | None = None
+
+
+Train = Callable[[TrainingRequest, OnTrainingProgress, ShouldStop], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class LearningAlgorithm:
+    """One algorithm.
+
+    Attributes:
+        summary: one line for people.
+        train: ``module:function`` that trains, writes ``policy.safetensors`` with its card into
+            the request's folder, and returns a summary; or the function itself.
+        recipe: ``module:attribute`` of its :class:`~learning.target_finding.algorithms.sb3.Recipe`,
+            where it is a learner of stable-baselines3.
+        task: options of the task that this algorithm needs.
+    """
+
+    summary: str
+    train: str | Train
+    recipe: str = ""
+    task: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(
+        self,
+        request: TrainingRequest,
+        on_progress: OnTrainingProgress = ignore_progress,
+        should_stop: ShouldStop = never_stop,
+    ) -> dict[str, Any]:
+        """Train; return the summary."""
+        train: Any = _load(self.train) if isinstance(self.train, str) else self.train
+        summary: dict[str, Any] = train(request, on_progress, should_stop)
+        return summary
+
+    def load_recipe(self) -> Any:
+        """Return its recipe for stable-baselines3.
+
+        Raises:
+            UserError: it is no learner of stable-baselines3.
+        """
+        if not self.recipe:
+            raise UserError("This algorithm is no learner of stable-baselines3.")
+        return _load(self.recipe)
+
+
+def _load(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _check(name: str, entry: object) -> None:
+    if not isinstance(entry, LearningAlgorithm):
+        raise TypeError(f"{name} is no LearningAlgorithm")
+
+
+ALGORITHMS: Registry[LearningAlgorithm] = Registry(
+    "learning algorithm", "asterias.algorithms", _check
+)
+
+_HERE = "learning.target_finding.algorithms"
+_SB3 = f"{_HERE}.training:train_request"
+ALGORITHMS.register(
+    "ppo", LearningAlgorithm("proximal policy optimisation, the paper's", _SB3, f"{_HERE}.ppo:PPO")
+)
+ALGORITHMS.register(
+    "ac",
+    LearningAlgorithm(
+        "the paper's one-step actor-critic",
+        f"{_HERE}.actor_critic:train_request",
+        task={"actions": "moves", "wait_s": 1.0, "cap": 0},
+    ),
+)
+ALGORITHMS.register(
+    "sac",
+    LearningAlgorithm(
+        "soft actor-critic, with hindsight for goals", _SB3, f"{_HERE}.soft_actor_critic:SAC"
+    ),
+)
+ALGORITHMS.register(
+    "recurrent_ppo",
+    LearningAlgorithm("PPO with a memory (LSTM)", _SB3, f"{_HERE}.recurrent_ppo:RECURRENT_PPO"),
+)
+ALGORITHMS.register(
+    "bc",
+    LearningAlgorithm(
+        "behaviour cloning of recorded demonstrations", f"{_HERE}.behaviour_cloning:train_request"
+    ),
+)

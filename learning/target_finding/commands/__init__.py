@@ -1,0 +1,1 @@
+"""Commands of ``python -m learning`` that train and measure target finding."""

@@ -1,0 +1,166 @@
+"""Commands that measure policies: one, and those for harder forms of the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from asterias.files import write_json
+from asterias.progress import progress_bars
+from asterias.provenance import provenance
+from learning.target_finding.commands.checks import (
+    OptionalDeadCameras,
+    check_episodes,
+    check_file,
+    check_seed,
+)
+from learning.target_finding.env.environment import TargetFindingEnv
+from learning.target_finding.env.observation import PAPER_COMMAND_RANGE
+from learning.target_finding.env.options import (
+    ServoFailure,
+    SilentFailure,
+    TargetFindingOptions,
+    options_from_card,
+)
+from learning.target_finding.experiments import evaluation
+from learning.target_finding.policies.policy_files import find_policy
+
+
+@dataclass(frozen=True)
+class EvaluatePolicy:
+    """Measure how many steps a trained policy needs."""
+
+    policy: str
+    """Name of a trained policy, folder of a training, or .safetensors file."""
+    faults: OptionalDeadCameras = None
+    """Cameras that fail in each episode; as in the training if not given."""
+    silent: tuple[SilentFailure, ...] | None = None
+    """Ways in which they fail without being flagged; as in the training if not given."""
+    servo: ServoFailure | None = None
+    """One servo fails; as in the training if not given."""
+    robot: str | None = None
+    """Name or path of a robot description; the one of the training if not given."""
+    limb: int | None = None
+    """Number of the limb that searches; the one of the training if not given."""
+    cap: int | None = None
+    """Steps of an episode, 0 for no end; as in the training if not given."""
+    episodes: int = 200
+    """Episodes."""
+    seed: int = 1
+    """Seed of start poses, failures and the policy's draws."""
+    deterministic: bool = False
+    """Take the policy's mean instead of drawing, as it does in training."""
+    json: Path | None = None
+    """Result file to write."""
+
+    def run(self) -> int:
+        """Run the episodes, print the summary, write the result file if asked for."""
+        check_file("--json", self.json)
+        summary = self.measure()
+        text = (
+            f"{summary['mean_steps']:.2f} ± {summary['std_steps']:.2f} steps, "
+            f"{100 * summary['success_within_cap']:.1f} % found within {summary['cap']}."
+        )
+        if "paper_mean_steps" in summary:
+            text += f" The paper's: {summary['paper_mean_steps']} ± {summary['paper_std_steps']}."
+        Console().print(text)
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), **summary})
+        return 0
+
+    def measure(self) -> dict[str, Any]:
+        """Run the episodes, with a bar; return policy, protocol and figures.
+
+        Raises:
+            UserError: there is no such policy, or an option cannot be used.
+        """
+        check_seed(self.seed)
+        check_episodes(self.episodes)
+        policy = find_policy(self.policy)
+        options = self._options(policy.card["options"])
+        results = []
+        with TargetFindingEnv(options) as environment, progress_bars() as progress:
+            bar = progress.add_task(f"{options.faults}", total=self.episodes)
+            for result in evaluation.episodes(
+                environment,
+                policy,
+                count=self.episodes,
+                seed=self.seed,
+                deterministic=self.deterministic,
+            ):
+                results.append(result)
+                progress.advance(bar)
+        algorithm = str(policy.card.get("algorithm", "ppo"))
+        about = {
+            "policy": self.policy,
+            "algorithm": algorithm,
+            "deterministic": self.deterministic,
+            "cap": options.cap,
+            "silent": list(options.silent),
+            "servo": options.servo,
+        }
+        as_paper = (options.observe, options.servo, options.silent) == ("commands", "none", ())
+        as_paper &= options.command_range == PAPER_COMMAND_RANGE
+        return about | evaluation.summarise(results, options.faults, algorithm if as_paper else "")
+
+    def _options(self, trained: dict[str, Any]) -> TargetFindingOptions:
+        """Return the options of the training with those that were given in their place."""
+        names = ("faults", "silent", "servo", "robot", "limb", "cap")
+        given = {k: getattr(self, k) for k in names if getattr(self, k) is not None}
+        # Without failures there is no way of failing; one that is asked for is refused.
+        if given.get("faults") in ("kill0", "0") and not self.silent:
+            given["silent"] = ()
+        return options_from_card({**trained, **given})
+
+
+# What the policies for harder forms of the task are tested with, in the order of the table.
+_ALL_SILENT: tuple[SilentFailure, ...] = ("black", "frozen", "noisy", "delayed")
+ROBUSTNESS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("images", "all cameras", {"faults": "kill0"}),
+    ("images", "1 of 4 failing silently", {"faults": "kill1", "silent": _ALL_SILENT}),
+    *(
+        ("images", f"1 of 4 {kind} without a word", {"faults": "kill1", "silent": (kind,)})
+        for kind in _ALL_SILENT
+    ),
+    ("ppo_kill0", "one servo stuck, not trained for it", {"servo": "stuck", "cap": 10}),
+    ("stuck_servo", "one servo stuck", {"servo": "stuck", "cap": 10}),
+    ("stuck_servo", "no servo stuck", {"servo": "none", "cap": 10}),
+)
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Measure the policies for what the paper left open: images, silent failures, stuck servos."""
+
+    episodes: int = 300
+    """Episodes per row."""
+    seed: int = 1
+    """Seed of start poses, failures and the policies' draws."""
+    json: Path | None = None
+    """Result file to write, for example results/target_finding/beyond.json."""
+
+    def run(self) -> int:
+        """Measure all rows, print the table, write the result file if asked for."""
+        check_file("--json", self.json)
+        rows = [
+            {
+                "told": description,
+                **EvaluatePolicy(name, episodes=self.episodes, seed=self.seed, **how).measure(),
+            }
+            for name, description, how in ROBUSTNESS
+        ]
+        table = Table(title="Steps until the target is found, mean ± standard deviation")
+        for heading in ("policy", "tested with", "steps", "found", "within"):
+            table.add_column(heading)
+        for row in rows:
+            steps = f"{row['mean_steps']:.2f} ± {row['std_steps']:.2f}"
+            found = f"{100 * row['success_within_cap']:.1f} %"
+            table.add_row(row["policy"], row["told"], steps, found, str(row["cap"]))
+        Console().print(table)
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), "rows": rows})
+        return 0

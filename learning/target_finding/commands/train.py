@@ -1,0 +1,257 @@
+"""Commands that train: policies, and the encoder of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+import tyro
+from rich.console import Console
+from tyro.extras import literal_type_from_choices
+
+from asterias.errors import UserError
+from asterias.files import write_json
+from asterias.progress import JsonLines, Stages, TrainingProgress, progress_bars, stop_requests
+from learning.target_finding.algorithms.networks import NETWORKS
+from learning.target_finding.algorithms.registry import ALGORITHMS, TrainingRequest
+from learning.target_finding.commands.checks import (
+    DeadCamerasOption,
+    check_file,
+    check_folder,
+    check_seed,
+)
+from learning.target_finding.env.options import (
+    Observed,
+    ServoFailure,
+    SilentFailure,
+    TargetFindingOptions,
+    TargetMotion,
+    Variation,
+    with_command_range,
+)
+from learning.target_finding.policies.policy_files import POLICY_FILE
+
+if TYPE_CHECKING:
+    AlgorithmName: TypeAlias = str
+    NetworkName: TypeAlias = str
+else:
+    AlgorithmName = literal_type_from_choices(ALGORITHMS.names())
+    NetworkName = literal_type_from_choices(NETWORKS.names())
+
+
+def listed(entries: tuple[tuple[str, Any], ...]) -> str:
+    """Return names with their summaries, for the help of an option."""
+    return "; ".join(f"{name}: {entry.summary}" for name, entry in entries) + "."
+
+
+@dataclass(frozen=True)
+class TaskArguments:
+    """What is searched, with what, and what fails."""
+
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    limb: int = 0
+    """Number of the limb that searches."""
+    faults: DeadCamerasOption = "kill0"
+    """Cameras that fail in each episode: none (kill0 or 0), one (kill1 or 1), one or two (kill12
+    or 1-2)."""
+    silent: tuple[SilentFailure, ...] = ()
+    """Ways in which they fail without being flagged; if none is named they are dead, and flagged
+    so."""
+    mid_episode: bool = False
+    """Failures set in during the episode."""
+    servo: ServoFailure = "none"
+    """One servo is stuck, or limp, in each episode."""
+    target: TargetMotion = "fixed"
+    """The target stays, is elsewhere in each episode, or moves."""
+    randomise: tuple[Variation, ...] = ()
+    """What is drawn anew for each episode."""
+    observe: Observed = "commands"
+    """Observation of the policy: commands and camera flags, or the cameras' images."""
+    goal: bool = False
+    """Goal-conditioned form, for --algo sac with hindsight replay."""
+    cap: int | None = None
+    """Steps of an episode, 0 for no end; 5, or the algorithm's own, if not given."""
+
+    def options(self, algorithm: str) -> TargetFindingOptions:
+        """Return the options of the environment for a learning algorithm."""
+        given: dict[str, Any] = {key: value for key, value in vars(self).items() if key != "cap"}
+        given |= ALGORITHMS.get(algorithm).task
+        cap = {} if self.cap is None else {"cap": self.cap}
+        return with_command_range(TargetFindingOptions(**given | cap))
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a policy to find the target in simulation."""
+
+    out: Path
+    """Folder for checkpoint, policy, summary and tensorboard's curves."""
+    algo: Annotated[AlgorithmName, tyro.conf.arg(help=listed(ALGORITHMS.items()))] = "ppo"
+    recordings: Path | None = None
+    """Demonstrations for bc, as the recorder leaves them: a folder of episodes, or a file."""
+    net: Annotated[
+        NetworkName, tyro.conf.arg(help=f"Network of PPO. {listed(NETWORKS.items())}")
+    ] = "linear"
+    task: tyro.conf.OmitArgPrefixes[TaskArguments] = field(default_factory=TaskArguments)
+    seed: int = 0
+    """Seed of everything."""
+    steps: int | None = None
+    """Steps of the robot; 3,600 if not given, as in the paper. The actor-critic counts episodes."""
+    episodes: int = 250
+    """Episodes of the actor-critic."""
+    padded: bool = False
+    """End every episode after the cap's steps, as the authors' PPO does."""
+    curiosity: float = 0.0
+    """Weight of curiosity (random network distillation) against the reward for a find."""
+    encoder: str = "tiles"
+    """Name or path of the encoder of images; see the command pretrain."""
+    processes: int = 3
+    """Processes that simulate, 1 for the learner's own."""
+    resume: bool = False
+    """Go on from the checkpoint in --out."""
+    progress: Literal["bar", "json"] = "bar"
+    """A bar for people; or for programs a line of JSON per iteration, and one with the summary."""
+    json: Path | None = None
+    """Result file to write as well: the summary, without the history."""
+
+    def run(self) -> int:
+        """Train, and print the result."""
+        request = self._request()
+        train = ALGORITHMS.get(self.algo).run
+        if self.progress == "json":
+            with stop_requests() as stop:
+                summary = train(request, JsonLines.tell, stop)
+            JsonLines.end(summary)
+        else:
+            summary = self._train_with_bar(request)
+            Console().print(describe_training(summary), f"Policy: {self.out / POLICY_FILE}")
+        if self.json is not None:
+            write_json(self.json, {k: v for k, v in summary.items() if k != "history"})
+        return 0
+
+    def _request(self) -> TrainingRequest:
+        """Return what is asked for, after the checks that take no time."""
+        check_seed(self.seed)
+        check_folder("--out", self.out)
+        check_file("--json", self.json)
+        return TrainingRequest(
+            out=self.out,
+            options=self.task.options(self.algo),
+            algorithm=self.algo,
+            seed=self.seed,
+            steps=self.steps,
+            episodes=self.episodes,
+            network=self.net,
+            padded=self.padded,
+            curiosity=self.curiosity,
+            encoder=self.encoder,
+            processes=self.processes,
+            resume=self.resume,
+            recordings=self.recordings,
+        )
+
+    def _train_with_bar(self, request: TrainingRequest) -> dict[str, Any]:
+        with progress_bars(unit="steps") as progress, stop_requests() as stop:
+            name = f"{self.algo} {request.options.faults}"
+            bar = progress.add_task(name, total=None)
+
+            def show(at: TrainingProgress) -> None:
+                length = f", {at.mean_steps:.2f} steps an episode" if at.mean_steps else ""
+                progress.update(
+                    bar, total=at.total, completed=at.done, description=f"{name}{length}"
+                )
+
+            return ALGORITHMS.get(self.algo).run(request, show, stop)
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Let the robot move about, and train an encoder to estimate its commands from its cameras."""
+
+    out: Path
+    """Folder for walks, checkpoint and encoder."""
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    limb: int = 0
+    """Number of the limb that moves."""
+    walks: int = 6000
+    """Random walks of six observations each, a multiple of 500."""
+    epochs: int = 12
+    """Passes over all observations."""
+    corrupted: Annotated[float, tyro.conf.arg(aliases=["--spoilt"])] = 0.5
+    """Fraction of observations of which one or two tiles are corrupted as by a failing camera."""
+    seed: int = 0
+    """Seed of everything."""
+    processes: int = 2
+    """Processes that simulate."""
+    resume: bool = False
+    """Go on from what is in --out."""
+
+    def run(self) -> int:
+        """Pretrain, and print the encoder's errors."""
+        from learning.target_finding.algorithms import self_supervised
+
+        check_seed(self.seed)
+        check_folder("--out", self.out)
+        if self.processes < 1:
+            raise UserError("--processes must be 1 or more.")
+        options = TargetFindingOptions(robot=self.robot, limb=self.limb, observe="images")
+        config = self_supervised.PretrainingConfig(
+            self.out,
+            with_command_range(options),
+            walks=self.walks,
+            epochs=self.epochs,
+            corrupted=self.corrupted,
+            seed=self.seed,
+            processes=self.processes,
+            resume=self.resume,
+        )
+        with progress_bars() as progress:
+            card = self_supervised.pretrain(config, Stages(progress))
+        Console().print(
+            f"Mean error of each servo's command, of 2 from end to end: {card['error']}; "
+            f"with one or two cameras failing: {card['error_corrupted']}. "
+            f"Encoder: {self.out / self_supervised.ENCODER_FILE}"
+        )
+        return 0
+
+
+def describe_training(summary: dict[str, Any]) -> str:
+    """Return a training's summary as a sentence or two."""
+    describe: Callable[[dict[str, Any]], str] = _describe_plainly
+    if "demonstrations" in summary:
+        describe = _describe_cloning
+    elif "last_15_episodes" in summary or "last_5_iterations" in summary:
+        describe = _describe_reinforcement
+    return describe(summary)
+
+
+def _describe_plainly(summary: dict[str, Any]) -> str:
+    return f"Trained by {summary.get('algorithm', 'a plug-in')}."
+
+
+def _describe_cloning(summary: dict[str, Any]) -> str:
+    return (
+        f"{summary['demonstrations']} demonstrations, {summary['steps']} steps; squared error "
+        f"{summary['loss']:.4f}, {summary['held_out_loss']:.4f} on held-out episodes."
+    )
+
+
+def _describe_reinforcement(summary: dict[str, Any]) -> str:
+    if "last_15_episodes" in summary:
+        last = f"Last 15 episodes: {summary['last_15_episodes']['mean_steps']:.2f} steps."
+        spent = f"{summary['simulate_s']:.1f} s to simulate, {summary['render_s']:.1f} s to render"
+    else:
+        five = summary["last_5_iterations"]
+        last = (
+            f"Last 5 iterations: {five['mean_steps']:.2f} steps, {100 * five['found']:.0f} % found."
+        )
+        spent = ", ".join(
+            f"{summary[f'{what}_s']:.1f} s to {what}"
+            for what in ("simulate", "render", "infer", "learn")
+        )
+    pace = f"{summary['steps_per_s']:.0f} steps/s, {summary['wall_s']:.1f} s"
+    return f"{last} {pace}: {spent}."
