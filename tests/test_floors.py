@@ -44,7 +44,8 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "benchmarks": ("physics", "rendering"),
     },
     "learning": {
-        "doom_maze": ("ball_maze",),
+        "ball_maze": ("training",),
+        "doom_maze": ("ball_maze", "training"),
         "target_finding": ("training",),
     },
     "learning.agents": {
