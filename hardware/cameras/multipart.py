@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hardware.cameras.jpeg import MOST_BYTES, PictureError
+from asterias.images import ImageError
+from hardware.cameras.jpeg import MOST_BYTES
 
 HEAD_END = b"\r\n\r\n"
 MOST_HEAD_BYTES = 8192
@@ -37,7 +38,7 @@ class MultipartReader:
         """The next whole part, or None when more bytes must come first.
 
         Raises:
-            PictureError: a part was skipped.
+            ImageError: a part was skipped.
         """
         start = self._buffer.find(self._mark)
         if start < 0:
@@ -48,7 +49,7 @@ class MultipartReader:
         if head_end < 0:
             if len(self._buffer) - start > MOST_HEAD_BYTES:
                 self._skip(start)
-                raise PictureError("a part without an end of its head")
+                raise ImageError("a part without an end of its head")
             return None
         head = bytes(self._buffer[start + len(self._mark) : head_end])
         return self._body(start, head_end + len(HEAD_END), _fields(head))
@@ -61,13 +62,13 @@ class MultipartReader:
             if following < 0:
                 if len(self._buffer) - begin > MOST_BYTES:
                     self._skip(start)
-                    raise PictureError("a part that is too long")
+                    raise ImageError("a part that is too long")
                 return None
             length = following - begin
         elif 0 <= following < begin + length:
             # The next part begins within this one: its length is a lie.
             del self._buffer[:following]
-            raise PictureError("a picture shorter than its head says")
+            raise ImageError("a picture shorter than its head says")
         if len(self._buffer) < begin + length:
             return None
         data = bytes(self._buffer[begin : begin + length])

@@ -15,11 +15,12 @@ from mcap_ros2.decoder import DecoderFactory
 
 from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
-from hardware.cameras.jpeg import PictureError, decode_jpeg
+from asterias.images import ImageError
+from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.robot import CameraDescription
 
-TimedPicture = tuple[float, ImageArray | PictureError]
+TimedPicture = tuple[float, ImageArray | ImageError]
 
 
 class ReplaySource(FrameSource):
@@ -69,7 +70,7 @@ class ReplaySource(FrameSource):
         if wait_s > 0:
             time.sleep(wait_s)
         self._waiting = self._following()
-        if isinstance(picture, PictureError):
+        if isinstance(picture, ImageError):
             raise picture
         return Grab(picture)
 
@@ -106,7 +107,7 @@ class ReplaySource(FrameSource):
                 if self._first_s is None:
                     raise DeviceError(f"{self.file} is no readable recording ({error})") from error
 
-    def _picture(self, message: Any) -> ImageArray | PictureError:
+    def _picture(self, message: Any) -> ImageArray | ImageError:
         """Picture of a sensor_msgs Image (rgb8, bgr8) or CompressedImage."""
         about = self._about
         try:
@@ -119,11 +120,11 @@ class ReplaySource(FrameSource):
                 return image
             if message.encoding == "bgr8":
                 return image[..., ::-1]
-            return PictureError(f"a picture with encoding '{message.encoding}'")
-        except PictureError as error:
+            return ImageError(f"a picture with encoding '{message.encoding}'")
+        except ImageError as error:
             return error
         except ValueError:
-            return PictureError("a picture whose size is a lie")
+            return ImageError("a picture whose size is a lie")
 
     def _filmed(self) -> Iterator[TimedPicture]:
         capture = cv2.VideoCapture(str(self.file))

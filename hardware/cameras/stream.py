@@ -12,9 +12,9 @@ import numpy as np
 
 from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
+from asterias.images import ImageError
 from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.health import CameraHealth, CameraWatch
-from hardware.cameras.jpeg import PictureError
 from hardware.description.robot import CameraDescription
 from hardware.limbs.driver import Clock
 
@@ -50,7 +50,7 @@ class FrameSource(ABC):
         """The next picture, or None after about ``timeout_s``.
 
         Raises:
-            PictureError: a picture came that cannot be used; the stream goes on.
+            ImageError: a picture came that cannot be used; the stream goes on.
             DeviceError, OSError: the stream has ended.
         """
 
@@ -170,7 +170,7 @@ class StreamCamera(Camera):
         while not self._closing.is_set():
             try:
                 grab = self.source.grab(GRAB_S)
-            except PictureError as error:
+            except ImageError as error:
                 self._drop(str(error))
                 heard_s = time.monotonic()
                 continue

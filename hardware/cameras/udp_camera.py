@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from asterias.errors import DeviceError
+from asterias.images import ImageError
 from hardware.buses.udp_link import UdpLink
 from hardware.buses.udp_packets import PacketError, PacketKind, PicturePart, unpack_picture
-from hardware.cameras.jpeg import PictureError, decode_jpeg
+from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.devices import UdpSettings
 from hardware.description.robot import CameraDescription
@@ -85,7 +86,7 @@ class UdpSource(FrameSource):
             self._number, self._parts = part.number, {}
         self._parts[part.part] = part.data
         if is_lost:
-            raise PictureError("a picture of which a part was lost")
+            raise ImageError("a picture of which a part was lost")
         if len(self._parts) < part.parts:
             return None
         jpeg = b"".join(self._parts[i] for i in sorted(self._parts))

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from asterias.errors import DescriptionError, DeviceError
-from hardware.cameras.jpeg import PictureError, decode_jpeg
+from asterias.images import ImageError
+from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.robot import CameraDescription
 
@@ -94,7 +95,7 @@ class UsbSource(FrameSource):
                 return None
             raise DeviceError(f"{self.device} has stopped; check its cable")
         if image is None or image.size == 0:
-            raise PictureError("an empty picture")
+            raise ImageError("an empty picture")
         if self._is_jpeg:
             return Grab(decode_jpeg(image.tobytes(), self._about.width_px, self._about.height_px))
         return Grab(cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False))

@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asterias.errors import DeviceError
+from asterias.images import ImageError
+from asterias.jpeg import jpeg_size
 from hardware.cameras.driver import Camera
 from hardware.cameras.health import CameraState, CameraWatch
 from hardware.cameras.http_stream import Dechunker
-from hardware.cameras.jpeg import PictureError, decode_jpeg, jpeg_size
+from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.mjpeg import MjpegSource
 from hardware.cameras.multipart import MultipartReader
 from hardware.cameras.replay import ReplaySource
@@ -106,7 +108,7 @@ def test_a_sound_jpeg_is_decoded_to_rgb() -> None:
     ],
 )
 def test_what_is_no_picture_is_refused_with_a_reason(data: bytes, reason: str) -> None:
-    with pytest.raises(PictureError, match=reason):
+    with pytest.raises(ImageError, match=reason):
         decode_jpeg(data, 64, 48)
 
 
@@ -115,7 +117,7 @@ def test_what_is_no_picture_is_refused_with_a_reason(data: bytes, reason: str) -
 def test_no_bytes_make_the_decoder_fail(data: bytes, whole: bool) -> None:
     framed = b"\xff\xd8" + data + b"\xff\xd9" if whole else data
     for function in (jpeg_size, lambda d: decode_jpeg(d, 64, 48)):
-        with contextlib.suppress(PictureError):
+        with contextlib.suppress(ImageError):
             function(framed)
 
 
@@ -140,7 +142,7 @@ def parts_of(stream: bytes, cuts: list[int]) -> list[bytes]:
         while True:
             try:
                 part = reader.next()
-            except PictureError:
+            except ImageError:
                 continue
             if part is None:
                 break
