@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from asterias.arrays import FloatArray, ImageArray
 from asterias.errors import HardwareError
+from asterias.images import ImageError, decode_image
 from learning.recordings.bags.bag_writer import PICTURE_TYPES
 from learning.recordings.bags.cdr import parse_image
 from learning.recordings.reading import Decoder, Raw, Recording
@@ -128,10 +130,8 @@ def decode_picture(raw: Raw, decode: Decoder) -> ImageArray:
             return _to_rgb(picture.pixels, picture.encoding)
     else:
         content: Any = decode(raw)
-        flat = np.frombuffer(content.data, np.uint8) if content is not None else np.empty(0)
-        pixels = cv2.imdecode(flat, cv2.IMREAD_COLOR_RGB) if flat.size else None
-        if pixels is not None:
-            return np.asarray(pixels, np.uint8)
+        with contextlib.suppress(ImageError):
+            return decode_image(bytes(content.data) if content is not None else b"")
     raise HardwareError(f"A picture of {raw.topic.name} cannot be decoded.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +10,7 @@ from builtin_interfaces.msg import Duration, Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from asterias.arrays import ImageArray
+from asterias.images import ImageError, decode_image
 from hardware.description.robot import CameraDescription
 
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
@@ -106,12 +106,12 @@ def from_compressed_msg(message: CompressedImage) -> ImageArray:
     Raises:
         ValueError: the data is no picture.
     """
-    encoded = np.frombuffer(message.data, dtype=np.uint8)
-    pixels: Any = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    if pixels is None:
-        raise ValueError(f"A compressed image of format '{message.format}' cannot be decoded.")
-    rgb: ImageArray = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    return rgb
+    try:
+        return decode_image(bytes(message.data))
+    except ImageError as error:
+        raise ValueError(
+            f"A compressed image of format '{message.format}' cannot be decoded: it is {error}."
+        ) from error
 
 
 def to_camera_info_msg(camera: CameraDescription, stamp: Time, frame_id: str) -> CameraInfo:
