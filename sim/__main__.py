@@ -1,4 +1,4 @@
-"""``python -m sim``: look at the simulated robot, and measure it."""
+"""``python -m sim``: view the simulated robot, and measure the simulation."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from asterias.cli import run_command
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from asterias.files import write_json
+from asterias.option_checks import check_file
 from asterias.provenance import provenance
 from hardware.description.robot import JointDescription
 from hardware.perception.apriltag import detect_tags
@@ -26,7 +27,7 @@ from sim.world import SimWorld
 
 
 @dataclass(frozen=True)
-class View:
+class ViewRobot:
     """Draw the limb from outside, and what each camera sees."""
 
     robot: str = "limb_p1"
@@ -42,6 +43,7 @@ class View:
 
     def run(self) -> int:
         """Draw and write the picture."""
+        check_file("--out", self.out)
         with SimWorld(self.robot, renderer=self.renderer) as world:
             world.bodies[0].set_goal(self._goal_rad(world.robot.limbs[0].joints))
             world.advance(_not_negative("--settle-s", self.settle_s))
@@ -54,18 +56,18 @@ class View:
             return [joint.home_rad for joint in joints]
         if len(self.positions_rad) != len(joints):
             names = ", ".join(joint.name for joint in joints)
-            raise HardwareError(f"--positions-rad takes {len(joints)} values ({names}).")
+            raise UserError(f"--positions-rad takes {len(joints)} values ({names}).")
         for value, joint in zip(self.positions_rad, joints, strict=True):
             low, high = joint.limits_rad
             if not low <= value <= high:
-                raise HardwareError(
+                raise UserError(
                     f"--positions-rad: {joint.name} takes {low:g} to {high:g}, not {value:g}."
                 )
         return list(self.positions_rad)
 
 
 @dataclass(frozen=True)
-class Bench:
+class MeasureSpeed:
     """Measure physics steps/s, camera frames/s and the real-time factor on one core."""
 
     robot: str = "limb_p1"
@@ -83,11 +85,16 @@ class Bench:
     results/sim/soft_arm_bench.json."""
 
     def run(self) -> int:
-        """Measure, print, and write the result file if asked for."""
+        """Measure, print, and write the result file if asked for.
+
+        Raises:
+            UserError: an option cannot be used.
+        """
         if self.repeats < 1:
-            raise HardwareError(f"--repeats takes 1 or more, not {self.repeats}.")
+            raise UserError(f"--repeats takes 1 or more, not {self.repeats}.")
         if not 0.1 <= self.duration_s < math.inf:
-            raise HardwareError(f"--duration-s takes 0.1 or more, not {self.duration_s:g}.")
+            raise UserError(f"--duration-s takes 0.1 or more, not {self.duration_s:g}.")
+        check_file("--json", self.json)
         if self.against is not None:
             self._compare()
             return 0
@@ -133,7 +140,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Warm:
+class WarmUp:
     """Compile the simulation's loops ahead of time, so that the first launch is quick."""
 
     robot: str = "limb_p1"
@@ -153,20 +160,20 @@ class Warm:
 
 
 COMMANDS: dict[str, type] = {
-    "view": View,
-    "bench": Bench,
-    "warm": Warm,
+    "view": ViewRobot,
+    "bench": MeasureSpeed,
+    "warm": WarmUp,
 }
 
 
 def _not_negative(option: str, value: float) -> float:
     if not 0.0 <= value < math.inf:
-        raise HardwareError(f"{option} takes 0 or more, not {value:g}.")
+        raise UserError(f"{option} takes 0 or more, not {value:g}.")
     return value
 
 
 def view_picture(world: SimWorld) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The robot from outside, and a row of tiles per limb below it; ``(H, W, 3)`` RGB."""
+    """Return the robot from outside, and a row of tiles per limb below it; ``(H, W, 3)`` RGB."""
     rows, titles = [], []
     for i, row in enumerate(world.cameras):
         tiles = []

@@ -81,7 +81,7 @@ def _cell(place: NDArray[Any]) -> Cell:
 
 
 def measure(
-    planner: str, per_bin: int, seed: int, told: Callable[[str, int, int], None]
+    planner: str, per_bin: int, seed: int, on_progress: Callable[[str, int, int], None]
 ) -> dict[str, Any]:
     """Return success by bins of path length, from each maze's farthest cell, on 35 x 35 mazes."""
     edges = (0, *BINS_35[1:])
@@ -95,7 +95,7 @@ def measure(
         grid, goal = GridMap(mazes.mazes[number]), _cell(mazes.goals[number])
         course = Course(grid, start, goal, int(lengths[start]))
         rows.append(_episode(environment, agent, course))
-        told("ball", number + 1, len(mazes))
+        on_progress("ball", number + 1, len(mazes))
     environment.close()
     return {"planner": planner, "paper_success": list(PAPER_POINT_35), "bins": _binned(rows)}
 

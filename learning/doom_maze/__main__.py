@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from asterias.cli import run_command
-from asterias.errors import HardwareError
+from asterias.errors import UserError
+from asterias.option_checks import check_file, check_folder, check_seed
 from asterias.progress import Stages, progress_bars
 from learning.doom_maze.mapper_config import MapperTrainConfig
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class EvaluateNavigation:
     """Score mapper and planner on unseen mazes: with all views given, and exploring."""
 
     size: tyro.conf.Positional[int]
@@ -48,10 +49,12 @@ class Evaluate:
 
         from learning.doom_maze import evaluation
 
+        check_seed(self.seed)
+        check_file("--json", self.json)
         if self.threads:
             torch.set_num_threads(self.threads)
         if min(self.mazes, self.explored) < 1:
-            raise HardwareError("--mazes and --explored must be 1 or more.")
+            raise UserError("--mazes and --explored must be 1 or more.")
         with progress_bars(width=24) as bars:
             result = evaluation.measure(
                 self.size,
@@ -61,14 +64,14 @@ class Evaluate:
                 explored_per_bin=self.explored,
                 seed=self.seed,
                 parts=self.parts,
-                told=Stages(bars),
+                on_progress=Stages(bars),
             )
         console = Console()
         for row in result.get("surveyed", []):
-            shares = " / ".join(f"{bin_['success']:.2f}" for bin_ in row["bins"])
+            rates = " / ".join(f"{bin_['success']:.2f}" for bin_ in row["bins"])
             console.print(
                 f"{row['planner']:8} {row['textures']:9} {row['views_given']:4.0%} of the views: "
-                f"success {shares} %; {row['wrong_cells']:.3f} % of cells wrong"
+                f"success {rates} %; {row['wrong_cells']:.3f} % of cells wrong"
             )
         if "explored" in result:
             console.print(_explored_table(result["explored"]))
@@ -78,7 +81,7 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
-class Walk:
+class DrawWalk:
     """Explore one unseen maze in a running game, and draw the walk."""
 
     size: tyro.conf.Positional[int] = 15
@@ -98,12 +101,15 @@ class Walk:
         """Walk, print how it went, write the picture."""
         from learning.doom_maze.walking import draw_walk
 
+        check_seed(self.seed)
+        check_file("--out", self.out)
+
         print(draw_walk(self.size, self.planner, self.mapper, self.textures, self.seed, self.out))
         return 0
 
 
 @dataclass(frozen=True)
-class Ball:
+class MeasureBall:
     """Push a ball through 35 x 35 mazes with a planner of 2-D mazes, seeing them from above."""
 
     planner: str = "dt_vin"
@@ -121,8 +127,10 @@ class Ball:
         from asterias.provenance import provenance
         from learning.ball_maze.agent import measure
 
+        check_seed(self.seed)
+        check_file("--json", self.json)
         if self.mazes < 1:
-            raise HardwareError("--mazes must be 1 or more.")
+            raise UserError("--mazes must be 1 or more.")
         with progress_bars(width=24) as bars:
             result = measure(self.planner, self.mazes, self.seed, Stages(bars))
         for row in result["bins"]:
@@ -133,7 +141,7 @@ class Ball:
 
 
 @dataclass(frozen=True)
-class Joint:
+class MeasureJoint:
     """Score jointly trained mappers and planners: success in per cent by path length."""
 
     folders: tyro.conf.Positional[tuple[Path, ...]]
@@ -153,11 +161,13 @@ class Joint:
         from asterias.provenance import provenance
         from learning.doom_maze.joint import measure_joint
 
+        check_seed(self.seed)
+        check_file("--json", self.json)
         rows = []
         for folder in self.folders:
             rows.append(measure_joint(folder, self.size, self.mazes, self.seed))
-            shares = " / ".join(f"{row['success']:.2f}" for row in rows[-1]["bins"])
-            print(f"{folder}: success {shares} %")
+            rates = " / ".join(f"{row['success']:.2f}" for row in rows[-1]["bins"])
+            print(f"{folder}: success {rates} %")
         if self.json is not None:
             write_json(self.json, {**provenance(self.seed), "rows": rows})
         return 0
@@ -176,6 +186,8 @@ class TrainMapper:
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, signal.default_int_handler)
         config = self.config
+        check_seed(config.seed)
+        check_folder("--out", config.out)
         try:
             trainer = mapper_training.train_mapper(config)
         except KeyboardInterrupt:
@@ -191,11 +203,11 @@ class TrainMapper:
 
 
 COMMANDS: dict[str, type] = {
-    "ball": Ball,
-    "evaluate": Evaluate,
-    "joint": Joint,
+    "ball": MeasureBall,
+    "evaluate": EvaluateNavigation,
+    "joint": MeasureJoint,
     "mapper": TrainMapper,
-    "walk": Walk,
+    "walk": DrawWalk,
 }
 
 

@@ -82,7 +82,8 @@ class DoomTest:
 def _seen_by_mapper(card: dict[str, Any], size: int) -> list[MazeSet]:
     config = MapperTrainConfig(**card["training"])
     seen = list(MapperTrainer(config).mazes()) if config.size == size else []
-    before = card.get("began_with")
+    # Older cards have the earlier word.
+    before = card.get("init_weights", card.get("began_with"))
     return seen + _seen_by_mapper(before, size) if before else seen
 
 
@@ -105,7 +106,7 @@ class Surveys:
 
 
 def predicted_maps(
-    mapper: Mapper, surveys: Surveys, shares: Sequence[float], told: OnProgress
+    mapper: Mapper, surveys: Surveys, shares: Sequence[float], on_progress: OnProgress
 ) -> dict[float, NDArray[np.float32]]:
     """Return the maps ``(n, M, M)`` that the mapper sees with each share of the views: the
     probability that a cell is free.
@@ -120,7 +121,7 @@ def predicted_maps(
             given = seen.given & (luck < share)
             walls = wall_probabilities(mapper, seen.views, given)
             maps[share][index] = 1 - walls
-        told(f"see {surveys.textures}", index + 1, len(surveys.mazes))
+        on_progress(f"see {surveys.textures}", index + 1, len(surveys.mazes))
     for predicted in maps.values():
         goals = surveys.mazes.goals
         predicted[np.arange(len(goals)), goals[:, 0], goals[:, 1]] = 1
@@ -137,7 +138,7 @@ def map_errors(predicted: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[s
 
 
 def surveyed_rows(
-    test: DoomTest, planner: str, mapper_name: str, told: OnProgress
+    test: DoomTest, planner: str, mapper_name: str, on_progress: OnProgress
 ) -> list[dict[str, Any]]:
     """Return the rows of a table: planner and A* on the mapper's maps, by share of views."""
     mapper, mapper_card = load_mapper(mapper_name), card_of(mapper_name)
@@ -145,7 +146,7 @@ def surveyed_rows(
     mazes = test.mazes(mapper_card, card)
     surveys = Surveys(mazes, test.textures, test.seed)
     rows = []
-    for share, soft in predicted_maps(mapper, surveys, SHARES, told).items():
+    for share, soft in predicted_maps(mapper, surveys, SHARES, on_progress).items():
         predicted = (soft > 0.5).astype(np.uint8)
         on = MazeSet(predicted, mazes.goals)
         errors = map_errors(predicted, mazes.mazes)
@@ -154,7 +155,7 @@ def surveyed_rows(
             (END_TO_END, _end_to_end(network, soft, mazes.goals, int(card["depth"]))),
             ("a_star", _exact_actions(on)),
         ):
-            told(f"plan {name} {share:g}", 1, 1)
+            on_progress(f"plan {name} {share:g}", 1, 1)
             bins = [asdict(row) for row in score(actions, mazes, test.bins)]
             rows.append(
                 {
@@ -191,7 +192,7 @@ def _exact_actions(mazes: MazeSet) -> NDArray[np.int8]:
 
 
 def explored_rows(
-    test: DoomTest, planner: str, mapper_name: str, told: OnProgress
+    test: DoomTest, planner: str, mapper_name: str, on_progress: OnProgress
 ) -> list[dict[str, Any]]:
     """Return a row for the planner, for A* and for the random walk, from the cell of each maze
     that is farthest from the goal.
@@ -215,7 +216,7 @@ def explored_rows(
         world = SurveyedWorld(maze, seen.views, (row, column))
         random = np.random.default_rng([test.seed, index])
         walks["random_walk"].append(random_walk(world, goal, limit, random))
-        told(f"explore {test.textures}", index + 1, len(mazes))
+        on_progress(f"explore {test.textures}", index + 1, len(mazes))
     return [_walked(name, test, found, shortest) for name, found in walks.items()]
 
 
@@ -263,7 +264,7 @@ def measure(
     explored_per_bin: int,
     seed: int,
     parts: Sequence[Literal["surveyed", "explored"]],
-    told: OnProgress,
+    on_progress: OnProgress,
 ) -> dict[str, Any]:
     """Return everything that a result file of a size says."""
     result: dict[str, Any] = {"size": size, "planner": planner, "mapper": mapper}
@@ -272,11 +273,11 @@ def measure(
     for textures in ("training", "held_out"):
         if "surveyed" in parts:
             test = DoomTest(size, per_bin, textures, seed)
-            rows = surveyed_rows(test, planner, mapper, told)
+            rows = surveyed_rows(test, planner, mapper, on_progress)
             result.setdefault("surveyed", []).extend(rows)
         if "explored" in parts:
             test = DoomTest(size, explored_per_bin, textures, seed)
-            rows = explored_rows(test, planner, mapper, told)
+            rows = explored_rows(test, planner, mapper, on_progress)
             result.setdefault("explored", []).extend(rows)
     return result
 

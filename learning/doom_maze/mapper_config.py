@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,8 @@ class MapperTrainConfig:
     """Validation mazes."""
     textures: str = "varied"
     """Texture sets of the mazes: training, varied, held_out, or the name of one."""
-    rate: float = 1e-3
-    """Adam's rate, the paper's; falls to zero along half a cosine."""
+    learning_rate: Annotated[float, tyro.conf.arg(aliases=["--rate"])] = 1e-3
+    """Adam's, the paper's; falls to zero along half a cosine."""
     batch: int = 16
     """Mazes per update."""
     epochs: int = 21
@@ -32,8 +35,9 @@ class MapperTrainConfig:
     """Planner to train jointly, such as dt_vin_15; empty trains the mapper alone."""
     map_loss: float = 1.0
     """Weight of the map's loss beside the actions' in joint training; 0: no map is ever shown."""
-    begin_with: str = ""
-    """Mapper to begin with: one of planners/weights/doom, or a .safetensors file."""
+    init_weights: Annotated[str, tyro.conf.arg(aliases=["--begin-with"])] = ""
+    """Mapper whose weights the training starts from: one of planners/weights/doom, or a
+    .safetensors file."""
     threads: int = 0
     """Threads; 0 leaves the choice to PyTorch."""
     resume: bool = False

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from asterias.errors import UserError
 from asterias.provenance import Clock, provenance
 from learning.doom_maze.end_to_end import ViewPlanner
 from learning.doom_maze.mapper_config import MapperTrainConfig
@@ -142,16 +143,16 @@ class MapperTrainer:
 
     def __init__(self, config: MapperTrainConfig) -> None:
         if config.batch > config.mazes:
-            raise ValueError(f"batch {config.batch} is larger than the {config.mazes} mazes.")
+            raise UserError(f"batch {config.batch} is larger than the {config.mazes} mazes.")
         self.config, self.progress = config, MapperProgress()
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.mapper = load_mapper(config.begin_with) if config.begin_with else Mapper()
-        self._before = card_of(config.begin_with) if config.begin_with else None
+        self.mapper = load_mapper(config.init_weights) if config.init_weights else Mapper()
+        self._before = card_of(config.init_weights) if config.init_weights else None
         self.whole = _joint(self.mapper, config.joint) if config.joint else None
         trained = self.whole or self.mapper
-        self.optimiser = torch.optim.Adam(trained.parameters(), lr=config.rate)
+        self.optimiser = torch.optim.Adam(trained.parameters(), lr=config.learning_rate)
         self.updates = config.epochs * (config.mazes // config.batch)
         if config.resume:
             self.load()
@@ -207,22 +208,22 @@ class MapperTrainer:
         logits = self.mapper.walls(features)
         weight = emphasis(known)
         loss = functional.binary_cross_entropy_with_logits(logits, target, weight)
-        told = float(loss.detach())
+        reported = float(loss.detach())
         if self.whole is not None:
             chosen_set = MazeSet(data.mazes[chosen], data.goals[chosen])
-            told = self._actions_loss(self.whole, logits, chosen_set)
+            reported = self._actions_loss(self.whole, logits, chosen_set)
         if self.whole is None or config.map_loss > 0:
             scale = config.map_loss if self.whole else 1.0
             (scale * loss).backward()  # type: ignore[no-untyped-call]
         share = self.progress.update / self.updates
         for group in self.optimiser.param_groups:
-            group["lr"] = config.rate * 0.5 * (1 + math.cos(math.pi * share))
+            group["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
         self.optimiser.step()
         self.progress.update += 1
         wall, cpu = clock.elapsed()
         self.progress.seconds += wall
         self.progress.cpu_seconds += cpu
-        return told
+        return reported
 
     def _actions_loss(self, whole: ViewPlanner, walls: Tensor, mazes: MazeSet) -> float:
         """Add the gradients of the actions' loss; the graph of ``walls`` is kept for the map's."""
@@ -265,12 +266,12 @@ class MapperTrainer:
             self.config.out / WEIGHTS,
             {
                 "training": {
-                    k: v for k, v in settings.items() if k not in ("out", "resume", "begin_with")
+                    k: v for k, v in settings.items() if k not in ("out", "resume", "init_weights")
                 },
                 "seconds": round(self.progress.seconds, 1),
                 "cpu_seconds": round(self.progress.cpu_seconds, 1),
                 "validation": self.progress.history[-1],
-                "began_with": self._before,
+                "init_weights": self._before,
                 **provenance(self.config.seed),
             },
         )

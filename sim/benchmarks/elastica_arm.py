@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from asterias.arrays import FloatArray
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 
 INSTALL = "pip install -c constraints.txt 'pyelastica==1.0.0'"
 
@@ -56,7 +56,7 @@ class ElasticaArm:
         options: the arm.
 
     Raises:
-        HardwareError: PyElastica is not installed.
+        UserError: PyElastica is not installed.
     """
 
     def __init__(self, options: ArmOptions) -> None:
@@ -64,7 +64,7 @@ class ElasticaArm:
             # By name: it is an extra, which type checkers need not find.
             elastica: Any = importlib.import_module("elastica")
         except ImportError as error:
-            raise HardwareError(f"PyElastica is not installed: {INSTALL}") from error
+            raise UserError(f"PyElastica is not installed: {INSTALL}") from error
         self.options = options
         self.time_s = 0.0
         self._torque = np.zeros((3, 1))

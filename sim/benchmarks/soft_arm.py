@@ -46,7 +46,7 @@ def bench_against_elastica(
         on_round: hears of finished rounds.
 
     Raises:
-        HardwareError: PyElastica is not installed.
+        UserError: PyElastica is not installed.
     """
     arms = {elements: ElasticaArm(ArmOptions(elements=elements)) for elements in ELEMENTS}
     allowed = os.sched_getaffinity(0)

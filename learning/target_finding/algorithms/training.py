@@ -58,6 +58,8 @@ from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_F
 
 # The paper's: 48 iterations of 15 episodes of 5 steps.
 STEPS = 3600
+# A fork would copy threads of the learner in any state.
+START_METHOD = "forkserver"
 
 
 @dataclass(frozen=True)
@@ -377,7 +379,7 @@ def _environments(config: TrainingConfig, reports: Path | None) -> VecEnv:
         return DummyVecEnv([make] * config.processes)
     set_forkserver_preload([__name__])
     in_worker = partial(make_in_worker, make, reports)
-    return SubprocVecEnv([in_worker] * config.processes, start_method="forkserver")
+    return SubprocVecEnv([in_worker] * config.processes, start_method=START_METHOD)
 
 
 # -- the record -----------------------------------------------------------------------------------

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
 from asterias.files import write_json
+from asterias.option_checks import check_episodes, check_file, check_seed
 from asterias.progress import progress_bars
 from asterias.provenance import provenance
-from learning.target_finding.commands.checks import (
-    OptionalDeadCameras,
-    check_episodes,
-    check_file,
-    check_seed,
-)
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.observation import PAPER_COMMAND_RANGE
 from learning.target_finding.env.options import (
+    DeadCameras,
     ServoFailure,
     SilentFailure,
     TargetFindingOptions,
@@ -36,7 +33,7 @@ class EvaluatePolicy:
 
     policy: str
     """Name of a trained policy, folder of a training, or .safetensors file."""
-    faults: OptionalDeadCameras = None
+    faults: Annotated[DeadCameras | None, tyro.conf.arg(aliases=["--dead-cameras"])] = None
     """Cameras that fail in each episode; as in the training if not given."""
     silent: tuple[SilentFailure, ...] | None = None
     """Ways in which they fail without being flagged; as in the training if not given."""

@@ -13,16 +13,12 @@ from tyro.extras import literal_type_from_choices
 
 from asterias.errors import UserError
 from asterias.files import write_json
+from asterias.option_checks import check_file, check_folder, check_seed
 from asterias.progress import JsonLines, Stages, TrainingProgress, progress_bars, stop_requests
 from learning.target_finding.algorithms.networks import NETWORKS
 from learning.target_finding.algorithms.registry import ALGORITHMS, TrainingRequest
-from learning.target_finding.commands.checks import (
-    DeadCamerasOption,
-    check_file,
-    check_folder,
-    check_seed,
-)
 from learning.target_finding.env.options import (
+    DeadCameras,
     Observed,
     ServoFailure,
     SilentFailure,
@@ -54,7 +50,7 @@ class TaskArguments:
     """Name or path of a robot description."""
     limb: int = 0
     """Number of the limb that searches."""
-    faults: DeadCamerasOption = "kill0"
+    faults: Annotated[DeadCameras, tyro.conf.arg(aliases=["--dead-cameras"])] = "kill0"
     """Cameras that fail in each episode: none (kill0 or 0), one (kill1 or 1), one or two (kill12
     or 1-2)."""
     silent: tuple[SilentFailure, ...] = ()

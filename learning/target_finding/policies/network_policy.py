@@ -140,7 +140,7 @@ def check_network(
             },
         )
         inputs = units
-    count = sum(name.startswith("layer_") for name in tensors) // 2
+    count = sum(name.startswith("layer_") and name.endswith(".weight") for name in tensors)
     if not count:
         raise ValueError("it has no layers")
     for i in range(count):

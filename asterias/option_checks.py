@@ -1,20 +1,12 @@
-"""Options that every command checks before it starts to work."""
+"""Options that commands check before they start to work."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from asterias.errors import UserError, describe_os_error
-from learning.target_finding.env.options import DeadCameras
-
-# The authors' --faults and what it says; both words are taken.
-DeadCamerasOption = Annotated[DeadCameras, tyro.conf.arg(aliases=["--dead-cameras"])]
-OptionalDeadCameras = Annotated[DeadCameras | None, tyro.conf.arg(aliases=["--dead-cameras"])]
 
 # NumPy's global generator, which stable-baselines3 seeds, takes 32 bits.
 _LARGEST_SEED = 2**32 - 1
