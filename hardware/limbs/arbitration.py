@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hardware.limbs.driver import Clock
+from hardware.limbs.trajectory import MOST_MOVE_S
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Admission(str, Enum):
     STOPPED = "the emergency stop is engaged"
     NO_DEADMAN = "its dead-man is not held"
     REARM = "its dead-man was held through the emergency stop; release it and hold it again"
+    TOO_LONG = f"a timed move may take at most {MOST_MOVE_S:.0f} s"
     OUTRANKED = "a source with a higher priority commands"
 
 
@@ -110,6 +112,8 @@ class Arbiter:
         source, state, now = self._sources[name], self._states[name], self._clock()
         if self._stopped:
             return Admission.STOPPED
+        if not 0.0 <= duration_s <= MOST_MOVE_S:
+            return Admission.TOO_LONG
         if source.needs_deadman:
             if state.held_until_s <= now:
                 return Admission.NO_DEADMAN

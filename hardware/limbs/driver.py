@@ -243,18 +243,22 @@ class LimbDriver(ABC):
         return np.array(sent)
 
     def hold(self) -> FloatArray:
-        """Stop where the limb is now and stay there; returns the position sent, ``(n,)``.
+        """Stop where the limb is now and stay there; return the position sent, ``(n,)``.
 
         That is the measured position. Only where it is more than one step away from the last one
         sent (a blocked joint, a wild reading), it is approached by a step now and by each
         :meth:`tick`. A position outside the range is brought back into it in the same way.
 
-        Raises:
-            NotConnectedError: before ``connect()``.
-            DeviceError: the position cannot be measured.
+        A limb that holds already goes on holding the same position: a joint under load stands a
+        little below it, and would sink by as much with each further call.
+
+        Raises NotConnectedError before ``connect()``, and DeviceError where the position cannot
+        be measured.
         """
         self._require_connected()
         measured = self._measured()
+        if self._active and self._holding:
+            return self.last_sent_rad
         if not self._active:
             self._last_sent = measured  # may have been moved by hand: start from where it is
         self._hold_goal = np.clip(measured, self._lower, self._upper)

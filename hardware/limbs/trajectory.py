@@ -12,6 +12,11 @@ from asterias.arrays import FloatArray
 from asterias.errors import CommandError, NotActiveError
 from hardware.limbs.driver import Clock, LimbDriver
 
+# Points of a timed move: a hundred seconds at the rate of control, and read within one period.
+MOST_POINTS = 5000
+# Longest timed move: nobody else may command the limb meanwhile, and its sender may be gone.
+MOST_MOVE_S = 600.0
+
 
 @dataclass(frozen=True)
 class Waypoint:
@@ -19,6 +24,25 @@ class Waypoint:
 
     time_s: float
     position_rad: FloatArray
+
+
+@dataclass(frozen=True)
+class _Path:
+    """A timed move, ready to be followed: rising times ``(k,)`` and positions ``(k, n)``."""
+
+    times_s: FloatArray
+    positions_rad: FloatArray
+
+    def at(self, elapsed_s: float) -> FloatArray:
+        """Return ``(n,)`` positions, linear between the points; found by bisection."""
+        after = int(np.searchsorted(self.times_s, elapsed_s, side="right"))
+        if after == 0:
+            return np.array(self.positions_rad[0])
+        if after == len(self.times_s):
+            return np.array(self.positions_rad[-1])
+        start_s, end_s = self.times_s[after - 1 : after + 1]
+        start, end = self.positions_rad[after - 1 : after + 1]
+        return np.asarray(start + (end - start) * ((elapsed_s - start_s) / (end_s - start_s)))
 
 
 class TrajectoryController:
@@ -45,7 +69,7 @@ class TrajectoryController:
         self._refusal = ""
         self._goal: FloatArray | None = None
         self._goal_s = -np.inf
-        self._path: tuple[Waypoint, ...] = ()
+        self._path: _Path | None = None
         self._parked: FloatArray | None = None
         self._start_s = 0.0
         self._stopped = False
@@ -58,7 +82,7 @@ class TrajectoryController:
     @property
     def is_moving(self) -> bool:
         """Whether a command or a timed move is still being followed."""
-        return self._goal is not None or bool(self._path)
+        return self._goal is not None or self._path is not None
 
     def command(self, position_rad: npt.ArrayLike) -> None:
         """Head for ``(n,)`` positions from now on.
@@ -68,7 +92,7 @@ class TrajectoryController:
             NotActiveError: the limb is not active, or the emergency stop is engaged.
         """
         goal = self._admitted(position_rad)
-        self._path, self._parked = (), None
+        self._path, self._parked = None, None
         now = self._clock()
         self._timeout_s = self.driver.command_timeout_s
         stream_s = self._stream_timeout_s
@@ -80,19 +104,29 @@ class TrajectoryController:
         """Follow a timed move from the last sent position, linearly between its points.
 
         Raises:
-            CommandError: no points, times not rising, or positions that cannot be commanded.
-            NotActiveError: the limb is not active, or the emergency stop is engaged.
+            CommandError: no points or too many, times not rising or too long, or positions that
+                cannot be commanded.
         """
         if not points:
             raise CommandError("A trajectory needs at least one point.")
-        times = np.array([point.time_s for point in points])
+        if len(points) > MOST_POINTS:
+            raise CommandError(
+                f"A trajectory of {len(points)} points is too long; "
+                f"at most {MOST_POINTS} are taken."
+            )
+        times = np.array([point.time_s for point in points], dtype=np.float64)
         if not np.isfinite(times).all() or times[0] < 0 or (np.diff(times) <= 0).any():
             raise CommandError("A trajectory's times must rise from zero, each above the last.")
-        path = [Waypoint(point.time_s, self._admitted(point.position_rad)) for point in points]
-        if path[0].time_s > 0:
-            path.insert(0, Waypoint(0.0, self.driver.last_sent_rad))
-        self._goal, self._parked = None, None
-        self._path, self._start_s = tuple(path), self._clock()
+        if times[-1] > MOST_MOVE_S:
+            raise CommandError(
+                f"A timed move of {times[-1]:.0f} s is too long; at most {MOST_MOVE_S:.0f} s are "
+                "taken."
+            )
+        positions = np.array([self._admitted(point.position_rad) for point in points])
+        if times[0] > 0:
+            times = np.concatenate([[0.0], times])
+            positions = np.vstack([self.driver.last_sent_rad, positions])
+        self._start_path(times, positions)
 
     def stop(self, engaged: bool) -> None:
         """Engage or release the emergency stop; releasing does not resume any motion."""
@@ -109,9 +143,7 @@ class TrajectoryController:
         speed = np.array([joint.velocity_limit_rad_s for joint in self.driver.joints])
         start = self.driver.last_sent_rad
         duration_s = float(np.max(np.abs(home - start) / (speed_share * speed)))
-        self._goal, self._parked = None, None
-        self._path = (Waypoint(0.0, start), Waypoint(max(duration_s, 1e-3), home))
-        self._start_s = self._clock()
+        self._start_path(np.array([0.0, max(duration_s, 1e-3)]), np.array([start, home]))
 
     def abandon(self) -> None:
         """Forget the present motion and hold."""
@@ -125,8 +157,8 @@ class TrajectoryController:
             self._forget()
             return
         now = self._clock()
-        if self._path:
-            self._follow_path(now - self._start_s)
+        if self._path is not None:
+            self._follow_path(self._path, now - self._start_s)
         elif self._goal is not None:
             # A clock that was set back counts as too long a silence.
             if not 0.0 <= now - self._goal_s <= self._timeout_s:
@@ -139,17 +171,19 @@ class TrajectoryController:
         self.driver.tick()
 
     def _forget(self) -> None:
-        self._goal, self._path, self._parked = None, (), None
+        self._goal, self._path, self._parked = None, None, None
 
-    def _follow_path(self, elapsed_s: float) -> None:
-        times = [point.time_s for point in self._path]
-        targets = np.array([point.position_rad for point in self._path])
-        target = np.array([np.interp(elapsed_s, times, column) for column in targets.T])
-        sent = self.driver.send(target)
+    def _start_path(self, times_s: FloatArray, positions_rad: FloatArray) -> None:
+        self._goal, self._parked = None, None
+        self._path, self._start_s = _Path(times_s, positions_rad), self._clock()
+
+    def _follow_path(self, path: _Path, elapsed_s: float) -> None:
+        sent = self.driver.send(path.at(elapsed_s))
         # The limits may have slowed the limb down: the move ends when its last point was sent.
-        late = elapsed_s > times[-1] + self.driver.command_timeout_s
-        if elapsed_s >= times[-1] and (late or np.allclose(sent, targets[-1], atol=1e-9)):
-            self._path, self._parked = (), sent
+        end_s = path.times_s[-1]
+        late = elapsed_s > end_s + self.driver.command_timeout_s
+        if elapsed_s >= end_s and (late or np.allclose(sent, path.positions_rad[-1], atol=1e-9)):
+            self._path, self._parked = None, sent
 
     def _admitted(self, position_rad: npt.ArrayLike) -> FloatArray:
         if self._stopped:

@@ -158,3 +158,10 @@ def test_a_timed_move_keeps_the_limb_for_as_long_as_it_lasts() -> None:
     assert arbiter.active == "web"
     clock[0] = 3.0
     assert arbiter.admit("agent") is Admission.PASSED
+
+
+def test_a_timed_move_without_end_does_not_own_the_limb() -> None:
+    arbiter = Arbiter([WEB], lambda: 0.0)
+    arbiter.hold_deadman("web", True)
+    assert arbiter.admit("web", 2.0**31) is Admission.TOO_LONG
+    assert arbiter.active == ""

@@ -79,7 +79,7 @@ def test_stream_never_exceeds_the_velocity_limit(
 
 def test_wild_reading_does_not_make_a_hold_jump(array_limb: ArrayLimb, clock: FakeClock) -> None:
     with array_limb as limb:
-        before = limb.last_sent_rad
+        before = limb.send(limb.last_sent_rad)
         limb.servos.position_rad = np.array([0.9, 1.4, -1.9])
         limb.hold()
         step = limb._speed * limb.max_step_period_s

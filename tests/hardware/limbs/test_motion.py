@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,7 @@ from asterias.arrays import FloatArray
 from asterias.errors import CommandError, NotActiveError
 from hardware.description.robot import JointDescription
 from hardware.limbs.driver import LimbDriver, LimbState
-from hardware.limbs.trajectory import TrajectoryController, Waypoint
+from hardware.limbs.trajectory import MOST_POINTS, TrajectoryController, Waypoint
 
 PERIOD_S = 0.02
 SPEED_RAD_S = 2.0
@@ -185,3 +186,61 @@ def test_no_request_makes_a_step_that_is_too_large(sequence: list[tuple[str, obj
     largest_rad = SPEED_RAD_S * rig.limb.max_step_period_s
     steps = np.abs(np.diff(np.array([np.zeros(2), *rig.limb.writes]), axis=0))
     assert (steps <= largest_rad + 1e-9).all()
+
+
+class SaggingLimb(ArrayLimb):
+    """A limb under load: it stands a little below where it was sent."""
+
+    SAG_RAD = 0.03
+
+    def _read(self) -> LimbState:
+        return LimbState(
+            self._clock(), np.array(self.place) - self.SAG_RAD, np.zeros(2), np.zeros(2)
+        )
+
+
+def test_a_loaded_limb_stays_where_it_is_however_often_it_is_stopped() -> None:
+    rig = Rig()
+    rig.limb = SaggingLimb(lambda: rig.now_s)
+    rig.limb.connect()
+    rig.limb.activate()
+    rig.motion = TrajectoryController(rig.limb, lambda: rig.now_s)
+    rig.motion.command([0.5, 0.5])
+    rig.run(0.4)
+    rig.motion.stop(True)
+    rig.run(0.5)
+    stopped = np.array(rig.limb.place)
+    for _ in range(100):
+        rig.motion.stop(True)
+        rig.run(PERIOD_S)
+    assert np.abs(rig.limb.place - stopped).max() < 0.01
+    for engaged in 20 * [False, True]:
+        rig.motion.stop(engaged)
+        rig.run(PERIOD_S)
+    assert np.abs(rig.limb.place - stopped).max() < 0.01, "nor by a release"
+
+
+def test_a_long_trajectory_costs_a_period_no_more_than_a_short_one() -> None:
+    rig = Rig()
+    points = [Waypoint(0.01 * (i + 1), np.full(2, 0.0001 * i)) for i in range(MOST_POINTS)]
+    rig.motion.follow(points)
+    start_s = time.perf_counter()
+    for _ in range(200):
+        rig.run(PERIOD_S)
+    assert (time.perf_counter() - start_s) / 200 < 0.005
+    assert rig.limb.place[0] == pytest.approx(0.04, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("points", "reason"),
+    [
+        ([Waypoint(0.001 * (i + 1), np.zeros(2)) for i in range(100_000)], "100000 points"),
+        ([Waypoint(float(2**31), np.zeros(2))], "at most 600 s"),
+    ],
+    ids=["too many points", "too long"],
+)
+def test_a_move_without_bound_is_refused(points: list[Waypoint], reason: str) -> None:
+    rig = Rig()
+    with pytest.raises(CommandError, match=reason):
+        rig.motion.follow(points)
+    assert not rig.motion.is_moving

@@ -23,7 +23,7 @@ from hardware.faults.injection import FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import LimbDriver, LimbState
 from hardware.limbs.safety_monitor import SafetyMonitor, Severity
-from hardware.limbs.trajectory import TrajectoryController, Waypoint
+from hardware.limbs.trajectory import MOST_POINTS, TrajectoryController, Waypoint
 
 Passive = Callable[[], tuple[Sequence[str], FloatArray, FloatArray]]
 
@@ -238,6 +238,11 @@ class LimbInterface:
             raise CommandError(
                 f"Limb '{self.driver.name}' has no joint '{unknown[0]}'; "
                 f"its joints are {', '.join(names)}."
+            )
+        if len(message.points) > MOST_POINTS:
+            raise CommandError(
+                f"A trajectory of {len(message.points)} points is too long; "
+                f"at most {MOST_POINTS} are taken."
             )
         columns = [names.index(name) for name in message.joint_names] or list(range(len(names)))
         path = []
