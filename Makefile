@@ -33,8 +33,11 @@ demo: ready
 	@$(IN_VENV) out="runs/$$(date +%Y-%m-%d-%H%M%S)-demo" && \
 	    ros2 launch launch/demo.launch.xml out:="$$out" $(ARGS) && python -m learning verdict "$$out"
 
+# In parallel processes, since nodes mostly wait; one by one with ARGS="-n 0".
+PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
+
 test: lint
-	@$(IN_VENV) exec python -m pytest $(ARGS)
+	@$(IN_VENV) exec python -m pytest $(PARALLEL) $(ARGS)
 
 lint: ready
 	@$(IN_VENV) ruff check . && ruff format --check .

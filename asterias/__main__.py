@@ -17,7 +17,11 @@ ROOMS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command of a room."""
+    """Run a command of a room.
+
+    Returns:
+        The command's exit code.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["--version"]:
         print(f"asterias {__version__}")

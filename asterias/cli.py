@@ -43,7 +43,7 @@ class LazyCommand:
     summary: str
 
     def load(self) -> Any:
-        """Import and return the class or function."""
+        """Return the class or function, imported now."""
         module, _, attribute = self.target.partition(":")
         return getattr(importlib.import_module(module), attribute)
 
@@ -172,7 +172,11 @@ def _without_program(description: str | None, program: str) -> str:
 
 @contextmanager
 def _flushed_output() -> Iterator[None]:
-    """Flush at the end, while a reader that has gone can still be answered."""
+    """Flush at the end, while a reader that has gone can still be answered.
+
+    Raises:
+        SystemExit: the block has asked for the end, as after a help text.
+    """
     try:
         yield
     except SystemExit:

@@ -23,14 +23,12 @@ TEXT_LIMIT_BYTES = 64 * 1024 * 1024
 def write_bytes(path: FilePath, content: bytes) -> None:
     """Write a file whole or not at all: temporary name, flush, fsync, rename.
 
-    Folders above it are made. When this returns, the content is on the disk.
+    Folders above it are made. When this returns, the content is on the disk; where it raises
+    OSError, nothing is left behind.
 
     Args:
         path: file to write or to replace.
         content: all of it.
-
-    Raises:
-        OSError: the folder or the file cannot be written; nothing is left behind.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +132,7 @@ def read_bytes(path: FilePath, limit_bytes: int) -> bytes:
 
 
 def read_text(path: FilePath, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
-    """Read a UTF-8 text file whose size is looked at first.
+    """Return the content of a UTF-8 text file, whose size is looked at first.
 
     Raises:
         UserError: it cannot be read (see ``read_bytes``) or is not UTF-8.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Pacer:
-    """Says how many control periods are due now.
+    """Tells how many control periods are due now.
 
     Args:
         period_s: simulated seconds of a control period.
@@ -47,7 +47,7 @@ class Pacer:
         return self.period_s / self.real_time_factor if self.real_time_factor > 0 else 0.0
 
     def due(self) -> int:
-        """Number of periods to run now; 0 when it is too early."""
+        """Return the number of periods to run now; 0 when it is too early."""
         if self.real_time_factor == 0:
             self._count += 1
             return 1
@@ -62,7 +62,7 @@ class Pacer:
         return count
 
     def measured_factor(self) -> float:
-        """Real-time factor reached since the last call."""
+        """Return the real-time factor reached since the last call."""
         now = self._clock()
         since, count = self._measured_from
         self._measured_from = (now, self._count)

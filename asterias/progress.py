@@ -28,7 +28,7 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far a training is, said after each iteration or episode.
+    """How far a training is, reported after each iteration or episode.
 
     Attributes:
         done, total: steps or episodes, as ``unit`` says.
@@ -48,20 +48,20 @@ class TrainingProgress:
 
 
 class RateColumn(ProgressColumn):
-    """How many ``unit`` are done per second."""
+    """Column with the number of ``unit`` per second."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        """The rate of late, or of the whole when it is finished."""
+        """Return the present rate, or the mean rate of a finished task."""
         rate = task.finished_speed or task.speed
         return Text(f"{rate:.0f} {self._unit}/s" if rate else "")
 
 
 def progress_bars(width: int = 12, unit: str = "") -> Progress:
-    """Bars with counts, time passed and time left.
+    """Return bars with counts, elapsed time and remaining time.
 
     Descriptions get ``width`` characters; with a ``unit`` there is also a rate in it per second.
     """
@@ -76,14 +76,14 @@ def progress_bars(width: int = 12, unit: str = "") -> Progress:
 
 
 class Stages:
-    """A bar per stage, made when the stage is first heard of."""
+    """Shows a bar per stage, made when the stage reports for the first time."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._bars: dict[str, TaskID] = {}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Stage ``stage`` has done so much of ``total``."""
+        """Show that stage ``stage`` has done ``done`` of ``total``."""
         if stage not in self._bars:
             self._bars[stage] = self._progress.add_task(stage, total=total)
         self._progress.update(self._bars[stage], completed=done)
@@ -99,7 +99,7 @@ class JsonLines:
 
     @staticmethod
     def tell(progress: TrainingProgress) -> None:
-        """An iteration has ended."""
+        """Print one iteration."""
         line = {
             "steps": progress.done,
             "total": progress.total,
@@ -112,17 +112,17 @@ class JsonLines:
 
     @staticmethod
     def end(summary: Mapping[str, Any]) -> None:
-        """The training has ended."""
+        """Print the summary of the training."""
         told = {key: value for key, value in summary.items() if key != "history"}
         print(json.dumps({"summary": told}), flush=True)
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Within, SIGINT and SIGTERM ask for a stop, and the second one insists.
+    """Take SIGINT and SIGTERM as requests to stop; the second one interrupts at once.
 
     Yields:
-        whether a stop was asked for.
+        A function that returns whether a stop was requested.
     """
     asked = False
 

@@ -49,10 +49,12 @@ class Registry(Generic[T]):
     def register(self, name: str) -> Callable[[T], T]: ...
 
     def register(self, name: str, entry: T | None = None) -> T | Callable[[T], T]:
-        """Add an entry; with the name alone, return a decorator that adds what it decorates.
+        """Add an entry, or return a decorator that adds what it decorates.
 
-        Raises:
-            ValueError: the name is given already.
+        A name that is given already is a ValueError.
+
+        Returns:
+            The entry; with the name alone, the decorator.
         """
         if entry is not None:
             return self._add(name, entry)

@@ -45,7 +45,14 @@ class StoppableThread:
         self._thread.start()
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep inside the function, at most ``timeout_s``; return whether it is to stop."""
+        """Sleep inside the function until the time is over or a stop is requested.
+
+        Args:
+            timeout_s: longest sleep; less than 0 counts as 0.
+
+        Returns:
+            Whether the function is to stop.
+        """
         return self._stopping.wait(max(timeout_s, 0.0))
 
     def request_stop(self) -> None:

@@ -13,13 +13,18 @@ from typing import Any
 def worker_pool(
     count: int, context: BaseContext, begin: Callable[..., None], *arguments: Any
 ) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose workers are told to end (SIGTERM) when the block is left by an exception.
+    """Open a pool of worker processes that end with the block.
+
+    Where the block is left by an exception, they get SIGTERM and are not waited for.
 
     Args:
-        count: processes.
+        count: number of processes.
         context: how they are started.
-        begin: first thing that each of them does, such as not to hear of Ctrl-C.
+        begin: first call in each of them, such as one that ignores SIGINT.
         arguments: of ``begin``.
+
+    Yields:
+        The pool.
     """
     with ProcessPoolExecutor(count, context, begin, arguments) as pool:
         try:

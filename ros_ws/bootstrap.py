@@ -76,22 +76,22 @@ class Stage:
 
     @property
     def stamp(self) -> Path:
-        """The file that holds the key of the last successful build."""
+        """File that holds the key of the last successful build."""
         return STAMPS / self.name
 
     @property
     def started(self) -> Path:
-        """The file that exists while the stage is being built."""
+        """File that exists while the stage is being built."""
         return STAMPS / f"{self.name}.started"
 
     def is_done(self) -> bool:
-        """True when the last build succeeded with the same key."""
+        """Return whether the last build succeeded with the same key."""
         if not self.stamp.is_file() or not self.product.exists():
             return False
         return self.stamp.read_text(encoding="utf-8") == self.key
 
     def run(self) -> None:
-        """Builds the stage; the stamp is written last, and whole."""
+        """Build the stage; the stamp is written last, and whole."""
         STAMPS.mkdir(parents=True, exist_ok=True)
         self.stamp.unlink(missing_ok=True)
         self.started.touch()
@@ -102,25 +102,29 @@ class Stage:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a file that appears whole or not at all."""
+    """Write a file that appears whole or not at all."""
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
 def say(text: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     print(text, flush=True)
 
 
 def fail(text: str, status: int = 1) -> NoReturn:
-    """Ends with one sentence on stderr."""
+    """End with one sentence on stderr."""
     print(text, file=sys.stderr, flush=True)
     sys.exit(status)
 
 
 def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> None:
-    """Runs a command quietly; shows the end of its output when it fails."""
+    """Run a command quietly; show the end of its output when it fails.
+
+    Raises:
+        SetUpError: the command failed.
+    """
     log = STAMPS / "last_command.log"
     with log.open("wb") as output:
         done = subprocess.run(
@@ -140,12 +144,12 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
 
 
 def hash_of(*parts: str) -> str:
-    """Hash of a list of texts."""
+    """Return the hash of a list of texts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def hash_of_files(files: Iterator[Path]) -> str:
-    """Hash of names and contents."""
+    """Return the hash of names and contents."""
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path.relative_to(ROOT)}\0".encode())
@@ -157,7 +161,7 @@ def hash_of_files(files: Iterator[Path]) -> str:
 
 
 def check_python() -> None:
-    """Python's own parts that Debian puts into extra packages.
+    """Refuse a Python without the parts that Debian puts into extra packages.
 
     Raises:
         SetUpError: a part is missing.
@@ -173,7 +177,7 @@ def check_python() -> None:
 
 
 def make_venv() -> None:
-    """A fresh environment; what was built with an older one is removed."""
+    """Make a fresh environment; what was built with an older one is removed."""
     for built in (INSTALL, WORKSPACE / "build", WORKSPACE / "log"):
         shutil.rmtree(built, ignore_errors=True)
     if VENV.is_symlink():
@@ -188,13 +192,17 @@ def make_venv() -> None:
 
 
 def pip_install(*arguments: str | Path) -> None:
-    """``pip install`` inside the environment."""
+    """Run ``pip install`` inside the environment."""
     quiet = ("-q", "--disable-pip-version-check", "--no-input", "--progress-bar", "off")
     run([VENV / "bin" / "python", "-m", "pip", "install", *quiet, *arguments])
 
 
 def pinned_version(name: str) -> str:
-    """The version of a package in constraints.txt."""
+    """Return the version of a package in constraints.txt.
+
+    Raises:
+        SetUpError: no version of it is pinned.
+    """
     text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     found = re.search(rf"^{re.escape(name)}==([^\s;]+)", text, re.MULTILINE)
     if found is None:
@@ -203,7 +211,7 @@ def pinned_version(name: str) -> str:
 
 
 def constraints_file() -> Path:
-    """The pinned versions; beside a sourced ROS 2, that ROS's own NumPy instead of ours.
+    """Return the file of pinned versions; beside a sourced ROS 2, one with that ROS's NumPy.
 
     The message classes of a sourced ROS are compiled against its NumPy, and OpenCV must fit to it.
     """
@@ -223,7 +231,7 @@ def constraints_file() -> Path:
 
 
 def install_packages() -> None:
-    """Everything at its pinned version, and this project itself in place."""
+    """Install everything at its pinned version, and this project itself in place."""
     constraints = constraints_file()
     pip_install("-c", constraints, "setuptools")
     if TORCH_INDEX:
@@ -241,7 +249,7 @@ def install_packages() -> None:
 
 
 def mend_ros_wheels() -> None:
-    """Points the wheels' CMake files at this Python and this NumPy.
+    """Point the wheels' CMake files at this Python and this NumPy.
 
     The wheels name the include directories of the machine that they were built on. They are the
     only ones under /opt/python, so doing this twice changes nothing.
@@ -265,7 +273,11 @@ def mend_ros_wheels() -> None:
 
 
 def workspace_sources() -> Iterator[Path]:
-    """Files whose change needs a build; Python modules are used in place and need none."""
+    """Yield the files whose change needs a build; Python modules are used in place.
+
+    Yields:
+        Paths below ``ros_ws/src``.
+    """
     for path in (WORKSPACE / "src").rglob("*"):
         if "__pycache__" in path.parts or not path.is_file():
             continue
@@ -274,18 +286,18 @@ def workspace_sources() -> Iterator[Path]:
 
 
 def launch_files() -> list[str]:
-    """Names of what asterias_bringup installs as links, so only a new name needs a build."""
+    """Return names of what asterias_bringup installs as links; only a new name needs a build."""
     return sorted(str(path) for path in (ROOT / "launch").rglob("*") if path.is_file())
 
 
 def library_paths() -> list[Path]:
-    """Where the loader finds the ROS libraries of the wheels and those of the workspace."""
+    """Return where the loader finds the ROS libraries of the wheels and of the workspace."""
     wheels = [VENV / "lib", *sorted(SITE_PACKAGES.glob("ros_*.libs"))]
     return [INSTALL / "lib", *([] if ROS_DISTRO else wheels)]
 
 
 def python_paths() -> list[Path]:
-    """The workspace's Python packages: first the sources in place, then what was generated."""
+    """Return the workspace's Python packages: first the sources, then what was generated."""
     in_place = sorted(path.parent for path in (WORKSPACE / "src").glob("*/setup.py"))
     if ROS_DISTRO:
         in_place = [path for path in in_place if path.name != "asterias_ros2"]
@@ -294,7 +306,7 @@ def python_paths() -> list[Path]:
 
 
 def build_environment() -> dict[str, str]:
-    """Environment of colcon. An outer make's job server must not reach the inner one."""
+    """Return the environment of colcon; an outer make's job server must not reach the inner."""
     hidden = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHONHOME", "PYTHON", "TORCH_INDEX")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment["PYTHONWARNINGS"] = "ignore"  # "setup.py install is deprecated"
@@ -312,7 +324,7 @@ def build_environment() -> dict[str, str]:
 
 
 def build_workspace() -> None:
-    """``colcon build`` of everything in ros_ws/src, into one prefix."""
+    """Run ``colcon build`` for everything in ros_ws/src, into one prefix."""
     own_colcon = VENV / "bin" / "colcon"
     colcon = str(own_colcon) if own_colcon.is_file() else "colcon"
     command: list[str | Path] = [colcon, "--log-base", WORKSPACE / "log", "--log-level", "error"]
@@ -332,7 +344,7 @@ def build_workspace() -> None:
 
 
 def write_environment() -> None:
-    """Paths for setup.bash, and the ``ros2`` command where no ROS 2 is sourced."""
+    """Write paths for setup.bash, and the ``ros2`` command where no ROS 2 is sourced."""
     command = VENV / "bin" / "ros2"
     if not ROS_DISTRO:
         write_whole(command, ROS2_COMMAND)
@@ -354,7 +366,7 @@ def write_environment() -> None:
 
 
 def warm_caches() -> None:
-    """Compiles what the first simulation and the first training would otherwise wait for."""
+    """Compile what the first simulation and the first training would otherwise wait for."""
     for room in ("sim", "planners"):
         if (ROOT / room / "__main__.py").is_file():
             run([VENV / "bin" / "python", "-m", room, "warm"])
@@ -364,7 +376,7 @@ def warm_caches() -> None:
 
 
 def plan_stages() -> list[Stage]:
-    """All stages in order; each key holds the key of the stage before."""
+    """Return all stages in order; each key holds the key of the stage before."""
     base = str(Path(sys.base_prefix).resolve())
     venv_key = hash_of(RECIPE, str(ROOT), base, sys.version, ROS_DISTRO)
     pinned = hash_of_files(iter([ROOT / "constraints.txt", ROOT / "pyproject.toml"]))
@@ -384,7 +396,7 @@ def plan_stages() -> list[Stage]:
 
 
 def torch_source(venv_key: str) -> str:
-    """Which index PyTorch comes from: the one asked for now, else the one asked for last time."""
+    """Return the index PyTorch comes from: the one asked for now, else that of last time."""
     record = STAMPS / "torch_index"
     if TORCH_INDEX:
         return TORCH_INDEX
@@ -393,7 +405,11 @@ def torch_source(venv_key: str) -> str:
 
 
 def run_stages(stages: Sequence[Stage]) -> bool:
-    """Builds what is not up to date. Returns False when there was nothing to do."""
+    """Build what is not up to date.
+
+    Returns:
+        Whether there was anything to do.
+    """
     # Half-installed packages look installed to pip, so an interrupted install starts from nothing.
     restart = stages[1].started.exists()
     todo = [stage for stage in stages if not stage.is_done()]
@@ -408,14 +424,18 @@ def run_stages(stages: Sequence[Stage]) -> bool:
 
 
 def use_base_python() -> None:
-    """Goes on with the Python below an active environment: ours may be about to be replaced."""
+    """Go on with the Python below an active environment, which may be about to be replaced."""
     base = Path(sys.base_prefix) / "bin" / PYTHON_DIR
     if sys.prefix != sys.base_prefix and base.is_file():
         os.execv(base, [str(base), "-I", *sys.argv])
 
 
 def lock() -> int:
-    """Waits until no other set-up runs in this clone; the lock ends with the process."""
+    """Wait until no other set-up runs in this clone; the lock ends with the process.
+
+    Returns:
+        The handle of the lock.
+    """
     handle = os.open(ROOT / ".setup.lock", os.O_CREAT | os.O_RDWR, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,9 +1,68 @@
-"""Shared by all tests: each test process gets a ROS 2 domain of its own."""
+"""Shared by all tests: each test process is alone on a ROS 2 domain and has settings of its own.
+
+``make test`` runs them in parallel processes, a file always as a whole. Launched systems, which
+fill a core each, all run in one process, so that no two of them disturb each other; what else takes
+long comes early, so that no process is still busy when all others have ended.
+"""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
+
+import pytest
 
 from asterias_nodes.runtime.domains import reserve_domain_id
 
+# Files whose tests start whole systems: one group.
+SYSTEMS = ("tests/system/", "tests/test_readme.py")
+# Files that take longest, but for those, the longest first.
+LONG = (
+    "tests/learning/target_finding/test_target_finding_env.py",
+    "tests/ros2_command/test_graph_verbs.py",
+    "tests/planners/test_training.py",
+    "tests/ros_ws/test_navigation.py",
+    "tests/learning/target_finding/test_target_finding_beyond.py",
+    "tests/ros_ws/test_recorder.py",
+    "tests/learning/agents/test_agent_measurements.py",
+    "tests/ros_ws/test_dashboard.py",
+    "tests/ros_ws/",
+    "tests/hardware/cameras/",
+)
+
 os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
+_HOME = tempfile.mkdtemp(prefix="asterias_test_home_")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+# Calibrations, and what a robot remembers from one run to the next.
+os.environ["XDG_CONFIG_HOME"] = f"{_HOME}/config"
+os.environ["XDG_STATE_HOME"] = f"{_HOME}/state"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes ``-n auto`` means: one more than cores, since nodes mostly wait.
+
+    With more, tests of the wall clock would be late.
+    """
+    return min((os.cpu_count() or 1) + 1, 8)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Make groups that stay together, and bring the long ones to the front."""
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        path = item.location[0]
+        group = "systems" if path.startswith(SYSTEMS) else path
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    path = item.location[0]
+    if path.startswith(SYSTEMS):
+        return -1
+    found = (place for place, start in enumerate(LONG) if path.startswith(start))
+    return next(found, len(LONG))

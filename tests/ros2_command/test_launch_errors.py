@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asterias_ros2.errors import CommandError, LaunchError
+from asterias_ros2.errors import LaunchError, VerbError
 from asterias_ros2.launch.context import LaunchContext
 from asterias_ros2.launch.service import evaluate_file, parse_arguments
 
@@ -163,7 +163,7 @@ def test_a_misspelt_argument_is_refused(context: LaunchContext, write: Write) ->
 
 @pytest.mark.parametrize("word", ["robot", "robot=x", ":=x", "robot:="])
 def test_a_malformed_argument_is_refused(word: str) -> None:
-    with pytest.raises(CommandError, match=f"malformed launch argument '{word}'"):
+    with pytest.raises(VerbError, match=f"malformed launch argument '{word}'"):
         parse_arguments([word])
 
 

@@ -10,7 +10,7 @@ from sensor_msgs.msg import CompressedImage, JointState
 from std_msgs.msg import Bool, Float64MultiArray, Int32, String
 from trajectory_msgs.msg import JointTrajectory
 
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 from asterias_ros2.graph.messages import (
     Format,
     fill,
@@ -71,7 +71,7 @@ def test_fill() -> None:
     ],
 )
 def test_fill_refuses(values: object, words: str) -> None:
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(VerbError) as caught:
         fill(JointState(), values)
     assert words in str(caught.value)
 
@@ -110,7 +110,7 @@ def test_the_same_words_are_values_in_other_fields() -> None:
 def test_a_value_that_does_not_fit_is_refused_and_not_bent(
     message: type, text: str, words: str
 ) -> None:
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(VerbError) as caught:
         fill(message(), parse_yaml(text))
     assert words in str(caught.value) and len(str(caught.value)) < 300
 
@@ -128,7 +128,7 @@ def test_find_type() -> None:
     assert find_type("std_msgs/msg/String", "msg") is String
     assert find_type("std_msgs/String", "msg") is String
     for wrong in ("String", "std_msgs/msg/Nope", "no_such/msg/String", "std_msgs/srv/String"):
-        with pytest.raises(CommandError, match="The passed message type is invalid"):
+        with pytest.raises(VerbError, match="The passed message type is invalid"):
             find_type(wrong, "msg")
 
 

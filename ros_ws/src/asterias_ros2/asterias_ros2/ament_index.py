@@ -11,14 +11,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 
 PREFIX_PATH = "AMENT_PREFIX_PATH"
 PACKAGE_MARKERS = Path("share/ament_index/resource_index/packages")
 PACKAGE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]+")  # REP 127
 
 
-class PackageNotFoundError(CommandError):
+class PackageNotFoundError(VerbError):
     """No prefix on the search path holds the package."""
 
 
@@ -69,16 +69,17 @@ def executables(package: str, environment: Mapping[str, str] | None = None) -> l
 def executable(package: str, name: str, environment: Mapping[str, str] | None = None) -> Path:
     """Return the path of the executable a `<node>` names.
 
+    A package that is not there is a PackageNotFoundError.
+
     Raises:
-        PackageNotFoundError: if there is no such package.
-        CommandError: naming the executables the package does have.
+        VerbError: the package has no such executable; the message names those it has.
     """
     folder = package_prefix(package, environment) / "lib" / package
     path = folder / name
     if name and "/" not in name and path.is_file() and os.access(path, os.X_OK):
         return path
     others = ", ".join(found.name for found in executables(package, environment))
-    raise CommandError(
+    raise VerbError(
         f"package '{package}' has no executable '{name}' in {folder}; "
         + (f"it has: {others}" if others else "it has none, so build it first")
     )

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class CommandError(Exception):
+class VerbError(Exception):
     """A mistake in what was asked for; `str()` of it is the sentence to show."""
 
 
-class LaunchError(CommandError):
+class LaunchError(VerbError):
     """A mistake in a launch file, with the place it was made once that is known."""
 
     def __init__(self, message: str, where: str | None = None) -> None:
@@ -26,7 +26,11 @@ class LaunchError(CommandError):
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Add the place `FILE:LINE` to a `LaunchError` that does not know its own yet."""
+    """Add the place `FILE:LINE` to a `LaunchError` that does not know its own yet.
+
+    Raises:
+        LaunchError: that of the block, with its place.
+    """
     try:
         yield
     except LaunchError as error:

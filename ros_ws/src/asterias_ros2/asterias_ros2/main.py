@@ -12,7 +12,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 
 COMMANDS = {
     "action": "list actions, send a goal",
@@ -30,7 +30,14 @@ EXIT_FAILED = 1
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command.
+
+    Args:
+        words: of the command line; None takes this process's own.
+
+    Returns:
+        The exit code.
+    """
     arguments = sys.argv[1:] if words is None else list(words)
     # SIGINT too: started by nohup, cron or `&` in a script, we arrive with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -47,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough; keep the interpreter from flushing into nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
-    except CommandError as error:
+    except VerbError as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
 
@@ -77,12 +84,16 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _load(name: str) -> Any:
-    """Import the module of a command."""
+    """Return the module of a command.
+
+    Raises:
+        VerbError: a package that it needs is not there.
+    """
     try:
         return importlib.import_module(f"asterias_ros2.verbs.{name}")
     except ImportError as error:
         missing = error.name or error
-        raise CommandError(
+        raise VerbError(
             f"ros2 {name} needs '{missing}', which is not there; source the setup file"
         ) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import importlib
 import sys
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from rosidl_parser.definition import (
     NamespacedType,
 )
 
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 
 DEFAULT_TRUNCATE_LENGTH = 128
 SEQUENCES = (list, tuple, array.array, np.ndarray)
@@ -46,21 +47,21 @@ def find_type(identifier: str, kind: str) -> Any:
         kind: `msg`, `srv` or `action`.
 
     Raises:
-        CommandError: if there is none of that name and kind.
+        VerbError: if there is none of that name and kind.
     """
     parts = identifier.split("/")
     if len(parts) == 2:
         parts.insert(1, kind)
-    try:
-        package, own_kind, name = parts
-        if own_kind != kind:
-            raise ValueError(own_kind)
-        return getattr(importlib.import_module(f"{package}.{kind}"), name)
-    except (AttributeError, ImportError, ValueError):
-        raise CommandError(
+    found = None
+    if len(parts) == 3 and parts[1] == kind:
+        with contextlib.suppress(ImportError, ValueError):
+            found = getattr(importlib.import_module(f"{parts[0]}.{kind}"), parts[2], None)
+    if found is None:
+        raise VerbError(
             f"The passed {KINDS[kind]} type is invalid: '{identifier}' is not found; write "
             f"PACKAGE/{kind}/NAME and source the workspace that has it"
-        ) from None
+        )
+    return found
 
 
 def to_yaml(message: Any, style: Format = Format()) -> str:
@@ -125,35 +126,35 @@ def parse_yaml(text: str) -> object:
     """Return YAML from the command line; words that are no text come as `PlainScalar`.
 
     Raises:
-        CommandError: it is not valid YAML.
+        VerbError: it is not valid YAML.
     """
     try:
         return yaml.load(text, _Loader)
     except RecursionError:
-        raise CommandError(f"{text[:40]!r}… is nested too deep") from None
+        raise VerbError(f"{text[:40]!r}… is nested too deep") from None
     except (yaml.YAMLError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise CommandError(f"{text!r} is not valid YAML: {reason}") from None
+        raise VerbError(f"{text!r} is not valid YAML: {reason}") from None
 
 
 def fill(message: Any, values: Any) -> None:
     """Set the fields of a message from a dictionary, as `parse_yaml` gives it.
 
     Raises:
-        CommandError: naming the field or value that does not fit.
+        VerbError: naming the field or value that does not fit.
     """
     if not isinstance(values, dict):
-        raise CommandError(f"value {values!r} must be a dictionary such as '{{data: 1}}'")
+        raise VerbError(f"value {values!r} must be a dictionary such as '{{data: 1}}'")
     slots = dict(_fields(message))
     for key, value in values.items():
         name = key.text if isinstance(key, PlainScalar) else key
         if name not in slots:
             known = ", ".join(slots) or "it has none"
-            raise CommandError(f"{type(message).__name__} has no field '{name}' (fields: {known})")
+            raise VerbError(f"{type(message).__name__} has no field '{name}' (fields: {known})")
         try:
             setattr(message, name, _converted(getattr(message, name), value, slots[name]))
         except (AssertionError, TypeError, ValueError, OverflowError) as error:
-            raise CommandError(f"value {value!r} does not fit field '{name}': {error}") from None
+            raise VerbError(f"value {value!r} does not fit field '{name}': {error}") from None
 
 
 def _fields(message: Any) -> Iterator[tuple[str, Any]]:
@@ -197,7 +198,11 @@ def _scalar(current: Any, value: Any) -> Any:
 
 
 def _items(value: Any) -> Any:
-    """Return what should be a list; text would be taken letter by letter."""
+    """Return what should be a list; text would be taken letter by letter.
+
+    Raises:
+        TypeError: it is a single value or a mapping.
+    """
     if isinstance(value, (str, PlainScalar, dict)):
         raise TypeError("it takes a list such as [1, 2]")
     return value

@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from rclpy.topic_or_service_is_hidden import topic_or_service_is_hidden
 
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 from asterias_ros2.graph.announcements import announcement_period_s
 
 HIDDEN_PREFIX = "_ros2cli"
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class Session:
+class GraphSession:
     """A node, its executor, and the names in the graph."""
 
     def __init__(self, node: Any, executor: Any) -> None:
@@ -61,7 +61,15 @@ class Session:
         self._executor.spin_once(timeout_sec=seconds)
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float | None = None) -> bool:
-        """Spin until a condition holds; return whether it did within the time."""
+        """Spin until a condition holds.
+
+        Args:
+            condition: looked at after each callback.
+            timeout_s: longest wait; None waits for ever.
+
+        Returns:
+            Whether it holds.
+        """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not condition():
             if deadline is not None and time.monotonic() > deadline:
@@ -70,15 +78,15 @@ class Session:
         return True
 
     def result(self, future: Any, what: str, timeout_s: float | None = None) -> Any:
-        """Spin until a future is done and return its result.
+        """Return the result of a future; spin until it is there.
 
         Raises:
-            CommandError: if it takes too long or ends with an exception.
+            VerbError: if it takes too long or ends with an exception.
         """
         if not self.wait_for(future.done, timeout_s):
-            raise CommandError(f"no answer within {timeout_s} s from {what}")
+            raise VerbError(f"no answer within {timeout_s} s from {what}")
         if future.exception() is not None:
-            raise CommandError(f"Exception while calling {what}: {future.exception()!r}")
+            raise VerbError(f"Exception while calling {what}: {future.exception()!r}")
         return future.result()
 
     def discover(
@@ -131,24 +139,27 @@ class Session:
         """Return the full name of a node once it is there.
 
         Raises:
-            CommandError: if it is not there within the time.
+            VerbError: if it is not there within the time.
         """
         full_name = name if name.startswith("/") else f"/{name}"
         self.discover(longest_s, lambda: full_name in self.node_names(hidden=hidden))
         if full_name not in self.node_names(hidden=hidden):
-            raise CommandError(f"Node not found: '{full_name}' is not running; see ros2 node list")
+            raise VerbError(f"Node not found: '{full_name}' is not running; see ros2 node list")
         return full_name
 
 
 @contextmanager
 def open_session(
     arguments: argparse.Namespace | None = None, name: str | None = None
-) -> Iterator[Session]:
+) -> Iterator[GraphSession]:
     """Open a session and close it in any case.
 
     Args:
         arguments: The parsed options of `add_arguments`, if the command has them.
         name: Name of the node; without one it is a hidden name of its own.
+
+    Yields:
+        The session.
     """
     # Our own handlers stay in charge, so that a Ctrl-C can still cancel a goal over the network.
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
@@ -163,7 +174,7 @@ def open_session(
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:
-            yield Session(node, executor)
+            yield GraphSession(node, executor)
         finally:
             executor.shutdown()
             node.destroy_node()

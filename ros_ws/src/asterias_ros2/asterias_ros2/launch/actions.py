@@ -59,7 +59,11 @@ class DeclareArgument(Action):
     choices: tuple[str, ...] = ()
 
     def execute(self, context: LaunchContext) -> None:
-        """Give the argument its default if it has no value, and check the choices."""
+        """Give the argument its default if it has no value, and check the choices.
+
+        Raises:
+            LaunchError: it has no value, or one that is no choice.
+        """
         context.declared.add(self.name)
         if self.name not in context.configurations:
             if self.default is None:

@@ -107,7 +107,11 @@ class LaunchContext:
         self.used.add(name)
 
     def enter_file(self, path: Path) -> Path | None:
-        """Make `path` the current launch file and return the one before it."""
+        """Make `path` the current launch file.
+
+        Returns:
+            The one before it, for `leave_file`.
+        """
         previous = self._file
         self._file = self._last_entered = path
         return previous
@@ -121,6 +125,9 @@ class LaunchContext:
 
         Releases of ROS 2 differ on what these give after an `<include>`: this file, or the one
         included last. Where that matters they are refused, so that no file has two meanings.
+
+        Raises:
+            LaunchError: there is none, or the releases differ.
         """
         path, last = self._file, self._last_entered
         if path is None or last is None:
@@ -152,7 +159,7 @@ class LaunchContext:
 
 
 def join_namespace(base: str | None, own: str | None) -> str | None:
-    """Join a pushed namespace with a given one; an absolute one stands alone.
+    """Return a given namespace below a pushed one; an absolute one stands alone.
 
     Raises:
         LaunchError: if the result is not a valid namespace.
@@ -175,7 +182,11 @@ def join_namespace(base: str | None, own: str | None) -> str | None:
 
 
 def check_node_name(name: str) -> str:
-    """Return the name if a ROS 2 node may have it."""
+    """Return the name if a ROS 2 node may have it.
+
+    Raises:
+        LaunchError: it may not.
+    """
     if NODE_NAME.fullmatch(name) and len(name) <= LONGEST_NODE_NAME:
         return name
     raise LaunchError(f"node name '{name}' is not valid; use letters, digits and '_' only")

@@ -48,7 +48,7 @@ def end_with_parent(parent: int) -> Callable[[], None]:
 
 
 def reap() -> list[tuple[int, int]]:
-    """Collect all children that have ended, as (process id, exit code) with signals negative."""
+    """Return all children that have ended, as (process id, exit code), signals negative."""
     ended = []
     with suppress(ChildProcessError):
         while True:

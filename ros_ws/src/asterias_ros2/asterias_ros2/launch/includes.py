@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asterias_ros2.errors import CommandError, LaunchError
+from asterias_ros2.errors import LaunchError, VerbError
 from asterias_ros2.launch.actions import Action, DeclareArgument
 from asterias_ros2.launch.context import LaunchContext
 from asterias_ros2.launch.substitutions import evaluate
@@ -35,7 +35,11 @@ class Include(Action):
     from_command_line: bool = False
 
     def execute(self, context: LaunchContext) -> None:
-        """Set the arguments, then visit the file; neither is undone afterwards."""
+        """Set the arguments, then visit the file; neither is undone afterwards.
+
+        Raises:
+            LaunchError: files include each other without end.
+        """
         description = self.load(Path(evaluate(self.file, context)))
         if context.depth >= DEEPEST_INCLUDE:
             raise LaunchError(f"{description.path} includes itself without end")
@@ -57,7 +61,7 @@ class Include(Action):
         """Return the included file if its path does not depend on the launch, else None."""
         try:
             return self.load(Path(evaluate(self.file, LaunchContext(environment))))
-        except CommandError:
+        except VerbError:
             return None
 
     def argument_names(self, context: LaunchContext) -> list[str]:
@@ -121,6 +125,9 @@ def require_arguments(
 
     A launch configuration of that name that happens to be set around the include does not count,
     as in the real tool.
+
+    Raises:
+        LaunchError: naming the first argument that is missing.
     """
     names = include.argument_names(context)
     for declared in declared_arguments(description.actions, context.environment):

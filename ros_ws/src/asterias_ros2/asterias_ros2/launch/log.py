@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 
 # For each `output` setting: the destinations of standard output and of standard error.
 OUTPUTS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -40,13 +40,17 @@ class LaunchLog:
         self._screen: TextIO | None = sys.stdout
 
     def open(self) -> None:
-        """Make the folder of this run, `latest` beside it, and say where it is."""
+        """Make the folder of this run, `latest` beside it, and say where it is.
+
+        Raises:
+            VerbError: the folder cannot be made.
+        """
         stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S-%f")
         directory = self._base / f"{stamp}-{socket.gethostname()}-{os.getpid()}"
         try:
             directory.mkdir(parents=True)
         except OSError as error:
-            raise CommandError(
+            raise VerbError(
                 f"cannot make the log folder {directory}: {error.strerror}; set ROS_LOG_DIR"
             ) from error
         self.directory = directory

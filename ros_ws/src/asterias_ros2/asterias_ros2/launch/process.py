@@ -35,7 +35,11 @@ class LineStream:
         selector.register(fd, selectors.EVENT_READ, self.read)
 
     def read(self) -> bool:
-        """Pass on what is there; return whether there was anything."""
+        """Pass on what is there.
+
+        Returns:
+            Whether there was anything.
+        """
         if not self.open:
             return False
         try:
@@ -77,8 +81,7 @@ class Process:
     ) -> None:
         """Start the process.
 
-        Raises:
-            OSError: if it cannot be started.
+        What cannot be started is an OSError.
         """
         self.description = description
         self.returncode: int | None = None

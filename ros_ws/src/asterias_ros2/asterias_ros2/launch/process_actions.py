@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from asterias_ros2 import ament_index
-from asterias_ros2.errors import CommandError, LaunchError
+from asterias_ros2.errors import LaunchError, VerbError
 from asterias_ros2.launch.actions import Action
 from asterias_ros2.launch.context import LaunchContext, ProcessDescription, check_node_name
 from asterias_ros2.launch.log import OUTPUTS
@@ -54,7 +54,14 @@ class Execute(Action):
         self.add_process(context, command)
 
     def add_process(self, context: LaunchContext, command: list[str]) -> ProcessDescription:
-        """Evaluate what is left and number the process."""
+        """Evaluate what is left, number the process and add it to the launch.
+
+        Returns:
+            The process.
+
+        Raises:
+            LaunchError: the command or its output is not valid.
+        """
         if not command:
             raise LaunchError("the command is empty")
         options = self.options
@@ -86,7 +93,11 @@ class Execute(Action):
         return process
 
     def _prefix(self, context: LaunchContext, executable: str) -> list[str]:
-        """Return the words to put before the command, such as `gdb --args`."""
+        """Return the words to put before the command, such as `gdb --args`.
+
+        Raises:
+            LaunchError: the filter is no regular expression.
+        """
         if self.options.launch_prefix is not None:
             return _split_words(evaluate(self.options.launch_prefix, context))
         pattern = context.configurations.get("launch-prefix-filter", "")
@@ -111,7 +122,11 @@ class ParameterGroup:
     values: tuple[tuple[Template, ParameterValue], ...]
 
     def file(self, context: LaunchContext, node: str) -> Path:
-        """Write the parameters into a file of their own for one node, or `/**` for any."""
+        """Write the parameters into a file of their own for one node, or `/**` for any.
+
+        Returns:
+            The path of the file.
+        """
         parameters: dict[str, Value] = {}
         for name, value in self.values:
             texts = [evaluate(template, context) for template in value.templates()]
@@ -130,7 +145,11 @@ class ParameterFile:
     allow_substitutions: bool = False
 
     def file(self, context: LaunchContext, node: str) -> Path:
-        """Return the path to pass on; `node` is not needed, the file names its nodes itself."""
+        """Return the path to pass on; `node` is not needed, the file names its nodes itself.
+
+        Raises:
+            LaunchError: the file is not there, or is not YAML once its `$(…)` are replaced.
+        """
         del node
         path = Path(evaluate(self.path, context))
         if not path.is_file():
@@ -148,7 +167,7 @@ class ParameterFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node(Execute):
+class ExecuteNode(Execute):
     """`<node>`: a process with the ROS arguments for one node."""
 
     package: Template | None = None
@@ -182,13 +201,17 @@ class Node(Execute):
             _warn_if_repeated(context, process, full_name)
 
     def _program(self, context: LaunchContext) -> Iterator[str]:
-        """Yield the executable and its own arguments."""
+        """Yield the executable and its own arguments.
+
+        Raises:
+            LaunchError: the package or its executable is not there.
+        """
         executable = evaluate(self.executable, context)
         if self.package is not None:
             package = evaluate(self.package, context)
             try:
                 executable = str(ament_index.executable(package, executable, context.environment))
-            except CommandError as error:
+            except VerbError as error:
                 raise LaunchError(str(error)) from error
         yield executable
         for argument in self.arguments or ():
@@ -218,7 +241,11 @@ class Node(Execute):
 
 
 def check_command(process: ProcessDescription) -> None:
-    """Refuse a command or working directory that does not exist, before anything is started."""
+    """Refuse a command or working directory that does not exist, before anything is started.
+
+    Raises:
+        LaunchError: naming what does not exist.
+    """
     if process.cwd is not None and not Path(process.cwd).is_dir():
         raise LaunchError(f"working directory {process.cwd} does not exist; create it or fix cwd=…")
     if process.shell:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import FrameType, TracebackType
 
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 from asterias_ros2.launch import descendants
 from asterias_ros2.launch.context import ProcessDescription
 from asterias_ros2.launch.log import LaunchLog
@@ -41,7 +41,7 @@ class Defaults:
 
     @staticmethod
     def read(configurations: Mapping[str, str]) -> Defaults:
-        """Take them from the launch configurations that hold when all is evaluated."""
+        """Return those of the launch configurations that hold when all is evaluated."""
         emulate_tty = configurations.get("emulate_tty")
         return Defaults(
             _duration(configurations, "sigterm_timeout"),
@@ -321,5 +321,5 @@ def _duration(configurations: Mapping[str, str], name: str) -> str:
     except ValueError:
         seconds = -1.0
     if not seconds >= 0.0:
-        raise CommandError(f"{name} is '{text}'; give it in seconds, such as {name}:=5")
+        raise VerbError(f"{name} is '{text}'; give it in seconds, such as {name}:=5")
     return text

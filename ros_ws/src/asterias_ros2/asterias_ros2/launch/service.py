@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from asterias_ros2.errors import CommandError, LaunchError
+from asterias_ros2.errors import LaunchError, VerbError
 from asterias_ros2.launch.context import RESERVED, LaunchContext
 from asterias_ros2.launch.includes import Include, LaunchDescription, declared_arguments
 from asterias_ros2.launch.log import LaunchLog
@@ -20,16 +20,16 @@ EXIT_FAILED = 1
 
 
 def parse_arguments(words: Sequence[str]) -> dict[str, str]:
-    """Read `name:=value` words; of several with one name the last wins.
+    """Return the arguments of `name:=value` words; of several with one name the last wins.
 
     Raises:
-        CommandError: naming the word that has another form.
+        VerbError: naming the word that has another form.
     """
     arguments: dict[str, str] = {}
     for word in words:
         name, separator, value = word.partition(":=")
         if not (name and separator and value):
-            raise CommandError(
+            raise VerbError(
                 f"malformed launch argument '{word}', expected format '<name>:=<value>'"
             )
         arguments[name] = value
@@ -37,7 +37,11 @@ def parse_arguments(words: Sequence[str]) -> dict[str, str]:
 
 
 def launch(path: Path, arguments: Mapping[str, str], *, interactive: bool, debug: bool) -> int:
-    """Evaluate a launch file, run its processes until they end, and return the exit code."""
+    """Evaluate a launch file and run its processes until they end.
+
+    Returns:
+        The exit code.
+    """
     log = LaunchLog(os.environ, debug=debug)
     log.open()
     context = LaunchContext(os.environ, log)
@@ -50,7 +54,7 @@ def launch(path: Path, arguments: Mapping[str, str], *, interactive: bool, debug
             interactive=interactive,
         )
         return runner.run()
-    except CommandError as error:
+    except VerbError as error:
         log.message("DEBUG", "launch", traceback.format_exc())
         text = f"Caught exception in launch (see debug for traceback): {error}"
         log.message("ERROR", "launch", text)
@@ -84,7 +88,11 @@ def evaluate_file(path: Path, arguments: Mapping[str, str], context: LaunchConte
 def _refuse_unknown(
     description: LaunchDescription, arguments: Mapping[str, str], context: LaunchContext
 ) -> None:
-    """Refuse an argument that nothing declares or reads: most likely it is misspelt."""
+    """Refuse an argument that nothing declares or reads: most likely it is misspelt.
+
+    Raises:
+        LaunchError: naming the argument, and the nearest that is known.
+    """
     visible = declared_arguments(description.actions, context.environment)
     declared = context.declared | {item.argument.name for item in visible}
     for name in arguments:

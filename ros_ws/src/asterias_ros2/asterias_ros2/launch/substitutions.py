@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from asterias_ros2 import ament_index
-from asterias_ros2.errors import CommandError, LaunchError
+from asterias_ros2.errors import LaunchError, VerbError
 from asterias_ros2.launch.templates import Call, Template, Text
 from asterias_ros2.launch.values import parse_bool
 
@@ -79,7 +79,11 @@ def check(template: Template) -> Template:
 
 
 def _substitution(call: Call) -> Substitution:
-    """Look a call up by name and check its number of arguments."""
+    """Return a substitution by its name, its number of arguments checked.
+
+    Raises:
+        LaunchError: it is not known, or has too few or too many arguments.
+    """
     known = SUBSTITUTIONS.get(call.name)
     if known is None:
         if call.name in REFUSED:
@@ -99,18 +103,22 @@ def _substitution(call: Call) -> Substitution:
 
 
 def _evaluate_call(call: Call, scope: Scope) -> str:
-    """Return the value of one `$(…)`."""
+    """Return the value of one `$(…)`.
+
+    Raises:
+        LaunchError: it has no value.
+    """
     known = _substitution(call)
     try:
         return known.value(scope, [evaluate(argument, scope) for argument in call.arguments])
     except LaunchError:
         raise
-    except CommandError as error:
+    except VerbError as error:
         raise LaunchError(f"$({call.name} …): {error}") from error
 
 
 def _describe_part(part: Text | Call) -> str:
-    """Describe one literal or one `$(…)`."""
+    """Return the description of one literal or one `$(…)`."""
     if isinstance(part, Text):
         return f"'{part.text}'"
     label = _substitution(part).label
@@ -151,7 +159,13 @@ def _find_executable(scope: Scope, arguments: Arguments) -> str:
 
 
 def _eval(scope: Scope, arguments: Arguments) -> str:
-    """Evaluate a Python expression; only the modules it names (`math` by default) are in sight."""
+    """Return the value of a Python expression.
+
+    Only the modules that it names (`math` by default) are in sight.
+
+    Raises:
+        LaunchError: the expression fails.
+    """
     names = [name.strip() for name in arguments[1].split(",")] if arguments[1:] else ["math"]
     visible: dict[str, Any] = {}
     try:
@@ -191,7 +205,11 @@ def _anonymous(scope: Scope, arguments: Arguments) -> str:
 
 
 def _command(scope: Scope, arguments: Arguments) -> str:
-    """Run a command and return its standard output, unstripped."""
+    """Return the standard output of a command, unstripped.
+
+    Raises:
+        LaunchError: the command cannot be run or fails, or complains and may not.
+    """
     line, *policy = arguments
     on_stderr = policy[0] if policy else "fail"
     if on_stderr not in ("fail", "ignore", "warn", "capture"):
@@ -219,7 +237,11 @@ def _command(scope: Scope, arguments: Arguments) -> str:
 
 
 def _file_content(_scope: Scope, arguments: Arguments) -> str:
-    """Return a text file as it is, line end and all."""
+    """Return a text file as it is, line end and all.
+
+    Raises:
+        LaunchError: it is no readable text file of reasonable size.
+    """
     path = Path(arguments[0])
     try:
         if not path.is_file():
@@ -233,7 +255,7 @@ def _file_content(_scope: Scope, arguments: Arguments) -> str:
 
 
 def _equal(arguments: Arguments) -> bool:
-    """Compare as truth values if both are, else as numbers if both are, else as text."""
+    """Return whether two texts are equal: as truth values, else as numbers, else as text."""
     truths = [_as_truth(text) for text in arguments]
     if None not in truths:
         return truths[0] == truths[1]

@@ -40,15 +40,14 @@ Template = tuple["Text | Call", ...]
 
 
 def unescape(text: str) -> str:
-    """Remove the backslash before each character it protects."""
+    """Return the text without the backslash before each character it protects."""
     return re.sub(r"\\(.)", r"\1", text)
 
 
 def parse_template(text: str) -> Template:
-    """Split the text of an attribute into literal parts and calls.
+    """Return the literal parts and calls of an attribute's text.
 
-    Raises:
-        LaunchError: naming the column of the first thing that does not follow the grammar.
+    A LaunchError names the column of the first thing that does not follow the grammar.
     """
     return _Reader(text).template()
 
@@ -70,7 +69,11 @@ class _Reader:
         return tuple(parts)
 
     def call(self, quote: str) -> Call:
-        """Read `$(name argument …)`; `quote` is the quote it stands in, or empty."""
+        """Return `$(name argument …)`; `quote` is the quote it stands in, or empty.
+
+        Raises:
+            LaunchError: calls are nested too deep.
+        """
         start = self.position
         self.depth += 1
         if self.depth > MOST_NESTED_CALLS:
@@ -91,7 +94,7 @@ class _Reader:
         return Call(name.group(), tuple(arguments))
 
     def argument(self, quote: str) -> Template:
-        """Read one argument, quoted as a whole or bare."""
+        """Return one argument, quoted as a whole or bare."""
         if not quote and self.peek() in ("'", '"'):
             return self.quoted()
         quotes = quote or "'\""
@@ -104,7 +107,7 @@ class _Reader:
         return tuple(parts)
 
     def quoted(self) -> Template:
-        """Read a whole argument in quotes; it may be empty."""
+        """Return a whole argument in quotes; it may be empty."""
         start = self.position
         quote = self.peek()
         self.position += 1
@@ -119,7 +122,7 @@ class _Reader:
         return tuple(parts)
 
     def literal(self, *, word: bool, quotes: str) -> Text:
-        """Read the longest run of literal characters."""
+        """Return the longest run of literal characters."""
         start = self.position
         while length := self.plain(word=word, quotes=quotes):
             self.position += length

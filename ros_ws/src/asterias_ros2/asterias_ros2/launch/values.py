@@ -63,7 +63,11 @@ class ParameterValue:
 
 
 def parse_condition(text: str) -> bool:
-    """Return the truth of an `if` or `unless`: true, 1, false or 0 in any case."""
+    """Return the truth of an `if` or `unless`: true, 1, false or 0 in any case.
+
+    Raises:
+        LaunchError: it is none of these.
+    """
     word = text.strip().lower()
     if word in TRUE_WORDS + FALSE_WORDS:
         return word in TRUE_WORDS
@@ -71,7 +75,11 @@ def parse_condition(text: str) -> bool:
 
 
 def parse_bool(text: str, name: str) -> bool:
-    """Return a truth value spelled as 1, 0 or as YAML spells it; `name` is for the error."""
+    """Return a truth value spelled as 1, 0 or as YAML spells it; `name` is for the error.
+
+    Raises:
+        LaunchError: it is no truth value.
+    """
     try:
         return bool(_scalar(text, BOOL, may_be_text=False))
     except LaunchError:
@@ -84,7 +92,11 @@ def read_yaml(text: str) -> Value:
 
 
 def read_value(text: str, type_name: str, separator: str | None = None) -> ParameterValue:
-    """Read the `value` attribute of a `<param>`, before its `$(…)` have their text."""
+    """Return the `value` of a `<param>` as written, before its `$(…)` have their text.
+
+    Raises:
+        LaunchError: the type is not known, or the value is not of it.
+    """
     if type_name not in VALUE_TYPES:
         raise LaunchError(f"type '{type_name}' is unknown; use one of {', '.join(VALUE_TYPES)}")
     kind = VALUE_TYPES[type_name]
@@ -103,7 +115,11 @@ def read_value(text: str, type_name: str, separator: str | None = None) -> Param
 
 
 def final_value(value: ParameterValue, texts: list[str]) -> Value:
-    """Return the value once the templates of `value.templates()` have become `texts`."""
+    """Return the value once the templates of `value.templates()` have become `texts`.
+
+    Raises:
+        LaunchError: the text does not give a value of the type.
+    """
     remaining = iter(texts)
     if not value.is_list:
         (part,) = value.parts
@@ -122,7 +138,11 @@ def final_value(value: ParameterValue, texts: list[str]) -> Value:
 
 
 def _split(text: str, separator: str, kind: ValueType) -> list[Scalar]:
-    """Read a list that was written with `value-sep`."""
+    """Return a list that was written with `value-sep`.
+
+    Raises:
+        LaunchError: it gives no list of the type.
+    """
     if kind.scalar is not None and not kind.is_list:
         raise LaunchError(f"value-sep makes a list, but the type is '{kind.name}'")
     if not separator:
@@ -149,7 +169,11 @@ def _find_calls(item: Scalar) -> Scalar | Template:
 
 
 def _coerce(text: str, kind: ValueType, may_be_text: bool) -> Value:
-    """Turn text into the type; with `may_be_text` what does not fit stays text for later."""
+    """Return text in the type; with `may_be_text` what does not fit stays text for later.
+
+    Raises:
+        LaunchError: it is not of the type.
+    """
     if kind.scalar is None:
         return _from_yaml(text, may_be_text)
     if not kind.is_list:
@@ -164,7 +188,11 @@ def _coerce(text: str, kind: ValueType, may_be_text: bool) -> Value:
 
 
 def _scalar(text: str, kind: ValueType, may_be_text: bool) -> Scalar:
-    """Turn text into one str, int, float or bool."""
+    """Return text as one str, int, float or bool.
+
+    Raises:
+        LaunchError: it is not of the type.
+    """
     if kind.scalar is str:
         return text
     if kind.scalar in (int, float):
@@ -181,7 +209,11 @@ def _scalar(text: str, kind: ValueType, may_be_text: bool) -> Scalar:
 
 
 def _from_yaml(text: str, may_be_text: bool) -> Value:
-    """Read one YAML scalar or uniform list."""
+    """Return one YAML scalar or uniform list.
+
+    Raises:
+        LaunchError: it is neither.
+    """
     if not text:
         return text
     try:
@@ -204,7 +236,11 @@ def _from_yaml(text: str, may_be_text: bool) -> Value:
 
 
 def _require_uniform(items: list[Any], may_hold_text: bool) -> None:
-    """Refuse a list of mixed types; before substitution, text may stand among other types."""
+    """Refuse a list of mixed types; before substitution, text may stand among other types.
+
+    Raises:
+        LaunchError: the types are mixed, or no parameter can hold one of them.
+    """
     types = {type(item) for item in items}
     if may_hold_text and len(types) > 1:
         types.discard(str)

@@ -9,7 +9,7 @@ from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient, get_action_names_and_types
 
 from asterias_ros2.graph.messages import fill, find_type, parse_yaml, to_yaml
-from asterias_ros2.graph.session import HIDDEN_PREFIX, Session, add_arguments, open_session
+from asterias_ros2.graph.session import HIDDEN_PREFIX, GraphSession, add_arguments, open_session
 
 CANCEL_PATIENCE_S = 5.0
 STATUS_NAMES = {
@@ -42,7 +42,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def list_actions(arguments: argparse.Namespace) -> int:
-    """Print the names of the actions, sorted."""
+    """Print the names of the actions, sorted.
+
+    Returns:
+        The exit code.
+    """
     with open_session(arguments) as session:
         session.discover(arguments.spin_time)
         actions = sorted(get_action_names_and_types(session.node))
@@ -55,7 +59,11 @@ def list_actions(arguments: argparse.Namespace) -> int:
 
 
 def send_goal(arguments: argparse.Namespace) -> int:
-    """Send a goal, once a server is there, and print what comes of it; Ctrl-C cancels it."""
+    """Send a goal, once a server is there, and print what comes of it; Ctrl-C cancels it.
+
+    Returns:
+        The exit code.
+    """
     kind = find_type(arguments.action_type, "action")
     goal = kind.Goal()
     fill(goal, parse_yaml(arguments.goal))
@@ -72,8 +80,12 @@ def send_goal(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(session: Session, client: Any, goal: Any, *, feedback: bool) -> None:
-    """Send the goal and print its feedback and result."""
+def _follow(session: GraphSession, client: Any, goal: Any, *, feedback: bool) -> None:
+    """Send the goal and print its feedback and result.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, after the goal was cancelled.
+    """
     sent = client.send_goal_async(goal, _print_feedback if feedback else None)
     handle = session.result(sent, "the action server")
     if not handle.accepted:

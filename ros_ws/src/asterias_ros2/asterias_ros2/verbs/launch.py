@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from asterias_ros2 import ament_index
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 from asterias_ros2.launch.service import launch, parse_arguments
 from asterias_ros2.launch.show_args import argument_lines
 from asterias_ros2.launch.xml_parser import LaunchFiles
@@ -50,13 +50,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run, or with `--show-args` describe, a launch file."""
+    """Run, or with `--show-args` describe, a launch file.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        VerbError: the options do not go together.
+    """
     path, words = _find(arguments)
     if arguments.show_args:
         print(*argument_lines(LaunchFiles().load(path)), sep="\n")
         return 0
     if arguments.launch_prefix_filter and not arguments.launch_prefix:
-        raise CommandError("--launch-prefix-filter needs --launch-prefix; add it")
+        raise VerbError("--launch-prefix-filter needs --launch-prefix; add it")
     if arguments.launch_prefix:
         words.append(f"launch-prefix:={arguments.launch_prefix}")
     if arguments.launch_prefix_filter:
@@ -72,31 +79,39 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _find(arguments: argparse.Namespace) -> tuple[Path, list[str]]:
-    """Return the launch file that is meant and the words left for it."""
+    """Return the launch file that is meant and the words left for it.
+
+    Raises:
+        VerbError: there is no such launch file.
+    """
     words: list[str] = list(arguments.launch_arguments)
     named = Path(arguments.package_name)
     second: str | None = arguments.launch_file_name
     if named.is_file():
         return named, ([second] if second is not None else []) + words
     if second is None or ":=" in second:
-        raise CommandError(
+        raise VerbError(
             f"'{named}' is not a launch file; give the path of one, or a package and a file in it"
         )
     return _in_package(arguments.package_name, second), words
 
 
 def _in_package(package: str, name: str) -> Path:
-    """Return the one file of that name in the share directory of a package."""
+    """Return the one file of that name in the share directory of a package.
+
+    Raises:
+        VerbError: there is none, or more than one.
+    """
     share = ament_index.package_share(package)
     found = sorted(Path(folder, name) for folder, _, names in os.walk(share) if name in names)
     if len(found) == 1:
         return found[0]
     if found:
-        raise CommandError(
+        raise VerbError(
             f"file '{name}' is more than once in package '{package}': "
             f"{', '.join(map(str, found))}; give the path of one"
         )
-    raise CommandError(
+    raise VerbError(
         f"file '{name}' not found in the share directory {share} of package '{package}'; "
         "build the package again if the file is new"
     )

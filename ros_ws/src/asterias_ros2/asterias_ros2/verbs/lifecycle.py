@@ -7,8 +7,8 @@ from typing import Any
 
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 
-from asterias_ros2.errors import CommandError
-from asterias_ros2.graph.session import Session, add_arguments, open_session
+from asterias_ros2.errors import VerbError
+from asterias_ros2.graph.session import GraphSession, add_arguments, open_session
 
 PATIENCE_S = 5.0
 # A transition may do real work, such as opening cameras.
@@ -41,7 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def list_nodes(arguments: argparse.Namespace) -> int:
-    """Print the names of the managed nodes."""
+    """Print the names of the managed nodes.
+
+    Returns:
+        The exit code.
+    """
     with open_session(arguments) as session:
         session.discover(arguments.spin_time)
         for name in _managed(session):
@@ -50,7 +54,11 @@ def list_nodes(arguments: argparse.Namespace) -> int:
 
 
 def get_states(arguments: argparse.Namespace) -> int:
-    """Print the state of one managed node, or of each."""
+    """Print the state of one managed node, or of each.
+
+    Returns:
+        The exit code.
+    """
     with open_session(arguments) as session:
         if arguments.node_name:
             state = _state(session, _require(session, arguments))
@@ -64,7 +72,11 @@ def get_states(arguments: argparse.Namespace) -> int:
 
 
 def list_transitions(arguments: argparse.Namespace) -> int:
-    """Print transitions with their start and goal states."""
+    """Print transitions with their start and goal states.
+
+    Returns:
+        The exit code.
+    """
     service = "get_transition_graph" if arguments.all else "get_available_transitions"
     with open_session(arguments) as session:
         for item in _transitions(session, _require(session, arguments), service):
@@ -76,7 +88,14 @@ def list_transitions(arguments: argparse.Namespace) -> int:
 
 
 def set_state(arguments: argparse.Namespace) -> int:
-    """Make a node do a transition and say whether it did."""
+    """Make a node do a transition and say whether it did.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        VerbError: the node refused.
+    """
     with open_session(arguments) as session:
         node = _require(session, arguments)
         available = [
@@ -86,13 +105,17 @@ def set_state(arguments: argparse.Namespace) -> int:
         request.transition = _choose(available, arguments.transition)
         answer = _call(session, ChangeState, f"{node}/change_state", request, TRANSITION_PATIENCE_S)
     if not answer.success:
-        raise CommandError("Transitioning failed")
+        raise VerbError("Transitioning failed")
     print("Transitioning successful")
     return 0
 
 
 def _choose(available: list[Any], wanted: str) -> Any:
-    """Return the transition of a name or, if none has it, of a number."""
+    """Return the transition of a name or, if none has it, of a number.
+
+    Raises:
+        VerbError: there is none; the message lists those that are possible now.
+    """
     for transition in available:
         if transition.label == wanted:
             return transition
@@ -100,10 +123,10 @@ def _choose(available: list[Any], wanted: str) -> Any:
         if str(transition.id) == wanted:
             return transition
     listed = "".join(f"\n- {transition.label} [{transition.id}]" for transition in available)
-    raise CommandError(f"Unknown transition requested, available ones are:{listed}")
+    raise VerbError(f"Unknown transition requested, available ones are:{listed}")
 
 
-def _managed(session: Session) -> list[str]:
+def _managed(session: GraphSession) -> list[str]:
     """Return the names of the nodes that have a state."""
     services = {
         name for name, types in session.services() if "lifecycle_msgs/srv/GetState" in types
@@ -111,27 +134,27 @@ def _managed(session: Session) -> list[str]:
     return [name for name in session.node_names() if f"{name}/get_state" in services]
 
 
-def _require(session: Session, arguments: argparse.Namespace) -> str:
+def _require(session: GraphSession, arguments: argparse.Namespace) -> str:
     node = session.require_node(arguments.node_name, arguments.spin_time)
     if not session.wait_for(lambda: node in _managed(session), PATIENCE_S):
-        raise CommandError(f"node {node} is not a managed node; see ros2 lifecycle nodes")
+        raise VerbError(f"node {node} is not a managed node; see ros2 lifecycle nodes")
     return node
 
 
-def _state(session: Session, node: str) -> Any:
+def _state(session: GraphSession, node: str) -> Any:
     return _call(session, GetState, f"{node}/get_state", GetState.Request()).current_state
 
 
-def _transitions(session: Session, node: str, service: str) -> list[Any]:
+def _transitions(session: GraphSession, node: str, service: str) -> list[Any]:
     request = GetAvailableTransitions.Request()
     answer = _call(session, GetAvailableTransitions, f"{node}/{service}", request)
     return list(answer.available_transitions)
 
 
 def _call(
-    session: Session, kind: Any, name: str, request: Any, patience_s: float = PATIENCE_S
+    session: GraphSession, kind: Any, name: str, request: Any, patience_s: float = PATIENCE_S
 ) -> Any:
     client = session.node.create_client(kind, name)
     if not session.wait_for(client.service_is_ready, PATIENCE_S):
-        raise CommandError(f"service {name} is not there")
+        raise VerbError(f"service {name} is not there")
     return session.result(client.call_async(request), name, patience_s)

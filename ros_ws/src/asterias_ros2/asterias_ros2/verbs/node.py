@@ -19,7 +19,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def list_nodes(arguments: argparse.Namespace) -> int:
-    """Print the full names of the nodes, sorted."""
+    """Print the full names of the nodes, sorted.
+
+    Returns:
+        The exit code.
+    """
     with open_session(arguments) as session:
         session.discover(arguments.spin_time)
         names = session.node_names(hidden=arguments.all)

@@ -11,8 +11,8 @@ from rcl_interfaces.msg import Parameter, ParameterType
 from rclpy.parameter import get_parameter_value, parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 
-from asterias_ros2.errors import CommandError
-from asterias_ros2.graph.session import Session, add_arguments, open_session
+from asterias_ros2.errors import VerbError
+from asterias_ros2.graph.session import GraphSession, add_arguments, open_session
 
 SERVICE_PATIENCE_S = 5.0
 LABELS = {
@@ -59,7 +59,11 @@ def _add_parameter_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def list_parameters(arguments: argparse.Namespace) -> int:
-    """Print the names of the parameters, node by node."""
+    """Print the names of the parameters, node by node.
+
+    Returns:
+        The exit code.
+    """
     hidden = arguments.include_hidden_nodes
     with open_session(arguments) as session:
         if arguments.node_name:
@@ -73,10 +77,10 @@ def list_parameters(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_parameters(session: Session, node: str, arguments: argparse.Namespace) -> None:
+def _print_parameters(session: GraphSession, node: str, arguments: argparse.Namespace) -> None:
     try:
         client = _client(session, node)
-    except CommandError as error:
+    except VerbError as error:
         if arguments.node_name:
             raise
         print(error, file=sys.stderr)
@@ -95,13 +99,20 @@ def _print_parameters(session: Session, node: str, arguments: argparse.Namespace
 
 
 def get_parameter(arguments: argparse.Namespace) -> int:
-    """Print the value of a parameter."""
+    """Print the value of a parameter.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        VerbError: the node has no such parameter.
+    """
     with open_session(arguments) as session:
         client = _client_of(session, arguments)
         future = client.get_parameters([arguments.parameter_name])
         values = session.result(future, arguments.node_name, SERVICE_PATIENCE_S).values
     if not values:
-        raise CommandError(f"Parameter not set: {arguments.parameter_name}")
+        raise VerbError(f"Parameter not set: {arguments.parameter_name}")
     value = parameter_value_to_python(values[0])
     value = value.tolist() if hasattr(value, "tolist") else value
     label = LABELS[values[0].type][1]
@@ -113,7 +124,14 @@ def get_parameter(arguments: argparse.Namespace) -> int:
 
 
 def set_parameter(arguments: argparse.Namespace) -> int:
-    """Set a parameter and say whether the node took it."""
+    """Set a parameter and say whether the node took it.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        VerbError: the node refused.
+    """
     parameter = Parameter(name=arguments.parameter_name, value=_value(arguments.value))
     with open_session(arguments) as session:
         client = _client_of(session, arguments)
@@ -121,7 +139,7 @@ def set_parameter(arguments: argparse.Namespace) -> int:
         (result,) = session.result(future, arguments.node_name, SERVICE_PATIENCE_S).results
     reason = f": {result.reason}" if result.reason else ""
     if not result.successful:
-        raise CommandError(f"Setting parameter failed{reason}")
+        raise VerbError(f"Setting parameter failed{reason}")
     print(f"Set parameter successful{reason}")
     return 0
 
@@ -131,10 +149,10 @@ def _value(text: str) -> Any:
         return get_parameter_value(text)
     except yaml.YAMLError as error:
         message = " ".join(str(error).split())
-        raise CommandError(f"value {text!r} is not valid YAML: {message}") from None
+        raise VerbError(f"value {text!r} is not valid YAML: {message}") from None
 
 
-def _client_of(session: Session, arguments: argparse.Namespace) -> Any:
+def _client_of(session: GraphSession, arguments: argparse.Namespace) -> Any:
     node = session.require_node(
         arguments.node_name,
         arguments.timeout if arguments.timeout is not None else arguments.spin_time,
@@ -143,9 +161,13 @@ def _client_of(session: Session, arguments: argparse.Namespace) -> Any:
     return _client(session, node)
 
 
-def _client(session: Session, node: str) -> Any:
-    """Return a client of the parameter services of a node, once they are there."""
+def _client(session: GraphSession, node: str) -> Any:
+    """Return a client of the parameter services of a node, once they are there.
+
+    Raises:
+        VerbError: the node does not answer.
+    """
     client = AsyncParameterClient(session.node, node)
     if not session.wait_for(client.services_are_ready, SERVICE_PATIENCE_S):
-        raise CommandError(f"node {node} does not answer about its parameters; has it any?")
+        raise VerbError(f"node {node} does not answer about its parameters; has it any?")
     return client

@@ -24,21 +24,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def list_packages(_arguments: argparse.Namespace) -> int:
-    """Print the names of all packages."""
+    """Print the names of all packages.
+
+    Returns:
+        The exit code.
+    """
     for name in sorted(ament_index.packages()):
         print(name)
     return 0
 
 
 def show_prefix(arguments: argparse.Namespace) -> int:
-    """Print where a package is installed."""
+    """Print where a package is installed.
+
+    Returns:
+        The exit code.
+    """
     find = ament_index.package_share if arguments.share else ament_index.package_prefix
     print(find(arguments.package_name))
     return 0
 
 
 def list_executables(arguments: argparse.Namespace) -> int:
-    """Print the executables of one package or of all."""
+    """Print the executables of one package or of all.
+
+    Returns:
+        The exit code.
+    """
     name = arguments.package_name
     for package in sorted(ament_index.packages()) if name is None else [name]:
         for path in ament_index.executables(package):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from asterias_ros2 import ament_index
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the executable and return its exit code."""
+    """Run the executable until it ends.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        VerbError: it cannot be run.
+    """
     path = _find(arguments.package_name, arguments.executable_name)
     prefix = shlex.split(arguments.prefix or "")
     # A Ctrl-C in the terminal reaches the executable too, which decides what to do about it.
@@ -33,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         process = subprocess.Popen([*prefix, str(path), *arguments.argv])
     except OSError as error:
-        raise CommandError(f"cannot run {path}: {error.strerror}") from error
+        raise VerbError(f"cannot run {path}: {error.strerror}") from error
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         process.send_signal(number)
@@ -51,5 +58,5 @@ def _find(package: str, name: str) -> Path:
     found = [path for path in ament_index.executables(package) if path.name == name]
     if len(found) > 1:
         listed = "".join(f"\n- {path}" for path in found)
-        raise CommandError(f"Multiple executables found:{listed}")
+        raise VerbError(f"Multiple executables found:{listed}")
     return found[0] if found else ament_index.executable(package, name)

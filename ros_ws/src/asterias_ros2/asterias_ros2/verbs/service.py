@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 from asterias_ros2.graph.messages import (
     DEFAULT_TRUNCATE_LENGTH,
     fill,
@@ -47,7 +47,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def list_services(arguments: argparse.Namespace) -> int:
-    """Print the names of the services, sorted."""
+    """Print the names of the services, sorted.
+
+    Returns:
+        The exit code.
+    """
     with open_session(arguments) as session:
         session.discover(arguments.spin_time)
         services = session.services(hidden=arguments.include_hidden_services)
@@ -60,9 +64,16 @@ def list_services(arguments: argparse.Namespace) -> int:
 
 
 def call_service(arguments: argparse.Namespace) -> int:
-    """Call a service, once it is there, and print request and response."""
+    """Call a service, once it is there, and print request and response.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        VerbError: the rate is not positive.
+    """
     if arguments.rate is not None and arguments.rate <= 0:
-        raise CommandError("rate must be greater than zero")
+        raise VerbError("rate must be greater than zero")
     kind = find_type(arguments.service_type, "srv")
     limit = None if arguments.full_length else DEFAULT_TRUNCATE_LENGTH
     request = kind.Request()

@@ -17,7 +17,7 @@ from rclpy.qos import (
 )
 from rclpy.validate_full_topic_name import validate_full_topic_name
 
-from asterias_ros2.errors import CommandError
+from asterias_ros2.errors import VerbError
 from asterias_ros2.graph.messages import (
     DEFAULT_TRUNCATE_LENGTH,
     Format,
@@ -26,7 +26,7 @@ from asterias_ros2.graph.messages import (
     to_yaml,
 )
 from asterias_ros2.graph.rate import DEFAULT_WINDOW, RateMeter, rate_lines
-from asterias_ros2.graph.session import Session, add_arguments, open_session
+from asterias_ros2.graph.session import GraphSession, add_arguments, open_session
 
 PRINT_PERIOD_S = 1.0
 
@@ -106,7 +106,11 @@ def _configure_echo(parser: argparse.ArgumentParser) -> None:
 
 
 def list_topics(arguments: argparse.Namespace) -> int:
-    """Print the names of the topics, sorted."""
+    """Print the names of the topics, sorted.
+
+    Returns:
+        The exit code.
+    """
     with open_session(arguments) as session:
         session.discover(arguments.spin_time)
         topics = session.topics(hidden=arguments.include_hidden_topics)
@@ -135,7 +139,14 @@ def _print_counts(
 
 
 def show_info(arguments: argparse.Namespace) -> int:
-    """Print type and number of publishers and subscriptions of a topic."""
+    """Print type and number of publishers and subscriptions of a topic.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        VerbError: there is no such topic.
+    """
     end = "\n\n" if arguments.verbose else "\n"
     with open_session(arguments) as session:
         name = _full_name(session, arguments.topic_name)
@@ -143,7 +154,7 @@ def show_info(arguments: argparse.Namespace) -> int:
         session.discover(arguments.spin_time)
         types = dict(session.topics(hidden=True)).get(name)
         if types is None:
-            raise CommandError(f"Unknown topic '{arguments.topic_name}'; see ros2 topic list")
+            raise VerbError(f"Unknown topic '{arguments.topic_name}'; see ros2 topic list")
         node = session.node
         print(f"Type: {types[0] if len(types) == 1 else types}", end=end)
         print(f"Publisher count: {node.count_publishers(name)}", end=end)
@@ -158,7 +169,11 @@ def show_info(arguments: argparse.Namespace) -> int:
 
 
 def echo(arguments: argparse.Namespace) -> int:
-    """Print the messages of a topic until told to stop."""
+    """Print the messages of a topic until told to stop.
+
+    Returns:
+        The exit code.
+    """
     printer = _Printer(arguments)
     with open_session(arguments) as session:
         name = _full_name(session, arguments.topic_name)
@@ -176,12 +191,12 @@ class _Printer:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.finished = False
-        self.error: CommandError | None = None
+        self.error: VerbError | None = None
         self._once = arguments.once
         self._csv = arguments.csv
         self._fields = [name for name in (arguments.field or "").split(".") if name]
         if arguments.field is not None and not self._fields:
-            raise CommandError(f"Invalid field value '{arguments.field}'")
+            raise VerbError(f"Invalid field value '{arguments.field}'")
         self._style = Format(
             truncate_length=None if arguments.full_length else arguments.truncate_length,
             no_arr=arguments.no_arr,
@@ -196,7 +211,7 @@ class _Printer:
             if not hasattr(message, name):
                 self.finished = True
                 field = ".".join(self._fields)
-                self.error = CommandError(f"Invalid field '{field}': there is no '{name}'")
+                self.error = VerbError(f"Invalid field '{field}': there is no '{name}'")
                 return
             message = getattr(message, name)
         self.finished = self._once
@@ -237,7 +252,7 @@ def measure_rate(arguments: argparse.Namespace) -> int:
                     print(line)
 
 
-def _wait_for_type(session: Session, name: str) -> Any:
+def _wait_for_type(session: GraphSession, name: str) -> Any:
     """Return the type of a topic, however long it takes to appear."""
     warned = False
     while (types := dict(session.topics(hidden=True)).get(name)) is None:
@@ -250,23 +265,29 @@ def _wait_for_type(session: Session, name: str) -> Any:
     return find_type(types[0], "msg")
 
 
-def _message_type(session: Session, name: str, given: str | None, longest_s: float | None) -> Any:
-    """Return the class of the messages on a topic: the one given, or what the graph says."""
+def _message_type(
+    session: GraphSession, name: str, given: str | None, longest_s: float | None
+) -> Any:
+    """Return the class of the messages on a topic: the one given, or what the graph says.
+
+    Raises:
+        VerbError: the graph names no type, or more than one.
+    """
     session.discover(longest_s, lambda: session.node.count_publishers(name) > 0)
     if given is not None:
         return find_type(given, "msg")
     types = dict(session.topics(hidden=True)).get(name)
     if types is None:
         print(f"WARNING: topic [{name}] does not appear to be published yet")
-        raise CommandError("Could not determine the type for the passed topic; give it or wait")
+        raise VerbError("Could not determine the type for the passed topic; give it or wait")
     if len(types) > 1:
-        raise CommandError(
+        raise VerbError(
             f"Cannot echo topic '{name}', as it contains more than one type: [{', '.join(types)}]"
         )
     return find_type(types[0], "msg")
 
 
-def _choose_qos(session: Session, name: str, arguments: argparse.Namespace) -> QoSProfile:
+def _choose_qos(session: GraphSession, name: str, arguments: argparse.Namespace) -> QoSProfile:
     """Return the profile asked for, or one that all publishers of the topic can serve."""
     profile = QoSPresetProfiles.get_from_short_key(arguments.qos_profile)
     if _override(profile, arguments):
@@ -286,7 +307,11 @@ def _choose_qos(session: Session, name: str, arguments: argparse.Namespace) -> Q
 
 
 def _override(profile: QoSProfile, arguments: argparse.Namespace) -> bool:
-    """Apply the `--qos-…` options; return whether there were any."""
+    """Apply the `--qos-…` options.
+
+    Returns:
+        Whether there were any.
+    """
     if arguments.qos_history:
         profile.history = QoSHistoryPolicy.get_from_short_key(arguments.qos_history)
     if arguments.qos_durability:
@@ -310,8 +335,12 @@ def _common(offers: list[bool], strict: Any, loose: Any) -> Any:
     return strict if all(offers) else loose
 
 
-def _full_name(session: Session, name: str) -> str:
-    """Return the full name of a topic, which may be given without its first slash."""
+def _full_name(session: GraphSession, name: str) -> str:
+    """Return the full name of a topic, which may be given without its first slash.
+
+    Raises:
+        VerbError: it is no valid name.
+    """
     try:
         full_name: str = expand_topic_name(
             name, session.node.get_name(), session.node.get_namespace()
@@ -319,7 +348,7 @@ def _full_name(session: Session, name: str) -> str:
         validate_full_topic_name(full_name)
     except Exception as error:
         text = str(error).splitlines()[0]
-        raise CommandError(f"topic name '{name}' is not valid: {text}") from None
+        raise VerbError(f"topic name '{name}' is not valid: {text}") from None
     return full_name
 
 
