@@ -179,6 +179,7 @@ class UdpBus(ServoBus):
                 elif self._asked.get(packet.board) != packet.sequence:
                     self.link.dropped["sequence"] += 1
                 else:
+                    del self._asked[packet.board]
                     self._take(packet.board, packet.payload)
         self.counters.broken = sum(self.link.dropped.values())
 

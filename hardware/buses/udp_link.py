@@ -16,6 +16,8 @@ from hardware.buses.udp_packets import (
     PacketError,
     PacketKind,
     pack,
+    peek,
+    session_key,
     unpack,
     unpack_announce,
 )
@@ -25,17 +27,29 @@ CALL_S = 1.0  # boards that are silent are called so often
 LOST_S = 1.0  # after so long a board may announce itself from another address
 # Datagrams handled in a row: a flood must not keep the driver from its period.
 MOST_AT_ONCE = 512
+CALL_LIFE_S = 2.0  # a call counts as answered within this time, or not at all
 
 
 @dataclass
 class Board:
-    """A board that has announced itself."""
+    """A board that has announced itself.
+
+    Attributes:
+        id, address, name, firmware: as it reports them.
+        seen_s: when its last packet came.
+        key: of its packets in this session.
+        announced: sequence of the call that it answered last.
+        pictures: sequence of its last PICTURE packet.
+    """
 
     id: int
     address: Address
     name: str
     firmware: int
-    heard_s: float
+    seen_s: float
+    key: bytes = b""
+    announced: int = 0
+    pictures: int = 0
 
 
 class UdpLink:
@@ -58,6 +72,7 @@ class UdpLink:
         self._socket: socket.socket | None = None
         self._session = 0
         self._sequence = 0
+        self._calls: dict[int, float] = {}
         self._called_s = -CALL_S
 
     def open(self) -> None:
@@ -79,7 +94,7 @@ class UdpLink:
         opened.setblocking(False)
         self._socket = opened
         self._session, self._sequence = secrets.randbits(32), 0
-        self.boards, self.duplicates = {}, set()
+        self.boards, self.duplicates, self._calls = {}, set(), {}
         self._called_s = -CALL_S
 
     def close(self) -> None:
@@ -100,14 +115,18 @@ class UdpLink:
         now = time.monotonic()
         if now - self._called_s >= every_s:
             self._called_s = now
-            self._send(Packet(PacketKind.CALL, 0, self._session, self._next()), self._call_address)
+            packet = Packet(PacketKind.CALL, 0, self._session, self._next())
+            self._calls = {n: s for n, s in self._calls.items() if now - s < CALL_LIFE_S}
+            self._calls[packet.sequence] = now
+            self._send(packet, self._call_address, self._key)
 
     def send(self, kind: PacketKind, board: int, payload: bytes = b"") -> int:
         """Send to a board that is known; returns the packet's sequence."""
         sequence = self._next()
         known = self.boards.get(board)
         if known is not None:
-            self._send(Packet(kind, board, self._session, sequence, payload), known.address)
+            packet = Packet(kind, board, self._session, sequence, payload)
+            self._send(packet, known.address, known.key)
         return sequence
 
     def receive(self, deadline_s: float) -> list[Packet]:
@@ -129,40 +148,66 @@ class UdpLink:
             except OSError:
                 continue  # an earlier packet of ours met a closed port
             try:
-                packets += self._admitted(unpack(data, self._key), address)
+                packets += self._admitted(data, address)
             except PacketError as error:
                 self.dropped[str(error)] += 1
         return packets
 
-    def _admitted(self, packet: Packet, address: Address) -> list[Packet]:
-        if packet.session != self._session:
+    def _admitted(self, data: bytes, address: Address) -> list[Packet]:
+        """Return the packet of a datagram, if it is one of this session and of a known board.
+
+        Raises:
+            PacketError: it is not.
+        """
+        kind, number, session = peek(data)
+        if session != self._session:
             raise PacketError("session")
-        if packet.kind is PacketKind.ANNOUNCE:
-            self._note(packet, address)
+        if kind is PacketKind.ANNOUNCE:
+            self._note(unpack(data, self._key), address)
             return []
-        board = self.boards.get(packet.board)
+        board = self.boards.get(number)
         if board is None or board.address != address:
             raise PacketError("address")
-        board.heard_s = time.monotonic()
+        packet = unpack(data, board.key)
+        if kind is PacketKind.PICTURE:
+            if packet.sequence <= board.pictures:
+                raise PacketError("sequence")
+            board.pictures = packet.sequence
+        board.seen_s = time.monotonic()
         return [packet]
 
     def _note(self, packet: Packet, address: Address) -> None:
-        firmware, name = unpack_announce(packet.payload)
-        known, now = self.boards.get(packet.board), time.monotonic()
-        if known is not None and known.address != address and now - known.heard_s < LOST_S:
+        """Take an announcement.
+
+        Raises:
+            PacketError: it answers no call of late, was taken before, or comes from elsewhere.
+        """
+        about, now = unpack_announce(packet.payload), time.monotonic()
+        if about.address != address:
+            raise PacketError("address")  # someone passes on what a board has sent
+        if now - self._calls.get(packet.sequence, -CALL_LIFE_S) >= CALL_LIFE_S:
+            raise PacketError("sequence")
+        known = self.boards.get(packet.board)
+        if known is not None and known.address != address and now - known.seen_s < LOST_S:
             self.duplicates.add(packet.board)
             raise PacketError("address")
-        self.boards[packet.board] = Board(packet.board, address, name, firmware, now)
+        if known is not None and packet.sequence <= known.announced:
+            raise PacketError("sequence")
+        key = session_key(self._key, self._session, packet.board, about.challenge)
+        board = Board(packet.board, address, about.name, about.firmware, now, key, packet.sequence)
+        if known is not None and known.key == key and known.address == address:
+            board.pictures = known.pictures
+        self.boards[packet.board] = board
 
     def _next(self) -> int:
         self._sequence += 1
         return self._sequence
 
-    def _send(self, packet: Packet, address: Address) -> None:
+    def _send(self, packet: Packet, address: Address, key: bytes) -> None:
         if self._socket is None:
             return
         try:
-            self._socket.sendto(pack(packet, self._key), address)
+            self._socket.sendto(pack(packet, key), address)
         except OSError:
             self.dropped["unsent"] += 1  # network down: the servo's silence tells the rest
 

@@ -4,19 +4,20 @@ One packet is one UDP datagram of at most 1400 bytes; numbers are big-endian::
 
     offset  size  what
     0       4     magic "ASTR"
-    4       1     version, 1
+    4       1     version, 2
     5       1     kind, see below
-    6       2     board: 1 to 65535; 0 in a CALL, which all boards heed
+    6       2     board: 1 to 65535; 0 in a CALL, which all boards answer
     8       4     session: random number that a driver draws when it opens; answers repeat it
-    12      4     sequence: rises by one with each packet of a session; answers repeat it
+    12      4     sequence, see below
     16      2     size of the payload
     18      n     payload
     18+n    4     CRC-32 (zlib) of everything before it
-    22+n    16    only with a shared key: BLAKE2s of everything before it, keyed
+    22+n    16    only with a shared key: the seal, see below
 
     kind      from    payload
     CALL      driver  none: every board answers with ANNOUNCE
-    ANNOUNCE  board   firmware (2), name (UTF-8, up to 32 bytes)
+    ANNOUNCE  board   firmware (2), challenge (16 random bytes), the board's own IPv4 address (4)
+                      and port (2), name (UTF-8, up to 32 bytes)
     COMMAND   driver  flags (1: bit 0 torque, bit 1 clear a stop), watchdog in ms (2), goal in rad,
                       speed limit in rad/s, torque limit in N m (float32 each); not answered
     QUERY     driver  none; answered by STATE
@@ -27,13 +28,26 @@ One packet is one UDP datagram of at most 1400 bytes; numbers are big-endian::
     PICTURE   board   picture number (4), taken at in ms of the board's clock (4), part (2),
                       parts (2), a part of the JPEG file
 
-Dropped and counted: other magic, version, kind or size; a wrong checksum or key; a board that was
-not asked, another address than the board announced itself from; another session; a sequence that
-was not asked for or that has been before; numbers that are not finite or beyond what a servo can
-be.
+Seal: BLAKE2s of everything before it, 16 bytes. CALL and ANNOUNCE are keyed with the shared key;
+all others with the session's key of one board, which is BLAKE2s, keyed with the shared key, of
+session, board and challenge. A board draws a new challenge for each session that it does not
+remember, and a driver a new number for each session: neither a command nor an answer of an earlier
+session has a valid seal in a later one.
 
-A board obeys one session at a time: another one is heeded once the first has taken the torque off,
-or has been silent for the watchdog's time. It obeys no packet twice.
+Sequence: those of a driver rise by one with each packet of its session. A board takes a CALL whose
+sequence is above that of the session's last CALL, and any other packet whose sequence is above all
+before it. ANNOUNCE and STATE repeat the sequence of what they answer, and are taken once: an
+ANNOUNCE for a call of the last two seconds, a STATE for the newest question. PICTURE packets of a
+session are numbered by the board from 1, and each is taken only above the last.
+
+Dropped and counted: other magic, version, kind or size; a wrong checksum or seal; an ANNOUNCE that
+comes from another address than the one in it, or any other packet that does not come from where its
+board is; another session; a sequence that was not asked for or that has been before; numbers that
+are not finite or beyond what a servo can be.
+
+A board obeys one session at a time: another one only once the first has taken the torque off, or
+has been silent for the watchdog's time. Without a shared key nothing is sealed: then whoever is on
+the network can command the boards.
 """
 
 from __future__ import annotations
@@ -41,6 +55,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
+import socket
 import struct
 import zlib
 from dataclasses import dataclass
@@ -48,7 +63,7 @@ from enum import IntEnum
 from typing import Any
 
 MAGIC = b"ASTR"
-VERSION = 1
+VERSION = 2
 MOST_BYTES = 1400
 PART_BYTES = 1200
 MOST_PARTS = 512
@@ -56,9 +71,11 @@ _HEAD = struct.Struct("!4sBBHIIH")
 _CRC = struct.Struct("!I")
 _COMMAND = struct.Struct("!BHfff")
 _STATE = struct.Struct("!BBfffff")
-_ANNOUNCE = struct.Struct("!H")
+_ANNOUNCE = struct.Struct("!H16s4sH")
 _PICTURE = struct.Struct("!IIHH")
 _KEY_BYTES = 16
+_MOST_NAME_BYTES = 32
+CHALLENGE_BYTES = 16
 
 TORQUE_BIT = 1
 STOPPED_BIT = 2
@@ -94,6 +111,23 @@ class Packet:
     session: int
     sequence: int
     payload: bytes = b""
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What a board reports of itself.
+
+    Attributes:
+        firmware: its version.
+        challenge: drawn by the board for this session.
+        address: where the board is, as it sees it: IPv4 address and port.
+        name: for people.
+    """
+
+    firmware: int
+    challenge: bytes
+    address: tuple[str, int]
+    name: str
 
 
 @dataclass(frozen=True)
@@ -149,18 +183,36 @@ def pack(packet: Packet, key: bytes = b"") -> bytes:
     return data + _seal(data, key) if key else data
 
 
+def peek(data: bytes) -> tuple[PacketKind, int, int]:
+    """Return kind, board and session of a datagram, before anything of it is checked.
+
+    Raises:
+        PacketError: it is none of ours.
+    """
+    if not _HEAD.size + _CRC.size <= len(data) <= MOST_BYTES:
+        raise PacketError("size")
+    magic, version, kind, board, session, _, _ = _HEAD.unpack_from(data)
+    if magic != MAGIC or version != VERSION:
+        raise PacketError("version")
+    try:
+        return PacketKind(kind), board, session
+    except ValueError as error:
+        raise PacketError("kind") from error
+
+
 def unpack(data: bytes, key: bytes = b"") -> Packet:
-    """The packet of a datagram.
+    """Return the packet of a datagram.
+
+    Args:
+        data: the datagram.
+        key: that its seal must be made with: the shared one, or the session's; empty: no seal.
 
     Raises:
         PacketError: it is none of ours, damaged, or without the key.
     """
+    kind, board, session = peek(data)
     tail = _CRC.size + (_KEY_BYTES if key else 0)
-    if not _HEAD.size + tail <= len(data) <= MOST_BYTES:
-        raise PacketError("size")
-    magic, version, kind, board, session, sequence, size = _HEAD.unpack_from(data)
-    if magic != MAGIC or version != VERSION:
-        raise PacketError("version")
+    sequence, size = _HEAD.unpack_from(data)[5:]
     if len(data) != _HEAD.size + size + tail:
         raise PacketError("size")
     body = data[: _HEAD.size + size]
@@ -169,10 +221,15 @@ def unpack(data: bytes, key: bytes = b"") -> Packet:
     sealed = len(body) + _CRC.size
     if key and not hmac.compare_digest(data[sealed:], _seal(data[:sealed], key)):
         raise PacketError("key")
-    try:
-        return Packet(PacketKind(kind), board, session, sequence, body[_HEAD.size :])
-    except ValueError as error:
-        raise PacketError("kind") from error
+    return Packet(kind, board, session, sequence, body[_HEAD.size :])
+
+
+def session_key(key: bytes, session: int, board: int, challenge: bytes) -> bytes:
+    """Return the key of one board's packets in one session; empty where nothing is sealed."""
+    if not key:
+        return b""
+    content = session.to_bytes(4, "big") + board.to_bytes(2, "big") + challenge
+    return hashlib.blake2s(content, key=hashlib.blake2s(key).digest()).digest()
 
 
 def _seal(data: bytes, key: bytes) -> bytes:
@@ -224,17 +281,25 @@ def unpack_state(payload: bytes) -> BoardState:
     return BoardState(bool(flags & TORQUE_BIT), bool(flags & STOPPED_BIT), errors, *numbers)
 
 
-def pack_announce(firmware: int, name: str) -> bytes:
-    """Payload of an ANNOUNCE."""
-    return _ANNOUNCE.pack(firmware) + name.encode()[:32]
+def pack_announce(board: Announcement) -> bytes:
+    """Return the payload of an ANNOUNCE."""
+    host = socket.inet_aton(board.address[0])
+    head = _ANNOUNCE.pack(board.firmware, board.challenge, host, board.address[1])
+    return head + board.name.encode()[:_MOST_NAME_BYTES]
 
 
-def unpack_announce(payload: bytes) -> tuple[int, str]:
-    """Firmware and name of a payload; raises PacketError."""
-    if not _ANNOUNCE.size <= len(payload) <= _ANNOUNCE.size + 32:
+def unpack_announce(payload: bytes) -> Announcement:
+    """Return what a payload says of its board.
+
+    Raises:
+        PacketError: it is too short or too long.
+    """
+    if not _ANNOUNCE.size <= len(payload) <= _ANNOUNCE.size + _MOST_NAME_BYTES:
         raise PacketError("size")
     name = payload[_ANNOUNCE.size :].decode("utf-8", errors="replace")
-    return _ANNOUNCE.unpack_from(payload)[0], "".join(c for c in name if c.isprintable())
+    firmware, challenge, host, port = _ANNOUNCE.unpack_from(payload)
+    printable = "".join(c for c in name if c.isprintable())
+    return Announcement(firmware, challenge, (socket.inet_ntoa(host), port), printable)
 
 
 def pack_picture(part: PicturePart) -> bytes:

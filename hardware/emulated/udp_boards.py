@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import secrets
 import selectors
 import socket
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from hardware.buses.udp_link import Address
 from hardware.buses.udp_packets import (
+    CHALLENGE_BYTES,
     MOST_BYTES,
     PART_BYTES,
+    Announcement,
     BoardCommand,
     BoardState,
     Packet,
@@ -22,6 +27,8 @@ from hardware.buses.udp_packets import (
     pack_announce,
     pack_picture,
     pack_state,
+    peek,
+    session_key,
     unpack,
     unpack_command,
 )
@@ -30,8 +37,27 @@ from hardware.emulated.pictures import FailingPictures, PictureSource
 from hardware.faults.injection import Fault
 from hardware.limbs.driver import Clock
 
-Address = tuple[str, int]
 WATCH_S = 0.005
+# Sessions that a board remembers: of a driver, of a camera, and of some before them.
+MOST_SESSIONS = 8
+
+
+@dataclass
+class BoardSession:
+    """What a board knows of a session.
+
+    Attributes:
+        key: of its packets.
+        challenge: that the board drew for it.
+        called, sequence: of the last CALL, and the greatest of all other packets.
+        pictures: PICTURE packets sent so far.
+    """
+
+    key: bytes
+    challenge: bytes
+    called: int = -1
+    sequence: int = -1
+    pictures: int = 0
 
 
 class EmulatedBoard:
@@ -65,18 +91,38 @@ class EmulatedBoard:
         self.pictures = None if pictures is None else FailingPictures(pictures, seed=id)
         self._clock = clock
         self._key = key.encode()
-        self._session, self._sequence = -1, 0
+        self._session = -1
+        self._sessions: dict[int, BoardSession] = {}
         self._command: BoardCommand | None = None
         self._heard_s = clock()
-        self._viewers: dict[Address, tuple[Packet, float]] = {}
+        self._viewers: dict[Address, tuple[int, float]] = {}
         self._seen_picture = -1
 
     def announce(self, call: Packet, address: Address) -> None:
-        """Answer a call."""
-        payload = pack_announce(7, f"board {self.id}")
-        self._send(
-            Packet(PacketKind.ANNOUNCE, self.id, call.session, call.sequence, payload), address
+        """Answer a call, unless it has been before."""
+        session = self._sessions.get(call.session)
+        if session is None:
+            session = self._open_session(call.session)
+        if call.sequence <= session.called:
+            self.dropped += 1
+            return
+        session.called = call.sequence
+        own: Address = self.socket.getsockname()
+        about = Announcement(7, session.challenge, own, f"board {self.id}")
+        answer = Packet(
+            PacketKind.ANNOUNCE, self.id, call.session, call.sequence, pack_announce(about)
         )
+        self._send(answer, address, self._key)
+
+    def _open_session(self, number: int) -> BoardSession:
+        challenge = secrets.token_bytes(CHALLENGE_BYTES)
+        session = BoardSession(session_key(self._key, number, self.id, challenge), challenge)
+        in_use = {self._session, *(viewed for viewed, _ in self._viewers.values())}
+        spare = [one for one in self._sessions if one not in in_use]
+        for old in spare[: max(len(self._sessions) + 1 - MOST_SESSIONS, 0)]:
+            del self._sessions[old]
+        self._sessions[number] = session
+        return session
 
     def receive(self) -> None:
         """Handle what has come."""
@@ -86,7 +132,7 @@ class EmulatedBoard:
             except (BlockingIOError, OSError):
                 return
             try:
-                self._obey(unpack(data, self._key), address)
+                self._obey(data, address)
             except PacketError:
                 self.dropped += 1
 
@@ -98,29 +144,43 @@ class EmulatedBoard:
                 self.motor.drive(self.motor.motion().position_rad, math.inf)
         self._send_pictures()
 
-    def _obey(self, packet: Packet, address: Address) -> None:
+    def _obey(self, data: bytes, address: Address) -> None:
+        """Do what a datagram asks for.
+
+        Raises:
+            PacketError: it is for another board, of no open session, or has been before.
+        """
+        number = peek(data)[2]
+        session = self._sessions.get(number)
+        if session is None:
+            raise PacketError("session")
+        packet = unpack(data, session.key)
         if packet.board != self.id or self.motor.fault.word is Fault.OFF or self.motor.is_silent():
             return
+        if packet.sequence <= session.sequence:
+            raise PacketError("sequence")
+        session.sequence = packet.sequence
         if packet.kind is PacketKind.LOOK and packet.payload:
-            self._viewers[address] = (packet, self._clock() + packet.payload[0])
+            self._viewers[address] = (number, self._clock() + packet.payload[0])
             return
-        self._check_session(packet)
+        self._take_over(number)
         if packet.kind is PacketKind.COMMAND:
             self._drive(unpack_command(packet.payload))
         elif packet.kind is PacketKind.QUERY:
-            self._tell(packet, address)
+            self._report(packet, address)
 
-    def _check_session(self, packet: Packet) -> None:
-        """One driver at a time, and none of its packets twice."""
+    def _take_over(self, session: int) -> None:
+        """Obey one driver at a time.
+
+        Raises:
+            PacketError: another one has the board.
+        """
         self.watch()
-        now = self._clock()
-        if packet.session != self._session:
+        if session != self._session:
             if self.has_torque and not self.is_stopped:
                 raise PacketError("session")
-            self._session, self._sequence = packet.session, 0
-        if packet.sequence <= self._sequence:
-            raise PacketError("sequence")
-        self._sequence, self._heard_s = packet.sequence, now
+            self._session = session
+        self._heard_s = self._clock()
 
     def _drive(self, command: BoardCommand) -> None:
         self._command = command
@@ -131,7 +191,7 @@ class EmulatedBoard:
         self.has_torque = command.torque
         self.motor.drive(command.goal_rad if command.torque else None, command.speed_limit_rad_s)
 
-    def _tell(self, packet: Packet, address: Address) -> None:
+    def _report(self, packet: Packet, address: Address) -> None:
         motion = self.motor.motion()
         state = BoardState(
             self.has_torque,
@@ -144,7 +204,7 @@ class EmulatedBoard:
         answer = Packet(
             PacketKind.STATE, self.id, packet.session, packet.sequence, pack_state(state)
         )
-        self._send(answer, address)
+        self._send(answer, address, self._sessions[packet.session].key)
 
     def _send_pictures(self) -> None:
         if self.pictures is None or not self._viewers:
@@ -156,18 +216,19 @@ class EmulatedBoard:
         pieces = [jpeg[i : i + PART_BYTES] for i in range(0, len(jpeg), PART_BYTES)]
         now = self._clock()
         self._viewers = {a: v for a, v in self._viewers.items() if v[1] > now}
-        for address, (look, _) in self._viewers.items():
+        for address, (number_of_session, _) in self._viewers.items():
+            session = self._sessions[number_of_session]
             for i, piece in enumerate(pieces):
-                part = PicturePart(number, time_s, i, len(pieces), piece)
-                payload = pack_picture(part)
-                self._send(
-                    Packet(PacketKind.PICTURE, self.id, look.session, look.sequence, payload),
-                    address,
+                session.pictures += 1
+                payload = pack_picture(PicturePart(number, time_s, i, len(pieces), piece))
+                packet = Packet(
+                    PacketKind.PICTURE, self.id, number_of_session, session.pictures, payload
                 )
+                self._send(packet, address, session.key)
 
-    def _send(self, packet: Packet, address: Address) -> None:
+    def _send(self, packet: Packet, address: Address, key: bytes) -> None:
         try:
-            self.socket.sendto(pack(packet, self._key), address)
+            self.socket.sendto(pack(packet, key), address)
         except OSError:
             self.dropped += 1
 

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from asterias.errors import DeviceError
 from hardware.buses.bus import Servo
 from hardware.buses.udp_bus import UdpBus
-from hardware.buses.udp_link import UdpLink
+from hardware.buses.udp_link import Address, UdpLink
 from hardware.buses.udp_packets import (
     MAGIC,
     MOST_BYTES,
+    Announcement,
     BoardCommand,
     BoardState,
     Packet,
@@ -30,6 +31,7 @@ from hardware.buses.udp_packets import (
     pack_command,
     pack_picture,
     pack_state,
+    peek,
     unpack,
     unpack_announce,
     unpack_command,
@@ -69,7 +71,7 @@ def test_a_packet_arrives_as_it_was_sent(packet: Packet, key: bytes) -> None:
 @given(data=st.binary(max_size=MOST_BYTES + 50), key=KEYS, with_magic=st.booleans())
 def test_random_datagrams_are_dropped(data: bytes, key: bytes, with_magic: bool) -> None:
     with pytest.raises(PacketError):
-        unpack(MAGIC + b"\x01" + data if with_magic else data, key)
+        unpack(MAGIC + b"\x02" + data if with_magic else data, key)
 
 
 @REPEATABLE
@@ -107,7 +109,8 @@ def test_payloads_arrive_as_they_were_sent() -> None:
     command = BoardCommand(True, False, 0.25, 0.5, 2.0, 1.5)
     assert unpack_command(pack_command(command)) == command
     assert unpack_state(pack_state(STATE)) == STATE
-    assert unpack_announce(pack_announce(7, "left\nfinger")) == (7, "leftfinger")
+    about = Announcement(7, bytes(16), ("127.0.0.1", 81), "leftfinger")
+    assert unpack_announce(pack_announce(replace(about, name="left\nfinger"))) == about
     part = PicturePart(3, 1.5, 0, 2, b"jpeg")
     assert unpack_picture(pack_picture(part)) == part
 
@@ -212,3 +215,102 @@ def test_boards_without_the_key_are_not_there() -> None:
 def test_an_address_that_this_machine_does_not_have_is_told_as_such() -> None:
     with pytest.raises(DeviceError, match=r"10\.255\.0\.1 cannot be used"):
         UdpLink("10.255.0.1", "", 1200, "").open()
+
+
+# -- what was recorded is worth nothing later -----------------------------------------------------
+
+
+class Tap:
+    """Records every datagram that a driver and its boards exchange."""
+
+    def __init__(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.to_boards: list[tuple[bytes, Address]] = []
+        self.to_driver: list[bytes] = []
+        link, plain = rig.bus.link, UdpLink._send
+
+        def send(one: UdpLink, packet: Packet, address: Address, key: bytes) -> None:
+            self.to_boards.append((pack(packet, key), address))
+            plain(one, packet, address, key)
+
+        def answer(one: EmulatedBoard, packet: Packet, address: Address, key: bytes) -> None:
+            self.to_driver.append(pack(packet, key))
+            plain_answer(one, packet, address, key)
+
+        plain_answer = EmulatedBoard._send
+        monkeypatch.setattr(UdpLink, "_send", send)
+        monkeypatch.setattr(EmulatedBoard, "_send", answer)
+        self.link = link
+
+    def replay(self, datagrams: list[tuple[bytes, Address]]) -> None:
+        """Send it all again, from a stranger's socket."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            stranger.bind(("127.0.0.1", 0))
+            for data, address in datagrams:
+                stranger.sendto(data, address)
+        time.sleep(0.1)
+
+
+def test_a_recorded_session_moves_nothing_when_it_is_played_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = Rig(KEY)
+    tap = Tap(rig, monkeypatch)
+    rig.bus.close()
+    rig.bus.open()
+    rig.bus.arm(ANGLES)
+    rig.bus.write(ANGLES + 0.5)
+    rig.bus.disarm()
+    rig.bus.close()
+    recorded = list(tap.to_boards)
+    assert len(recorded) > 6
+    time.sleep(0.1)
+    before = [board.motor.motion().position_rad for board in rig.boards]
+    tap.replay(recorded)
+    assert [board.motor.motion().position_rad for board in rig.boards] == before
+    assert not any(board.has_torque for board in rig.boards)
+    # Nor after the boards have been switched off and on, which makes them forget all sessions.
+    for board in rig.boards:
+        board._sessions.clear()
+        board._session = -1
+    tap.replay(recorded)
+    assert not any(board.has_torque for board in rig.boards)
+    assert [board.motor.motion().position_rad for board in rig.boards] == before
+    rig.network.close()
+
+
+def test_a_replayed_announcement_draws_no_commands_to_a_stranger(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = Rig(KEY)
+    tap = Tap(rig, monkeypatch)
+    link = rig.bus.link
+    link.call(every_s=0.0)
+    rig.bus.read()
+    homes = {number: board.address for number, board in link.boards.items()}
+    announcements = [data for data in tap.to_driver if peek(data)[0] is PacketKind.ANNOUNCE]
+    assert announcements and link._socket is not None
+    for board in link.boards.values():
+        board.seen_s -= 10.0  # long silent, so that another address could be taken
+    tap.replay([(data, link._socket.getsockname()) for data in announcements])
+    link.receive(time.monotonic() + 0.1)
+    assert {number: board.address for number, board in link.boards.items()} == homes
+    assert not link.duplicates, "a stranger must not make a board look as if it were there twice"
+    rig.close()
+
+
+def test_pictures_and_answers_of_another_session_or_from_before_are_dropped() -> None:
+    rig = Rig(KEY)
+    link = rig.bus.link
+    board = link.boards[1]
+    part = pack_picture(PicturePart(1, 0.0, 0, 1, b"jpeg"))
+    fresh = pack(Packet(PacketKind.PICTURE, 1, link._session, 5, part), board.key)
+    assert len(link._admitted(fresh, board.address)) == 1
+    for data, reason in (
+        (fresh, "sequence"),
+        (pack(Packet(PacketKind.PICTURE, 1, link._session, 6, part), link._key), "key"),
+        (pack(Packet(PacketKind.PICTURE, 1, link._session ^ 1, 7, part), board.key), "session"),
+    ):
+        with pytest.raises(PacketError, match=reason):
+            link._admitted(data, board.address)
+    rig.close()
