@@ -52,19 +52,22 @@ def check_file(option: str, path: Path | None) -> None:
 def check_folder(option: str, path: Path | None) -> None:
     """Check that files can be written into a folder that may have to be made.
 
+    A ``UserError`` says so where it is a file, or cannot be made or written to.
+
     Args:
         option: as a person types it.
         path: folder to be written to; None where it is not asked for.
-
-    Raises:
-        UserError: it is a file, or it cannot be made or written to.
     """
     if path is not None:
         _check_folder(option, path.absolute())
 
 
 def _check_folder(option: str, folder: Path) -> None:
-    """Try to write into the folder, or the nearest one above that is there; leave nothing."""
+    """Try to write into the folder, or the nearest one above that is there; leave nothing.
+
+    Raises:
+        UserError: it cannot be written to.
+    """
     try:
         while not os.path.lexists(folder):
             folder = folder.parent

@@ -69,7 +69,11 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m learning") -> int:
-    """Run one command; a person's mistake ends in one sentence and exit code 2."""
+    """Run one command; a person's mistake ends in one sentence and exit code 2.
+
+    Returns:
+        The exit code.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     return run_command(COMMANDS, program, __doc__, arguments)
 

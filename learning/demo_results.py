@@ -22,6 +22,9 @@ class Verdict:
     def run(self) -> int:
         """Read the summary.
 
+        Returns:
+            The exit code.
+
         Raises:
             UserError: there is none, or it does not say whether the demo passed.
         """
@@ -43,7 +46,11 @@ class Report:
     """Markdown file with table marks."""
 
     def run(self) -> int:
-        """Rewrite the document where its tables differ."""
+        """Rewrite the document where its tables differ.
+
+        Returns:
+            The exit code.
+        """
         text = self.document.read_text(encoding="utf-8")
         filled = fill_tables(text)
         if filled != text:

@@ -42,7 +42,11 @@ class ViewRobot:
     """Overrides the description's renderer."""
 
     def run(self) -> int:
-        """Draw and write the picture."""
+        """Draw and write the picture.
+
+        Returns:
+            The exit code.
+        """
         check_file("--out", self.out)
         with SimWorld(self.robot, renderer=self.renderer) as world:
             world.bodies[0].set_goal(self._goal_rad(world.robot.limbs[0].joints))
@@ -86,6 +90,9 @@ class MeasureSpeed:
 
     def run(self) -> int:
         """Measure, print, and write the result file if asked for.
+
+        Returns:
+            The exit code.
 
         Raises:
             UserError: an option cannot be used.
@@ -147,7 +154,11 @@ class WarmUp:
     """Name or path of a robot description."""
 
     def run(self) -> int:
-        """Step and draw once."""
+        """Step and draw once.
+
+        Returns:
+            The exit code.
+        """
         with SimWorld(self.robot) as world:
             world.advance(0.1)
             for row in world.cameras:
@@ -190,7 +201,11 @@ def view_picture(world: SimWorld) -> np.ndarray[tuple[int, ...], np.dtype[np.uin
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m sim") -> int:
-    """Run one command; a person's mistake ends in one sentence and exit code 2."""
+    """Run one command; a person's mistake ends in one sentence and exit code 2.
+
+    Returns:
+        The exit code.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     return run_command(COMMANDS, program, __doc__, arguments)
 

@@ -48,7 +48,7 @@ class SimMotor:
         self.order = Order(goal_rad, speed_limit_rad_s)
 
     def motion(self) -> ShaftState:
-        """How the shaft moved at the end of the last period."""
+        """Return how the shaft moved at the end of the last period."""
         return self.last
 
 

@@ -111,7 +111,7 @@ class SimWorld(Closeable):
                 camera.reseed(_camera_seed(self._seed, i, camera.name))
 
     def passive_joints(self, limb: int) -> tuple[list[str], FloatArray, FloatArray]:
-        """Names, angles (rad) and speeds (rad/s) of hinges that no servo drives directly."""
+        """Return names, angles (rad) and speeds (rad/s) of hinges that no servo drives directly."""
         driven = {joint.hinge for joint in self.robot.limbs[limb].joints}
         hinges = self.robot.limbs[limb].body.hinges
         free = [i for i, hinge in enumerate(hinges) if hinge.name not in driven]
@@ -119,7 +119,7 @@ class SimWorld(Closeable):
         return [hinges[i].name for i in free], state.q[free], state.v[free]
 
     def random_positions(self) -> list[FloatArray]:
-        """Uniformly drawn joint positions within the limits, one ``(n,)`` array per limb."""
+        """Return uniformly drawn joint positions within the limits, one ``(n,)`` array per limb."""
         return [
             np.array([self.rng.uniform(*joint.limits_rad) for joint in limb.joints])
             for limb in self.robot.limbs
@@ -128,7 +128,11 @@ class SimWorld(Closeable):
     # -- pictures -------------------------------------------------------------------------------
 
     def draw(self, limb: int, camera: CameraDescription) -> ImageArray:
-        """The flawless ``(H, W, 3)`` RGB picture a camera sees now."""
+        """Return the flawless ``(H, W, 3)`` RGB picture a camera sees now.
+
+        Raises:
+            RuntimeError: the world has no pictures.
+        """
         if self.scene is None:
             raise RuntimeError("This world was made without pictures; pass pictures=True.")
         body = self.bodies[limb]
@@ -138,9 +142,12 @@ class SimWorld(Closeable):
         return self.scene.render(camera, rotation, position)
 
     def frames_target(self, limb: int, camera: CameraDescription) -> bool:
-        """Whether the tag's square lies wholly in a camera's picture and faces it, by geometry.
+        """Return whether the tag's square lies in a camera's picture and faces it, by geometry.
 
         A hundredth of the cost of a picture, and without it no picture holds a tag to decode.
+
+        Raises:
+            RuntimeError: the world has no pictures.
         """
         if self.scene is None:
             raise RuntimeError("This world was made without pictures; pass pictures=True.")
@@ -175,6 +182,6 @@ class SimWorld(Closeable):
 
 
 def _camera_seed(seed: int, limb: int, camera: str) -> int:
-    """A seed of its own for each camera, so that one camera's noise does not move another's."""
+    """Return a seed of its own for a camera, so that its noise does not move another's."""
     entropy = [seed, limb, zlib.crc32(camera.encode())]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])

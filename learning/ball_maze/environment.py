@@ -71,7 +71,11 @@ class BallMazeEnv(gymnasium.Env[BallObservation, NDArray[np.float32]], EzPickle)
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[BallObservation, dict[str, Any]]:
-        """Draw a maze and put the ball at its start."""
+        """Draw a maze and put the ball at its start.
+
+        Returns:
+            The first observation, and information on the episode.
+        """
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(2**31))
         maze_seed = int((options or {}).get("maze_seed", drawn))
@@ -79,7 +83,11 @@ class BallMazeEnv(gymnasium.Env[BallObservation, NDArray[np.float32]], EzPickle)
         return self.start(course), {"maze_seed": maze_seed, "steps": course.shortest_steps}
 
     def start(self, course: Course) -> BallObservation:
-        """Start an episode of a given problem; return the first observation."""
+        """Start an episode of a given problem; return the first observation.
+
+        Returns:
+            The first observation.
+        """
         self.close()
         self._course = course
         self._world = BallMaze(course.grid.free, course.start)
@@ -92,9 +100,11 @@ class BallMazeEnv(gymnasium.Env[BallObservation, NDArray[np.float32]], EzPickle)
     ) -> tuple[BallObservation, float, bool, bool, dict[str, Any]]:
         """Push for 1/30 s.
 
+        Returns:
+            Observation, reward, whether the episode ended or was truncated, and information.
+
         Raises:
             gymnasium.error.ResetNeeded: no episode has been started.
-            UserError: the action has a wrong shape, or holds a value that is no finite number.
         """
         if self._world is None or self._course is None:
             raise gymnasium.error.ResetNeeded("Call reset() before step().")

@@ -44,7 +44,14 @@ class EvaluateNavigation:
     """Result file to write, for example results/doom/maze_15.json."""
 
     def run(self) -> int:
-        """Measure, print the tables, write the result file if asked for."""
+        """Measure, print the tables, write the result file if asked for.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            UserError: an option cannot be used.
+        """
         import torch
 
         from learning.doom_maze import evaluation
@@ -98,7 +105,11 @@ class DrawWalk:
     """Contact sheet to write."""
 
     def run(self) -> int:
-        """Walk, print how it went, write the picture."""
+        """Walk, print how it went, write the picture.
+
+        Returns:
+            The exit code.
+        """
         from learning.doom_maze.walking import draw_walk
 
         check_seed(self.seed)
@@ -122,7 +133,14 @@ class MeasureBall:
     """Result file to write, for example results/doom/ball_maze.json."""
 
     def run(self) -> int:
-        """Measure, print, write the result file if asked for."""
+        """Measure, print, write the result file if asked for.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            UserError: an option cannot be used.
+        """
         from asterias.files import write_json
         from asterias.provenance import provenance
         from learning.ball_maze.agent import measure
@@ -156,7 +174,11 @@ class MeasureJoint:
     """Result file to write, for example results/doom/joint.json."""
 
     def run(self) -> int:
-        """Measure, print, write the result file if asked for."""
+        """Measure, print, write the result file if asked for.
+
+        Returns:
+            The exit code.
+        """
         from asterias.files import write_json
         from asterias.provenance import provenance
         from learning.doom_maze.joint import measure_joint
@@ -180,7 +202,11 @@ class TrainMapper:
     config: tyro.conf.OmitArgPrefixes[MapperTrainConfig] = field(default_factory=MapperTrainConfig)
 
     def run(self) -> int:
-        """Train, print what was reached and where the weights are."""
+        """Train, print what was reached and where the weights are.
+
+        Returns:
+            The exit code.
+        """
         from learning.doom_maze import mapper_training
 
         for name in (signal.SIGINT, signal.SIGTERM):
@@ -224,7 +250,11 @@ def _explored_table(rows: list[dict[str, object]]) -> Table:
 def main(
     arguments: Sequence[str] | None = None, program: str = "python -m learning.doom_maze"
 ) -> int:
-    """Run one command; a person's mistake ends in one sentence and exit code 2."""
+    """Run one command; a person's mistake ends in one sentence and exit code 2.
+
+    Returns:
+        The exit code.
+    """
     return run_command(COMMANDS, program, __doc__, arguments)
 
 

@@ -19,8 +19,10 @@ from planners.training.losses import Labels, backward
 
 
 class ViewPlanner(nn.Module):
-    """Maps views ``(B, H, W, 4, 24, 32, 3)``, ``given (B, H, W)`` and one-hot goals ``(B, H, W)``
-    to action logits ``(B, actions, H, W)``.
+    """Network from views to action logits ``(B, actions, H, W)``.
+
+    Inputs are views ``(B, H, W, 4, 24, 32, 3)``, ``given (B, H, W)`` and one-hot goals
+    ``(B, H, W)``.
     """
 
     def __init__(self, mapper: Mapper, planner: PlanningNetwork) -> None:
@@ -28,9 +30,7 @@ class ViewPlanner(nn.Module):
         self.mapper, self.planner = mapper, planner
 
     def soft_map(self, walls: Tensor, goals: Tensor) -> Tensor:
-        """Return the map that is planned on, from logits of walls: 1 - their probability, and 1 at
-        the goal.
-        """
+        """Return the map that is planned on: 1 - the probability of a wall, and 1 at the goal."""
         free = 1 - torch.sigmoid(walls)
         return torch.where(goals > 0, torch.ones_like(free), free)
 
@@ -42,8 +42,17 @@ class ViewPlanner(nn.Module):
     def backward_actions(
         self, walls: Tensor, goals: Tensor, labels: Labels, depth: int, layers: Sequence[int]
     ) -> float:
-        """Add the gradients of the actions' loss (Eq. 3) to planner and mapper, through the map
-        that the logits ``walls (B, H, W)`` make; return the loss.
+        """Add the gradients of the actions' loss (Eq. 3) to planner and mapper.
+
+        Args:
+            walls: ``(B, H, W)`` logits, through whose map the gradients go.
+            goals: ``(B, H, W)`` one-hot.
+            labels: right actions.
+            depth: layers of the planner.
+            layers: numbers of those whose actions count.
+
+        Returns:
+            The loss.
         """
         return backward(self.planner, self.soft_map(walls, goals), goals, labels, depth, layers)
 
@@ -51,8 +60,13 @@ class ViewPlanner(nn.Module):
     def actions(
         self, views: NDArray[np.uint8], given: NDArray[np.bool_], goal: tuple[int, int], depth: int
     ) -> NDArray[np.int8]:
-        """Return the best action of every cell ``(H, W)`` of one maze, from its views
-        ``(H, W, 4, 24, 32, 3)``.
+        """Return the best action of every cell ``(H, W)`` of one maze.
+
+        Args:
+            views: ``(H, W, 4, 24, 32, 3)``.
+            given: ``(H, W)``, True where there are views.
+            goal: row and column.
+            depth: layers of the planner.
         """
         known = torch.from_numpy(given)[None]
         described = describe_cells(self.mapper, views[given])

@@ -1,5 +1,4 @@
-"""``Asterias/DoomMaze-v0`` and ``Asterias/DoomMazeCells-v0``: find the way to the goal by what you
-see.
+"""``Asterias/DoomMaze-v0`` and ``Asterias/DoomMazeCells-v0``: navigate to a goal by views.
 
 **Seeding** is ours: the engine draws nothing. ``reset(seed=s)`` seeds the environment's generator;
 each reset then draws one number, the maze's seed, which alone decides maze, goal, start, textures
@@ -74,7 +73,7 @@ class DoomMazeOptions:
         self.rule()
 
     def rule(self) -> MazeRule:
-        """How mazes are drawn."""
+        """Return how mazes are drawn."""
         return MazeRule(self.size, self.kind, (0.0, self.openness))  # type: ignore[arg-type]
 
 
@@ -109,7 +108,11 @@ class _DoomMaze(gymnasium.Env[DoomObservation, DoomAction], EzPickle, Generic[Do
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[DoomObservation, dict[str, Any]]:
-        """Draw a maze and stand at its start."""
+        """Draw a maze and stand at its start.
+
+        Returns:
+            The first observation, and information on the episode.
+        """
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(2**31))
         self._maze_seed = int((options or {}).get("maze_seed", drawn))
@@ -174,7 +177,7 @@ class _DoomMaze(gymnasium.Env[DoomObservation, DoomAction], EzPickle, Generic[Do
 
     @abstractmethod
     def _observation(self) -> DoomObservation:
-        """What the agent sees now."""
+        """Return what the agent sees now."""
 
     @abstractmethod
     def _arrived(self) -> bool:
@@ -257,8 +260,8 @@ class DoomMazeEnv(_DoomMaze[NDArray[np.float32]]):
     ) -> tuple[DoomObservation, float, bool, bool, dict[str, Any]]:
         """Drive for ``frame_skip`` tics.
 
-        Raises:
-            UserError: the action has a wrong shape, or holds a value that is no finite number.
+        Returns:
+            Observation, reward, whether the episode ended or was truncated, and information.
         """
         game = self._live()
         forward, left, turn = np.clip(continuous_action(action, 3), -1, 1).tolist()
@@ -329,8 +332,8 @@ class DoomMazeCellsEnv(_DoomMaze[int]):
     def step(self, action: int) -> tuple[DoomObservation, float, bool, bool, dict[str, Any]]:
         """Move by a cell, and observe.
 
-        Raises:
-            UserError: the action is no whole number from 0 to 3.
+        Returns:
+            Observation, reward, whether the episode ended or was truncated, and information.
         """
         before, free = self._live().cell, self._drawn().grid
         down, right = NEWS.offsets[discrete_action(action, 4)]

@@ -19,10 +19,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.progress import OnProgress
 from asterias.provenance import provenance
-from learning.doom_maze.mapper_config import MapperTrainConfig
+from learning.doom_maze.mapper_config import config_from_card
 from learning.doom_maze.mapper_training import MapperTrainer
 from planners.mapping.exploration import SurveyedWorld, Walk, explore, random_walk
 from planners.mapping.map_belief import MapBelief
@@ -62,6 +63,13 @@ class DoomTest:
         """Draw the mazes, none of which is among those of the two trainings.
 
         Larger mazes are kept apart by their seeds alone: two of 35 x 35 are never alike.
+
+        Args:
+            mapper_card: of the mapper.
+            planner_card: of the planner.
+
+        Returns:
+            The mazes.
         """
         edges = [0, *self.bins[1:]]
         seen: list[MazeSet] = []
@@ -73,14 +81,18 @@ class DoomTest:
 
     @property
     def bins(self) -> tuple[int, ...]:
-        """Edges of the bins of path lengths, in steps."""
+        """Edges of the bins of path lengths, in steps.
+
+        Raises:
+            UserError: there are none for this size.
+        """
         if self.size not in BINS:
-            raise ValueError(f"size is {self.size}: choose {' or '.join(map(str, BINS))}.")
+            raise UserError(f"size is {self.size}: choose {' or '.join(map(str, BINS))}.")
         return BINS[self.size]
 
 
 def _seen_by_mapper(card: dict[str, Any], size: int) -> list[MazeSet]:
-    config = MapperTrainConfig(**card["training"])
+    config = config_from_card(card["training"])
     seen = list(MapperTrainer(config).mazes()) if config.size == size else []
     # Older cards have the earlier word.
     before = card.get("init_weights", card.get("began_with"))
@@ -108,10 +120,9 @@ class Surveys:
 def predicted_maps(
     mapper: Mapper, surveys: Surveys, shares: Sequence[float], on_progress: OnProgress
 ) -> dict[float, NDArray[np.float32]]:
-    """Return the maps ``(n, M, M)`` that the mapper sees with each share of the views: the
-    probability that a cell is free.
+    """Return the mapper's maps ``(n, M, M)`` by fraction of views given: probabilities of free.
 
-    The goal's cell is free: who is sent there knows that much.
+    The goal's cell is free: the agent is told where to go.
     """
     maps = {share: np.zeros(surveys.mazes.mazes.shape, np.float32) for share in shares}
     random = np.random.default_rng(_WITHHELD_SEED)
@@ -173,8 +184,7 @@ def surveyed_rows(
 def _end_to_end(
     network: PlanningNetwork, soft: NDArray[np.float32], goals: NDArray[np.int64], depth: int
 ) -> NDArray[np.int8]:
-    """Return the actions on soft maps, as :class:`learning.doom_maze.end_to_end.ViewPlanner`
-    does."""
+    """Return the actions on soft maps, as :class:`~learning.doom_maze.end_to_end.ViewPlanner`."""
     maps: Any = soft  # a network takes probabilities as it takes zeros and ones
     return greedy_actions(network, MazeSet(maps, goals), depth, batch=16)
 
@@ -194,8 +204,9 @@ def _exact_actions(mazes: MazeSet) -> NDArray[np.int8]:
 def explored_rows(
     test: DoomTest, planner: str, mapper_name: str, on_progress: OnProgress
 ) -> list[dict[str, Any]]:
-    """Return a row for the planner, for A* and for the random walk, from the cell of each maze
-    that is farthest from the goal.
+    """Return a row each for the planner, A* and the random walk.
+
+    Each maze is explored from the cell that is farthest from the goal.
     """
     mapper, card = load_mapper(mapper_name), card_of(mapper_name)
     _, planner_card = load_weights(find_weights(planner, test.size))

@@ -21,9 +21,14 @@ _BINS = (1, 15, 30, 90)
 
 
 def measure_joint(folder: Path, size: int, mazes: int, seed: int) -> dict[str, Any]:
-    """Return success from all cells of fresh mazes, all views given, for a folder of
-    ``python -m learning.doom_maze mapper --joint``. Raises ``ValueError`` where it holds no such
-    training.
+    """Return success from all cells of fresh mazes, all views given.
+
+    Args:
+        folder: of ``python -m learning.doom_maze mapper --joint``; where it holds no such training
+            a ``ValueError`` says so.
+        size: rows and columns of the mazes.
+        mazes: number of mazes.
+        seed: of the mazes.
     """
     network, _ = load_weights(folder / PLANNER_WEIGHTS)
     name = str(folder / WEIGHTS)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
+
+from asterias.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -42,3 +45,20 @@ class MapperTrainConfig:
     """Threads; 0 leaves the choice to PyTorch."""
     resume: bool = False
     """Go on from the checkpoint in --out."""
+
+
+# Options of older cards by their names of today.
+_RENAMED = {"rate": "learning_rate", "begin_with": "init_weights"}
+
+
+def config_from_card(training: Mapping[str, Any]) -> MapperTrainConfig:
+    """Return the options of the training that a mapper's card tells of, in old or new words.
+
+    Raises:
+        UserError: an option is unknown.
+    """
+    named = {_RENAMED.get(name, name): value for name, value in training.items()}
+    unknown = sorted(set(named) - {field.name for field in fields(MapperTrainConfig)})
+    if unknown:
+        raise UserError(f"The mapper's card has an unknown option {unknown[0]!r}.")
+    return MapperTrainConfig(**named)

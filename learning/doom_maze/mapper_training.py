@@ -80,7 +80,11 @@ def join(parts: list[Surveyed]) -> Surveyed:
 
 
 def draw_given(maze: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.bool_]:
-    """Draw which free cells have views: all, a random share, or those of a walk."""
+    """Draw which free cells have views: all, a random share, or those of a walk.
+
+    Returns:
+        ``(M, M)``, True where a cell has views.
+    """
     free = maze > 0
     kind = random.random()
     if kind < ALL_VIEWS:
@@ -118,8 +122,10 @@ def jitter(views: Tensor, random: np.random.Generator) -> Tensor:
 
 
 def emphasis(known: Tensor) -> Tensor:
-    """Return how much each cell's loss counts, ``(B, H, W)`` from ``known (B, H, W)``: fully where
-    the cell or one beside it has views, little where nothing can be known.
+    """Return the weight of each cell's loss, ``(B, H, W)``, from ``known (B, H, W)``.
+
+    A cell counts fully where it or one beside it has views, little where nothing can be known.
+    The weights are ours, chosen: 0.05 anywhere, 0.2 within two cells of a view, 1 beside one.
     """
     cells = known[:, None].float()
     across = functional.max_pool2d(cells, (3, 1), 1, (1, 0))
@@ -163,7 +169,11 @@ class MapperTrainer:
         return generate_splits(MazeRule(self.config.size), counts, self.config.seed)[:2]
 
     def run(self) -> Iterator[tuple[str, int, int, str]]:
-        """Render, then train; yield stage, done, total and a note."""
+        """Render, then train.
+
+        Yields:
+            Stage, done, total and a note.
+        """
         config, (train, validation) = self.config, self.mazes()
         sets: list[Surveyed] = []
         total = len(train) + len(validation)
@@ -226,7 +236,11 @@ class MapperTrainer:
         return reported
 
     def _actions_loss(self, whole: ViewPlanner, walls: Tensor, mazes: MazeSet) -> float:
-        """Add the gradients of the actions' loss; the graph of ``walls`` is kept for the map's."""
+        """Add the gradients of the actions' loss; the graph of ``walls`` is kept for the map's.
+
+        Returns:
+            The loss.
+        """
         depth = 6 * self.config.size
         _, goals = observation(mazes.mazes, mazes.goals)
         layers = layers_for("adaptive", depth, 10)
@@ -310,7 +324,11 @@ def _joint(mapper: Mapper, planner: str) -> ViewPlanner:
 
 
 def train_mapper(config: MapperTrainConfig) -> MapperTrainer:
-    """Train with a bar on the terminal."""
+    """Train with a bar on the terminal.
+
+    Returns:
+        The trainer.
+    """
     from rich.progress import Progress
 
     trainer = MapperTrainer(replace(config))

@@ -46,7 +46,11 @@ class GameWorld:
         return np.stack([shrink(picture) for picture in pictures])
 
     def move_to(self, cell: Cell) -> bool:
-        """Move to a neighbouring cell; False where a wall is in the way."""
+        """Move to a neighbouring cell.
+
+        Returns:
+            False where a wall is in the way.
+        """
         if not self._game.world.maze[cell]:
             return False
         self._cell = cell
@@ -63,7 +67,11 @@ class GameWorld:
 
 
 def draw_walk(size: int, planner: str, mapper: str, textures: str, seed: int, out: Path) -> str:
-    """Walk through the maze of a seed, write the sheet, and return a sentence on how it went."""
+    """Walk through the maze of a seed, write the sheet, and return a sentence on how it went.
+
+    Returns:
+        The sentence.
+    """
     course = draw_course(MazeRule(size), seed, farthest=True, resolution_m=1.0)
     look = choose_look(textures, seed)
     world_map = MazeMap(course.grid.free, course.start, course.goal, look)

@@ -112,7 +112,7 @@ class TrainingProcess:
 
 
 def last_words(text: str) -> str:
-    """What a failed command said, as one line: no frames, of a traceback the error only."""
+    """Return what a failed command printed, as one line: of a traceback the error only."""
     lines = [re.sub("[╭╮╰╯│─]+", " ", line).strip() for line in text.splitlines()]
     lines = [line for line in lines if line]
     if any(line.startswith("Traceback") for line in lines):

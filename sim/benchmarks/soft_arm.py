@@ -36,17 +36,18 @@ def bench_against_elastica(
     seed: int = 0,
     on_round: OnRound = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Measure all contestants ``repeats`` times by turns, each over its share of ``duration_s``.
+    """Measure all contestants ``repeats`` times by turns, each for ``duration_s``.
 
     Args:
         robot: name or path of a robot description; its first limb counts.
         duration_s: simulated time of a run of the limb; PyElastica's arms get a tenth of it.
         repeats: rounds.
         seed: of the commands.
-        on_round: hears of finished rounds.
+        on_round: called after each round.
 
-    Raises:
-        UserError: PyElastica is not installed.
+    Returns:
+        The figures, as the result file holds them; a ``UserError`` says so where PyElastica is not
+        installed.
     """
     arms = {elements: ElasticaArm(ArmOptions(elements=elements)) for elements in ELEMENTS}
     allowed = os.sched_getaffinity(0)
@@ -94,7 +95,7 @@ def _periods(duration_s: float, period_s: float) -> Iterator[float]:
 
 
 def _limb(world: SimWorld, rng: np.random.Generator, cameras: int) -> Run:
-    """New goals at the control rate; with cameras also each picture when it falls due."""
+    """Return new goals at the control rate; with cameras also each picture when it falls due."""
     joints = world.robot.limbs[0].joints
     lower, upper = np.array([joint.limits_rad for joint in joints]).T
 
@@ -111,7 +112,7 @@ def _limb(world: SimWorld, rng: np.random.Generator, cameras: int) -> Run:
 
 
 def _limb_task(world: SimWorld, rng: np.random.Generator) -> Run:
-    """A step of the target-finding task: a new goal, 2 s, a look for the tag with each camera."""
+    """Return a step of the target-finding task: a new goal, 2 s, all cameras observed."""
     joints = world.robot.limbs[0].joints
     lower, upper = np.array([joint.limits_rad for joint in joints]).T
     wanted = [world.robot.target.id]
@@ -128,7 +129,7 @@ def _limb_task(world: SimWorld, rng: np.random.Generator) -> Run:
 
 
 def _arm(arm: ElasticaArm, rng: np.random.Generator) -> Run:
-    """New torques at the control rate."""
+    """Return new torques at the control rate."""
 
     def run(duration_s: float) -> None:
         for period_s in _periods(duration_s, 1.0 / CONTROL_HZ):

@@ -12,7 +12,7 @@ from sim.world import SimWorld
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Minimum, median and maximum."""
+    """Return minimum, median and maximum."""
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
@@ -21,6 +21,9 @@ def bench(robot: str, *, duration_s: float, repeats: int, renderer: str | None) 
 
     The real-time factor counts everything a running robot needs: physics at the description's
     rate and every picture of every enabled camera at its rate.
+
+    Returns:
+        The figures, as the result file holds them.
     """
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(allowed)})

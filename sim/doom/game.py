@@ -138,7 +138,7 @@ class MazeGame(Closeable):
 
     @property
     def pose(self) -> Pose:
-        """x and y in map units and yaw in rad, counter-clockwise from east."""
+        """Position x and y in map units, and yaw in rad, counter-clockwise from east."""
         x, y, angle = self._state.game_variables[:3]
         return float(x), float(y), math.radians(float(angle))
 
@@ -193,8 +193,12 @@ class MazeGame(Closeable):
         self._tic()  # in this tic the eyes are on the floor: no picture to be used
 
     def look_around(self, turn_back: bool = True) -> list[Picture]:
-        """Brake, and look north, east, south and west; the player ends as it stood, or, to save a
-        tic, looking west.
+        """Brake, and look north, east, south and west.
+
+        The player ends as it stood, or, to save a tic, looking west.
+
+        Returns:
+            The pictures.
         """
         yaw = self.pose[2]
         pictures = []

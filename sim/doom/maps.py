@@ -52,7 +52,7 @@ class MazeMap:
 
 
 def is_free(maze: Maze, cell: Cell) -> bool:
-    """Whether a cell is in the maze and no wall."""
+    """Return whether a cell is in the maze and no wall."""
     rows, columns = maze.shape
     return 0 <= cell[0] < int(rows) and 0 <= cell[1] < int(columns) and bool(maze[cell])
 
@@ -96,7 +96,11 @@ def text_map(world: MazeMap) -> str:
 
 
 def write_wad(worlds: Sequence[MazeMap]) -> bytes:
-    """Return a WAD with the maps ``MAP01``, ``MAP02`` and so on, 99 at most."""
+    """Return a WAD with the maps ``MAP01``, ``MAP02`` and so on, 99 at most.
+
+    Raises:
+        ValueError: there is no maze, or there are more.
+    """
     if not 0 < len(worlds) <= 99:
         raise ValueError(f"a WAD takes 1 to 99 mazes, not {len(worlds)}.")
     lumps: list[tuple[str, bytes]] = []

@@ -115,9 +115,12 @@ class DoomRobot:
     # -- what can be done -------------------------------------------------------------------------
 
     def command(self, forward_m_s: float, left_m_s: float, turn_rad_s: float) -> bool:
-        """Take a velocity command, cut to the limits; returns whether it was taken.
+        """Take a velocity command, cut to the limits.
 
         Refused are commands during an emergency stop and commands that are no numbers.
+
+        Returns:
+            Whether it was taken.
         """
         if self.stopped or not all(map(math.isfinite, (forward_m_s, left_m_s, turn_rad_s))):
             return False
@@ -134,7 +137,11 @@ class DoomRobot:
         self._age_s = math.inf
 
     def step(self, period_s: float = PERIOD_S) -> None:
-        """Let a tic pass. Raises ``ValueError`` for another period than that of a tic."""
+        """Let a tic pass.
+
+        Raises:
+            ValueError: the period is not that of a tic.
+        """
         if not math.isclose(period_s, PERIOD_S):
             raise ValueError(f"the game moves in steps of 1/{TICS_PER_S} s, not {period_s:g} s.")
         self._age_s += PERIOD_S
@@ -152,7 +159,11 @@ class DoomRobot:
         self.velocity = (cos * speed_x + sin * speed_y, cos * speed_y - sin * speed_x, turn)
 
     def look_around(self) -> NDArray[np.uint8]:
-        """Brake, and return the views ``(4, 24, 32, 3)`` to the north, east, south and west."""
+        """Brake, and return the views ``(4, 24, 32, 3)`` to the north, east, south and west.
+
+        Returns:
+            The pictures.
+        """
         pictures = self._alive(self._game.look_around)
         self._pose = self._game.pose
         return np.stack([shrink(picture) for picture in pictures])
@@ -167,7 +178,7 @@ class DoomRobot:
     # -- deaths -----------------------------------------------------------------------------------
 
     def _alive(self, work: Callable[[], T]) -> T:
-        """Do a work that needs the game, again with a new one where the game dies in it."""
+        """Return the result of a work that needs the game, repeated where the game dies in it."""
         for _ in range(_MAX_DEATHS):
             try:
                 return work()

@@ -115,9 +115,14 @@ def _mix(seed: int) -> TextureSet:
 def choose_look(textures: str, seed: int, light: int = -1) -> Look:
     """Return the look that a seed draws.
 
-    ``textures``: ``training`` for any set for training, ``varied`` for one of these or, as often, a
-    mix, ``held_out`` for any set that no training sees, or the name of a set.
-    ``light``: 0 to 255, or -1 to draw it too. Raises ``ValueError`` for an unknown name.
+    Args:
+        textures: ``training`` for any set for training, ``varied`` for one of these or, as often, a
+            mix, ``held_out`` for any set that no training sees, or the name of a set.
+        seed: of the draw.
+        light: 0 to 255, or -1 to draw it too.
+
+    Raises:
+        ValueError: a name is unknown, or the light out of range.
     """
     random = np.random.default_rng([0xD003, seed])
     names = GROUPS.get(textures, (textures,))

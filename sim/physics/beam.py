@@ -10,7 +10,7 @@ from hardware.description.robot import Body, Flexure, Hinge, Limb, Link, Materia
 def beam_limb(
     count: int, length_m: float, section: Section, material: Material, *, vertical: bool = False
 ) -> Limb:
-    """``count`` flexible links along x that bend about y, cut at mid-segment, root clamped.
+    """Return ``count`` flexible links along x that bend about y, cut at mid-segment, root clamped.
 
     The first and last rigid piece have half a segment's length, so the hinges sit at
     ``(i - 1/2) length / count``: the tip then bends as a Euler-Bernoulli cantilever up to a

@@ -233,6 +233,9 @@ def _settle_energy_account(
     """Enter the energies after a step; return what is left for motion.
 
     A negative value means that the step would create energy.
+
+    Returns:
+        Energy in J.
     """
     _inertia_at(tree, soft, state, frames, w)
     gravity, size = _gravity_energy(tree, w.centers)
@@ -260,7 +263,11 @@ def _step(
     is_final: bool,
     w: Workspace,
 ) -> bool:
-    """Take one step, or return False to have it halved, unless this is the final size."""
+    """Take one step, or return False to have it halved, unless this is the final size.
+
+    Returns:
+        Whether the step was taken.
+    """
     if not is_final and _largest_rotation(state.v, dt) > STEP_ROTATION_RAD:
         return False
     assign(w.start, state.q)

@@ -29,8 +29,9 @@ DIFFERENCE_RAD = 1e-4
 
 
 class SoftLimb:
-    """Forward kinematics of a limb at rest
-    (:class:`hardware.teleop.inverse_kinematics.Kinematics`).
+    """Forward kinematics of a limb at rest.
+
+    It is a :class:`hardware.teleop.inverse_kinematics.Kinematics`.
 
     Args:
         limb: the description.
@@ -62,14 +63,14 @@ class SoftLimb:
 
     @classmethod
     def of(cls, robot: RobotDescription, number: int) -> SoftLimb:
-        """The kinematics of limb ``number`` of a robot, simulated or real."""
+        """Return the kinematics of limb ``number`` of a robot, simulated or real."""
         gravity = robot.simulation.gravity_m_s2
         return cls(robot.limbs[number], robot.materials, gravity)
 
     # -- pose -----------------------------------------------------------------------------------
 
     def hinges(self, servo_rad: npt.ArrayLike) -> FloatArray:
-        """``(h,)`` hinge angles at rest for ``(n,)`` servo positions."""
+        """Return ``(h,)`` hinge angles at rest for ``(n,)`` servo positions."""
         q, free = self._q, self._free
         q[self._driven] = np.asarray(servo_rad, dtype=np.float64)
         for _ in range(ROUNDS if free.size else 0):
@@ -82,39 +83,39 @@ class SoftLimb:
         return angles
 
     def tip(self, servo_rad: npt.ArrayLike) -> FloatArray:
-        """``(3,)`` tip in m in the limb's common frame."""
+        """Return ``(3,)`` tip in m in the limb's common frame."""
         return self.tip_of_hinges(self.hinges(servo_rad))
 
     def tip_of_hinges(self, hinge_rad: npt.ArrayLike) -> FloatArray:
-        """``(3,)`` tip for ``(h,)`` hinge angles, measured ones for example."""
+        """Return ``(3,)`` tip for ``(h,)`` hinge angles, measured ones for example."""
         rotations, shifts = self.link_poses(hinge_rad)
         tip: FloatArray = rotations[-1] @ self.tip_point_m + shifts[-1]
         return tip
 
     def in_world(self, point_m: npt.ArrayLike) -> FloatArray:
-        """``(3,)`` a point of the limb's common frame in the world."""
+        """Return ``(3,)`` a point of the limb's common frame in the world."""
         moved: FloatArray = self.base_rotation @ np.asarray(point_m) + self.base_m
         return moved
 
     def link_poses(self, hinge_rad: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Rotations ``(h, 3, 3)`` and shifts ``(h, 3)`` of the hinges' child links."""
+        """Return rotations ``(h, 3, 3)`` and shifts ``(h, 3)`` of the hinges' child links."""
         angles = np.asarray(hinge_rad, dtype=np.float64)
         rigid_body.forward_kinematics(self._tree, angles, self._frames)
         return self._frames.rotation.copy(), self._frames.shift_m.copy()
 
     def jacobian(self, servo_rad: npt.ArrayLike) -> FloatArray:
-        """``(3, n)`` m/rad by differences, soft links included."""
+        """Return ``(3, n)`` m/rad by differences, soft links included."""
         position = np.asarray(servo_rad, dtype=np.float64)
         here, columns = self.tip(position), []
-        for way in DIFFERENCE_RAD * np.eye(position.size):
-            columns.append((self.tip(position + way) - here) / DIFFERENCE_RAD)
+        for shift in DIFFERENCE_RAD * np.eye(position.size):
+            columns.append((self.tip(position + shift) - here) / DIFFERENCE_RAD)
         turned: FloatArray = np.stack(columns, axis=1)
         return turned
 
     # -- equilibrium ----------------------------------------------------------------------------
 
     def _balance(self) -> tuple[FloatArray, FloatArray]:
-        """Force ``(n,)`` that is left at the present angles, and the stiffness ``(n, n)``."""
+        """Return the residual force ``(n,)`` at the present angles and the stiffness ``(n, n)``."""
         q, soft = self._q, self._soft
         rigid_body.forward_kinematics(self._tree, q, self._frames)
         rigid_body.centers_of_mass(self._tree, self._frames, self._centers)

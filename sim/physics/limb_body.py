@@ -1,5 +1,4 @@
-"""From a limb's description to the arrays of :mod:`sim.physics.integrator`, and the limb that
-moves."""
+"""The arrays of :mod:`sim.physics.model` from a limb's description, and the limb that moves."""
 
 from __future__ import annotations
 
@@ -17,13 +16,13 @@ from sim.physics.soft_parts import tendon_tension
 
 
 def box_inertia(mass_kg: float, size_m: Sequence[float]) -> FloatArray:
-    """``(3, 3)`` inertia in kg m2 of a solid box about its centre, edges along the axes."""
+    """Return ``(3, 3)`` inertia in kg m2 of a solid box about its centre, edges along the axes."""
     square = np.square(np.asarray(size_m, dtype=np.float64))
     return np.diag(mass_kg / 12.0 * (square.sum() - square))
 
 
 def flexure_stiffness(hinge: Hinge, materials: Mapping[str, Material]) -> float:
-    """Bending stiffness ``E I / length`` in N m/rad of a flexible hinge; 0 for a plain one."""
+    """Return the bending stiffness ``E I / length`` in N m/rad of a hinge; 0 for a plain one."""
     if hinge.flexure is None:
         return 0.0
     modulus = materials[hinge.flexure.material].youngs_modulus_pa
@@ -31,7 +30,7 @@ def flexure_stiffness(hinge: Hinge, materials: Mapping[str, Material]) -> float:
 
 
 def tree_model(limb: Limb, gravity_m_s2: float) -> TreeModel:
-    """The rigid tree of a limb; gravity is turned into the limb's own frame."""
+    """Return the rigid tree of a limb; gravity is turned into the limb's own frame."""
     hinges = limb.body.hinges
     links = {link.name: link for link in limb.body.links}
     number = {hinge.child: i for i, hinge in enumerate(hinges)}
@@ -54,7 +53,7 @@ def _inertias(links: Sequence[Link]) -> FloatArray:
 
 
 def soft_model(limb: Limb, materials: Mapping[str, Material]) -> SoftModel:
-    """Springs, dampers, friction, end stops and tendons along hinges, then pulleys."""
+    """Return springs, dampers, friction, end stops and tendons along hinges, then pulleys."""
     hinges, pulleys = limb.body.hinges, _pulleys(limb)
     stiffness = np.array([flexure_stiffness(hinge, materials) for hinge in hinges])
     retardation = np.array(
@@ -103,7 +102,7 @@ def _pulleys(limb: Limb) -> list[JointDescription]:
 
 
 def _coordinates(limb: Limb) -> list[int]:
-    """Coordinate of each joint: its hinge, or its pulley behind all hinges."""
+    """Return coordinate of each joint: its hinge, or its pulley behind all hinges."""
     hinge_number = {hinge.name: i for i, hinge in enumerate(limb.body.hinges)}
     pulleys = [joint.name for joint in _pulleys(limb)]
     return [
@@ -115,7 +114,7 @@ def _coordinates(limb: Limb) -> list[int]:
 
 
 def _arms(limb: Limb, pulleys: Sequence[JointDescription]) -> FloatArray:
-    """Signed moment arms: positive along the hinges, minus the radius at the pulley."""
+    """Return signed moment arms: positive along the hinges, minus the radius at the pulley."""
     hinge_number = {hinge.name: i for i, hinge in enumerate(limb.body.hinges)}
     arms = np.zeros((len(limb.body.tendons), len(hinge_number) + len(pulleys)))
     for t, tendon in enumerate(limb.body.tendons):
@@ -128,7 +127,7 @@ def _arms(limb: Limb, pulleys: Sequence[JointDescription]) -> FloatArray:
 
 
 def servo_model(limb: Limb) -> ServoDynamics:
-    """The servos, in command order."""
+    """Return the servos, in command order."""
 
     def column(values: Sequence[float]) -> FloatArray:
         return np.array(values, dtype=np.float64)
@@ -287,19 +286,19 @@ class LimbBody:
         return angles
 
     def tendon_tensions_n(self) -> FloatArray:
-        """``(t, 2)`` tension of each tendon's flexor and extensor side."""
+        """Return ``(t, 2)`` tension of each tendon's flexor and extensor side."""
         rows = zip(self.soft.arms_m, self.soft.tendon, strict=True)
         return np.array(
             [[tendon_tension(a, c, side, self.state.q) for side in (1.0, -1.0)] for a, c in rows]
         ).reshape(-1, 2)
 
     def energy_j(self) -> tuple[float, float]:
-        """Kinetic and potential energy in J; servos not counted."""
+        """Return kinetic and potential energy in J; servos not counted."""
         kinetic, potential = integrator.energy(self.tree, self.soft, self.state, self.frames)
         return float(kinetic), float(potential)
 
     def mass_matrix(self) -> FloatArray:
-        """``(n, n)`` joint-space inertia in kg m2 at the present pose, armature included."""
+        """Return ``(n, n)`` joint-space inertia in kg m2 at the present pose, armature included."""
         count, size = self.hinge_count, self.state.q.size
         centers, inertia, mass = (
             self._moved_inertia(),
@@ -311,7 +310,7 @@ class LimbBody:
         return mass + np.diag(self.soft.armature)
 
     def bias_forces(self) -> FloatArray:
-        """``(n,)`` gravity and velocity forces in N m at the present state."""
+        """Return ``(n,)`` gravity and velocity forces in N m at the present state."""
         count, out = self.hinge_count, np.zeros(self.state.q.size)
         centers, inertia = self._moved_inertia(), np.empty((count, 3, 3))
         rigid_body.world_inertia(self.tree, self.frames, inertia)
@@ -324,7 +323,7 @@ class LimbBody:
         return centers
 
     def link_pose(self, link: str) -> tuple[FloatArray, FloatArray]:
-        """Rotation ``(3, 3)`` and shift ``(3,)`` of a link in the limb's common frame."""
+        """Return rotation ``(3, 3)`` and shift ``(3,)`` of a link in the limb's common frame."""
         for i, hinge in enumerate(self.limb.body.hinges):
             if hinge.child == link:
                 return self.frames.rotation[i].copy(), self.frames.shift_m[i].copy()

@@ -15,7 +15,11 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile without the interpreter lock and keep the machine code on disk."""
+    """Compile without the interpreter lock and keep the machine code on disk.
+
+    Returns:
+        The compiled function.
+    """
     machine_code: Any = njit(cache=True, nogil=True)(function)
     if hasattr(machine_code, "stats"):  # not with NUMBA_DISABLE_JIT
         remove_stale(Path(machine_code.stats.cache_path), Path(__file__).parent)
@@ -24,6 +28,10 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
-    """Paste the function into its callers, so that vectors stay in registers."""
+    """Paste the function into its callers, so that vectors stay in registers.
+
+    Returns:
+        The function, for compiled callers.
+    """
     machine_code: Callable[P, R] = njit(inline="always")(function)
     return machine_code

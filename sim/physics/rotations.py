@@ -10,7 +10,7 @@ from asterias.arrays import FloatArray
 
 
 def rotation_from_rpy(rpy: Sequence[float]) -> FloatArray:
-    """Roll, pitch, yaw in rad about the fixed axes x, y, z (URDF convention)."""
+    """Return roll, pitch, yaw in rad about the fixed axes x, y, z (URDF convention)."""
     (sr, sp, sy), (cr, cp, cy) = np.sin(rpy), np.cos(rpy)
     return np.array(
         [
@@ -22,7 +22,7 @@ def rotation_from_rpy(rpy: Sequence[float]) -> FloatArray:
 
 
 def quaternion_from_rotation(rotation: FloatArray) -> FloatArray:
-    """``(4,)`` unit quaternion x, y, z, w of a rotation matrix (Shepperd's method)."""
+    """Return ``(4,)`` unit quaternion x, y, z, w of a rotation matrix (Shepperd's method)."""
     m = rotation
     choices = np.array([m[0, 0], m[1, 1], m[2, 2], np.trace(m)])
     largest = int(np.argmax(choices))

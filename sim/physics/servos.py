@@ -66,7 +66,11 @@ def limit_servos(
     dt: float,
     saturated: FloatArray,
 ) -> bool:
-    """Saturate servos that exceed their torque limit; return whether there were none."""
+    """Saturate servos that exceed their torque limit; return whether there were none.
+
+    Returns:
+        Whether there were none.
+    """
     settled = True
     for s in range(servo.joint.size):
         if saturated[s] != 0.0:

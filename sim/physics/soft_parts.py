@@ -126,7 +126,11 @@ def predict_modes(
 def revise_modes(
     soft: SoftModel, state: State, a: FloatArray, dt: float, stops: IntArray, tendons: IntArray
 ) -> bool:
-    """Revise the modes with the acceleration they led to; return whether none changed."""
+    """Revise the modes with the acceleration they led to; return whether none changed.
+
+    Returns:
+        Whether none changed.
+    """
     same = True
     for i in range(state.q.size):
         sign, s = end_stop(soft, i, state.q[i])

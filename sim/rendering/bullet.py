@@ -9,7 +9,7 @@ from types import ModuleType
 
 
 def _import_quietly() -> ModuleType:
-    """The line comes from compiled code, so the file descriptor itself has to look away."""
+    """Return the line comes from compiled code, so the file descriptor itself has to look away."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -110,7 +110,7 @@ class SimCamera(Camera):
 
 
 def _vignette(about: CameraDescription) -> npt.NDArray[np.float32]:
-    """``(H, W)`` share of light, falling with the square of the radius to the corners."""
+    """Return ``(H, W)`` share of light, falling with the square of the radius to the corners."""
     y, x = np.mgrid[-1 : 1 : about.height_px * 1j, -1 : 1 : about.width_px * 1j]
     shade: npt.NDArray[np.float64] = 1.0 - about.vignetting * (x * x + y * y) / 2.0
     return shade.astype(np.float32)

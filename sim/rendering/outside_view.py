@@ -13,7 +13,11 @@ from sim.world import SimWorld
 
 
 def outside_view(world: SimWorld, width_px: int = 640, height_px: int = 480) -> ImageArray:
-    """The whole robot and its target from the side, ``(H, W, 3)`` RGB."""
+    """Return the whole robot and its target from the side, ``(H, W, 3)`` RGB.
+
+    Raises:
+        RuntimeError: the world has no pictures.
+    """
     if world.scene is None:
         raise RuntimeError("This world was made without pictures; pass pictures=True.")
     for number, body in enumerate(world.bodies):
@@ -32,7 +36,7 @@ def outside_view(world: SimWorld, width_px: int = 640, height_px: int = 480) -> 
 
 
 def _extent(world: SimWorld) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """``(2, 3)`` lowest and highest coordinates of all links and the target, in the world."""
+    """Return the ``(2, 3)`` lowest and highest world coordinates of all links and the target."""
     points = [np.asarray(world.target_pose.xyz, dtype=np.float64)]
     for limb, body in zip(world.robot.limbs, world.bodies, strict=True):
         base = rotation_from_rpy(limb.base.rpy)

@@ -164,7 +164,7 @@ class Scene:
     def camera_pose(
         self, number: int, camera: CameraDescription, body: LimbBody
     ) -> tuple[FloatArray, FloatArray]:
-        """Rotation ``(3, 3)`` and position ``(3,)`` of a camera in the world; it looks along +x."""
+        """Return rotation ``(3, 3)`` and position ``(3,)`` in the world of a camera along +x."""
         base_rotation, base_shift = self._bases[number]
         link_rotation, link_shift = body.link_pose(camera.link)
         rotation = base_rotation @ link_rotation @ _mounting(camera.pose.rpy)
@@ -175,7 +175,7 @@ class Scene:
     def frames_target(
         self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
     ) -> bool:
-        """Whether the tag's whole square lies in the picture, its printed side to the camera.
+        """Return whether the tag's whole square lies in the picture and faces the camera.
 
         Only then can it be decoded; whether something stands before it, a picture must show.
         """
@@ -192,7 +192,11 @@ class Scene:
     def render(
         self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
     ) -> ImageArray:
-        """Draw ``(H, W, 3)`` uint8 RGB as a pinhole camera at the pose sees it."""
+        """Draw ``(H, W, 3)`` uint8 RGB as a pinhole camera at the pose sees it.
+
+        Returns:
+            The picture.
+        """
         image, depth = self._draw_bodies(camera, rotation, position)
         picture = np.empty((camera.height_px, camera.width_px, 3), np.uint8)
         look = self.appearance
@@ -212,7 +216,7 @@ class Scene:
     def _draw_bodies(
         self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
     ) -> tuple[ImageArray, npt.NDArray[np.float32]]:
-        """RGBA ``(H, W, 4)`` and depth ``(H, W)``, 1 where there is no body."""
+        """Return RGBA ``(H, W, 4)`` and depth ``(H, W)``, 1 where there is no body."""
         if camera not in self._projections:
             self._projections[camera] = projection_matrix(camera, self._shift_px)
         picture = pybullet.getCameraImage(
@@ -280,7 +284,7 @@ class Scene:
         return "tiny"
 
     def _add_limb(self, limb: Limb) -> int:
-        """Build the limb as one multibody whose link frames sit at the hinges."""
+        """Return the number of a multibody of the limb whose link frames sit at the hinges."""
         links = {link.name: link for link in limb.body.links}
         numbers = {hinge.child: i + 1 for i, hinge in enumerate(limb.body.hinges)}
         pivots = {hinge.child: np.asarray(hinge.pivot_m) for hinge in limb.body.hinges}
@@ -339,7 +343,10 @@ class Scene:
         return self._add_quad("target", picture, (edge, edge))
 
     def _add_quad(self, name: str, texture: ImageArray, size_m: tuple[float, float]) -> int:
-        """A textured rectangle in the y-z plane that faces +x (a box's texture does not map)."""
+        """Return a textured rectangle in the y-z plane that faces +x.
+
+        A box's texture does not map.
+        """
         folder = Path(self._files.name)
         mesh, picture = folder / "quad.obj", folder / f"{name}.png"
         mesh.write_text(_QUAD, encoding="ascii")
@@ -365,12 +372,12 @@ class Scene:
 
 @lru_cache(maxsize=256)
 def _mounting(rpy: tuple[float, float, float]) -> FloatArray:
-    """Orientation of a camera on its link; the same few are asked for with every picture."""
+    """Return orientation of a camera on its link; the same few are asked for with every picture."""
     return rotation_from_rpy(rpy)
 
 
 def _has_gpu() -> bool:
-    """Whether a graphics device is there at all: the EGL plug-in ends the process without one."""
+    """Return whether there is a graphics device: without one the EGL plug-in ends the process."""
     return any(Path("/dev/dri").glob("renderD*")) or Path("/dev/nvidia0").exists()
 
 
@@ -384,7 +391,7 @@ def _unit(axis: Sequence[float]) -> list[float]:
 
 
 def look_at(eye_m: Sequence[float], at_m: Sequence[float]) -> tuple[FloatArray, FloatArray]:
-    """Pose of a camera at ``eye_m`` that looks (+x) at ``at_m`` with the world's z up."""
+    """Return pose of a camera at ``eye_m`` that looks (+x) at ``at_m`` with the world's z up."""
     eye = np.asarray(eye_m, dtype=np.float64)
     forward = np.asarray(at_m, dtype=np.float64) - eye
     forward /= np.linalg.norm(forward)
@@ -394,7 +401,7 @@ def look_at(eye_m: Sequence[float], at_m: Sequence[float]) -> tuple[FloatArray, 
 
 
 def view_matrix(rotation: FloatArray, position: FloatArray) -> list[float]:
-    """OpenGL view matrix, column by column, of a camera that looks along +x with +z up."""
+    """Return OpenGL view matrix, column by column, of a camera that looks along +x with +z up."""
     rows = np.stack([-rotation[:, 1], rotation[:, 2], -rotation[:, 0]])
     matrix = np.eye(4)
     matrix[:3, :3] = rows
@@ -403,7 +410,7 @@ def view_matrix(rotation: FloatArray, position: FloatArray) -> list[float]:
 
 
 def projection_matrix(camera: CameraDescription, shift_px: float = 0.0) -> tuple[float, ...]:
-    """OpenGL projection, column by column, of the camera's pinhole model.
+    """Return OpenGL projection, column by column, of the camera's pinhole model.
 
     ``shift_px`` moves the picture to the left and down, against a renderer that puts it elsewhere.
     """
@@ -420,7 +427,7 @@ def projection_matrix(camera: CameraDescription, shift_px: float = 0.0) -> tuple
 
 
 def camera_matrix(camera: CameraDescription) -> FloatArray:
-    """``(3, 3)`` K of the pinhole model, pixel centres at whole numbers (OpenCV and ROS)."""
+    """Return ``(3, 3)`` K of the pinhole model, pixel centres at whole numbers (OpenCV and ROS)."""
     focal = camera.focal_px
     return np.array(
         [

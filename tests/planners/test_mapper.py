@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from learning.doom_maze.end_to_end import ViewPlanner
+from learning.doom_maze.mapper_config import config_from_card
 from learning.doom_maze.mapper_training import (
     MapperTrainConfig,
     MapperTrainer,
@@ -199,3 +200,10 @@ def test_the_loss_of_actions_reaches_the_views_through_the_map() -> None:
     goal = (int(mazes.goals[0, 0]), int(mazes.goals[0, 1]))
     actions = whole.actions(views[0].numpy(), given[0].numpy(), goal, 12)
     np.testing.assert_array_equal(actions, logits[0].argmax(dim=0).numpy())
+
+
+def test_options_of_older_cards_are_read_in_todays_words() -> None:
+    config = config_from_card({"size": 9, "rate": 0.5, "begin_with": "mapper"})
+    assert (config.size, config.learning_rate, config.init_weights) == (9, 0.5, "mapper")
+    with pytest.raises(ValueError, match="unknown option 'colour'"):
+        config_from_card({"colour": 1})

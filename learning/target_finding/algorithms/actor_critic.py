@@ -124,7 +124,11 @@ class ActorCritic:
         return softmax
 
     def choose(self, x: FloatArray, rng: np.random.Generator) -> int:
-        """Draw a move, add it to the traces, and return it."""
+        """Draw a move, add it to the traces, and return it.
+
+        Returns:
+            Its number.
+        """
         likely = self.probabilities(x)
         move = int(rng.choice(likely.size, p=likely))
         chosen = (np.arange(likely.size) == move).astype(np.float64)
@@ -160,7 +164,11 @@ class ActorCriticTraining:
 def train_request(
     request: TrainingRequest, on_progress: OnTrainingProgress, should_stop: ShouldStop
 ) -> dict[str, Any]:
-    """Train as a person asked; return the summary."""
+    """Train as a person asked; return the summary.
+
+    Returns:
+        The summary, with the history.
+    """
     config = ActorCriticConfig(
         request.out, request.options, request.seed, request.episodes, request.resume
     )
@@ -175,7 +183,8 @@ def train(
     """Train, write policy, card and summary into ``config.out``, and return the summary.
 
     Episode ``i`` depends on ``(seed, i)`` and the learner alone, so a resumed training ends in the
-    same weights as an uninterrupted one.
+    same weights as an uninterrupted one. A ``UserError`` says so where there is nothing to resume,
+    or something that a new training would overwrite.
 
     Args:
         config: the training.
@@ -186,7 +195,6 @@ def train(
         The summary, with the history.
 
     Raises:
-        UserError: there is nothing to resume, or something that a new training would overwrite.
         KeyboardInterrupt: ``should_stop`` said so; the checkpoint is saved.
     """
     refuse_overwriting(config.out, config.resume)
@@ -213,7 +221,11 @@ def train(
 
 
 def _episode(environment: TargetFindingEnv, learner: ActorCritic, seed: int, number: int) -> int:
-    """Run one episode and return its length; its last reward is learned at the next one's start."""
+    """Run one episode and return its length; its last reward is learned at the next one's start.
+
+    Returns:
+        Its length.
+    """
     start, draws = np.random.SeedSequence((seed, number)).generate_state(2)
     rng = np.random.default_rng(int(draws))
     x = np.asarray(environment.reset(seed=int(start))[0], dtype=np.float64)

@@ -84,11 +84,13 @@ class Steps:
 def train_request(
     request: TrainingRequest, on_progress: OnTrainingProgress, should_stop: ShouldStop
 ) -> dict[str, Any]:
-    """Clone as a person asked; return the summary.
+    """Clone as a person asked; a ``KeyboardInterrupt`` follows where ``should_stop`` says so.
+
+    Returns:
+        The summary, with the history.
 
     Raises:
         UserError: there are no demonstrations.
-        KeyboardInterrupt: ``should_stop`` said so.
     """
     if request.recordings is None:
         raise UserError("--algo bc needs --recordings: demonstrations to learn from.")
@@ -104,6 +106,9 @@ def train_request(
 
 def clone(config: BcConfig, on_epochs: OnEpochs = lambda done, total: None) -> dict[str, Any]:
     """Train, write policy, card and summary into ``config.out``, and return the summary.
+
+    Returns:
+        The summary.
 
     Raises:
         UserError: the folder holds a policy, or the recordings hold no demonstration.

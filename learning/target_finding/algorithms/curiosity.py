@@ -49,11 +49,15 @@ class Curiosity(VecEnvWrapper):
         self._spread = 1.0
 
     def reset(self) -> Any:
-        """As the wrapped ones."""
+        """Return what the wrapped ones return."""
         return self.venv.reset()
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Take the step, and add what is new about it."""
+        """Take the step, and add what is new about it.
+
+        Returns:
+            Observations, rewards, ends and information.
+        """
         observations, rewards, dones, infos = self.venv.step_wait()
         met = np.array(observations, dtype=np.float64)
         for i, info in enumerate(infos):
@@ -65,7 +69,7 @@ class Curiosity(VecEnvWrapper):
 
     @torch.no_grad()
     def novelty(self, observations: FloatArray) -> FloatArray:
-        """``(B,)`` prediction errors of ``(B, n)`` observations, in units of their spread."""
+        """Return ``(B,)`` prediction errors of ``(B, n)`` observations, in units of their std."""
         x = self._scaled(observations)
         error = (self.predictor(x) - self.random(x)).square().mean(dim=1)
         novelty: FloatArray = error.numpy() / self._spread
@@ -93,7 +97,7 @@ class Curiosity(VecEnvWrapper):
             self._optimizer.step()
 
     def state(self) -> dict[str, Any]:
-        """Everything that a checkpoint must hold."""
+        """Return everything that a checkpoint must hold."""
         return {
             "random": self.random.state_dict(),
             "predictor": self.predictor.state_dict(),

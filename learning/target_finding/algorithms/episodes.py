@@ -31,14 +31,14 @@ class Padded(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._last: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        """A new episode, or the next empty step of the last one."""
+        """Return a new episode, or the next empty step of the last one."""
         if seed is None and self._empty:
             return self._last, {}
         self._steps = self._empty = 0
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> Any:
-        """A step of the task, or an empty one."""
+        """Return a step of the task, or an empty one."""
         if self._empty:
             self._empty -= 1
             return self._last, 0.0, True, False, {"empty": True}
@@ -58,11 +58,11 @@ class Encoded(VecEnvWrapper):
         self._encoder = encoder
 
     def reset(self) -> Any:
-        """As the wrapped ones."""
+        """Return what the wrapped ones return."""
         return self._encoder.features(np.asarray(self.venv.reset()))
 
     def step_wait(self) -> VecEnvStepReturn:
-        """As the wrapped ones."""
+        """Return what the wrapped ones return."""
         tiles, rewards, dones, infos = self.venv.step_wait()
         for info in infos:
             if "terminal_observation" in info:
@@ -79,7 +79,7 @@ class Timed(VecEnvWrapper):
         self.waited_s = 0.0
 
     def reset(self) -> Any:
-        """As the wrapped ones."""
+        """Return what the wrapped ones return."""
         began = time.perf_counter()
         observations = self.venv.reset()
         self.waited_s += time.perf_counter() - began
@@ -90,7 +90,7 @@ class Timed(VecEnvWrapper):
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """As the wrapped ones."""
+        """Return what the wrapped ones return."""
         began = time.perf_counter()
         back = self.venv.step_wait()
         self.waited_s += time.perf_counter() - began

@@ -26,11 +26,7 @@ class PpoRecipe(Recipe):
     def make(
         self, network: str, environments: VecEnv, seed: int, *, goal: bool = False
     ) -> BaseAlgorithm:
-        """Return the learner, on the processor.
-
-        Raises:
-            UserError: the task is goal-conditioned.
-        """
+        """Return the learner, on the processor; goals are refused."""
         refuse_goal(goal)
         about = NETWORKS.get(network)
         return sb3.PPO(

@@ -21,11 +21,7 @@ class RecurrentPpoRecipe(Recipe):
     def make(
         self, network: str, environments: VecEnv, seed: int, *, goal: bool = False
     ) -> BaseAlgorithm:
-        """Return the learner, on the processor.
-
-        Raises:
-            UserError: the task is goal-conditioned.
-        """
+        """Return the learner, on the processor; goals are refused."""
         refuse_goal(goal)
         return RecurrentPPO(
             "MlpLstmPolicy",

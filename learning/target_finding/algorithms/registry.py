@@ -93,7 +93,11 @@ class LearningAlgorithm:
         on_progress: OnTrainingProgress = ignore_progress,
         should_stop: ShouldStop = never_stop,
     ) -> dict[str, Any]:
-        """Train; return the summary."""
+        """Train; return the summary.
+
+        Returns:
+            The exit code.
+        """
         train: Any = _load(self.train) if isinstance(self.train, str) else self.train
         summary: dict[str, Any] = train(request, on_progress, should_stop)
         return summary

@@ -92,6 +92,9 @@ def pretrain(
 ) -> dict[str, Any]:
     """Walk, learn, write the encoder, and return its card.
 
+    Returns:
+        The card.
+
     Raises:
         UserError: there is nothing to resume, or something that would be overwritten.
     """

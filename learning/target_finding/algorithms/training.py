@@ -133,7 +133,11 @@ class TrainingConfig:
 def train_request(
     request: TrainingRequest, on_progress: OnTrainingProgress, should_stop: ShouldStop
 ) -> dict[str, Any]:
-    """Train as a person asked; return the summary."""
+    """Train as a person asked; return the summary.
+
+    Returns:
+        The summary, with the history.
+    """
     config = TrainingConfig(
         out=request.out,
         options=request.options,
@@ -157,6 +161,10 @@ def train(
 ) -> dict[str, Any]:
     """Train, write policy, card and summary into ``config.out``, and return the summary.
 
+    A ``UserError`` says so where there is nothing to resume, or something that a new training would
+    overwrite; a ``KeyboardInterrupt`` follows, with the checkpoint saved, where ``should_stop``
+    says so.
+
     Args:
         config: the training.
         on_progress: called after each iteration.
@@ -164,10 +172,6 @@ def train(
 
     Returns:
         The summary, with the history.
-
-    Raises:
-        UserError: there is nothing to resume, or something that a new training would overwrite.
-        KeyboardInterrupt: ``should_stop`` said so; the checkpoint is saved.
     """
     refuse_overwriting(config.out, config.resume)
     torch.set_num_threads(1)  # the nets are small; the cores belong to the simulation
@@ -278,7 +282,11 @@ class Training:
         self.model.num_timesteps = self.steps
 
     def finish(self) -> dict[str, Any]:
-        """Write summary and policy; return the summary, with the history."""
+        """Write summary and policy; return the summary, with the history.
+
+        Returns:
+            The summary.
+        """
         summary = {
             **provenance(self.config.seed),
             **self.config.settings,

@@ -35,12 +35,20 @@ class _Reporting(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._folder = folder
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        """Reset the environment."""
+        """Reset the environment.
+
+        Returns:
+            The first observation, and information on the episode.
+        """
         with _reported(self._folder):
             return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> Any:
-        """Step the environment."""
+        """Step the environment.
+
+        Returns:
+            Observation, reward, whether the episode ended or was truncated, and information.
+        """
         with _reported(self._folder):
             return self.env.step(action)
 
@@ -63,9 +71,10 @@ class WorkerReports:
     def raised(self) -> Iterator[None]:
         """Raise, instead of a broken connection, what a process has reported.
 
+        What a person can cure is a ``UserError``.
+
         Raises:
-            UserError: a process met something that a person can cure.
-            WorkerError: any other error of a process, or its sudden end.
+            WorkerError: a process has failed or suddenly ended.
         """
         try:
             yield

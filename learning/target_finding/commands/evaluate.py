@@ -55,7 +55,11 @@ class EvaluatePolicy:
     """Result file to write."""
 
     def run(self) -> int:
-        """Run the episodes, print the summary, write the result file if asked for."""
+        """Run the episodes, print the summary, write the result file if asked for.
+
+        Returns:
+            The exit code.
+        """
         check_file("--json", self.json)
         summary = self.measure()
         text = (
@@ -70,10 +74,10 @@ class EvaluatePolicy:
         return 0
 
     def measure(self) -> dict[str, Any]:
-        """Run the episodes, with a bar; return policy, protocol and figures.
+        """Run the episodes, with a bar.
 
-        Raises:
-            UserError: there is no such policy, or an option cannot be used.
+        Returns:
+            Policy, protocol and figures, as the result file holds them.
         """
         check_seed(self.seed)
         check_episodes(self.episodes)
@@ -141,7 +145,11 @@ class Robustness:
     """Result file to write, for example results/target_finding/beyond.json."""
 
     def run(self) -> int:
-        """Measure all rows, print the table, write the result file if asked for."""
+        """Measure all rows, print the table, write the result file if asked for.
+
+        Returns:
+            The exit code.
+        """
         check_file("--json", self.json)
         rows = [
             {

@@ -36,7 +36,11 @@ class Baselines:
     """Result file to write, for example results/target_finding/brownian_baselines.json."""
 
     def run(self) -> int:
-        """Measure all six cells, print the table, write the result file if asked for."""
+        """Measure all six cells, print the table, write the result file if asked for.
+
+        Returns:
+            The exit code.
+        """
         check_seed(self.seed)
         check_episodes(self.episodes)
         check_file("--json", self.json)
@@ -84,6 +88,9 @@ class Compare:
 
     def run(self) -> int:
         """Train what is missing, print the table, write what is asked for.
+
+        Returns:
+            The exit code.
 
         Raises:
             UserError: an option cannot be used, or there is no finished training to show.
@@ -143,6 +150,9 @@ class OracleBound:
 
     def run(self) -> int:
         """Observe from all poses, and print how far the nearest that sees the tag is.
+
+        Returns:
+            The exit code.
 
         Raises:
             UserError: an option cannot be used.

@@ -114,7 +114,11 @@ class Train:
     """Result file to write as well: the summary, without the history."""
 
     def run(self) -> int:
-        """Train, and print the result."""
+        """Train, and print the result.
+
+        Returns:
+            The exit code.
+        """
         request = self._request()
         train = ALGORITHMS.get(self.algo).run
         if self.progress == "json":
@@ -187,7 +191,14 @@ class Pretrain:
     """Go on from what is in --out."""
 
     def run(self) -> int:
-        """Pretrain, and print the encoder's errors."""
+        """Pretrain, and print the encoder's errors.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            UserError: an option cannot be used.
+        """
         from learning.target_finding.algorithms import self_supervised
 
         check_seed(self.seed)

@@ -129,7 +129,11 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Draw what fails, then poses until no camera, failing ones included, sees the tag."""
+        """Draw what fails, then poses until no camera, failing ones included, sees the tag.
+
+        Returns:
+            The first observation, and information on the episode.
+        """
         super().reset(seed=seed)
         rng = self.np_random
         began = time.perf_counter()
@@ -150,9 +154,11 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
     def step(self, action: TargetFindingAction) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Move, wait, observe; actions are clipped, and so is what they lead to.
 
+        Returns:
+            Observation, reward, whether the episode ended or was truncated, and information.
+
         Raises:
             gymnasium.error.ResetNeeded: no episode has been started.
-            UserError: the action has a wrong shape, or holds a value that is no finite number.
         """
         if self._steps < 0:
             raise gymnasium.error.ResetNeeded("Call reset() before step().")

@@ -62,6 +62,9 @@ class TargetFindingTask:
     def reset(self, rng: np.random.Generator) -> FloatArray:
         """Drive to random positions from which no camera sees the tag; return them, ``(n,)``.
 
+        Returns:
+            The first observation, and information on the episode.
+
         Raises:
             UserError: the tag is visible from everywhere.
         """
@@ -75,7 +78,11 @@ class TargetFindingTask:
         )
 
     def step(self, position_rad: FloatArray, live: Collection[int]) -> list[int]:
-        """Command ``(n,)`` positions and wait; return the live cameras that see the tag."""
+        """Command ``(n,)`` positions and wait; return the live cameras that see the tag.
+
+        Returns:
+            Their numbers.
+        """
         self.move(position_rad)
         return self.seeing(live)
 

@@ -38,7 +38,7 @@ class CameraLiveness:
         self._frozen: set[int] = set()
 
     def see(self, camera: int, signs: PictureSigns) -> None:
-        """A picture has come."""
+        """Take the signs of a new picture."""
         if signs.time_s < self._newest_s - REWOUND_S:
             self._forget()
         self._newest_s = max(self._newest_s, signs.time_s)
@@ -47,11 +47,11 @@ class CameraLiveness:
             self._frozen.discard(camera)
 
     def moves(self, time_s: float) -> None:
-        """The limb begins to move."""
+        """Note that the limb begins to move."""
         self._move_s = time_s
 
     def moved(self, way_rad: FloatArray) -> None:
-        """The move is over; ``way_rad`` is how far each joint has been measured to come by it.
+        """Note that the move is over; ``way_rad`` is the measured displacement of each joint.
 
         A picture that stayed the same meanwhile is frozen, if it shows anything at all and some
         other camera's has changed; otherwise it may be the limb that did not move.
@@ -64,7 +64,7 @@ class CameraLiveness:
             self._frozen |= {j for j in same if known[j].contrast >= BLANK}
 
     def problems(self) -> dict[int, str]:
-        """Cameras that cannot be relied on, and what is wrong: silent, dark, noise or frozen.
+        """Return the cameras that cannot be relied on: silent, dark, noise or frozen.
 
         Silent is who is behind the newest picture of all: pictures may all be late together, where
         simulated time runs fast.

@@ -123,7 +123,6 @@ def check_network(
         outputs: number of joints.
 
     Raises:
-        KeyError: a tensor or a key of the card is missing.
         ValueError: a shape or a value does not fit.
     """
     if card["activation"] not in ("tanh", "relu"):

@@ -157,7 +157,8 @@ class PolicySearcher:
 
         Args:
             name: of a trained policy, or its path.
-            lower_rad, upper_rad: ``(n,)`` limits of the joints.
+            lower_rad: ``(n,)`` lower limits of the joints.
+            upper_rad: ``(n,)`` upper limits of the joints.
             cameras: number of the limb's cameras.
             rng: source of the policy's draws.
 

@@ -86,7 +86,8 @@ def make_searcher(
 
     Args:
         name: a baseline, one of the trained policies, or the path of one.
-        lower_rad, upper_rad: ``(n,)`` limits of the joints.
+        lower_rad: ``(n,)`` lower limits of the joints.
+        upper_rad: ``(n,)`` upper limits of the joints.
         rng: source of the searcher's randomness.
         cameras: number of the limb's cameras, dead ones included.
 

@@ -62,6 +62,9 @@ def find_weights(name: str, file_name: str, folder: Path) -> Path | None:
 def read_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read all tensors of a ``.safetensors`` file.
 
+    Returns:
+        Tensors by name.
+
     Raises:
         UserError: the file is missing, too large or damaged, or a value is no finite number.
     """
@@ -78,6 +81,9 @@ def read_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 def read_card(path: Path) -> dict[str, Any]:
     """Read the card of a ``.safetensors`` file: a JSON object.
+
+    Returns:
+        The object.
 
     Raises:
         UserError: the file is missing, too large, no JSON, or holds something else.
