@@ -20,7 +20,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from asterias.cli import run_command
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from asterias.progress import progress_bars
 from learning.recordings import health
 from learning.recordings.bags.bag_recovery import CUT, Recovery, recover, recover_in_place
@@ -95,7 +95,7 @@ class Recover:
         """Mend, and say what was found."""
         if self.out is not None:
             if not self.path.is_file():
-                raise HardwareError("--out goes with one file; leave it out to mend in place.")
+                raise UserError("--out goes with one file; leave it out to mend in place.")
             print(f"{self.out}: {_found(recover(self.path, self.out))}")
             return 0
         for recording in find_recordings(self.path):
@@ -148,7 +148,7 @@ class Export:
             except TooShortError as error:
                 progress.console.print(f"Left out: {error}")
         if not episodes:
-            raise HardwareError(f"{self.path} holds no episode that is marked as wanted.")
+            raise UserError(f"{self.path} holds no episode that is marked as wanted.")
         slowest = min(episode.fps for episode in episodes)
         return [
             e if e.fps == slowest else sample(e.recording, slowest, self.task) for e in episodes
@@ -224,7 +224,7 @@ class Play:
         """The node, which has the terminal and the signals from here on."""
         find_recordings(self.path)
         if shutil.which("ros2") is None:
-            raise HardwareError("There is no ros2 here; run `source setup.bash` first.")
+            raise UserError("There is no ros2 here; run `source setup.bash` first.")
         quoted = ", ".join(f"'{topic}'" for topic in self.topics)
         parameters = {
             "recording": f"'{self.path}'",

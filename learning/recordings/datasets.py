@@ -21,7 +21,7 @@ import torch
 from torch.utils.data import Dataset
 
 from asterias.arrays import ImageArray
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from learning.recordings.episodes import episode_folder
 from learning.recordings.exporters.folder import ABOUT, ACTION, NUMBERS, PICTURE, STATE
 from learning.recordings.lerobot.export import VERSION
@@ -83,7 +83,7 @@ def load_episodes(path: Path, fps: int = 0) -> list[EpisodeData]:
     """Episodes of a data set, or of recordings sampled at ``fps`` (0: the cameras' rate).
 
     Raises:
-        HardwareError: there is nothing of the kind.
+        UserError: there is nothing of the kind.
     """
     if (path / "meta" / "info.json").is_file():
         return _load_lerobot(path)
@@ -141,7 +141,7 @@ class FramesDataset(Dataset[dict[str, Any]]):
 def _load_lerobot(path: Path) -> list[EpisodeData]:
     info = json.loads((path / "meta" / "info.json").read_text(encoding="utf-8"))
     if info.get("codebase_version") != VERSION:
-        raise HardwareError(
+        raise UserError(
             f"{path} is a data set of version {info.get('codebase_version')}, not {VERSION}; "
             "convert it with LeRobot's own tool."
         )
@@ -213,7 +213,7 @@ def _png_picture(place: Path) -> Picture:
         path = place / camera / PICTURE.format(frame=frame)
         pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
         if pixels is None:
-            raise HardwareError(f"{path} is not there, or no picture.")
+            raise UserError(f"{path} is not there, or no picture.")
         return np.asarray(pixels, np.uint8)
 
     return picture

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from asterias.files import write_json
 
 CARD = "episode.json"
@@ -60,7 +60,7 @@ def load_card(folder: Path) -> EpisodeCard:
     """The card in an episode's folder.
 
     Raises:
-        HardwareError: there is none, or it is none of ours.
+        UserError: there is none, or it is none of ours.
     """
     path = folder / CARD
     try:
@@ -70,7 +70,7 @@ def load_card(folder: Path) -> EpisodeCard:
         if card.outcome not in get_args(Outcome) or card.state not in get_args(State):
             raise ValueError(f"outcome {card.outcome!r}, state {card.state!r}")
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise HardwareError(f"{path} is no card of an episode: {error}.") from error
+        raise UserError(f"{path} is no card of an episode: {error}.") from error
     return card
 
 

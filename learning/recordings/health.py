@@ -129,7 +129,7 @@ def examine(recording: Recording) -> Health:
     """Reads a recording once and judges it.
 
     Raises:
-        HardwareError: a file cannot be read.
+        UserError: a file cannot be read.
     """
     health = Health()
     times: dict[str, list[int]] = defaultdict(list)

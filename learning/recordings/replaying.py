@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asterias.arrays import FloatArray
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from learning.recordings.reading import Recording
 from learning.recordings.trace import Series, Trace, read_trace
 from sim.world import SimWorld
@@ -55,16 +55,16 @@ def replay(
         on_seconds: told how much of the recording is done.
 
     Raises:
-        HardwareError: it holds no commands of that limb, or of other joints.
+        UserError: it holds no commands of that limb, or of other joints.
     """
     trace = read_trace(recording)
     joints, commands = _series(recording, trace, limb)
     with SimWorld(robot, pictures=False) as world:
         if not 0 <= limb < len(world.robot.limbs):
-            raise HardwareError(f"Robot {robot} has no limb {limb}.")
+            raise UserError(f"Robot {robot} has no limb {limb}.")
         names = tuple(joint.name for joint in world.robot.limbs[limb].joints)
         if names != commands.names:
-            raise HardwareError(
+            raise UserError(
                 f"{recording.path} commands {', '.join(commands.names)}; limb {limb} of {robot} "
                 f"has {', '.join(names)}."
             )
@@ -90,7 +90,7 @@ def replay(
 def _series(recording: Recording, trace: Trace, limb: int) -> tuple[Series, Series]:
     joints, commands = trace.joints.get(limb), trace.commands.get(limb)
     if joints is None or commands is None or not len(commands.times_s):
-        raise HardwareError(
+        raise UserError(
             f"{recording.path} holds no joint states and commands of limb_{limb} to play."
         )
     return joints, commands

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asterias.arrays import FloatArray, ImageArray
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from asterias.images import ImageError, decode_image
 from learning.recordings.bags.bag_writer import PICTURE_TYPES
 from learning.recordings.bags.cdr import parse_image
@@ -23,7 +23,7 @@ TO_RGB = {"bgr8": cv2.COLOR_BGR2RGB, "rgba8": cv2.COLOR_RGBA2RGB, "bgra8": cv2.C
 FEWEST_FRAMES = 2
 
 
-class TooShortError(HardwareError):
+class TooShortError(UserError):
     """An episode with less than two frames."""
 
 
@@ -80,12 +80,12 @@ def sample(recording: Recording, fps: int = 0, task: str = "") -> SampledEpisode
         task: for recordings that tell none.
 
     Raises:
-        HardwareError: it holds no joint states.
+        UserError: it holds no joint states.
         TooShortError: it holds less than two frames.
     """
     trace = read_trace(recording)
     if not any(len(series.times_s) for series in trace.joints.values()):
-        raise HardwareError(f"{recording.path} holds no /limb_<i>/joint_states to learn from.")
+        raise UserError(f"{recording.path} holds no /limb_<i>/joint_states to learn from.")
     pictures = {name: times for name, times in trace.pictures.items() if len(times)}
     fps = fps or _slowest_rate(pictures)
     times_s = _grid(trace, pictures, fps)
@@ -122,7 +122,7 @@ def decode_picture(raw: Raw, decode: Decoder) -> ImageArray:
     """``(H, W, 3)`` RGB of a picture message.
 
     Raises:
-        HardwareError: it cannot be decoded.
+        UserError: it cannot be decoded.
     """
     if raw.topic.type_name == PICTURE_TYPES[0]:
         picture = parse_image(raw.data)
@@ -132,7 +132,7 @@ def decode_picture(raw: Raw, decode: Decoder) -> ImageArray:
         content: Any = decode(raw)
         with contextlib.suppress(ImageError):
             return decode_image(bytes(content.data) if content is not None else b"")
-    raise HardwareError(f"A picture of {raw.topic.name} cannot be decoded.")
+    raise UserError(f"A picture of {raw.topic.name} cannot be decoded.")
 
 
 def _to_rgb(pixels: ImageArray, encoding: str) -> ImageArray:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from learning.recordings.bags.bag_recording import (
     MIN_FREE_BYTES,
     SYNC_PERIOD_S,
     BagRecording,
-    Message,
+    RecordedMessage,
     Transform,
 )
 from learning.recordings.bags.bag_writer import Bag, Split, Topic
@@ -91,9 +91,9 @@ class SingleFile:
         """A recording without episodes stays.
 
         Raises:
-            HardwareError: always.
+            UserError: always.
         """
-        raise HardwareError("This recording has no episodes to discard; start with mode:=episodes.")
+        raise UserError("This recording has no episodes to discard; start with mode:=episodes.")
 
 
 @dataclass
@@ -126,7 +126,7 @@ class Running:
         )
 
 
-class Session:
+class RecordingSession:
     """Episodes, one after the other, out of one stream of messages.
 
     Args:
@@ -148,7 +148,7 @@ class Session:
         self._running: Running | None = None
         self._snapshots: list[Running] = []
         self._topics: dict[str, tuple[Topic, Transform | None]] = {}
-        self._latched: dict[str, Message] = {}
+        self._latched: dict[str, RecordedMessage] = {}
 
     # -- the stream -----------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class Session:
         if self._running is not None:
             self._running.add_topic(topic, transform)
 
-    def put(self, message: Message) -> None:
+    def put(self, message: RecordedMessage) -> None:
         """Takes a message of a known topic."""
         is_latched = self._topics[message.topic][0].is_latched
         if is_latched:
@@ -179,15 +179,15 @@ class Session:
         """Begins an episode; what latched topics said last is its beginning, stamped ``now_ns``.
 
         Raises:
-            HardwareError: one is being recorded, or the disk takes none.
+            UserError: one is being recorded, or the disk takes none.
         """
         if self._running is not None:
-            raise HardwareError(
+            raise UserError(
                 f"{_name(self._running.card)} is being recorded; stop or discard it first."
             )
         self._running = self._open(task)
         for message in self._latched.values():
-            kept = Message(message.topic, message.data, now_ns, message.publish_time_ns)
+            kept = RecordedMessage(message.topic, message.data, now_ns, message.publish_time_ns)
             self._running.recording.put(kept)
         return self._running.card
 
@@ -195,7 +195,7 @@ class Session:
         """Ends the episode; its files are complete when this returns.
 
         Raises:
-            HardwareError: none is being recorded.
+            UserError: none is being recorded.
         """
         running = self._take_running()
         running.recording.close()
@@ -205,14 +205,14 @@ class Session:
         """Marks the present episode, or the last one.
 
         Raises:
-            HardwareError: there is none.
+            UserError: there is none.
         """
         if self._running is not None and self._running.card.episode != NO_NUMBER:
             self._running.card = replace(self._running.card, outcome=outcome)
             return self._running.card
         card = self.store.mark_last(outcome)
         if card is None:
-            raise HardwareError("There is no episode to mark; start one with mode:=episodes.")
+            raise UserError("There is no episode to mark; start one with mode:=episodes.")
         self.last = card
         return card
 
@@ -220,7 +220,7 @@ class Session:
         """Deletes the present episode, or the last one.
 
         Raises:
-            HardwareError: there is none.
+            UserError: there is none.
         """
         if self._running is not None and self._running.card.episode != NO_NUMBER:
             running = self._take_running()
@@ -229,7 +229,7 @@ class Session:
         elif self.store.cards:
             card = self.store.cards[-1]
         else:
-            raise HardwareError("There is no episode to discard.")
+            raise UserError("There is no episode to discard.")
         self.store.discard(card)
         self.last = self.store.cards[-1] if self.store.cards else None
         return card
@@ -238,13 +238,13 @@ class Session:
         """Writes what the ring holds as an episode; returns before that is done.
 
         Raises:
-            HardwareError: there is no ring, or it is empty.
+            UserError: there is no ring, or it is empty.
         """
         if self.ring is None:
-            raise HardwareError("Nothing is kept in memory; start the recorder with mode:=ring.")
+            raise UserError("Nothing is kept in memory; start the recorder with mode:=ring.")
         messages = list(self.ring)
         if not messages:
-            raise HardwareError("Nothing has come on any topic yet; there is nothing to keep.")
+            raise UserError("Nothing has come on any topic yet; there is nothing to keep.")
         running = self._open(task, queue_bytes=UNLIMITED)
         self._snapshots.append(running)
         for message in messages:
@@ -281,12 +281,12 @@ class Session:
             path, card = self.store.begin(task)
             writer = self._open_bag(path, card)
         except FileExistsError as error:
-            raise HardwareError(
+            raise UserError(
                 f"{path} exists already, and recordings are never overwritten; "
                 "give parameter 'output' another name."
             ) from error
         except OSError as error:
-            raise HardwareError(
+            raise UserError(
                 f"{path} cannot be written ({error.strerror}); "
                 "give parameter 'output' another place."
             ) from error
@@ -318,7 +318,7 @@ class Session:
 
     def _take_running(self) -> Running:
         if self._running is None:
-            raise HardwareError("Nothing is being recorded; start an episode first.")
+            raise UserError("Nothing is being recorded; start an episode first.")
         running, self._running = self._running, None
         return running
 

@@ -87,7 +87,7 @@ def read_trace(recording: Recording) -> Trace:
     """Reads a recording once.
 
     Raises:
-        HardwareError: a file cannot be read.
+        UserError: a file cannot be read.
     """
     gathered = _Gatherer()
     for raw in recording.messages():

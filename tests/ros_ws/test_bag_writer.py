@@ -17,7 +17,7 @@ from mcap.reader import make_reader
 from mcap.stream_reader import StreamReader
 from rosbags.rosbag2 import Reader
 
-from asterias.errors import HardwareError
+from asterias.errors import AsteriasError
 from asterias_nodes.runtime.message_definitions import message_definition
 from learning.recordings.bags.bag_recording import BagRecording
 from learning.recordings.bags.bag_recovery import recover
@@ -227,7 +227,7 @@ def test_recovery_overwrites_nothing(tmp_path: Path) -> None:
 
 def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
-    with pytest.raises(HardwareError, match=r"a\.txt is not an MCAP recording"):
+    with pytest.raises(AsteriasError, match=r"a\.txt is not an MCAP recording"):
         recover(tmp_path / "a.txt", tmp_path / "b.mcap")
     assert not (tmp_path / "b.mcap").exists()
 

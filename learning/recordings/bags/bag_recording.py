@@ -29,7 +29,7 @@ Transform = Callable[[bytes], bytes | None]
 
 
 @dataclass(frozen=True)
-class Message:
+class RecordedMessage:
     """A serialized message; times in ns of the recording's clock."""
 
     topic: str
@@ -65,7 +65,7 @@ class BagRecording:
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._transforms: dict[str, Transform] = {}
-        self._queue: queue.SimpleQueue[Topic | Message | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Topic | RecordedMessage | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
@@ -87,9 +87,9 @@ class BagRecording:
 
     def write(self, topic: str, data: bytes, log_time_ns: int, publish_time_ns: int) -> None:
         """Takes one serialized message; returns at once."""
-        self.put(Message(topic, data, log_time_ns, publish_time_ns))
+        self.put(RecordedMessage(topic, data, log_time_ns, publish_time_ns))
 
-    def put(self, message: Message) -> None:
+    def put(self, message: RecordedMessage) -> None:
         """As :meth:`write`."""
         size = len(message.data)
         with self._lock:
@@ -144,7 +144,7 @@ class BagRecording:
         self.failure = OSError(errno.ENOSPC, "the disk is nearly full")
         return True
 
-    def _take(self, item: Topic | Message) -> None:
+    def _take(self, item: Topic | RecordedMessage) -> None:
         if isinstance(item, Topic):
             self.writer.add_topic(item)
             return

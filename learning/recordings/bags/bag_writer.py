@@ -38,6 +38,8 @@ class Topic:
         definition: text of the type and of all that it uses (``ros2msg``).
         type_hash: RIHS01 hash of the type; empty when unknown.
         qos_profiles: what each publisher offers, in the words of bag metadata.
+        message_encoding: how messages are serialized; ``cdr`` in ROS 2.
+        schema_encoding: language of the definition; ``ros2msg`` in ROS 2, empty for none.
     """
 
     name: str
@@ -45,6 +47,13 @@ class Topic:
     definition: str
     type_hash: str = ""
     qos_profiles: Sequence[Mapping[str, Any]] = ()
+    message_encoding: str = "cdr"
+    schema_encoding: str = "ros2msg"
+
+    @property
+    def is_readable(self) -> bool:
+        """Return whether messages can be decoded here."""
+        return self.message_encoding == "cdr" and self.schema_encoding == "ros2msg"
 
     @property
     def is_picture(self) -> bool:
@@ -78,7 +87,7 @@ class Statistics:
 
     def add(self, topic: str, log_time_ns: int, size: int) -> None:
         """Counts one message."""
-        self.message_counts[topic] += 1
+        self.message_counts[topic] = self.message_counts.get(topic, 0) + 1
         self.data_bytes += size
         self._cover(log_time_ns, log_time_ns)
 
@@ -186,8 +195,7 @@ class BagWriter:
             is_bag: False for a part of a bag of several files.
         """
         self.sync()
-        information = bag_information([self.part])
-        self._writer.add_metadata("rosbag2", {"serialized_metadata": _yaml(information)})
+        self._writer.add_metadata("rosbag2", {"serialized_metadata": bag_yaml([self.part])})
         self._writer.finish()  # type: ignore[no-untyped-call]
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -243,6 +251,11 @@ def bag_information(parts: Sequence[BagPart]) -> dict[str, Any]:
     }
 
 
+def bag_yaml(parts: Sequence[BagPart]) -> str:
+    """Return the body of a bag's metadata as text, as files carry it within."""
+    return _yaml(bag_information(parts))
+
+
 def write_bag_metadata(
     folder: Path, parts: Sequence[BagPart], *, may_replace: bool = False
 ) -> None:
@@ -266,7 +279,7 @@ def _topic_information(topic: Topic, count: int) -> dict[str, Any]:
         "topic_metadata": {
             "name": topic.name,
             "type": topic.type_name,
-            "serialization_format": "cdr",
+            "serialization_format": topic.message_encoding,
             "offered_qos_profiles": [dict(profile) for profile in topic.qos_profiles],
             "type_description_hash": topic.type_hash,
         },

@@ -23,18 +23,14 @@ MIN_COPY = 4
 MORE = 15
 
 
-def decompress_start(data: bytes) -> bytes:
-    """Everything that the beginning of an LZ4 frame holds.
-
-    Raises:
-        RuntimeError: damaged data.
-    """
+def decompress_start(data: bytes, limit_bytes: int = 1 << 40) -> bytearray:
+    """Return everything that the beginning of an LZ4 frame holds, up to about a limit."""
     if data[:4] != MAGIC or len(data) < HEADER_SIZE:
-        return b""
+        return bytearray()
     flags, largest = data[4], 1 << (8 + 2 * (data[5] >> 4 & 7))
     position = HEADER_SIZE + 8 * bool(flags & HAS_SIZE) + 4 * bool(flags & HAS_DICTIONARY)
     plain = bytearray()
-    while position + BLOCK_SIZE.size <= len(data):
+    while position + BLOCK_SIZE.size <= len(data) and len(plain) < limit_bytes:
         (size,) = BLOCK_SIZE.unpack_from(data, position)
         if size == 0:  # the end mark
             break
@@ -46,14 +42,17 @@ def decompress_start(data: bytes) -> bytes:
         if size & STORED:
             plain += block
         elif len(block) < length:
-            plain += _block_start(block, before)
+            plain += _block_start(block, before, largest)
         else:
-            plain += lz4.block.decompress(block, uncompressed_size=largest, dict=before)
-    return bytes(plain)
+            try:
+                plain += lz4.block.decompress(block, uncompressed_size=largest, dict=before)
+            except (lz4.block.LZ4BlockError, ValueError, MemoryError):
+                break  # damaged; what came before it counts
+    return plain
 
 
-def _block_start(block: bytes, before: bytes) -> bytes:
-    """The content of a cut block that refers to what came before it."""
+def _block_start(block: bytes, before: bytes, largest: int) -> bytes:
+    """Return the content of a cut block, up to its largest size; it refers to what came before."""
     out = bytearray(before)
     position = 0
     while position < len(block):
@@ -67,12 +66,14 @@ def _block_start(block: bytes, before: bytes) -> bytes:
         length, position = _length(block, position + 2, token & MORE)
         if not 0 < offset <= len(out) or position > len(block):
             break
+        if len(out) - len(before) + length + MIN_COPY > largest:
+            break
         _copy(out, offset, length + MIN_COPY)
     return bytes(out[len(before) :])
 
 
 def _length(block: bytes, position: int, length: int) -> tuple[int, int]:
-    """A length, and where what follows it begins; beyond the block where it is cut itself."""
+    """Return a length, and where what follows it begins; beyond the block where it is cut."""
     if length < MORE:
         return length, position
     for more in _bytes(block, position):
@@ -88,7 +89,7 @@ def _bytes(block: bytes, position: int) -> Iterator[int]:
 
 
 def _copy(out: bytearray, offset: int, length: int) -> None:
-    """Appends ``length`` bytes from ``offset`` before the end; they may overlap themselves."""
+    """Append ``length`` bytes from ``offset`` before the end; they may overlap themselves."""
     start = len(out) - offset
     if offset >= length:
         out += out[start : start + length]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from learning.recordings.bags.bag_recording import Message
+from learning.recordings.bags.bag_recording import RecordedMessage
 
 
 class Ring:
@@ -20,9 +20,9 @@ class Ring:
         self.size_bytes = 0
         self._duration_ns = round(duration_s * 1e9)
         self._limit_bytes = limit_bytes
-        self._messages: deque[Message] = deque()
+        self._messages: deque[RecordedMessage] = deque()
         # Of each latched topic, the last message that has left the ring.
-        self._latched: dict[str, Message] = {}
+        self._latched: dict[str, RecordedMessage] = {}
 
     @property
     def duration_s(self) -> float:
@@ -31,7 +31,7 @@ class Ring:
             return 0.0
         return (self._messages[-1].log_time_ns - self._messages[0].log_time_ns) / 1e9
 
-    def add(self, message: Message, *, is_latched: bool = False) -> None:
+    def add(self, message: RecordedMessage, *, is_latched: bool = False) -> None:
         """Takes a message, and forgets what is too old or too much."""
         if self._messages and message.log_time_ns < self._messages[-1].log_time_ns:
             self.clear()  # simulated time has begun anew
@@ -50,12 +50,12 @@ class Ring:
         self._messages.clear()
         self.size_bytes = 0
 
-    def __iter__(self) -> Iterator[Message]:
+    def __iter__(self) -> Iterator[RecordedMessage]:
         """What latched topics said before, stamped with the begin of the rest; then the rest."""
         if not self._messages:
             return
         first_ns = self._messages[0].log_time_ns
         for topic, message in self._latched.items():
             if not any(kept is message for kept in self._messages):
-                yield Message(topic, message.data, first_ns, message.publish_time_ns)
+                yield RecordedMessage(topic, message.data, first_ns, message.publish_time_ns)
         yield from list(self._messages)

@@ -34,7 +34,7 @@ def export_folder(
         on_frames: told how many pictures are done.
 
     Raises:
-        HardwareError: the folder exists, or the episodes do not fit together.
+        UserError: the folder exists, or the episodes do not fit together.
     """
     check_alike(episodes)
     done = 0

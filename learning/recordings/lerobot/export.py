@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from asterias.files import write_folder, write_json
 from asterias.provenance import provenance
 from learning.recordings.plots.video import CODEC_NAME, PIXEL_FORMAT, FilmWriter
@@ -63,7 +63,7 @@ def export_lerobot(
         on_frames: told how many frames are done.
 
     Raises:
-        HardwareError: the folder exists, or the episodes do not fit together.
+        UserError: the folder exists, or the episodes do not fit together.
     """
     check_alike(episodes)
     with write_folder(out) as folder:
@@ -74,10 +74,10 @@ def check_alike(episodes: Sequence[SampledEpisode]) -> None:
     """Whether episodes can be one data set.
 
     Raises:
-        HardwareError: there are none, or they do not fit together.
+        UserError: there are none, or they do not fit together.
     """
     if not episodes:
-        raise HardwareError("There is no episode to export.")
+        raise UserError("There is no episode to export.")
     first = episodes[0]
     for episode in episodes[1:]:
         for name, mine, other in (
@@ -86,7 +86,7 @@ def check_alike(episodes: Sequence[SampledEpisode]) -> None:
             ("frames per second", first.fps, episode.fps),
         ):
             if mine != other:
-                raise HardwareError(
+                raise UserError(
                     f"{episode.recording.path} has other {name} than {first.recording.path}: "
                     f"{other} instead of {mine}; export them apart."
                 )

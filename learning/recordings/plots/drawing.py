@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from asterias.arrays import FloatArray, ImageArray
-from asterias.errors import HardwareError
+from asterias.errors import UserError
 from hardware.perception.apriltag import detect_tags
 from hardware.perception.contact_sheet import contact_sheet
 from hardware.perception.images import Tile, draw_tile, save_png
@@ -36,14 +36,14 @@ def plot(recording: Recording, path: Path) -> None:
     """Draws joints and commands of each limb, the cameras' rates, and finds, over time.
 
     Raises:
-        HardwareError: there is nothing to draw.
+        UserError: there is nothing to draw.
     """
     from matplotlib.figure import Figure  # takes a second to import
 
     trace = read_trace(recording)
     limbs = sorted(trace.joints)
     if not limbs and not trace.pictures:
-        raise HardwareError(f"{recording.path} holds neither joint states nor pictures.")
+        raise UserError(f"{recording.path} holds neither joint states nor pictures.")
     heights = [JOINTS_INCH] * len(limbs) + [RATES_INCH] * bool(trace.pictures)
     if trace.sights:
         heights.append(ROW_INCH * (1 + len(_eyes(trace))))
@@ -70,7 +70,7 @@ def sheet(recording: Recording, path: Path, rows: int = SHEET_ROWS) -> None:
     """A contact sheet: all cameras at moments that are evenly far apart, the last one included.
 
     Raises:
-        HardwareError: there are no pictures.
+        UserError: there are no pictures.
     """
     episode = sample(recording, task="")
     _check_pictures(episode)
@@ -92,10 +92,10 @@ def film(
     """A video of all tiles with the time and the joints' angles; returns its frames.
 
     Raises:
-        HardwareError: there are no pictures, or a file of that name.
+        UserError: there are no pictures, or a file of that name.
     """
     if path.exists():
-        raise HardwareError(f"{path} exists already; name a new file.")
+        raise UserError(f"{path} exists already; name a new file.")
     episode = sample(recording, fps)
     _check_pictures(episode)
     temporary = path.with_name(f".{path.name}.tmp.mp4")
@@ -187,7 +187,7 @@ def _title(recording: Recording, trace: Trace) -> str:
 
 def _check_pictures(episode: SampledEpisode) -> None:
     if not episode.pictures:
-        raise HardwareError(f"{episode.recording.path} holds no pictures.")
+        raise UserError(f"{episode.recording.path} holds no pictures.")
 
 
 def _heading(episode: SampledEpisode) -> str:

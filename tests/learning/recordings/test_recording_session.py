@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from rosbags.rosbag2 import Reader
 
-from asterias.errors import HardwareError
-from learning.recordings.bags.bag_recording import BagRecording, Message
+from asterias.errors import AsteriasError
+from learning.recordings.bags.bag_recording import BagRecording, RecordedMessage
 from learning.recordings.bags.bag_writer import Bag, Split, Topic
 from learning.recordings.bags.cdr import jpeg_of_image, parse_image
 from learning.recordings.bags.ring import Ring
 from learning.recordings.episodes import EpisodeStore, episode_folders, load_card
-from learning.recordings.session import Session, SingleFile, WriterOptions
+from learning.recordings.session import RecordingSession, SingleFile, WriterOptions
 
 LASTING = {"sec": 9223372036, "nsec": 854775807}
 TRANSIENT = {
@@ -40,10 +40,10 @@ PICTURES = Topic("/camera", "sensor_msgs/msg/Image", "uint8[] data")
 MS = 1_000_000
 
 
-def message(topic: Topic, number: int, time_ms: int, size: int = 12) -> Message:
+def message(topic: Topic, number: int, time_ms: int, size: int = 12) -> RecordedMessage:
     """A numbered message."""
     data = (b"\x00\x01\x00\x00" + number.to_bytes(8, "little")).ljust(size, b"\x00")
-    return Message(topic.name, data, time_ms * MS, time_ms * MS)
+    return RecordedMessage(topic.name, data, time_ms * MS, time_ms * MS)
 
 
 def read(path: Path) -> list[tuple[str, int]]:
@@ -53,10 +53,10 @@ def read(path: Path) -> list[tuple[str, int]]:
         return [(c.topic, int.from_bytes(m.data[4:12], "little")) for _, c, m in found]
 
 
-def session(root: Path, **options: object) -> Session:
+def session(root: Path, **options: object) -> RecordingSession:
     """A session that knows three topics."""
     ring = options.pop("ring", None)
-    made = Session(EpisodeStore(root), WriterOptions(**options), ring)  # type: ignore[arg-type]
+    made = RecordingSession(EpisodeStore(root), WriterOptions(**options), ring)  # type: ignore[arg-type]
     for topic in (JOINTS, LATCHED, PICTURES):
         made.add_topic(topic)
     return made
@@ -105,19 +105,19 @@ def test_marks_and_discards_mean_the_present_episode_or_the_last(tmp_path: Path)
 def test_what_cannot_be_done_is_told(tmp_path: Path) -> None:
     recorder = session(tmp_path / "demos")
     for action in (recorder.stop, recorder.discard, lambda: recorder.mark("success")):
-        with pytest.raises(HardwareError, match=r"start|no episode"):
+        with pytest.raises(AsteriasError, match=r"start|no episode"):
             action()
-    with pytest.raises(HardwareError, match="mode:=ring"):
+    with pytest.raises(AsteriasError, match="mode:=ring"):
         recorder.snapshot("x")
     recorder.start("a", 0)
-    with pytest.raises(HardwareError, match="Episode 0 is being recorded; stop or discard"):
+    with pytest.raises(AsteriasError, match="Episode 0 is being recorded; stop or discard"):
         recorder.start("b", 0)
     recorder.close()
     (tmp_path / "file").write_text("")
-    with pytest.raises(HardwareError, match="cannot be written"):
+    with pytest.raises(AsteriasError, match="cannot be written"):
         session(tmp_path / "file" / "demos").start("a", 0)
-    single = Session(SingleFile(tmp_path / "file"), WriterOptions())
-    with pytest.raises(HardwareError, match="never overwritten"):
+    single = RecordingSession(SingleFile(tmp_path / "file"), WriterOptions())
+    with pytest.raises(AsteriasError, match="never overwritten"):
         single.start("", 0)
 
 
@@ -143,7 +143,7 @@ def test_a_long_episode_is_split_into_whole_files(tmp_path: Path, split: Split) 
 
 def test_a_snapshot_holds_the_last_seconds(tmp_path: Path) -> None:
     recorder = session(tmp_path, ring=Ring(0.1, 10**6))
-    with pytest.raises(HardwareError, match="nothing to keep"):
+    with pytest.raises(AsteriasError, match="nothing to keep"):
         recorder.snapshot("early")
     recorder.put(message(LATCHED, 7, 0))
     for number in range(100):
@@ -196,7 +196,7 @@ def test_a_card_that_is_none_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "episode_000000"
     folder.mkdir()
     (folder / "episode.json").write_text(json.dumps({"episode": 0, "outcome": "great"}))
-    with pytest.raises(HardwareError, match=r"episode\.json is no card"):
+    with pytest.raises(AsteriasError, match=r"episode\.json is no card"):
         EpisodeStore(tmp_path)
 
 

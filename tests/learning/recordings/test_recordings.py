@@ -26,7 +26,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray, Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from asterias.errors import HardwareError, UserError
+from asterias.errors import AsteriasError, UserError
 from asterias_nodes.runtime.conversions import to_compressed_msg, to_image_msg, to_time_msg
 from asterias_nodes.runtime.message_definitions import message_definition
 from learning.recordings.__main__ import Check, Export, Info, Plot, Recover, Sheet, Video
@@ -189,10 +189,10 @@ def test_gaps_are_named_by_topic(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_what_is_no_recording_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.mcap").write_text("hello")
-    with pytest.raises(HardwareError, match=r"a\.mcap is not an MCAP recording"):
+    with pytest.raises(AsteriasError, match=r"a\.mcap is not an MCAP recording"):
         Check(tmp_path / "a.mcap").run()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(HardwareError, match="holds no recording"):
+    with pytest.raises(AsteriasError, match="holds no recording"):
         Check(tmp_path / "empty").run()
 
 
@@ -403,7 +403,7 @@ def test_exports_overwrite_nothing_and_mix_nothing(demos: Path, tmp_path: Path) 
     (tmp_path / "there").mkdir()
     with pytest.raises(UserError, match="exists already"):
         Export(demos, tmp_path / "there").run()
-    with pytest.raises(HardwareError, match="no episode"):
+    with pytest.raises(AsteriasError, match="no episode"):
         write_episodes(tmp_path / "some", 1)
         path = tmp_path / "some" / "episode_000000" / "episode.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"outcome": "failure"}))
@@ -482,21 +482,21 @@ def test_a_cloned_policy_does_what_was_demonstrated(tmp_path: Path) -> None:
         at = searcher.act(at, [0])
     assert np.abs(at - 0.3).max() < 0.3
     assert policy.card["algorithm"] == "bc"
-    with pytest.raises(HardwareError, match="holds a policy"):
+    with pytest.raises(AsteriasError, match="holds a policy"):
         clone(config)
 
 
 def test_cloning_tells_what_it_lacks(tmp_path: Path, demos: Path) -> None:
-    with pytest.raises(HardwareError, match="--recordings"):
+    with pytest.raises(AsteriasError, match="--recordings"):
         Train(out=tmp_path / "a", algo="bc").run()
     bag = Bag(tmp_path / "still.mcap")
     script = Script(bag)
     for tick in range(20):
         script.joints(tick / 50, [0.0] * 4)
     bag.close()
-    with pytest.raises(HardwareError, match="holds no commands"):
+    with pytest.raises(AsteriasError, match="holds no commands"):
         Train(out=tmp_path / "a", algo="bc", recordings=tmp_path / "still.mcap").run()
-    with pytest.raises(HardwareError, match="nobody holds no recording"):
+    with pytest.raises(AsteriasError, match="nobody holds no recording"):
         Train(out=tmp_path / "a", algo="bc", recordings=demos / "nobody").run()
 
 
@@ -516,7 +516,7 @@ def test_recordings_are_drawn(demos: Path, tmp_path: Path) -> None:
     assert len(frames) == 21 and frames[-1].time == pytest.approx(2.0)
     tile = frames[7].to_ndarray(format="rgb24")[10:150, 10:200].reshape(-1, 3).mean(axis=0)
     assert np.abs(tile - colour(0, 7)).max() < 10
-    with pytest.raises(HardwareError, match=r"film\.mp4 exists already"):
+    with pytest.raises(AsteriasError, match=r"film\.mp4 exists already"):
         Video(path, tmp_path / "film.mp4").run()
 
 
@@ -524,9 +524,9 @@ def test_a_recording_without_pictures_or_joints_is_told(tmp_path: Path) -> None:
     bag = Bag(tmp_path / "a.mcap")
     Script(bag).sight(1.0)
     bag.close()
-    with pytest.raises(HardwareError, match="neither joint states nor pictures"):
+    with pytest.raises(AsteriasError, match="neither joint states nor pictures"):
         Plot(tmp_path / "a.mcap", tmp_path / "a.png").run()
-    with pytest.raises(HardwareError, match="no /limb_<i>/joint_states"):
+    with pytest.raises(AsteriasError, match="no /limb_<i>/joint_states"):
         Sheet(tmp_path / "a.mcap", tmp_path / "a.png").run()
 
 
@@ -544,7 +544,7 @@ def test_commands_drive_the_simulation_again(tmp_path: Path) -> None:
     assert result.names == tuple(JOINTS) and result.replayed.shape == (101, 4)
     assert np.abs(result.replayed[-1] - 0.3).max() < 0.12, "it went where it was sent"
     assert np.abs(result.replayed[4]).max() < 0.12 and (result.rms_rad < 0.2).all()
-    with pytest.raises(HardwareError, match="no joint states and commands of limb_3"):
+    with pytest.raises(AsteriasError, match="no joint states and commands of limb_3"):
         replay(recording, limb=3)
 
 

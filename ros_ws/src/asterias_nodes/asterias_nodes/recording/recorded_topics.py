@@ -17,10 +17,10 @@ from asterias_nodes.runtime.message_definitions import (
     message_definition,
 )
 from asterias_nodes.runtime.qos import matching_qos
-from learning.recordings.bags.bag_recording import Message
+from learning.recordings.bags.bag_recording import RecordedMessage
 from learning.recordings.bags.bag_writer import PICTURE_TYPES, Topic
 from learning.recordings.bags.cdr import jpeg_of_image
-from learning.recordings.session import Session
+from learning.recordings.session import RecordingSession
 
 # Bursts wait in the middleware while Python is busy; images are the large ones.
 PICTURE_QUEUE = 100
@@ -41,7 +41,7 @@ class RecordedTopics:
     """
 
     def __init__(
-        self, node: Node, session: Session, wants: Callable[[str], bool], *, as_jpeg: bool
+        self, node: Node, session: RecordingSession, wants: Callable[[str], bool], *, as_jpeg: bool
     ) -> None:
         self._node = node
         self._session = session
@@ -117,7 +117,7 @@ class RecordedTopics:
 
     def _receive(self, topic: str, data: bytes) -> None:
         now_ns = self._node.get_clock().now().nanoseconds
-        self._session.put(Message(topic, data, now_ns, now_ns))
+        self._session.put(RecordedMessage(topic, data, now_ns, now_ns))
 
 
 def describe_topic(name: str, type_name: str, publishers: Sequence[TopicEndpointInfo]) -> Topic:

@@ -14,7 +14,7 @@ from learning.recordings.bags.bag_recording import SYNC_PERIOD_S
 from learning.recordings.bags.bag_writer import COMPRESSIONS, Split
 from learning.recordings.bags.ring import Ring
 from learning.recordings.episodes import EpisodeStore
-from learning.recordings.session import Session, SingleFile, WriterOptions
+from learning.recordings.session import RecordingSession, SingleFile, WriterOptions
 
 MEGABYTE = 1_000_000
 
@@ -88,12 +88,12 @@ class RecorderSettings:
             min_free_bytes=round(self.min_free_mb * MEGABYTE),
         )
 
-    def session(self) -> Session:
+    def session(self) -> RecordingSession:
         """Return what the messages go into."""
         if self.mode == "now":
-            return Session(SingleFile(self.path), self.writer)
+            return RecordingSession(SingleFile(self.path), self.writer)
         ring = Ring(self.ring_s, round(self.ring_mb * MEGABYTE)) if self.mode == "ring" else None
-        return Session(EpisodeStore(self.path), self.writer, ring)
+        return RecordingSession(EpisodeStore(self.path), self.writer, ring)
 
     def wants(self, topic: str) -> bool:
         """Return whether to record a topic; hidden ones (``_action/…``) only by their name."""

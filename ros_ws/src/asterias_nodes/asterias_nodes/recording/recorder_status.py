@@ -9,7 +9,7 @@ from asterias_interfaces.msg import RecordedEpisode, RecorderStatus
 from builtin_interfaces.msg import Time
 
 from learning.recordings.episodes import EpisodeCard, episode_folder
-from learning.recordings.session import NO_NUMBER, Session
+from learning.recordings.session import NO_NUMBER, RecordingSession
 
 LISTED_EPISODES = 100
 OUTCOMES = {
@@ -19,7 +19,7 @@ OUTCOMES = {
 }
 
 
-def to_status_msg(session: Session, stamp: Time, text: str) -> RecorderStatus:
+def to_status_msg(session: RecordingSession, stamp: Time, text: str) -> RecorderStatus:
     """Return the state of a recording session.
 
     Args:
@@ -49,7 +49,7 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _state(session: Session, card: EpisodeCard | None) -> int:
+def _state(session: RecordingSession, card: EpisodeCard | None) -> int:
     if session.is_recording:
         return int(RecorderStatus.RECORDING)
     if card is not None and card.state == "failed":
