@@ -36,7 +36,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "networks": ("operator",),
         "navigation": ("mazes",),
         "planning": ("mazes", "networks", "operator"),
-        "mapping": ("mazes", "planning"),
+        "mapping": ("mazes", "networks", "planning"),
         "training": ("mazes", "networks", "operator", "planning"),
     },
     "sim": {

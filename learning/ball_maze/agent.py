@@ -22,9 +22,10 @@ from learning.ball_maze.environment import BallMazeEnv, BallObservation
 from planners.mazes.datasets import MazeRule, generate_stratified
 from planners.mazes.distances import distances
 from planners.mazes.grid_map import GridMap
-from planners.mazes.problems import Course
+from planners.mazes.problems import PlanningProblem
 from planners.navigation.path_follower import FollowerOptions, PathFollower
-from planners.planning.planner import Planner, make_planner
+from planners.planning.factory import make_planner
+from planners.planning.types import Planner
 from sim.ball_maze import MAX_FORCE_N
 
 _GAIN_N_S_M = 6.0
@@ -93,14 +94,14 @@ def measure(
         lengths = distances(mazes.mazes[number : number + 1], mazes.goals[number : number + 1])[0]
         start = _cell(np.array(divmod(int(lengths.argmax()), 35)))
         grid, goal = GridMap(mazes.mazes[number]), _cell(mazes.goals[number])
-        course = Course(grid, start, goal, int(lengths[start]))
+        course = PlanningProblem(grid, start, goal, int(lengths[start]))
         rows.append(_episode(environment, agent, course))
         on_progress("ball", number + 1, len(mazes))
     environment.close()
     return {"planner": planner, "paper_success": list(PAPER_POINT_35), "bins": _binned(rows)}
 
 
-def _episode(environment: BallMazeEnv, agent: BallAgent, course: Course) -> dict[str, Any]:
+def _episode(environment: BallMazeEnv, agent: BallAgent, course: PlanningProblem) -> dict[str, Any]:
     seen, pushes = environment.start(course), 0
     agent.start(seen)
     ended = False

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from asterias.errors import UserError
 from learning.training.actions import continuous_action
 from planners.mazes.datasets import MazeRule
-from planners.mazes.problems import Course, draw_course
+from planners.mazes.problems import PlanningProblem, draw_problem
 from sim.ball_maze import CONTROL_HZ, MAX_FORCE_N, BallMaze
 
 BallObservation = dict[str, NDArray[Any]]
@@ -54,7 +54,7 @@ class BallMazeEnv(gymnasium.Env[BallObservation, NDArray[np.float32]], EzPickle)
         self.render_mode, self.size, self.farthest = render_mode, size, farthest
         self._rule = MazeRule(size)
         self._world: BallMaze | None = None
-        self._course: Course | None = None
+        self._course: PlanningProblem | None = None
         self._image = np.zeros((4 * size, 4 * size, 3), np.uint8)
         self._steps = self._limit = 0
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -79,10 +79,10 @@ class BallMazeEnv(gymnasium.Env[BallObservation, NDArray[np.float32]], EzPickle)
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(2**31))
         maze_seed = int((options or {}).get("maze_seed", drawn))
-        course = draw_course(self._rule, maze_seed, self.farthest, 1.0)
+        course = draw_problem(self._rule, maze_seed, self.farthest, 1.0)
         return self.start(course), {"maze_seed": maze_seed, "steps": course.shortest_steps}
 
-    def start(self, course: Course) -> BallObservation:
+    def start(self, course: PlanningProblem) -> BallObservation:
         """Start an episode of a given problem; return the first observation.
 
         Returns:

@@ -29,7 +29,7 @@ from learning.training.actions import continuous_action, discrete_action
 from planners.mazes.action_sets import NEWS
 from planners.mazes.datasets import MazeRule
 from planners.mazes.distances import distances
-from planners.mazes.problems import Course, draw_course
+from planners.mazes.problems import PlanningProblem, draw_problem
 from sim.doom.game import TICS_PER_S, GameDiedError, MazeGame
 from sim.doom.maps import CELL_UNITS, MazeMap
 from sim.doom.pictures import FREE, WALL, MapPicture, beside
@@ -97,7 +97,7 @@ class _DoomMaze(gymnasium.Env[DoomObservation, DoomAction], EzPickle, Generic[Do
         area = self.options.size**2
         self.max_steps = self.options.max_steps or self._default_steps_per_cell * area
         self._game: MazeGame | None = None
-        self._course: Course | None = None
+        self._course: PlanningProblem | None = None
         self._lengths = np.zeros((0, 0), np.int32)
         self._maze_seed, self._steps = 0, 0
         self._way: list[tuple[float, float]] = []
@@ -117,7 +117,7 @@ class _DoomMaze(gymnasium.Env[DoomObservation, DoomAction], EzPickle, Generic[Do
         drawn = int(self.np_random.integers(2**31))
         self._maze_seed = int((options or {}).get("maze_seed", drawn))
         farthest = self.options.start == "farthest"
-        self._course = course = draw_course(self.options.rule(), self._maze_seed, farthest, 1.0)
+        self._course = course = draw_problem(self.options.rule(), self._maze_seed, farthest, 1.0)
         goal = np.array([course.goal])
         self._lengths = distances(course.grid.free[None], goal)[0]
         look = choose_look(self.options.textures, self._maze_seed, self.options.light)
@@ -170,7 +170,7 @@ class _DoomMaze(gymnasium.Env[DoomObservation, DoomAction], EzPickle, Generic[Do
             raise gymnasium.error.ResetNeeded("Call reset() before anything else.")
         return self._game
 
-    def _drawn(self) -> Course:
+    def _drawn(self) -> PlanningProblem:
         if self._course is None:
             raise gymnasium.error.ResetNeeded("Call reset() before anything else.")
         return self._course

@@ -25,14 +25,14 @@ from asterias.progress import OnProgress
 from asterias.provenance import provenance
 from learning.doom_maze.mapper_config import config_from_card
 from learning.doom_maze.mapper_training import MapperTrainer
-from planners.mapping.exploration import SurveyedWorld, Walk, explore, random_walk
+from planners.mapping.exploration import Exploration, SurveyedWorld, explore, random_walk
 from planners.mapping.map_belief import MapBelief
 from planners.mapping.mapper import Mapper, card_of, load_mapper, wall_probabilities
 from planners.mazes.datasets import MazeRule, MazeSet, generate_stratified
 from planners.mazes.distances import distances, optimal_actions
 from planners.networks.base import PlanningNetwork
-from planners.networks.registry import load_weights
-from planners.planning.planner import find_weights, make_planner
+from planners.networks.weights import load_weights
+from planners.planning.factory import find_weights, make_planner
 from planners.training.evaluation import greedy_actions, score
 from planners.training.trainer import TrainConfig, draw_mazes
 from sim.doom.views import CellViews, survey_mazes
@@ -212,7 +212,7 @@ def explored_rows(
     _, planner_card = load_weights(find_weights(planner, test.size))
     mazes = test.mazes(card, planner_card)
     agents = {name: make_planner(name, test.size, device="cpu") for name in (planner, "a_star")}
-    walks: dict[str, list[Walk]] = {name: [] for name in (*agents, "random_walk")}
+    walks: dict[str, list[Exploration]] = {name: [] for name in (*agents, "random_walk")}
     shortest = []
     limit = 4 * test.size**2
     for index, seen in Surveys(mazes, test.textures, test.seed):
@@ -232,7 +232,7 @@ def explored_rows(
 
 
 def _walked(
-    name: str, test: DoomTest, walks: Sequence[Walk], shortest: Sequence[int]
+    name: str, test: DoomTest, walks: Sequence[Exploration], shortest: Sequence[int]
 ) -> dict[str, Any]:
     reached = [number for number, walk in enumerate(walks) if walk.reached]
     ratios = [walks[number].steps / shortest[number] for number in reached]

@@ -12,7 +12,7 @@ from learning.doom_maze.end_to_end import ViewPlanner
 from learning.doom_maze.mapper_training import PLANNER_WEIGHTS, WEIGHTS
 from planners.mapping.mapper import card_of, load_mapper
 from planners.mazes.datasets import MazeRule, generate
-from planners.networks.registry import load_weights
+from planners.networks.weights import load_weights
 from planners.training.evaluation import score
 from sim.doom.views import survey_mazes
 

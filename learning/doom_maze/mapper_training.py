@@ -26,9 +26,9 @@ from learning.doom_maze.mapper_config import MapperTrainConfig
 from planners.mapping.mapper import Mapper, card_of, load_mapper, save_mapper
 from planners.mazes.action_sets import NEWS
 from planners.mazes.datasets import MazeRule, MazeSet, generate_splits
-from planners.networks.base import PlanningNetwork
-from planners.networks.registry import load_weights, observation, save_weights
-from planners.planning.planner import find_weights
+from planners.networks.base import PlanningNetwork, observation
+from planners.networks.weights import load_weights, save_weights
+from planners.planning.factory import find_weights
 from planners.training.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
 from planners.training.losses import layers_for
 from planners.training.trainer import expert_labels

@@ -13,8 +13,8 @@ from planners.mapping.exploration import explore
 from planners.mapping.map_belief import MapBelief
 from planners.mapping.mapper import load_mapper
 from planners.mazes.datasets import MazeRule
-from planners.mazes.problems import draw_course
-from planners.planning.planner import make_planner
+from planners.mazes.problems import draw_problem
+from planners.planning.factory import make_planner
 from sim.doom.game import MazeGame
 from sim.doom.maps import MazeMap
 from sim.doom.pictures import MapPicture, beside, sheet_of
@@ -72,7 +72,7 @@ def draw_walk(size: int, planner: str, mapper: str, textures: str, seed: int, ou
     Returns:
         The sentence.
     """
-    course = draw_course(MazeRule(size), seed, farthest=True, resolution_m=1.0)
+    course = draw_problem(MazeRule(size), seed, farthest=True, resolution_m=1.0)
     look = choose_look(textures, seed)
     world_map = MazeMap(course.grid.free, course.start, course.goal, look)
     belief = MapBelief(load_mapper(mapper), size, size)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from asterias.arrays import Cell
 from planners.mapping.map_belief import FREE, MapBelief
 from planners.mazes.action_sets import NEWS
-from planners.planning.planner import ExactPlanner, Planner
+from planners.planning.exact import ExactPlanner
+from planners.planning.types import Planner
 
 Views = NDArray[np.uint8]
 
@@ -66,7 +67,7 @@ class SurveyedWorld:
         return True
 
 
-class WalkEnd(str, Enum):
+class ExplorationEnd(str, Enum):
     """How a walk ended."""
 
     REACHED = "reached"
@@ -77,11 +78,11 @@ class WalkEnd(str, Enum):
 
 
 @dataclass
-class Walk:
+class Exploration:
     """A walk, as far as it got."""
 
     cells: list[Cell]
-    end: WalkEnd = WalkEnd.STEP_LIMIT
+    end: ExplorationEnd = ExplorationEnd.STEP_LIMIT
     looks: int = 0
     plans: int = 0
     fallbacks: int = 0
@@ -101,7 +102,7 @@ class Walk:
     @property
     def reached(self) -> bool:
         """Whether it led to the goal."""
-        return self.end is WalkEnd.REACHED
+        return self.end is ExplorationEnd.REACHED
 
 
 def _never() -> bool:
@@ -115,30 +116,32 @@ def explore(
     goal: Cell,
     max_steps: int,
     is_canceled: Callable[[], bool] = _never,
-) -> Walk:
+) -> Exploration:
     """Walk to the goal, learning the map on the way."""
-    walk = Walk([world.cell])
+    walk = Exploration([world.cell])
     exact = ExactPlanner()
     while walk.steps < max_steps:
         if world.cell == goal:
-            walk.end = WalkEnd.REACHED
+            walk.end = ExplorationEnd.REACHED
             break
         if is_canceled():
-            walk.end = WalkEnd.CANCELED
+            walk.end = ExplorationEnd.CANCELED
             break
         if not belief.seen[world.cell]:
             belief.see([world.cell], world.look_around()[None])
             walk.looks += 1
         if not _plan(walk, belief, planner, exact, goal):
-            walk.end = WalkEnd.NO_PATH
+            walk.end = ExplorationEnd.NO_PATH
             break
         _follow(walk, world, belief, max_steps)
     if world.cell == goal:
-        walk.end = WalkEnd.REACHED
+        walk.end = ExplorationEnd.REACHED
     return walk
 
 
-def _plan(walk: Walk, belief: MapBelief, planner: Planner, exact: Planner, goal: Cell) -> bool:
+def _plan(
+    walk: Exploration, belief: MapBelief, planner: Planner, exact: Planner, goal: Cell
+) -> bool:
     """Plan from where the walk is; a network that does not arrive is helped by A*."""
     started_s = time.perf_counter()
     free = belief.optimistic()
@@ -156,7 +159,7 @@ def _plan(walk: Walk, belief: MapBelief, planner: Planner, exact: Planner, goal:
     return plan.reached
 
 
-def _follow(walk: Walk, world: CellWorld, belief: MapBelief, max_steps: int) -> None:
+def _follow(walk: Exploration, world: CellWorld, belief: MapBelief, max_steps: int) -> None:
     """Walk along the plan until something new can be seen, or a wall is in the way."""
     stop = next_stop(walk.plan, belief.seen, belief.occupancy())
     for cell in walk.plan[1 : stop + 1]:
@@ -180,9 +183,11 @@ def next_stop(plan: Sequence[Cell], seen: NDArray[np.bool_], occupancy: NDArray[
     return len(plan) - 1
 
 
-def random_walk(world: CellWorld, goal: Cell, max_steps: int, random: np.random.Generator) -> Walk:
+def random_walk(
+    world: CellWorld, goal: Cell, max_steps: int, random: np.random.Generator
+) -> Exploration:
     """Walk at random, as a baseline: any of the four directions in each step."""
-    walk = Walk([world.cell])
+    walk = Exploration([world.cell])
     while walk.steps < max_steps and world.cell != goal:
         down, right = NEWS.offsets[int(random.integers(4))]
         here = world.cell
@@ -191,5 +196,5 @@ def random_walk(world: CellWorld, goal: Cell, max_steps: int, random: np.random.
         else:
             walk.cells.append(here)
     if world.cell == goal:
-        walk.end = WalkEnd.REACHED
+        walk.end = ExplorationEnd.REACHED
     return walk

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asterias.files import write_bytes, write_json
-from planners.planning.planner import WEIGHTS_FOLDER as PLANNER_WEIGHTS
+from planners.networks.weights import WEIGHTS_FOLDER as PLANNER_WEIGHTS
 
 WEIGHTS_FOLDER = PLANNER_WEIGHTS / "doom"
 VIEW_SHAPE = (4, 24, 32, 3)

@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Grid = NDArray[np.uint8]
-State = NDArray[np.uint64]
+RandomState = NDArray[np.uint64]
 
 _ROWS = np.array([-1, 0, 1, 0])
 _COLUMNS = np.array([0, 1, 0, -1])
@@ -28,7 +28,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @compiled
-def next_bits(state: State) -> Any:
+def next_bits(state: RandomState) -> Any:
     """Advance the SplitMix64 ``state`` (1,) and return 64 random bits."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     z = state[0]
@@ -38,19 +38,19 @@ def next_bits(state: State) -> Any:
 
 
 @compiled
-def uniform(state: State) -> Any:
+def uniform(state: RandomState) -> Any:
     """Return a random number in [0, 1)."""
     return np.float64(next_bits(state) >> np.uint64(11)) * 2.0**-53
 
 
 @compiled
-def below(state: State, bound: int) -> Any:
+def below(state: RandomState, bound: int) -> Any:
     """Return a random integer in [0, bound)."""
     return np.int64(uniform(state) * bound)
 
 
 @compiled
-def shuffle(items: NDArray[np.int64], count: int, state: State) -> None:
+def shuffle(items: NDArray[np.int64], count: int, state: RandomState) -> None:
     """Shuffle the first ``count`` items in place (Fisher-Yates)."""
     for i in range(count - 1, 0, -1):
         j = below(state, i + 1)
@@ -58,7 +58,7 @@ def shuffle(items: NDArray[np.int64], count: int, state: State) -> None:
 
 
 @compiled
-def depth_first(grid: Grid, state: State) -> None:
+def depth_first(grid: Grid, state: RandomState) -> None:
     """Carve by depth-first search from (1, 1), the rule of the GPPN benchmark.
 
     Pop a cell; unless free already, free it and the wall towards its parent; push the four cells
@@ -93,7 +93,7 @@ def _root(parent: NDArray[np.int64], item: int) -> int:
 
 
 @compiled
-def kruskal(grid: Grid, state: State) -> None:
+def kruskal(grid: Grid, state: RandomState) -> None:
     """Free all odd cells; open walls in random order wherever they join two parts (Kruskal)."""
     size = grid.shape[0]
     parent = np.arange(size * size)
@@ -118,7 +118,7 @@ def kruskal(grid: Grid, state: State) -> None:
 
 
 @compiled
-def wilson(grid: Grid, state: State) -> None:
+def wilson(grid: Grid, state: RandomState) -> None:
     """Draw a uniform spanning tree by loop-erased random walks (Wilson, STOC 1996)."""
     size = grid.shape[0]
     heading = np.zeros((size, size), np.int64)
@@ -143,7 +143,7 @@ def wilson(grid: Grid, state: State) -> None:
 
 
 @compiled
-def obstacles(grid: Grid, state: State) -> None:
+def obstacles(grid: Grid, state: RandomState) -> None:
     """Block each interior cell with one probability per map, uniform in 0 to 0.4."""
     size = grid.shape[0]
     density = 0.4 * uniform(state)
@@ -153,7 +153,7 @@ def obstacles(grid: Grid, state: State) -> None:
 
 
 @compiled
-def rooms(grid: Grid, state: State) -> None:
+def rooms(grid: Grid, state: RandomState) -> None:
     """Divide the interior by straight walls with one door each until rooms are small (recursive
     division).
     """
@@ -188,7 +188,7 @@ def rooms(grid: Grid, state: State) -> None:
 
 
 @compiled
-def decimate(grid: Grid, share: float, state: State) -> None:
+def decimate(grid: Grid, share: float, state: RandomState) -> None:
     """Free each interior cell with probability ``share``."""
     for row in range(1, grid.shape[0] - 1):
         for column in range(1, grid.shape[0] - 1):
@@ -197,7 +197,7 @@ def decimate(grid: Grid, share: float, state: State) -> None:
 
 
 @compiled
-def draw_goal(size: int, state: State) -> Any:
+def draw_goal(size: int, state: RandomState) -> Any:
     """Draw a goal uniformly among interior cells other than (1, 1); return row and column."""
     while True:
         row, column = 1 + below(state, size - 2), 1 + below(state, size - 2)

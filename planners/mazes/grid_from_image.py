@@ -25,7 +25,7 @@ _BORDER = 0.5  # share of dark pixels that makes a line a maze's border
 
 
 @dataclass(frozen=True)
-class Reading:
+class GridReading:
     """What a picture was read as: cells ``(H, W)`` uint8, 1 = free, and how large they were."""
 
     free: NDArray[np.uint8]
@@ -36,13 +36,13 @@ class Reading:
     """Whether all edges lie on the grid to the pixel."""
 
 
-def read_cells(dark: Dark, cell_px: int = 0) -> Reading:
+def read_cells(dark: Dark, cell_px: int = 0) -> GridReading:
     """Return the maze in a picture ``(H, W)``, True = wall; ``cell_px`` 0 finds the cell size.
 
     Raises ``ValueError`` if the picture is smaller than one cell.
     """
     if cell_px == 1:
-        return Reading((~dark).astype(np.uint8), 1)
+        return GridReading((~dark).astype(np.uint8), 1)
     maze, margin = _without_margin(dark)
     size, offset = _exact_grid(maze)
     size, offset = (cell_px, (0, 0)) if cell_px else (size, offset)
@@ -52,13 +52,13 @@ def read_cells(dark: Dark, cell_px: int = 0) -> Reading:
         inner = maze[offset[0] :, offset[1] :]
         shape = inner.shape[0] // size, inner.shape[1] // size
         free = _majority(inner[: shape[0] * size, : shape[1] * size], shape)
-        return Reading(free, size, (margin[0] + offset[0], margin[1] + offset[1]), not cell_px)
+        return GridReading(free, size, (margin[0] + offset[0], margin[1] + offset[1]), not cell_px)
     readings = [(_majority(maze, shape), score) for shape, score in _grids(maze)]
     scores = [score * _agreement(maze, free) for free, score in readings]
     for (free, _), score in zip(readings, scores, strict=True):
         if score >= max(_SCORE, _NEAR_BEST * max(scores)):
-            return Reading(free, maze.shape[0] / free.shape[0], margin)
-    return Reading((~dark).astype(np.uint8), 1)
+            return GridReading(free, maze.shape[0] / free.shape[0], margin)
+    return GridReading((~dark).astype(np.uint8), 1)
 
 
 def _without_margin(dark: Dark) -> tuple[Dark, tuple[int, int]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from asterias.arrays import Cell
 from planners.mazes.datasets import MazeSet
-from planners.mazes.grid_from_image import Reading, read_cells
+from planners.mazes.grid_from_image import GridReading, read_cells
 from planners.mazes.grid_map import GridMap
 
 # What map_server writes for occupied, unknown and free.
@@ -160,7 +160,7 @@ def _size(free: NDArray[Any]) -> str:
     return f"{free.shape[0]} x {free.shape[1]} cells, "
 
 
-def _note(reading: Reading, cell_px: int) -> str:
+def _note(reading: GridReading, cell_px: int) -> str:
     pixels = f"{reading.cell_px:.4g}".rstrip()
     told = "as asked" if cell_px else "found in the picture; --cell-px overrides it"
     if math.isclose(reading.cell_px, 1):

@@ -18,7 +18,7 @@ _TRIES = 100
 
 
 @dataclass(frozen=True)
-class Course:
+class PlanningProblem:
     """Where to go from where."""
 
     grid: GridMap
@@ -28,7 +28,7 @@ class Course:
     """Steps of the shortest path, cell by cell."""
 
 
-def draw_course(rule: MazeRule, seed: int, farthest: bool, resolution_m: float) -> Course:
+def draw_problem(rule: MazeRule, seed: int, farthest: bool, resolution_m: float) -> PlanningProblem:
     """Draw a maze with a goal, and a start: the farthest cell, or any that is connected.
 
     Raises ``ValueError`` if the rule gives mazes without any way.
@@ -41,7 +41,9 @@ def draw_course(rule: MazeRule, seed: int, farthest: bool, resolution_m: float) 
     return _with_ends(grid, goal, seed, farthest)
 
 
-def course_from_file(path: Path, seed: int, farthest: bool, resolution_m: float) -> Course:
+def problem_from_file(
+    path: Path, seed: int, farthest: bool, resolution_m: float
+) -> PlanningProblem:
     """Return the maze of a file (see :func:`planners.mazes.map_files.read_map`); the seed draws the
     goal, but for ``.npz`` files, which name one.
 
@@ -53,7 +55,7 @@ def course_from_file(path: Path, seed: int, farthest: bool, resolution_m: float)
     return _with_ends(grid, file.goal, seed, farthest)
 
 
-def _with_ends(grid: GridMap, goal: Cell | None, seed: int, farthest: bool) -> Course:
+def _with_ends(grid: GridMap, goal: Cell | None, seed: int, farthest: bool) -> PlanningProblem:
     random = np.random.default_rng(abs(seed))
     free = np.argwhere(grid.free)
     for _ in range(_TRIES):
@@ -61,7 +63,7 @@ def _with_ends(grid: GridMap, goal: Cell | None, seed: int, farthest: bool) -> C
         lengths = distances(grid.free[None], np.array([[row, column]]))[0]
         if lengths.max() > 0:
             end = (int(row), int(column))
-            return Course(grid, *_start(lengths, random, farthest, end))
+            return PlanningProblem(grid, *_start(lengths, random, farthest, end))
         goal = None  # walls all round it
     raise ValueError("the maze has no two free cells side by side: draw another.")
 

@@ -37,7 +37,7 @@ class FollowerOptions:
 
 
 @dataclass(frozen=True)
-class Command:
+class VelocityCommand:
     """Velocity in the robot's frame, and whether the goal is reached."""
 
     forward_m_s: float = 0.0
@@ -76,7 +76,7 @@ class PathFollower:
         share = np.dot(np.subtract(point, first), along) / max(float(along @ along), 1e-12)
         return float(math.dist(point, first + np.clip(share, 0, 1) * along))
 
-    def command(self, point: Point, yaw_rad: float) -> Command:
+    def command(self, point: Point, yaw_rad: float) -> VelocityCommand:
         """Return what to do at a pose."""
         last = len(self._corners) - 1
         while self._next < last and math.dist(point, self._corners[self._next]) <= self._corner_m:
@@ -84,11 +84,11 @@ class PathFollower:
         x, y = self._corners[self._next] - point
         distance_m = math.hypot(x, y)
         if self._next == last and distance_m <= self._goal_m:
-            return Command(is_done=True)
+            return VelocityCommand(is_done=True)
         speed = min(self.options.speed_m_s, self.options.approach_per_s * distance_m)
         angle = math.remainder(math.atan2(y, x) - yaw_rad, math.tau)
         turn = self.options.turn_per_s * angle
-        return Command(speed * math.cos(angle), speed * math.sin(angle), turn)
+        return VelocityCommand(speed * math.cos(angle), speed * math.sin(angle), turn)
 
 
 def corners(path: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,29 +1,63 @@
-"""What all planning networks share: a maze and a goal go in, action logits come out."""
+"""The interface of planning networks: a maze and a goal go in, action logits come out."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
+import torch
 from torch import Tensor, nn
 
-# What the latent actions of a structured start lean towards: clockwise from north, then diagonals.
+from asterias.errors import UserError
+
+_MOST = 100_000  # of any count in an option; beyond it, memory ends
+
+# Moves that latent actions begin with, where they are initialised: clockwise from north, then
+# diagonals, as in the move sets.
 COMPASS = ((-1, 0), (0, 1), (1, 0), (0, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What every network is told."""
+    """Options of every network."""
 
     actions: int = 4
     """Actions to choose from: 4 for north, east, south, west; 8 with the diagonals."""
+
+    def __post_init__(self) -> None:
+        """Check the values against the fields' types, since cards and commands bring any.
+
+        Raises:
+            UserError: a value is of another type, or none of those to choose from.
+        """
+        hints = get_type_hints(type(self))
+        for field in fields(self):
+            value, kind = getattr(self, field.name), hints[field.name]
+            if get_origin(kind) is Literal and value not in get_args(kind):
+                choices = ", ".join(map(str, get_args(kind)))
+                raise UserError(f"{field.name} is {value!r}: choose one of {choices}.")
+            if kind is int and (type(value) is not int or not 0 <= value <= _MOST):
+                raise UserError(f"{field.name} is {value!r}: give a whole number up to {_MOST}.")
+            if kind is float and not (isinstance(value, (int, float)) and math.isfinite(value)):
+                raise UserError(f"{field.name} is {value!r}: give a number.")
 
 
 class PlanningNetwork(nn.Module):
     """Encode the observation once, iterate a planning step many times, decode actions from any
     layer.
+
+    A new network is a subclass with ``config_type``, ``encode``, ``iterate`` and ``decode``, and a
+    line in ``registry.py`` (or an entry point ``asterias.planners``). The other methods are
+    capabilities, which planners ask for.
+
+    Attributes:
+        config_type: dataclass of its options.
+        config: its options.
     """
+
+    config_type: ClassVar[type[NetworkConfig]] = NetworkConfig
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -33,13 +67,35 @@ class PlanningNetwork(nn.Module):
         """Return what all layers share, from mazes ``(B, H, W)``, 1 = free, and one-hot goals."""
         raise NotImplementedError
 
-    def iterate(self, encoded: Sequence[Tensor], depth: int, keep: Sequence[int]) -> Tensor:
-        """Return the planning state after the layers in ``keep``: ``(N, B, ..., H, W)``."""
+    def iterate(self, encoded: Sequence[Tensor], depth: int, saved_layers: Sequence[int]) -> Tensor:
+        """Return the planning state after the saved layers: ``(N, B, ..., H, W)``."""
         raise NotImplementedError
 
     def decode(self, encoded: Sequence[Tensor], states: Tensor) -> Tensor:
-        """Return action logits ``(N, B, actions, H, W)`` of kept states."""
+        """Return action logits ``(N, B, actions, H, W)`` of saved states."""
         raise NotImplementedError
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether :meth:`resume` goes on from a state; else each depth starts at layer 1."""
+        return False
+
+    def resume(self, encoded: Sequence[Tensor], state: Tensor | None, count: int) -> Tensor:
+        """Return the planning state ``(B, ..., H, W)`` after ``count`` more layers.
+
+        Args:
+            encoded: of :meth:`encode`.
+            state: where to go on; None is before the first layer.
+            count: layers.
+
+        Raises:
+            NotImplementedError: the network cannot; ask :attr:`can_resume`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot go on from a state.")
+
+    def values(self, encoded: Sequence[Tensor], states: Tensor) -> Tensor:
+        """Return the value of each cell ``(N, B, H, W)`` in saved states, to look at."""
+        return self.decode(encoded, states).amax(dim=2)
 
     def linear_policy(self) -> Tensor | None:
         """Return the weight ``(actions, A)`` of the policy where it is linear in the ``centred``
@@ -58,8 +114,39 @@ def centred(q: Tensor) -> Tensor:
     return q - q.mean(dim=2, keepdim=True)
 
 
-def lean(field: int, actions: int) -> list[int]:
+def direction_taps(field: int, actions: int) -> list[int]:
     """Return, for each latent action that has a direction, its tap in an F x F kernel."""
     middle = field // 2
     steps = COMPASS[: min(actions, len(COMPASS))]
     return [(middle + down) * field + middle + right for down, right in steps]
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name: cpu, cuda, cuda:N, or auto, the GPU if there is one.
+
+    Raises:
+        UserError: there is no such device, or the planners cannot compute on it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UserError(f"device is {name!r}: choose cpu, cuda, or auto.")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device is {name!r}, but PyTorch sees no GPU: use 'cpu' or 'auto'.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device is {name!r}, but there are {torch.cuda.device_count()} GPUs.")
+    return device
+
+
+def observation(mazes: Any, goals: Any) -> tuple[Tensor, Tensor]:
+    """Return mazes and one-hot goal maps as float32 ``(B, H, W)``, from uint8 mazes and (row,
+    column) goals."""
+    maze = torch.as_tensor(mazes).float()
+    places = torch.as_tensor(goals)
+    goal = torch.zeros_like(maze)
+    goal[torch.arange(len(maze)), places[:, 0], places[:, 1]] = 1
+    return maze, goal

@@ -20,12 +20,13 @@ class GPPNConfig(NetworkConfig):
     hidden: int = 32
     """Channels of the LSTM in each cell."""
     field: int = 9
-    """Rows and columns F of the patch of hidden states that a cell listens to."""
+    """Rows and columns F of the patch of hidden states that a cell reads."""
 
 
 class GPPN(PlanningNetwork):
     """Maps mazes and one-hot goal maps, both ``(B, H, W)``, 1 = free, to action logits."""
 
+    config_type = GPPNConfig
     config: GPPNConfig
 
     def __init__(self, config: GPPNConfig | None = None) -> None:
@@ -39,27 +40,25 @@ class GPPN(PlanningNetwork):
         self.policy = nn.Linear(hidden, self.config.actions, bias=False)
 
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
-        """The first hidden state and memory of each cell, both ``(B, C, H, W)``."""
+        """Return the first hidden state and memory of each cell, both ``(B, C, H, W)``."""
         hidden = self.observe(torch.stack((mazes, goals), dim=1))
         return self.first_state(hidden), self.first_memory(hidden)
 
-    def iterate(self, encoded: Sequence[Tensor], depth: int, keep: Sequence[int]) -> Tensor:
-        """Hidden states after the layers in ``keep``: ``(N, B, C, H, W)``; layer 1 is the first
-        state.
-        """
+    def iterate(self, encoded: Sequence[Tensor], depth: int, saved_layers: Sequence[int]) -> Tensor:
+        """Return hidden states of the saved layers: ``(N, B, C, H, W)``; 1 is the first state."""
         state, memory = encoded
         batch, channels, height, width = state.shape
-        kept = [state] if 1 in keep else []
+        saved = [state] if 1 in saved_layers else []
         memory = memory.movedim(1, -1).reshape(-1, channels)
         for layer in range(2, depth + 1):
-            heard = self.listen(state).reshape(-1, 1)
+            inputs = self.listen(state).reshape(-1, 1)
             lines = state.movedim(1, -1).reshape(-1, channels)
-            lines, memory = self.cell(heard, (lines, memory))
+            lines, memory = self.cell(inputs, (lines, memory))
             state = lines.view(batch, height, width, channels).movedim(-1, 1)
-            if layer in keep:
-                kept.append(state)
-        return torch.stack(kept)
+            if layer in saved_layers:
+                saved.append(state)
+        return torch.stack(saved)
 
     def decode(self, encoded: Sequence[Tensor], states: Tensor) -> Tensor:
-        """Logits ``(N, B, actions, H, W)``, linear in the hidden state."""
+        """Return logits ``(N, B, actions, H, W)``, linear in the hidden state."""
         return torch.einsum("nbkhw,ck->nbchw", states, self.policy.weight)

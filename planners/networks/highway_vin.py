@@ -38,14 +38,22 @@ class HighwayVINConfig(VINConfig):
 class HighwayVIN(VIN):
     """A VIN whose layers come in blocks with filter and aggregate gates."""
 
+    config_type = HighwayVINConfig
     config: HighwayVINConfig
 
     def __init__(self, config: HighwayVINConfig | None = None) -> None:
         super().__init__(config or HighwayVINConfig())
-        self.sharpness = nn.Parameter(torch.tensor(3.0))
+        self.inverse_temperature = nn.Parameter(
+            torch.tensor(3.0)
+        )  # the gate: nearly the best of the layers
 
-    def iterate(self, encoded: Sequence[Tensor], depth: int, keep: Sequence[int]) -> Tensor:
-        """V after the blocks that end at or before the layers in ``keep``: ``(N, B, H, W)``."""
+    @property
+    def can_resume(self) -> bool:
+        """Whether the state is V alone: no, it depends on where blocks begin."""
+        return False
+
+    def iterate(self, encoded: Sequence[Tensor], depth: int, saved_layers: Sequence[int]) -> Tensor:
+        """Return V after the blocks that end at or before the saved layers, ``(N, B, H, W)``."""
         transition, reward = encoded
         size = min(self.config.block, depth)
         value = torch.zeros_like(reward)
@@ -53,7 +61,7 @@ class HighwayVIN(VIN):
         for _ in range(depth // size):
             value = self._block(transition, reward, value, size)
             ends.append(value)
-        return torch.stack([ends[max(0, layer // size - 1)] for layer in keep])
+        return torch.stack([ends[max(0, layer // size - 1)] for layer in saved_layers])
 
     def _block(self, transition: Tensor, reward: Tensor, value: Tensor, size: int) -> Tensor:
         first = value_iteration(transition, reward, 1, value=value)[0]
@@ -68,11 +76,13 @@ class HighwayVIN(VIN):
         )
         candidates = explored.view((size - 1) * chains, *first.shape)
         filtered = torch.maximum(candidates, first)
-        gate = torch.softmax(self.sharpness * torch.cat((first.unsqueeze(0), filtered)), dim=0)
+        gate = torch.softmax(
+            self.inverse_temperature * torch.cat((first.unsqueeze(0), filtered)), dim=0
+        )
         return (gate * torch.cat((first.unsqueeze(0), filtered))).sum(dim=0)
 
     def _explore(self, shape: tuple[int, ...]) -> Tensor:
-        """Random latent actions for some cells, -1 for the others."""
+        """Return random latent actions for some cells, -1 for the others."""
         actions = torch.randint(self.config.latent_actions, shape)
         exploring = torch.rand(shape) < self.config.epsilon
         return torch.where(exploring, actions, -1)

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from planners.networks.base import NetworkConfig, PlanningNetwork, centred, lean
+from planners.networks.base import NetworkConfig, PlanningNetwork, centred, direction_taps
 from planners.operator.value_iteration import action_values, value_iteration
 
 
@@ -26,7 +26,7 @@ class VINConfig(NetworkConfig):
     """Rows and columns F of the transition kernel."""
     hidden: int = 150
     """Channels between the observation and the reward."""
-    start: Literal["structured", "random"] = "structured"
+    init: Literal["structured", "random"] = "structured"
     """Initial weights: the first latent actions are the moves, free cells and the goal are worth
     something, or none of this."""
 
@@ -34,6 +34,7 @@ class VINConfig(NetworkConfig):
 class VIN(PlanningNetwork):
     """Maps mazes and one-hot goal maps, both ``(B, H, W)``, 1 = free, to action logits."""
 
+    config_type = VINConfig
     config: VINConfig
 
     def __init__(self, config: VINConfig | None = None) -> None:
@@ -45,14 +46,19 @@ class VIN(PlanningNetwork):
             0.01 * torch.randn(1, config.latent_actions, config.field**2, 1, 1)
         )
         self.policy = nn.Linear(config.latent_actions, config.actions, bias=False)
-        if config.start == "structured":
-            self._lean()
+        if config.init == "structured":
+            self._init_structured()
 
     @torch.no_grad()
-    def _lean(self) -> None:
-        """Begin with latent actions that are moves, read as the moves they are."""
+    def _init_structured(self) -> None:
+        """Initialise latent actions that are moves, read as the moves they are.
+
+        The same start as that of DT-VIN (see there), with reward and policy of the same sizes. The
+        kernel has no softmax, so that 1 on the tap of the move is a whole step; what is random is
+        scaled to a tenth, so that it breaks ties and no more.
+        """
         moves = min(self.config.latent_actions, self.config.actions)
-        for a, tap in enumerate(lean(self.config.field, moves)):
+        for a, tap in enumerate(direction_taps(self.config.field, moves)):
             self.kernel[0, a, tap] += 1.0
         self.hidden.weight.mul_(0.1)
         self.reward.weight.mul_(0.1)
@@ -63,23 +69,38 @@ class VIN(PlanningNetwork):
         self.policy.weight += torch.eye(*self.policy.weight.shape)
 
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
-        """T^inv ``(1, A, F*F, 1, 1)`` and R ``(B, H, W)``, plain (not rectified) as in the
+        """Return T^inv ``(1, A, F*F, 1, 1)`` and R ``(B, H, W)``, plain (not rectified) as in the
         original.
         """
         reward: Tensor = self.reward(self.hidden(torch.stack((mazes, goals), dim=1)))
         return self.kernel, reward.squeeze(1)
 
-    def iterate(self, encoded: Sequence[Tensor], depth: int, keep: Sequence[int]) -> Tensor:
-        """V of the layers in ``keep`` by Eq. (1): ``(N, B, H, W)``."""
+    def iterate(self, encoded: Sequence[Tensor], depth: int, saved_layers: Sequence[int]) -> Tensor:
+        """Return V of the saved layers by Eq. (1): ``(N, B, H, W)``."""
         transition, reward = encoded
-        return value_iteration(transition, reward, depth, keep)
+        return value_iteration(transition, reward, depth, saved_layers)
 
     def decode(self, encoded: Sequence[Tensor], values: Tensor) -> Tensor:
-        """Logits ``(N, B, actions, H, W)``, linear in the latent Q-values of the cell."""
+        """Return logits ``(N, B, actions, H, W)``, linear in the latent Q-values of the cell."""
         transition, reward = encoded
         q = centred(action_values(transition, reward, values))
         return torch.einsum("nbahw,ca->nbchw", q, self.policy.weight)
 
+    @property
+    def can_resume(self) -> bool:
+        """Whether the state is V alone: always."""
+        return True
+
+    def resume(self, encoded: Sequence[Tensor], state: Tensor | None, count: int) -> Tensor:
+        """Return V ``(B, H, W)`` after ``count`` more layers."""
+        transition, reward = encoded
+        return value_iteration(transition, reward, count, value=state)[-1]
+
+    def values(self, encoded: Sequence[Tensor], states: Tensor) -> Tensor:
+        """Return V of one more layer ``(N, B, H, W)``."""
+        transition, reward = encoded
+        return action_values(transition, reward, states).amax(dim=2)
+
     def linear_policy(self) -> Tensor:
-        """The weight of f^pi."""
+        """Return the weight of f^pi."""
         return self.policy.weight

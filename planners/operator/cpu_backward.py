@@ -25,7 +25,7 @@ from planners.operator.cpu_layout import (
 from planners.operator.numba_options import compiled, inlined
 from planners.operator.simd import (
     LANES,
-    Floats,
+    FloatLine,
     LaneSet,
     add,
     load,
@@ -35,20 +35,20 @@ from planners.operator.simd import (
     zeros,
 )
 
-RecomputeState = tuple[MazeArrays, Floats, LaneSets, WinnerKernels, Layout]
+RecomputeState = tuple[MazeArrays, FloatLine, LaneSets, WinnerKernels, Layout]
 """What one block of one layer is recomputed from and written to."""
 
 
 class GradArrays(NamedTuple):
     """Gradients of one maze, in the layout of ``cpu_layout``."""
 
-    values: Floats
+    values: FloatLine
     """The adjoint of V of L + 1 layers, a plane per layer."""
-    kernel: Floats
+    kernel: FloatLine
     """As the kernel."""
-    reward: Floats
+    reward: FloatLine
     """A number per cell."""
-    taps: Floats
+    taps: FloatLine
     """Sums of one block, tap by tap, on their way to ``kernel``; zero between calls."""
     outside: NDArray[np.uint8]
     """For each layer whether ``values`` holds a gradient from outside, which counts, or what is
@@ -76,7 +76,7 @@ def _changed(one: LaneSets, i: int, other: LaneSets, j: int, bits: int) -> LaneS
 
 @compiled
 def _update_policy_kernels(
-    kernel: Floats,
+    kernel: FloatLine,
     winners: WinnerKernels,
     choice: LaneSets,
     c: int,
@@ -100,7 +100,7 @@ def _update_policy_kernels(
 
 @compiled
 def gather_policy_kernels(
-    kernel: Floats, winners: WinnerKernels, choice: LaneSets, layout: Layout
+    kernel: FloatLine, winners: WinnerKernels, choice: LaneSets, layout: Layout
 ) -> None:
     """Gather the winners' kernels of one layer's choices, whatever was there before."""
     for block in range(layout.blocks):
@@ -151,7 +151,7 @@ def _recompute_any(state: RecomputeState, layout: Layout, count: int, size: int)
 @compiled
 def recompute(
     maze: MazeArrays,
-    summed: Floats,
+    summed: FloatLine,
     choice: LaneSets,
     winners: WinnerKernels,
     layout: Layout,
@@ -258,7 +258,7 @@ def _scatter(
 
 @inlined
 def _accumulate_nine_taps(
-    summed: Floats, grads: GradArrays, layout: Layout, block: int, first: int, last: int
+    summed: FloatLine, grads: GradArrays, layout: Layout, block: int, first: int, last: int
 ) -> None:
     """Add to the sums of a block's nine taps the gradients of layers ``first`` to ``last``.
 
@@ -297,7 +297,7 @@ def _accumulate_nine_taps(
 
 @inlined
 def _accumulate_taps(
-    summed: Floats, grads: GradArrays, layout: Layout, block: int, first: int, last: int
+    summed: FloatLine, grads: GradArrays, layout: Layout, block: int, first: int, last: int
 ) -> None:
     x = layout.margin + block * LANES
     for tap in range(layout.field**2):
@@ -311,7 +311,7 @@ def _accumulate_taps(
 
 @compiled
 def accumulate_kernel_grad(
-    grads: GradArrays, summed: Floats, choice: LaneSets, layout: Layout, count: int
+    grads: GradArrays, summed: FloatLine, choice: LaneSets, layout: Layout, count: int
 ) -> None:
     """Add to the kernel's gradient that of layers 1 to ``count``, block by block.
 
@@ -340,7 +340,7 @@ def accumulate_kernel_grad(
 
 @inlined
 def _adjoint_of_products(
-    field: int, kernel: Floats, lines: Floats, products: Floats, start: int, layout: Layout
+    field: int, kernel: FloatLine, lines: FloatLine, products: FloatLine, start: int, layout: Layout
 ) -> None:
     """Write for each tap, a plane each, the adjoint of the products kernel times R + V."""
     for block in range(layout.blocks):
@@ -356,10 +356,10 @@ def _adjoint_of_products(
 @inlined
 def _adjoint_of_summed(
     field: int,
-    products: Floats,
+    products: FloatLine,
     inside: LaneSets,
-    target: Floats,
-    grad_reward: Floats,
+    target: FloatLine,
+    grad_reward: FloatLine,
     layout: Layout,
 ) -> None:
     """Gather for each cell the adjoints of the products that it is a factor of."""
@@ -377,11 +377,11 @@ def _adjoint_of_summed(
 @compiled
 def adjoint_of_action_values(
     maze: MazeArrays,
-    lines: Floats,
+    lines: FloatLine,
     start: int,
-    products: Floats,
-    target: Floats,
-    grad_reward: Floats,
+    products: FloatLine,
+    target: FloatLine,
+    grad_reward: FloatLine,
     layout: Layout,
 ) -> None:
     """Propagate gradients of Q back to R + V.
@@ -405,7 +405,12 @@ def adjoint_of_action_values(
 
 @inlined
 def _accumulate_action_kernel_grad(
-    field: int, grad_kernel: Floats, summed: Floats, lines: Floats, layout: Layout, count: int
+    field: int,
+    grad_kernel: FloatLine,
+    summed: FloatLine,
+    lines: FloatLine,
+    layout: Layout,
+    count: int,
 ) -> None:
     cells = layout.blocks * LANES
     for block in range(layout.blocks):
@@ -424,7 +429,7 @@ def _accumulate_action_kernel_grad(
 
 @compiled
 def accumulate_action_kernel_grad(
-    grad_kernel: Floats, summed: Floats, lines: Floats, layout: Layout, count: int
+    grad_kernel: FloatLine, summed: FloatLine, lines: FloatLine, layout: Layout, count: int
 ) -> None:
     """Add to ``grad_kernel`` the gradient of ``count`` sets of Q, ``lines``, on ``summed``."""
     if layout.field == 3:

@@ -37,7 +37,7 @@ from planners.operator.cpu_layout import (
     unload_kernel_grad,
 )
 from planners.operator.numba_options import compiled
-from planners.operator.simd import LANES, Floats
+from planners.operator.simd import LANES, FloatLine
 
 
 class Tape(NamedTuple):
@@ -77,15 +77,15 @@ class ActionBuffers(NamedTuple):
     """Work arrays for Q and its gradient; the last four are needed for the gradient alone."""
 
     maze: MazeArrays
-    summed: Floats
-    lines: Floats
+    summed: FloatLine
+    lines: FloatLine
     """Q, or its gradient, a line per action."""
-    products: Floats
+    products: FloatLine
     """Adjoints of the products kernel times R + V, a plane per tap."""
-    target: Floats
+    target: FloatLine
     """Gradient of R + V, a line."""
-    grad_kernel: Floats
-    grad_reward: Floats
+    grad_kernel: FloatLine
+    grad_reward: FloatLine
 
 
 @compiled

@@ -21,7 +21,7 @@ from planners.operator.cpu_layout import (
 from planners.operator.numba_options import compiled, inlined
 from planners.operator.simd import (
     LANES,
-    Floats,
+    FloatLine,
     Lanes,
     LaneSet,
     add,
@@ -37,12 +37,12 @@ from planners.operator.simd import (
 ALL_LANES = np.uint16(0xFFFF)
 _FOUR_SETS = np.uint64(0x0001000100010001)  # times a set of lanes: four copies of it
 
-State = tuple[MazeArrays, LayerArrays, LaneSets, ForcedActions, Layout]
+ForwardState = tuple[MazeArrays, LayerArrays, LaneSets, ForcedActions, Layout]
 """What one block of one layer is computed from and written to."""
 
 
 @inlined
-def _dot(kernel: Floats, k: int, summed: Floats, o: int, row: int, field: int) -> Lanes:
+def _dot(kernel: FloatLine, k: int, summed: FloatLine, o: int, row: int, field: int) -> Lanes:
     """Return the sum of one kernel times the patch around each cell of a block."""
     total = zeros()
     for tap in range(field * field):
@@ -82,7 +82,7 @@ def finish_layer(
 
 
 @inlined
-def _visit_four(state: State, d: int, block: int) -> None:
+def _visit_four(state: ForwardState, d: int, block: int) -> None:
     """Compute a block for four actions and 3x3 kernels; the first of equals wins."""
     maze, layers, choice, _, layout = state
     kernel, summed, row = maze.kernel, layers.summed, layout.row
@@ -102,7 +102,7 @@ def _visit_four(state: State, d: int, block: int) -> None:
 
 
 @inlined
-def _visit(state: State, field: int, d: int, block: int) -> None:
+def _visit(state: ForwardState, field: int, d: int, block: int) -> None:
     """Compute a block for any number of actions and imposed ones."""
     maze, layers, choice, forced, layout = state
     x = d * layout.blocks + block
@@ -127,27 +127,27 @@ def _visit(state: State, field: int, d: int, block: int) -> None:
 
 
 @inlined
-def _visit_three(state: State, d: int, block: int) -> None:
+def _visit_three(state: ForwardState, d: int, block: int) -> None:
     _visit(state, 3, d, block)
 
 
 @inlined
-def _visit_any(state: State, d: int, block: int) -> None:
+def _visit_any(state: ForwardState, d: int, block: int) -> None:
     _visit(state, state[4].field, d, block)
 
 
 @compiled
-def _forward_four(state: State, layout: Layout, count: int, size: int) -> None:
+def _forward_four(state: ForwardState, layout: Layout, count: int, size: int) -> None:
     sweep(_visit_four, state, layout, count, size)
 
 
 @compiled
-def _forward_three(state: State, layout: Layout, count: int, size: int) -> None:
+def _forward_three(state: ForwardState, layout: Layout, count: int, size: int) -> None:
     sweep(_visit_three, state, layout, count, size)
 
 
 @compiled
-def _forward_any(state: State, layout: Layout, count: int, size: int) -> None:
+def _forward_any(state: ForwardState, layout: Layout, count: int, size: int) -> None:
     sweep(_visit_any, state, layout, count, size)
 
 
@@ -184,10 +184,10 @@ def forward(
 @inlined
 def _action_values(
     field: int,
-    kernel: Floats,
-    summed: Floats,
+    kernel: FloatLine,
+    summed: FloatLine,
     plane: int,
-    lines: Floats,
+    lines: FloatLine,
     start: int,
     layout: Layout,
 ) -> None:
@@ -200,7 +200,7 @@ def _action_values(
 
 @compiled
 def action_values(
-    kernel: Floats, summed: Floats, plane: int, lines: Floats, start: int, layout: Layout
+    kernel: FloatLine, summed: FloatLine, plane: int, lines: FloatLine, start: int, layout: Layout
 ) -> None:
     """Write Q of every action, a line each, into ``lines`` from ``start`` on; R + V is the plane
     that begins at ``plane``."""

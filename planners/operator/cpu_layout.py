@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from planners.operator.arguments import Sizes
 from planners.operator.numba_options import compiled, inlined
-from planners.operator.simd import LANES, Floats, LaneSet, load, select, store, zeros
+from planners.operator.simd import LANES, FloatLine, LaneSet, load, select, store, zeros
 
 LaneSets = NDArray[LaneSet]
 """Sets of lanes, one after the other."""
@@ -35,7 +35,7 @@ _STRIP = 4
 # 147 kB, which stay in the second-level cache until the last group has used them.
 _CHUNK = 64
 
-State = TypeVar("State")
+VisitState = TypeVar("VisitState")
 
 
 class Layout(NamedTuple):
@@ -61,10 +61,10 @@ class Layout(NamedTuple):
 class MazeArrays(NamedTuple):
     """One maze."""
 
-    kernel: Floats
+    kernel: FloatLine
     """Block by block, then action by action, tap by tap, then 16 cells; one block if shared by all;
     zero at border cells if not."""
-    reward: Floats
+    reward: FloatLine
     """A number per cell."""
     inside: LaneSets
     """For each block the cells that are no border."""
@@ -73,16 +73,16 @@ class MazeArrays(NamedTuple):
 class LayerArrays(NamedTuple):
     """L + 1 layers of value iteration."""
 
-    summed: Floats
+    summed: FloatLine
     """R + V, a plane per layer."""
-    values: Floats
+    values: FloatLine
     """V, a line without margins per layer."""
 
 
 class WinnerKernels(NamedTuple):
     """The kernel of each cell's winning action, as the backward pass needs it."""
 
-    kernels: Floats
+    kernels: FloatLine
     """Tap by tap, each a plane."""
     choice: LaneSets
     """The winners that they belong to, coded as in ``BatchArrays``' choices: for each block the
@@ -158,7 +158,11 @@ def wavefront_of(layout: Layout, count: int, size: int) -> tuple[int, int, int, 
 
 @inlined
 def sweep(
-    visit: Callable[[State, int, int], None], state: State, layout: Layout, count: int, size: int
+    visit: Callable[[VisitState, int, int], None],
+    state: VisitState,
+    layout: Layout,
+    count: int,
+    size: int,
 ) -> None:
     """Call ``visit(state, layer, block)`` for ``count`` layers of all blocks, in a wavefront.
 
@@ -204,7 +208,7 @@ def _rows_of_block(block: int, layout: Layout, width: int, area: int) -> tuple[i
 
 @compiled
 def load_kernel(
-    source: Floats, kernel: Floats, inside: LaneSets, layout: Layout, width: int
+    source: FloatLine, kernel: FloatLine, inside: LaneSets, layout: Layout, width: int
 ) -> None:
     """Copy a kernel, flat in the order ``(A, F*F, H or 1, W or 1)``, into blocks."""
     filters = layout.actions * layout.field**2
@@ -233,7 +237,7 @@ def load_kernel(
 
 @compiled
 def unload_kernel_grad(
-    grad: Floats, target: Floats, inside: LaneSets, layout: Layout, width: int
+    grad: FloatLine, target: FloatLine, inside: LaneSets, layout: Layout, width: int
 ) -> None:
     """Copy a kernel's gradient, in blocks, to a flat array in the order ``(A, F*F, H, W)``."""
     filters = layout.actions * layout.field**2
@@ -258,7 +262,7 @@ def unload_kernel_grad(
 
 
 @compiled
-def reduce_shared_grad(grad: Floats, target: Floats, layout: Layout) -> None:
+def reduce_shared_grad(grad: FloatLine, target: FloatLine, layout: Layout) -> None:
     """Move the gradient of a kernel shared by all cells into ``target``, of any other nothing.
 
     Called now and then: millions of small terms in one sum would lose digits."""
@@ -270,7 +274,7 @@ def reduce_shared_grad(grad: Floats, target: Floats, layout: Layout) -> None:
 
 
 @compiled
-def map_to_line(source: NDArray[np.float32], target: Floats, start: int, row: int) -> None:
+def map_to_line(source: NDArray[np.float32], target: FloatLine, start: int, row: int) -> None:
     """Copy a map ``(H, W)`` to a line of cells that begins at ``start``."""
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
@@ -278,7 +282,7 @@ def map_to_line(source: NDArray[np.float32], target: Floats, start: int, row: in
 
 
 @compiled
-def line_to_map(source: Floats, start: int, target: NDArray[np.float32], row: int) -> None:
+def line_to_map(source: FloatLine, start: int, target: NDArray[np.float32], row: int) -> None:
     """Copy a line of cells that begins at ``start`` to a map ``(H, W)``."""
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
@@ -286,7 +290,7 @@ def line_to_map(source: Floats, start: int, target: NDArray[np.float32], row: in
 
 
 @compiled
-def add_map_to_line(source: NDArray[np.float32], target: Floats, start: int, row: int) -> None:
+def add_map_to_line(source: NDArray[np.float32], target: FloatLine, start: int, row: int) -> None:
     """Add a map ``(H, W)`` to a line of cells that begins at ``start``."""
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
@@ -294,7 +298,7 @@ def add_map_to_line(source: NDArray[np.float32], target: Floats, start: int, row
 
 
 @compiled
-def move_plane(line: Floats, source: int, target: int, count: int) -> None:
+def move_plane(line: FloatLine, source: int, target: int, count: int) -> None:
     """Copy whole vectors within an array."""
     for x in range(0, count, LANES):
         store(line, target + x, load(line, source + x))
@@ -309,7 +313,7 @@ def fill_zeros(line: NDArray[np.generic]) -> None:
 
 @compiled
 def start_layers(
-    value: NDArray[np.float32], reward: Floats, summed: Floats, start: int, row: int
+    value: NDArray[np.float32], reward: FloatLine, summed: FloatLine, start: int, row: int
 ) -> None:
     """Write R + V of layer 0; ``value (H, W)`` is V."""
     for i in range(value.shape[0]):

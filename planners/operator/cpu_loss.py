@@ -40,7 +40,7 @@ from planners.operator.cpu_threads import line, line_of, pool, threads
 from planners.operator.numba_options import compiled, inlined
 from planners.operator.simd import (
     LANES,
-    Floats,
+    FloatLine,
     Lanes,
     add,
     divide,
@@ -112,7 +112,7 @@ def _log(a: Lanes) -> Lanes:
 
 
 @inlined
-def _centre(lines: Floats, start: int, step: int, actions: int) -> None:
+def _centre(lines: FloatLine, start: int, step: int, actions: int) -> None:
     """Subtract from a block of each of the actions' lines their mean."""
     mean = zeros()
     for a in range(actions):
@@ -124,7 +124,7 @@ def _centre(lines: Floats, start: int, step: int, actions: int) -> None:
 
 @inlined
 def _logits(
-    policy: Floats, lines: Floats, start: int, step: int, logits: Floats, layout: Layout
+    policy: FloatLine, lines: FloatLine, start: int, step: int, logits: FloatLine, layout: Layout
 ) -> None:
     """Write the logits of a block from its centred Q."""
     moves = policy.size // layout.actions
@@ -137,7 +137,9 @@ def _logits(
 
 
 @inlined
-def _cross_entropy(logits: Floats, optimal: LaneSets, o: int, moves: int, weight: Lanes) -> Lanes:
+def _cross_entropy(
+    logits: FloatLine, optimal: LaneSets, o: int, moves: int, weight: Lanes
+) -> Lanes:
     """Return a block's loss, -log of the chance of an optimal action, times ``weight``; turn
     ``logits`` into its gradient.
     """
@@ -167,12 +169,12 @@ def _cross_entropy(logits: Floats, optimal: LaneSets, o: int, moves: int, weight
 
 @inlined
 def _adjoint_of_logits(
-    policy: Floats,
-    grad_policy: Floats,
-    lines: Floats,
+    policy: FloatLine,
+    grad_policy: FloatLine,
+    lines: FloatLine,
     start: int,
     step: int,
-    logits: Floats,
+    logits: FloatLine,
     layout: Layout,
 ) -> None:
     """Add a block's gradient of the logits to the policy's, and write that of Q over Q."""
@@ -207,13 +209,13 @@ class LossBuffers(NamedTuple):
     actions: ActionBuffers
     optimal: LaneSets
     """For each block and move the cells in which it is optimal."""
-    logits: Floats
+    logits: FloatLine
     """Of a block: logits or their gradient, then the chances of optimal moves."""
-    weights: Floats
+    weights: FloatLine
     """Of one layer's cells."""
-    grad_policy: Floats
+    grad_policy: FloatLine
     """Sixteen sums for each weight of the policy."""
-    loss: Floats
+    loss: FloatLine
     """Sixteen sums."""
 
 
@@ -228,7 +230,7 @@ class LossLabels(NamedTuple):
 
 @compiled
 def _layer_loss(
-    policy: Floats, lines: Floats, first: int, buffers: LossBuffers, layout: Layout
+    policy: FloatLine, lines: FloatLine, first: int, buffers: LossBuffers, layout: Layout
 ) -> None:
     """Add the loss of one layer to ``buffers.loss``, and turn its Q, a line per action from
     ``first`` on, into their gradient."""
@@ -248,7 +250,7 @@ def _layer_loss(
 
 
 @compiled
-def _reduce_sums(buffers: LossBuffers, losses: NDArray[np.float64], grad_weight: Floats) -> None:
+def _reduce_sums(buffers: LossBuffers, losses: NDArray[np.float64], grad_weight: FloatLine) -> None:
     """Add the sixteen sums of the loss and of the policy's gradient up, and zero them.
 
     Called now and then: millions of terms in one sum lose digits."""
@@ -264,7 +266,7 @@ def _reduce_sums(buffers: LossBuffers, losses: NDArray[np.float64], grad_weight:
 def _loss_batch(
     inputs: BatchArrays,
     values: NDArray[np.float32],
-    policy: Floats,
+    policy: FloatLine,
     labels: LossLabels,
     ring: int,
     buffers: LossBuffers,

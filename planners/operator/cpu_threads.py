@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
-from planners.operator.simd import Floats
+from planners.operator.simd import FloatLine
 
 _CACHE_LINE = 64  # bytes, of all processors that this runs on
 # Bytes of work arrays that are kept from one call to the next: those of a training step at
@@ -25,7 +25,7 @@ _POOL = 64 * 2**20
 Buffers = TypeVar("Buffers", bound=tuple[object, ...])
 
 
-def line(count: int) -> Floats:
+def line(count: int) -> FloatLine:
     """Return float32 zeros that start a cache line."""
     return line_of(count, np.float32).view(np.float32)
 

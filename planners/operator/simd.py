@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 LANES = 16  # a cache line of float32: one AVX-512 register, two of AVX, four of NEON
 
-Floats = NDArray[np.float32]
+FloatLine = NDArray[np.float32]
 """A one-dimensional array of float32."""
 LaneSet = np.uint16
 """Bit i is lane i."""
@@ -122,7 +122,7 @@ def _emit_load(_: BaseContext, array: types.Array, index: types.Type) -> Emitted
 
 
 @_operation(_emit_load)
-def load(array: Floats, index: int) -> Lanes:
+def load(array: FloatLine, index: int) -> Lanes:
     """Return sixteen numbers of a float32 array from ``index`` on."""
 
 
@@ -140,7 +140,7 @@ def _emit_store(
 
 
 @_operation(_emit_store)
-def store(array: Floats, index: int, lanes: Lanes) -> None:
+def store(array: FloatLine, index: int, lanes: Lanes) -> None:
     """Write sixteen numbers from ``index`` on."""
 
 

@@ -24,7 +24,7 @@ from asterias.errors import UserError
 from planners.operator import reference
 from planners.operator.arguments import OperatorInputs
 
-Backend = Literal["auto", "reference", "cpu", "cuda"]
+OperatorBackend = Literal["auto", "reference", "cpu", "cuda"]
 
 # Actions are bytes in the tapes of the CPU and CUDA backends; imposed ones are signed.
 _MOST_ACTIONS = 256
@@ -39,7 +39,7 @@ def value_iteration(
     *,
     value: Tensor | None = None,
     forced: Tensor | None = None,
-    backend: Backend = "auto",
+    backend: OperatorBackend = "auto",
 ) -> Tensor:
     """Return V after the saved layers: ``(len(saved_layers), B, H, W)``.
 
@@ -77,7 +77,7 @@ def value_iteration(
 
 
 def action_values(
-    transition: Tensor, reward: Tensor, value: Tensor, *, backend: Backend = "auto"
+    transition: Tensor, reward: Tensor, value: Tensor, *, backend: OperatorBackend = "auto"
 ) -> Tensor:
     """Return Q of one more layer on top of each of N value maps: ``(N, B, A, H, W)``.
 
@@ -97,7 +97,7 @@ def action_values(
     return torch.stack([reference.action_values(transition, reward, one) for one in value])
 
 
-def choose_backend(reward: Tensor, backend: Backend) -> Backend:
+def choose_backend(reward: Tensor, backend: OperatorBackend) -> OperatorBackend:
     """Return the backend that runs: the one asked for, or the fast one where ``reward`` is.
 
     Raises:

@@ -14,27 +14,29 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from asterias.arrays import Cell
-from asterias.files import write_bytes
+from asterias.errors import UserError
+from asterias.files import write_json
 from planners.mazes.distances import distances
 from planners.mazes.grid_map import GridMap
 from planners.mazes.map_files import MapFile, NoMazeError, read_map
-from planners.planning import planner as planning
 from planners.planning.drawing import Drawing, save_drawing
-from planners.planning.planner import EXACT, Budget, Path2D, Status
+from planners.planning.exact import EXACT
+from planners.planning.factory import find_weights, make_planner, parse_cell
+from planners.planning.types import GridPlan, PlanLimits, PlanProgress, PlanStatus
 
 # What the process ends with; 2 is for options and files that make no sense.
 EXIT_CODES = {
-    Status.OPTIMAL: 0,
-    Status.VALID: 0,
-    Status.START_IN_WALL: 3,
-    Status.START_OUTSIDE_MAP: 3,
-    Status.GOAL_IN_WALL: 4,
-    Status.GOAL_OUTSIDE_MAP: 4,
-    Status.NO_PATH: 5,
-    Status.COLLISION: 6,
-    Status.TIMEOUT: 7,
-    Status.TIME_LIMIT: 8,
-    Status.CANCELED: 130,
+    PlanStatus.OPTIMAL: 0,
+    PlanStatus.VALID: 0,
+    PlanStatus.START_IN_WALL: 3,
+    PlanStatus.START_OUTSIDE_MAP: 3,
+    PlanStatus.GOAL_IN_WALL: 4,
+    PlanStatus.GOAL_OUTSIDE_MAP: 4,
+    PlanStatus.NO_PATH: 5,
+    PlanStatus.COLLISION: 6,
+    PlanStatus.TIMEOUT: 7,
+    PlanStatus.TIME_LIMIT: 8,
+    PlanStatus.CANCELED: 130,
 }
 NO_MAZE = "no_maze"
 EXIT_NO_MAZE = 9
@@ -80,10 +82,10 @@ class PlanConfig:
 
 
 @dataclass(frozen=True)
-class Answer:
+class PlanAnswer:
     """A plan with what it was made from."""
 
-    plan: Path2D
+    plan: GridPlan
     map: MapFile
     start: Cell
     goal: Cell
@@ -91,11 +93,11 @@ class Answer:
     seconds: float
 
 
-def run_plan(config: PlanConfig, budget: Budget | None = None) -> Answer:
-    """Plan as told; write picture and JSON.
+def run_plan(config: PlanConfig, limits: PlanLimits | None = None) -> PlanAnswer:
+    """Plan as the options say; write picture and JSON.
 
-    Raises :class:`NoMazeError` for a file that shows no maze, and ``ValueError`` for other input
-    that makes no sense.
+    Raises:
+        UserError: an option makes no sense, or (:class:`NoMazeError`) the file shows no maze.
     """
     file = read_map(
         config.maze,
@@ -107,12 +109,12 @@ def run_plan(config: PlanConfig, budget: Budget | None = None) -> Answer:
     size = max(file.grid.free.shape)
     name = config.weights
     if name not in EXACT:
-        name = planning.find_weights(name, size).stem
-    planner = planning.make_planner(config.weights, size, config.depth, config.device)
-    budget = replace(budget or Budget(), time_limit_s=config.time_limit_s)
+        name = find_weights(name, size).stem
+    planner = make_planner(config.weights, size, config.depth, config.device)
+    limits = replace(limits or PlanLimits(), time_limit_s=config.time_limit_s)
     started_s = time.perf_counter()
-    plan = planner.plan(file.grid.free, start, goal, budget)
-    answer = Answer(plan, file, start, goal, name, time.perf_counter() - started_s)
+    plan = planner.plan(file.grid.free, start, goal, limits)
+    answer = PlanAnswer(plan, file, start, goal, name, time.perf_counter() - started_s)
     if config.out:
         save_drawing(drawing_of(answer), config.out)
     if config.json:
@@ -121,10 +123,10 @@ def run_plan(config: PlanConfig, budget: Budget | None = None) -> Answer:
 
 
 def plan(config: PlanConfig) -> int:
-    """Plan and tell; returns the exit code."""
+    """Plan and print the answer; return the exit code."""
     try:
-        with _Display() as display:
-            answer = run_plan(config, Budget(report=display.report))
+        with _ProgressBar() as display:
+            answer = run_plan(config, PlanLimits(report=display.report))
     except NoMazeError as error:
         if config.json:
             _write(config.json, {"status": NO_MAZE, "message": str(error)})
@@ -132,7 +134,7 @@ def plan(config: PlanConfig) -> int:
         return EXIT_NO_MAZE
     except KeyboardInterrupt:
         print("canceled: nothing was written.", file=sys.stderr)
-        return EXIT_CODES[Status.CANCELED]
+        return EXIT_CODES[PlanStatus.CANCELED]
     terminal = sys.stderr if str(config.json) == "-" else sys.stdout
     print(f"map: {answer.map.note}", file=terminal)
     print(f"{answer.plan.status.value}: {answer.plan.message}", file=terminal)
@@ -148,18 +150,18 @@ def _ends(config: PlanConfig, file: MapFile) -> tuple[Cell, Cell]:
     elif file.goal is not None:
         goal = file.goal
     else:
-        raise ValueError("there is no goal: give --goal R,C.")
+        raise UserError("there is no goal: give --goal R,C.")
     if config.start:
         return _cell(config, config.start, "start", file.grid), goal
     if file.goal is None:
-        raise ValueError("there is no start: give --start R,C.")
+        raise UserError("there is no start: give --start R,C.")
     if not file.grid.is_free(goal):
         return goal, goal  # the planner says what is wrong with the goal
     return farthest(file.grid, goal), goal
 
 
 def farthest(grid: GridMap, goal: Cell) -> Cell:
-    """Return the cell from which the way to the goal is longest."""
+    """Return the cell from which the path to the goal is longest."""
     lengths = distances(grid.free[None], np.array([goal]))[0]
     row, column = np.unravel_index(int(lengths.argmax()), lengths.shape)
     return int(row), int(column)
@@ -167,15 +169,15 @@ def farthest(grid: GridMap, goal: Cell) -> Cell:
 
 def _cell(config: PlanConfig, text: str, name: str, grid: GridMap) -> Cell:
     if not config.metres:
-        return planning.parse_cell(text, name)
+        return parse_cell(text, name)
     try:
         x, y = (float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"{name} is {text!r}: give x and y in m, as in 1.5,-0.2.") from None
+        raise UserError(f"{name} is {text!r}: give x and y in m, as in 1.5,-0.2.") from None
     return grid.cell_at((x, y))
 
 
-def drawing_of(answer: Answer) -> Drawing:
+def drawing_of(answer: PlanAnswer) -> Drawing:
     """Return what the picture of an answer shows."""
     title = f"{answer.planner} on {answer.map.grid.free.shape[0]} x {answer.map.grid.free.shape[1]}"
     title += f" cells: {answer.plan.status.value}\n{answer.plan.message}"
@@ -191,7 +193,7 @@ def drawing_of(answer: Answer) -> Drawing:
     )
 
 
-def as_json(answer: Answer) -> dict[str, object]:
+def as_json(answer: PlanAnswer) -> dict[str, object]:
     """Return what the JSON output holds; cells are [row, column]."""
     plan = answer.plan
     return {
@@ -214,15 +216,14 @@ def as_json(answer: Answer) -> dict[str, object]:
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
-    text = json.dumps(content) + "\n"
     if str(path) == "-":
-        sys.stdout.write(text)
+        print(json.dumps(content))
     else:
-        write_bytes(path, text.encode())
+        write_json(path, content, indent=None)
 
 
-class _Display:
-    """A bar with layers and time left, for plans that take long, where someone looks."""
+class _ProgressBar:
+    """A bar with layers and time left, on a terminal."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -239,13 +240,13 @@ class _Display:
         )
         self._task = self._bar.add_task("", total=None)
 
-    def __enter__(self) -> _Display:
+    def __enter__(self) -> _ProgressBar:
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def report(self, progress: planning.Progress) -> None:
+    def report(self, progress: PlanProgress) -> None:
         """Show one slice."""
         self._bar.update(self._task, completed=progress.layers, total=progress.limit)

@@ -22,7 +22,8 @@ from asterias.files import write_json
 from asterias.provenance import provenance
 from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_stratified
 from planners.mazes.distances import distances
-from planners.networks.registry import build, observation
+from planners.networks.base import observation
+from planners.networks.registry import build
 from planners.operator import reference
 from planners.operator.value_iteration import value_iteration
 from planners.planning import exact_search as search

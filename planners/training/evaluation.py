@@ -19,8 +19,8 @@ from asterias.files import write_bytes, write_json
 from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
 from planners.mazes.datasets import MazeSet
 from planners.mazes.distances import distances
-from planners.networks.base import PlanningNetwork
-from planners.networks.registry import choose_device, load_weights, observation
+from planners.networks.base import PlanningNetwork, choose_device, observation
+from planners.networks.weights import load_weights
 
 
 @dataclass(frozen=True)

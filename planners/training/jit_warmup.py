@@ -9,7 +9,8 @@ import torch
 
 from planners.mazes.datasets import MazeRule, generate
 from planners.mazes.distances import distances, optimal_actions
-from planners.networks.registry import build, observation
+from planners.networks.base import observation
+from planners.networks.registry import build
 from planners.operator.value_iteration import action_values
 from planners.planning import exact_search as search
 from planners.training.losses import Labels, backward

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from planners.training.trainer import TrainConfig, Trainer, train
+from planners.training.trainer import PlannerTrainer, TrainConfig, train
 
 
 class TrainingDisplay:
@@ -47,7 +47,7 @@ class TrainingDisplay:
         if self._curves is not None:
             self._curves.close()
 
-    def report(self, trainer: Trainer, numbers: dict[str, float]) -> None:
+    def report(self, trainer: PlannerTrainer, numbers: dict[str, float]) -> None:
         """Show one update."""
         update, history = trainer.progress.update, trainer.progress.history
         mean = f"val {history[-1]['mean']:.2f} %" if history else ""
@@ -63,7 +63,7 @@ class TrainingDisplay:
         self._validations = len(history)
 
 
-def train_with_display(config: TrainConfig) -> Trainer:
+def train_with_display(config: TrainConfig) -> PlannerTrainer:
     """Run a training to its end; the first of several processes shows its bar and curves."""
     if os.environ.get("RANK", "0") != "0":
         return train(config)

@@ -20,11 +20,11 @@ from asterias.files import write_bytes, write_json
 from asterias.provenance import provenance
 from planners.mazes.action_sets import MOVES
 from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_stratified
-from planners.networks.registry import load_weights, save_weights
+from planners.networks.weights import load_weights, save_weights
 from planners.training.checkpoints import CHECKPOINT
 from planners.training.evaluation import Bin, greedy_actions, parse_bins, score
 from planners.training.study_plans import PLANS, Case
-from planners.training.trainer import MAZES, PRESETS, WEIGHTS, TrainConfig, Trainer
+from planners.training.trainer import MAZES, PRESETS, WEIGHTS, PlannerTrainer, TrainConfig
 
 
 @dataclass
@@ -53,7 +53,7 @@ class StudyConfig:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """One training: a case and a seed."""
 
     case: Case
@@ -81,12 +81,12 @@ class Run:
         for name, value in self.case.changes.items():
             shown = f"'{value}'" if name in ("options", "stratify") else value
             words.append(f"--{name.replace('_', '-')} {shown}")
-        if self.config.begin_with:
-            words.append(f"--begin-with {self.config.begin_with}")
+        if self.config.init_weights:
+            words.append(f"--init-weights {self.config.init_weights}")
         return " ".join(words)
 
 
-def runs_of(config: StudyConfig) -> list[Run]:
+def runs_of(config: StudyConfig) -> list[TrainingRun]:
     """Return all runs of a study; raises ``ValueError`` for an unknown size or case."""
     if config.size not in PLANS:
         raise ValueError(f"study is {config.size!r}: choose one of {', '.join(PLANS)}.")
@@ -99,8 +99,8 @@ def runs_of(config: StudyConfig) -> list[Run]:
     return [_run(config, cases[name], seed) for name in wanted for seed in seeds]
 
 
-def _run(config: StudyConfig, case: Case, seed: int) -> Run:
-    earlier = config.out / f"{case.begin_with}_{seed}" / WEIGHTS if case.begin_with else None
+def _run(config: StudyConfig, case: Case, seed: int) -> TrainingRun:
+    earlier = config.out / f"{case.init_case}_{seed}" / WEIGHTS if case.init_case else None
     preset = PRESETS[config.preset][1]
     folder = config.out / config.size / f"{case.name}_{seed}"
     broken = (folder / CHECKPOINT).is_file()
@@ -110,14 +110,14 @@ def _run(config: StudyConfig, case: Case, seed: int) -> Run:
         out=folder,
         seed=seed,
         threads=config.threads,
-        begin_with=earlier,
+        init_weights=earlier,
         tensorboard=False,
         resume=broken,
     )
-    return Run(case, changed, config.preset)
+    return TrainingRun(case, changed, config.preset)
 
 
-def study(config: StudyConfig, train: Callable[[TrainConfig], Trainer]) -> Iterator[str]:
+def study(config: StudyConfig, train: Callable[[TrainConfig], PlannerTrainer]) -> Iterator[str]:
     """Train what is not trained yet, test what is; yield a line after each step."""
     for run in runs_of(config):
         if run.finished:
@@ -144,7 +144,7 @@ def study(config: StudyConfig, train: Callable[[TrainConfig], Trainer]) -> Itera
         write_json(config.json, _table(config, rows), indent=1)
 
 
-def test_mazes(config: StudyConfig, runs: list[Run]) -> dict[str, MazeSet]:
+def test_mazes(config: StudyConfig, runs: list[TrainingRun]) -> dict[str, MazeSet]:
     """Return fresh mazes, plain and stratified, of which none was seen by any of the runs."""
     plan, rule = PLANS[config.size], MazeRule(PRESETS[config.preset][1].size)
     seen = [MazeSet.load(run.folder / MAZES) for run in runs]
@@ -155,7 +155,7 @@ def test_mazes(config: StudyConfig, runs: list[Run]) -> dict[str, MazeSet]:
     }
 
 
-def tested(run: Run, tests: dict[str, MazeSet], bins: str) -> dict[str, Any]:
+def tested(run: TrainingRun, tests: dict[str, MazeSet], bins: str) -> dict[str, Any]:
     """Return what the table says of one run."""
     network, card = load_weights(run.folder / WEIGHTS)
     progress = json.loads((run.folder / "finished").read_text())
@@ -182,9 +182,9 @@ def tested(run: Run, tests: dict[str, MazeSet], bins: str) -> dict[str, Any]:
     }
 
 
-def _best_seeds(runs: list[Run]) -> list[Run]:
+def _best_seeds(runs: list[TrainingRun]) -> list[TrainingRun]:
     """Return the run of each network that did best on its validation mazes; tests have no say."""
-    best: dict[str, Run] = {}
+    best: dict[str, TrainingRun] = {}
     for run in runs:
         if run.case.name != run.config.model:
             continue  # a variant
@@ -194,7 +194,7 @@ def _best_seeds(runs: list[Run]) -> list[Run]:
     return list(best.values())
 
 
-def _publish(run: Run, row: dict[str, Any], folder: Path) -> Path:
+def _publish(run: TrainingRun, row: dict[str, Any], folder: Path) -> Path:
     network, card = load_weights(run.folder / WEIGHTS)
     path = folder / f"{run.case.name}_{run.preset}.safetensors"
     added = {name: row[name] for name in ("command", "training_cpu_seconds", "tests")}

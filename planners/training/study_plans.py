@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-_PLAIN = json.dumps({"start": "random"})
+_PLAIN = json.dumps({"init": "random"})
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,12 @@ class Case:
     about: str
     changes: dict[str, Any] = field(default_factory=dict)
     """Fields of the preset that differ."""
-    begin_with: str = ""
-    """The case, as size/name, whose weights of the same seed this one begins with."""
+    init_case: str = ""
+    """The case, as size/name, whose weights of the same seed are its initial weights."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What a study trains and how it tests; its name begins with a preset's."""
 
     cases: tuple[Case, ...]
@@ -33,8 +33,8 @@ class Plan:
     """Test mazes whose longest path lies in each bin."""
 
 
-_VIN = {"model": "vin", "depth": 100, "rate": 1e-2, "epochs": 16}
-_LONGER = {**_VIN, "rate": 5e-3, "epochs": 4}
+_VIN = {"model": "vin", "depth": 100, "learning_rate": 1e-2, "epochs": 16}
+_LONGER = {**_VIN, "learning_rate": 5e-3, "epochs": 4}
 _HIGHWAY = {"chains": 1, "epsilon": 0.02}
 
 
@@ -54,8 +54,8 @@ _ABLATIONS = (
     _variant("invariant", "one kernel for all", kernel_type="invariant"),
     _variant("no_softmax", "kernels are any numbers", softmax=False),
     _variant("softmax_over_all", "softmax over actions too", softmax_over="actions_and_neighbours"),
-    _variant("sees_goal", "f^T sees the goal map too", sees_goal=True),
-    _variant("reads_patch", "f^pi reads the patch of V", reads="patch"),
+    _variant("sees_goal", "f^T sees the goal map too", transition_sees_goal=True),
+    _variant("reads_patch", "f^pi reads the patch of V", policy_input="patch"),
     _variant("skip", "inter-highway connections over 10 layers", skip=10),
     _ablation("full_loss", "loss at all layers", loss="full"),
     _ablation("single_loss", "loss at the first layer deep enough", loss="single"),
@@ -63,18 +63,20 @@ _ABLATIONS = (
     _ablation("one_expert", "one optimal action is right", target="one_expert"),
     _ablation("policy_gradient", "policy gradient", target="policy_gradient"),
     _ablation("plain_mazes", "mazes as they come", stratify=""),
-    _ablation("adam_1e-3", "Adam at 1e-3", rate=1e-3),
-    _ablation("rmsprop", "RMSprop at 1e-3, as in the paper", optimiser="rmsprop", rate=1e-3),
+    _ablation("adam_1e-3", "Adam at 1e-3", learning_rate=1e-3),
+    _ablation(
+        "rmsprop", "RMSprop at 1e-3, as in the paper", optimiser="rmsprop", learning_rate=1e-3
+    ),
     _ablation("stride_1", "loss at every layer (J = 1)", stride=1),
     _ablation("stride_50", "loss at every 50th layer", stride=50),
 )
 
-PLANS: dict[str, Plan] = {
-    "15": Plan(
+PLANS: dict[str, StudyPlan] = {
+    "15": StudyPlan(
         (
             Case("dt_vin", "structured start"),
-            Case("dt_vin_lean", "latent actions lean", {"options": '{"start": "lean"}'}),
-            Case("dt_vin_goal", "goal worth going to", {"options": '{"start": "goal"}'}),
+            Case("dt_vin_lean", "latent actions lean", {"options": '{"init": "lean"}'}),
+            Case("dt_vin_goal", "goal worth going to", {"options": '{"init": "goal"}'}),
             Case("dt_vin_plain", "random start", {"options": _PLAIN}),
             Case("vin", "structured start", _VIN),
             Case("vin_longer", "goes on from vin", _LONGER, "15/vin"),
@@ -87,7 +89,7 @@ PLANS: dict[str, Plan] = {
             Case(
                 "gppn",
                 "random start",
-                {"model": "gppn", "depth": 30, "rate": 3e-3, "epochs": 6, "stratify": ""},
+                {"model": "gppn", "depth": 30, "learning_rate": 3e-3, "epochs": 6, "stratify": ""},
             ),
             Case("vin_plain", "random start", {**_VIN, "epochs": 4, "options": _PLAIN}),
             Case(
@@ -97,7 +99,7 @@ PLANS: dict[str, Plan] = {
                     **_VIN,
                     "model": "highway_vin",
                     "epochs": 4,
-                    "options": json.dumps({**_HIGHWAY, "start": "random"}),
+                    "options": json.dumps({**_HIGHWAY, "init": "random"}),
                 },
             ),
         ),
@@ -105,8 +107,8 @@ PLANS: dict[str, Plan] = {
         500,
         200,
     ),
-    "15-ablations": Plan(_ABLATIONS, "1,15,30,60,90", 1000, 100),
-    "35": Plan(
+    "15-ablations": StudyPlan(_ABLATIONS, "1,15,30,60,90", 1000, 100),
+    "35": StudyPlan(
         (
             Case("dt_vin", "goes on from 15", {}, "15/dt_vin"),
             Case(
@@ -120,6 +122,10 @@ PLANS: dict[str, Plan] = {
         2000,
         60,
     ),
-    "61": Plan((Case("dt_vin", "goes on from 35", {}, "35/dt_vin"),), "1,350,650,1000", 200, 20),
-    "100": Plan((Case("dt_vin", "goes on from 61", {}, "61/dt_vin"),), "1,600,1200,1800", 200, 60),
+    "61": StudyPlan(
+        (Case("dt_vin", "goes on from 35", {}, "35/dt_vin"),), "1,350,650,1000", 200, 20
+    ),
+    "100": StudyPlan(
+        (Case("dt_vin", "goes on from 61", {}, "61/dt_vin"),), "1,600,1200,1800", 200, 60
+    ),
 }

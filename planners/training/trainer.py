@@ -13,28 +13,28 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
+import tyro
 from torch import Tensor
 
 from asterias.provenance import Clock
 from planners.mazes.action_sets import MOVES, NEWS, Moves
 from planners.mazes.datasets import MazeRule, MazeSet, generate_splits, generate_stratified
 from planners.mazes.distances import distances, optimal_actions
-from planners.networks.base import PlanningNetwork
-from planners.networks.registry import (
-    ModelName,
-    build,
-    choose_device,
-    load_weights,
-    observation,
-    save_weights,
-)
+from planners.networks.base import PlanningNetwork, choose_device, observation
+from planners.networks.registry import NETWORKS, build
+from planners.networks.weights import load_weights, save_weights
 from planners.training.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
 from planners.training.evaluation import greedy_actions, parse_bins, score
 from planners.training.losses import Labels, LossKind, Target, backward, layers_for
+
+if TYPE_CHECKING:
+    ModelName = str
+else:  # the command line lists what the registry knows
+    ModelName = Literal[NETWORKS.names()]
 
 WEIGHTS = "weights.safetensors"
 MAZES = "mazes.npz"
@@ -49,7 +49,7 @@ class TrainConfig:
     model: ModelName = "dt_vin"
     """Network."""
     options: str = "{}"
-    """Options of the network as JSON, for example '{"start": "random"}'."""
+    """Options of the network as JSON, for example '{"init": "random"}'."""
     size: int = 15
     """Rows and columns of the mazes."""
     mazes: int = 8000
@@ -70,7 +70,7 @@ class TrainConfig:
     """What an action is held against."""
     optimiser: Literal["adam", "rmsprop"] = "adam"
     """Optimiser."""
-    rate: float = 2e-2
+    learning_rate: Annotated[float, tyro.conf.arg(aliases=["--rate"])] = 2e-2
     """Learning rate, falling to zero along half a cosine unless --no-decay."""
     decay: bool = True
     """Let the learning rate fall to zero."""
@@ -85,8 +85,8 @@ class TrainConfig:
     for none."""
     seed: int = 0
     """Seed of data, initial weights and order."""
-    begin_with: Path | None = None
-    """Weights to begin with, of a smaller size for instance (curriculum)."""
+    init_weights: Annotated[Path | None, tyro.conf.arg(aliases=["--begin-with"])] = None
+    """Initial weights, of a smaller size for instance (curriculum)."""
     resume: bool = False
     """Go on from the checkpoint in --out."""
     save_every_s: float = 60.0
@@ -103,7 +103,7 @@ class TrainConfig:
     """Write curves for tensorboard."""
 
 
-# Each size begins, by --begin-with, where the one before it ended.
+# Each size begins, by --init-weights, where the one before it ended.
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "15": ("15 x 15 mazes, 200 layers", TrainConfig(out=Path("runs/15"))),
     "35": (
@@ -115,7 +115,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             stratify="0,100,150,220,400",
             depth=600,
             stride=20,
-            rate=2e-2,
+            learning_rate=2e-2,
             epochs=6,
             batch=16,
             bins="1,100,200,300",
@@ -132,7 +132,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             stratify="0,150,350,650,1000",
             depth=1800,
             stride=60,
-            rate=2e-2,
+            learning_rate=2e-2,
             epochs=1,
             batch=8,
             bins="1,350,650,1000",
@@ -149,7 +149,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             stratify="0,300,600,1200,1800",
             depth=5000,
             stride=100,
-            rate=1e-2,
+            learning_rate=1e-2,
             epochs=1,
             batch=4,
             bins="1,600,1200,1800",
@@ -161,7 +161,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """Where a training is; part of every checkpoint."""
 
     update: int = 0
@@ -174,7 +174,7 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-class Trainer:
+class PlannerTrainer:
     """A training run: ``run()`` yields after every update, so that a caller can show or stop it."""
 
     def __init__(self, config: TrainConfig) -> None:
@@ -185,7 +185,7 @@ class Trainer:
         self.device = choose_device(config.device)
         self.network = self._network().to(self.device)
         self.optimiser = self._optimiser()
-        self.progress = Progress()
+        self.progress = TrainingState()
         self.best: dict[str, Tensor] = {}
         self.rank, self.world = _join_processes()
         self.train, self.validation = draw_mazes(config)
@@ -206,15 +206,15 @@ class Trainer:
         if self.config.moves == "moore":
             options = {"actions": 8, "latent_actions": 8, **options}
         network = build(self.config.model, options)
-        if self.config.begin_with:
-            _take_over(network, self.config.begin_with)
+        if self.config.init_weights:
+            _load_init_weights(network, self.config.init_weights)
         return network
 
     def _optimiser(self) -> torch.optim.Optimizer:
         parameters = self.network.parameters()
         if self.config.optimiser == "adam":
-            return torch.optim.Adam(parameters, lr=self.config.rate)
-        return torch.optim.RMSprop(parameters, lr=self.config.rate, eps=1e-6)
+            return torch.optim.Adam(parameters, lr=self.config.learning_rate)
+        return torch.optim.RMSprop(parameters, lr=self.config.learning_rate, eps=1e-6)
 
     def batch(self, update: int) -> MazeSet:
         """Return this process's part of the mazes of an update; the order depends on seed and epoch
@@ -237,7 +237,7 @@ class Trainer:
         self.save_mazes()
         saved = time.monotonic()
         try:
-            while self._share_done() < 1.0:
+            while self._fraction_done() < 1.0:
                 yield self._update()
                 if self.progress.update % self.config.validate_every == 0:
                     self.validate()
@@ -267,8 +267,8 @@ class Trainer:
         )
         _average_gradients(self.network, self.world)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
-        if math.isfinite(float(norm)):  # a single bad step must not spoil the run
-            self._set_rate()
+        if math.isfinite(float(norm)):  # a single bad step must not corrupt the run
+            self._set_learning_rate()
             self.optimiser.step()
         self.progress.update += 1
         seconds = self._count(clock)
@@ -281,22 +281,22 @@ class Trainer:
         self.progress.cpu_seconds += cpu
         return wall
 
-    def _share_done(self) -> float:
-        """Return the share of the training that is done, by updates or by time."""
-        share = self.progress.update / self.updates
+    def _fraction_done(self) -> float:
+        """Return the fraction of the training that is done, by updates or by time."""
+        fraction = self.progress.update / self.updates
         if self.config.time_limit_s:
-            share = max(share, self.progress.seconds / self.config.time_limit_s)
+            fraction = max(fraction, self.progress.seconds / self.config.time_limit_s)
             if self.world > 1:  # clocks differ, and all must stop at the same update
-                latest = torch.tensor(share, device=self.device)
+                latest = torch.tensor(fraction, device=self.device)
                 torch.distributed.all_reduce(latest, torch.distributed.ReduceOp.MAX)
-                share = float(latest)
-        return min(1.0, share)
+                fraction = float(latest)
+        return min(1.0, fraction)
 
-    def _set_rate(self) -> None:
-        share = self._share_done()
-        factor = 0.5 * (1 + math.cos(math.pi * share)) if self.config.decay else 1.0
+    def _set_learning_rate(self) -> None:
+        fraction = self._fraction_done()
+        factor = 0.5 * (1 + math.cos(math.pi * fraction)) if self.config.decay else 1.0
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.rate * factor
+            group["lr"] = self.config.learning_rate * factor
 
     def save_mazes(self) -> None:
         """Write the mazes that were seen, so that tests can leave them out (mazes --exclude)."""
@@ -340,13 +340,13 @@ class Trainer:
         settings = {
             f.name: str(v) if isinstance(v := getattr(config, f.name), Path) else v
             for f in fields(config)
-            if f.name not in ("out", "resume", "begin_with")
+            if f.name not in ("out", "resume", "init_weights")
         }
         card = {
             "depth": config.depth,
             "size": config.size,
             "moves": config.moves,
-            "curriculum": config.begin_with.name if config.begin_with else None,
+            "curriculum": config.init_weights.name if config.init_weights else None,
             "training": settings,
             "seconds": round(self.progress.seconds, 1),
             "cpu_seconds": round(self.progress.cpu_seconds, 1),
@@ -367,7 +367,7 @@ class Trainer:
     def load(self) -> None:
         """Go on from the checkpoint in the run's folder; raises ``ValueError`` if there is none."""
         tensors, progress = load_checkpoint(self.config.out / CHECKPOINT, self.optimiser)
-        self.progress = Progress(**progress)
+        self.progress = TrainingState(**progress)
         self.network.load_state_dict(below("network.", tensors))
         self.best = below("best.", tensors)
         torch.set_rng_state(tensors["random"])
@@ -397,7 +397,7 @@ def draw_mazes(config: TrainConfig) -> tuple[MazeSet, MazeSet]:
     return train, validation
 
 
-def _take_over(network: PlanningNetwork, path: Path) -> None:
+def _load_init_weights(network: PlanningNetwork, path: Path) -> None:
     """Begin with the weights of a file; what only the new network has keeps its start, as the gate
     of a Highway VIN that begins with a VIN.
     """
@@ -431,9 +431,9 @@ def _average_gradients(network: PlanningNetwork, world: int) -> None:
             parameter.grad /= world
 
 
-def train(config: TrainConfig, report: Any = None) -> Trainer:
+def train(config: TrainConfig, report: Any = None) -> PlannerTrainer:
     """Run a training to its end; ``report(trainer, numbers)`` is called after every update."""
-    trainer = Trainer(config)
+    trainer = PlannerTrainer(config)
     for numbers in trainer.run():
         if report is not None:
             report(trainer, numbers)

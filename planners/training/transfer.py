@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from asterias.files import write_json
 from asterias.provenance import Clock, provenance
 from planners.mazes.datasets import MazeRule, generate_stratified
 from planners.mazes.distances import distances
-from planners.networks.registry import load_weights
+from planners.networks.weights import load_weights
 from planners.training.evaluation import greedy_actions, parse_bins, score
 
 
@@ -29,7 +31,7 @@ class TransferConfig:
     loops: float = 500.0
     """Interior walls removed at most, on average: 5 % of 100 x 100 cells. The benchmark's share of
     all walls almost never leaves long paths in large mazes."""
-    sharpness: str = "1,1.25,1.5"
+    inverse_temperatures: Annotated[str, tyro.conf.arg(aliases=["--sharpness"])] = "1,1.25,1.5"
     """Factors on the logits of DT-VIN's kernels, each tried, with commas."""
     layers_per_step: float = 1.5
     """Layers per step of the longest path."""
@@ -74,14 +76,14 @@ def _one_size(config: TransferConfig, size: int) -> Iterator[dict[str, Any]]:
     mazes = generate_stratified(rule, edges, config.per_bin, config.seed)
     longest = int(distances(mazes.mazes, mazes.goals).max())
     depth = max(int(card["depth"]), round(config.layers_per_step * longest))
-    for sharpness in (float(part) for part in config.sharpness.split(",")):
-        network.config = replace(network.config, sharpness=sharpness)
+    for factor in (float(part) for part in config.inverse_temperatures.split(",")):
+        network.config = replace(network.config, inverse_temperature=factor)
         clock = Clock()
         actions = greedy_actions(network, mazes, depth, batch=1)
         _, cpu_seconds = clock.elapsed()
         yield {
             "size": size,
-            "sharpness": sharpness,
+            "sharpness": factor,
             "mazes": len(mazes),
             "decimation": [0.0, decimation],
             "longest_path": longest,

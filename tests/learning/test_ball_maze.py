@@ -10,7 +10,7 @@ from stable_baselines3.common.env_checker import check_env
 from learning.ball_maze import ENVIRONMENT_ID
 from learning.ball_maze.agent import BallAgent, map_of
 from planners.mazes.datasets import MazeRule, generate
-from planners.planning.planner import make_planner
+from planners.planning.factory import make_planner
 from sim.ball_maze import CONTROL_HZ, DRAG_N_S_M, MASS_KG, RADIUS_M, BallMaze
 
 HALL = np.pad(np.ones((3, 9), np.uint8), 1)

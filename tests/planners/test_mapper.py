@@ -20,13 +20,20 @@ from learning.doom_maze.mapper_training import (
     emphasis,
     train_mapper,
 )
-from planners.mapping.exploration import SurveyedWorld, WalkEnd, explore, next_stop, random_walk
+from planners.mapping.exploration import (
+    ExplorationEnd,
+    SurveyedWorld,
+    explore,
+    next_stop,
+    random_walk,
+)
 from planners.mapping.map_belief import FREE, UNKNOWN, WALL, MapBelief
 from planners.mapping.mapper import Mapper, load_mapper, save_mapper, wall_probabilities
 from planners.mazes.datasets import MazeRule, generate
 from planners.mazes.distances import distances
-from planners.networks.registry import build, observation
-from planners.planning.planner import ExactPlanner
+from planners.networks.base import observation
+from planners.networks.registry import build
+from planners.planning.exact import ExactPlanner
 from planners.training.trainer import expert_labels
 from sim.doom.views import survey_mazes
 
@@ -110,7 +117,7 @@ def test_even_with_an_untrained_mapper_every_walk_arrives(seed: int, weights: in
     views = np.random.default_rng(seed).integers(0, 255, (6, 6, 4, 24, 32, 3), np.uint8)
     world = SurveyedWorld(maze, views, (int(start[0]), int(start[1])))
     walk = explore(world, MapBelief(Mapper(), 6, 6), ExactPlanner(), goal, 500)
-    assert walk.end is WalkEnd.REACHED and walk.cells[-1] == goal
+    assert walk.end is ExplorationEnd.REACHED and walk.cells[-1] == goal
     assert all(maze[cell] for cell in walk.cells)
     steps = np.abs(np.diff(np.array(walk.cells), axis=0)).sum(axis=1)
     assert (steps == 1).all() and walk.steps >= lengths[start]

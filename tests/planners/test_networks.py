@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from planners.mazes.datasets import MazeRule, generate
+from planners.networks.base import observation
 from planners.networks.dt_vin import DTVIN, DTVINConfig
-from planners.networks.registry import build, load_weights, observation, save_weights
+from planners.networks.registry import build
+from planners.networks.weights import load_weights, save_weights
 from planners.training.losses import Labels, backward, layers_for, sample_weights
 
 torch.set_num_threads(1)  # little tensors, and tests may share the machine
@@ -63,7 +65,7 @@ def test_the_kernel_adds_as_many_weights_as_the_paper_says() -> None:
 
 
 def test_each_kernel_is_a_distribution_and_sees_the_maze_alone() -> None:
-    network = DTVIN(DTVINConfig(start="random"))
+    network = DTVIN(DTVINConfig(init="random"))
     maze = torch.ones(1, 6, 6)
     kernel = network.kernels(maze, torch.rand(1, 6, 6))
     torch.testing.assert_close(kernel, network.kernels(maze, torch.zeros(1, 6, 6)), rtol=0, atol=0)
@@ -103,11 +105,11 @@ def test_which_layers_carry_loss() -> None:
 def test_bad_weights_are_told_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no weights at"):
         load_weights(tmp_path / "none.safetensors")
-    with pytest.raises(ValueError, match="choose one of"):
+    with pytest.raises(ValueError, match="no planner network"):
         build("transformer")
     with pytest.raises(ValueError, match="does not know these options"):
         build("vin", {"wings": 2})
-    save_weights(build("gppn"), "gppn", tmp_path / "w.safetensors", {})
+    save_weights(build("gppn"), "gppn", tmp_path / "w.safetensors", {"depth": 30})
     card = json.loads((tmp_path / "w.json").read_text())
     (tmp_path / "w.json").write_text(json.dumps(card | {"options": {"hidden": 5}}))
     with pytest.raises(ValueError, match="do not fit together"):

@@ -20,15 +20,10 @@ from planners.mazes.distances import distances, optimal_actions
 from planners.mazes.grid_map import GridMap
 from planners.mazes.map_files import NoMazeError, read_map
 from planners.networks.base import PlanningNetwork
-from planners.planning.planner import (
-    Budget,
-    ExactPlanner,
-    LearnedPlanner,
-    Progress,
-    Status,
-    find_weights,
-    make_planner,
-)
+from planners.planning.exact import ExactPlanner
+from planners.planning.factory import find_weights, make_planner
+from planners.planning.learned import LearnedPlanner
+from planners.planning.types import PlanLimits, PlanProgress, PlanStatus
 from planners.training.evaluation import follow, parse_bins, score
 
 torch.set_num_threads(1)  # little tensors, and tests may share the machine
@@ -68,9 +63,9 @@ def test_both_searches_find_shortest_paths(seed: int, size: int, kind: MazeKind)
         for method in ("a_star", "bfs"):
             plan = ExactPlanner(method, moves).plan(maze, start, goal)
             if length < 0:
-                assert plan.status is Status.NO_PATH
+                assert plan.status is PlanStatus.NO_PATH
                 continue
-            assert plan.status is Status.OPTIMAL and len(plan.cells) == length + 1
+            assert plan.status is PlanStatus.OPTIMAL and len(plan.cells) == length + 1
             assert plan.cells[0] == start and plan.cells[-1] == goal
             steps = np.diff(np.array(plan.cells), axis=0)
             assert all(tuple(step) in moves.offsets for step in steps)
@@ -117,20 +112,20 @@ EAST = np.ones(MAZE.shape, np.int64)
 def test_each_way_to_fail_has_its_own_status() -> None:
     planner = LearnedPlanner(Oracle(EAST), depth=1)
     plan = planner.plan(MAZE, (2, 0), (2, 4))
-    assert plan.status is Status.OPTIMAL and plan.reached and len(plan.cells) == 5
-    assert planner.plan(MAZE, (0, 0), (2, 4)).status is Status.COLLISION
-    assert planner.plan(MAZE, (0, 3), (2, 4)).status is Status.START_IN_WALL
-    assert planner.plan(MAZE, (-1, 0), (2, 4)).status is Status.START_OUTSIDE_MAP
-    assert planner.plan(MAZE, (0, 0), (1, 1)).status is Status.GOAL_IN_WALL
-    assert planner.plan(MAZE, (0, 0), (0, 5)).status is Status.GOAL_OUTSIDE_MAP
-    assert planner.plan(MAZE, (0, 0), (0, 4)).status is Status.NO_PATH
+    assert plan.status is PlanStatus.OPTIMAL and plan.reached and len(plan.cells) == 5
+    assert planner.plan(MAZE, (0, 0), (2, 4)).status is PlanStatus.COLLISION
+    assert planner.plan(MAZE, (0, 3), (2, 4)).status is PlanStatus.START_IN_WALL
+    assert planner.plan(MAZE, (-1, 0), (2, 4)).status is PlanStatus.START_OUTSIDE_MAP
+    assert planner.plan(MAZE, (0, 0), (1, 1)).status is PlanStatus.GOAL_IN_WALL
+    assert planner.plan(MAZE, (0, 0), (0, 5)).status is PlanStatus.GOAL_OUTSIDE_MAP
+    assert planner.plan(MAZE, (0, 0), (0, 4)).status is PlanStatus.NO_PATH
     circle = EAST.copy()
     circle[0, 1] = 3
-    assert LearnedPlanner(Oracle(circle), 1).plan(MAZE, (0, 0), (2, 4)).status is Status.TIMEOUT
+    assert LearnedPlanner(Oracle(circle), 1).plan(MAZE, (0, 0), (2, 4)).status is PlanStatus.TIMEOUT
     detour = EAST.copy()
     detour[2, 0], detour[1, 0], detour[0, 2], detour[1, 2] = 0, 0, 2, 2
     plan = LearnedPlanner(Oracle(detour), 1).plan(MAZE, (2, 0), (2, 4))
-    assert plan.status is Status.VALID and "would do" in plan.message
+    assert plan.status is PlanStatus.VALID and "would do" in plan.message
 
 
 # -- how deep --------------------------------------------------------------------------------------
@@ -149,7 +144,7 @@ def test_a_longer_way_than_any_in_training_is_planned_deeper() -> None:
     way = ExactPlanner().plan(maze, (1, 1), (23, 1))
     learned = make_planner("dt_vin_15").plan(maze, (1, 1), (23, 1))
     assert len(way.cells) > 270
-    assert learned.status is Status.OPTIMAL and learned.layers > 200
+    assert learned.status is PlanStatus.OPTIMAL and learned.layers > 200
     shallow = make_planner("dt_vin_15", depth=100).plan(maze, (1, 1), (23, 1))
     assert not shallow.reached and shallow.layers == 100
 
@@ -166,9 +161,9 @@ def test_a_walk_that_arrived_counts_even_if_a_deeper_policy_errs() -> None:
     maze = np.ones((3, 40), np.uint8)
     network = Forgetful(np.ones(maze.shape, np.int64))
     plan = LearnedPlanner(network, trained_depth=8).plan(maze, (1, 0), (1, 39))
-    assert plan.status is Status.OPTIMAL and plan.layers == 8
+    assert plan.status is PlanStatus.OPTIMAL and plan.layers == 8
     late = LearnedPlanner(network, trained_depth=9).plan(maze, (1, 0), (1, 39))
-    assert late.status is Status.COLLISION and late.layers == 18  # nothing changes any more
+    assert late.status is PlanStatus.COLLISION and late.layers == 18  # nothing changes any more
 
 
 def test_slices_do_not_change_the_values() -> None:
@@ -187,15 +182,15 @@ def test_slices_do_not_change_the_values() -> None:
 
 @pytest.mark.parametrize("weights", ["dt_vin", "vin"])
 def test_a_plan_can_be_watched_limited_and_canceled(weights: str) -> None:
-    maze, seen = snake(30), list[Progress]()
+    maze, seen = snake(30), list[PlanProgress]()
     planner = make_planner(weights, depth=100_000)
-    canceled = Budget(is_canceled=lambda: len(seen) >= 3, report=seen.append)
+    canceled = PlanLimits(is_canceled=lambda: len(seen) >= 3, report=seen.append)
     plan = planner.plan(maze, (1, 1), (59, 59), canceled)
-    assert plan.status is Status.CANCELED and len(seen) == 3
+    assert plan.status is PlanStatus.CANCELED and len(seen) == 3
     assert seen[0].layers < seen[2].layers < seen[2].limit == 100_000
     large = snake(120)  # the first slice of layers does not reach its end
-    plan = planner.plan(large, (1, 1), (239, 239), Budget(time_limit_s=0.01))
-    assert plan.status is Status.TIME_LIMIT and "time was over" in plan.message
+    plan = planner.plan(large, (1, 1), (239, 239), PlanLimits(time_limit_s=0.01))
+    assert plan.status is PlanStatus.TIME_LIMIT and "time was over" in plan.message
 
 
 def test_weights_are_found_by_model_and_map_size() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from planners.mazes.datasets import MazeRule
 from planners.mazes.grid_map import GridMap
-from planners.mazes.problems import Course, draw_course
+from planners.mazes.problems import PlanningProblem, draw_problem
 from planners.navigation.path_follower import FollowerOptions, PathFollower, corners
 from planners.navigation.point_robot import PointRobot, PointRobotLimits
 from planners.planning.exact_search import a_star
@@ -78,7 +78,7 @@ def test_a_command_times_out_and_an_emergency_stop_wins() -> None:
 def test_no_command_takes_a_robot_into_a_wall(
     seed: int, yaw: float, commands: list[tuple[float, float, float]]
 ) -> None:
-    course = draw_course(MazeRule(9), seed, False, 0.3)
+    course = draw_problem(MazeRule(9), seed, False, 0.3)
     grid = GridMap(course.grid.free, 0.3, (0.0, 0.0, yaw))
     one = PointRobot(grid, course.start, PointRobotLimits(speed_m_s=10))
     for command in commands:
@@ -95,7 +95,7 @@ def test_corners_drop_what_lies_on_a_straight_line() -> None:
     assert corners(path[:1]).tolist() == [[0, 0]]
 
 
-def drive(course: Course, delay: int, period_s: float = 0.05) -> PointRobot:
+def drive(course: PlanningProblem, delay: int, period_s: float = 0.05) -> PointRobot:
     """Follow the shortest path; the follower sees the pose of ``delay`` steps ago."""
     one = PointRobot(course.grid, course.start)
     cells = a_star(course.grid.free, course.start, course.goal)
@@ -118,14 +118,14 @@ def drive(course: Course, delay: int, period_s: float = 0.05) -> PointRobot:
 def test_a_plan_is_driven_to_its_end_without_touching_a_wall(
     seed: int, delay: int, resolution_m: float
 ) -> None:
-    course = draw_course(MazeRule(11), seed, True, resolution_m)
+    course = draw_problem(MazeRule(11), seed, True, resolution_m)
     one = drive(course, delay if resolution_m > 0.1 else min(delay, 1))
     assert one.cell == course.goal and one.contacts == 0
 
 
 def test_a_course_is_the_same_for_the_same_seed() -> None:
-    first, again = (draw_course(MazeRule(15), 4, True, 0.5) for _ in range(2))
+    first, again = (draw_problem(MazeRule(15), 4, True, 0.5) for _ in range(2))
     assert (first.start, first.goal) == (again.start, again.goal)
     assert len(a_star(first.grid.free, first.start, first.goal)) == first.shortest_steps + 1
     with pytest.raises(ValueError, match="not negative"):
-        draw_course(MazeRule(15), -1, True, 0.5)
+        draw_problem(MazeRule(15), -1, True, 0.5)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from planners.mazes.datasets import MazeSet
-from planners.networks.registry import load_weights
+from planners.networks.weights import load_weights
 from planners.training import study
-from planners.training.study_plans import PLANS, Case, Plan
-from planners.training.trainer import MAZES, PRESETS, TrainConfig, Trainer, train
+from planners.training.study_plans import PLANS, Case, StudyPlan
+from planners.training.trainer import MAZES, PRESETS, PlannerTrainer, TrainConfig, train
 
 SIZE = "9"
 
@@ -31,9 +31,9 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
         bins="1,8,20",
         stratify="",
     )
-    cases = (Case("first", "a start"), Case("second", "goes on", {"rate": 1e-3}, "9/first"))
+    cases = (Case("first", "a start"), Case("second", "goes on", {"learning_rate": 1e-3}, "9/first"))
     monkeypatch.setitem(PRESETS, SIZE, ("nine", preset))
-    monkeypatch.setitem(PLANS, SIZE, Plan(cases, "1,8,20", plain=20, stratified=4))
+    monkeypatch.setitem(PLANS, SIZE, StudyPlan(cases, "1,8,20", plain=20, stratified=4))
 
 
 @pytest.mark.usefixtures("little")
@@ -47,7 +47,7 @@ def test_a_study_trains_tests_and_tabulates(tmp_path: Path) -> None:
     assert result["summary"][0]["seeds"] == [0, 1]
     first, second = result["runs"][0], result["runs"][2]
     assert first["tests"]["plain"]["mazes"] == 20
-    assert "--begin-with" in second["command"] and "--rate 0.001" in second["command"]
+    assert "--init-weights" in second["command"] and "--learning-rate 0.001" in second["command"]
 
 
 @pytest.mark.usefixtures("little")
@@ -55,7 +55,7 @@ def test_a_study_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     config = study.StudyConfig(SIZE, seeds="0", out=tmp_path, threads=1)
     trained: list[TrainConfig] = []
 
-    def count(run: TrainConfig) -> Trainer:
+    def count(run: TrainConfig) -> PlannerTrainer:
         trained.append(run)
         if len(trained) == 2:
             raise KeyboardInterrupt
@@ -83,7 +83,7 @@ def test_the_best_seed_by_validation_is_published(tmp_path: Path, monkeypatch: A
     preset = replace(PRESETS["15"][1], size=9, mazes=32, validation=8, depth=10, epochs=1)
     preset = replace(preset, bins="1,8,20", stratify="", batch=16)
     monkeypatch.setitem(PRESETS, SIZE, ("nine", preset))
-    plan = Plan((Case("dt_vin", "a start"), Case("variant", "another")), "1,8,20", 20, 4)
+    plan = StudyPlan((Case("dt_vin", "a start"), Case("variant", "another")), "1,8,20", 20, 4)
     monkeypatch.setitem(PLANS, SIZE, plan)
     config = study.StudyConfig(SIZE, seeds="0,1", out=tmp_path, threads=1, publish=tmp_path / "w")
     lines = list(study.study(config, train))

@@ -16,8 +16,8 @@ import torch
 from safetensors import safe_open
 
 from planners.mazes.datasets import MazeRule, MazeSet, generate
-from planners.networks.registry import load_weights
-from planners.training.trainer import CHECKPOINT, MAZES, WEIGHTS, TrainConfig, Trainer, train
+from planners.networks.weights import load_weights
+from planners.training.trainer import CHECKPOINT, MAZES, WEIGHTS, PlannerTrainer, TrainConfig, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,13 +39,13 @@ def tiny(out: Path) -> TrainConfig:
     )
 
 
-def weights(trainer: Trainer) -> torch.Tensor:
+def weights(trainer: PlannerTrainer) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in trainer.network.parameters()])
 
 
 def test_a_resumed_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     whole = train(tiny(tmp_path / "whole"))
-    broken = Trainer(tiny(tmp_path / "broken"))
+    broken = PlannerTrainer(tiny(tmp_path / "broken"))
     steps = broken.run()
     for _ in range(5):
         next(steps)
@@ -56,7 +56,7 @@ def test_a_resumed_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> N
 
 
 def test_a_little_training_solves_little_mazes(tmp_path: Path) -> None:
-    config = replace(tiny(tmp_path), mazes=320, epochs=3, rate=3e-2)
+    config = replace(tiny(tmp_path), mazes=320, epochs=3, learning_rate=3e-2)
     trainer = train(config)
     assert trainer.progress.history[-1]["1-8"] > 95
     network, card = load_weights(tmp_path / WEIGHTS)
@@ -67,7 +67,7 @@ def test_a_little_training_solves_little_mazes(tmp_path: Path) -> None:
 def test_weights_of_one_size_begin_the_next(tmp_path: Path) -> None:
     train(replace(tiny(tmp_path / "small"), epochs=1))
     begin = tmp_path / "small" / WEIGHTS
-    larger = Trainer(replace(tiny(tmp_path / "large"), size=11, begin_with=begin))
+    larger = PlannerTrainer(replace(tiny(tmp_path / "large"), size=11, init_weights=begin))
     expected = load_weights(begin)[0].state_dict()
     for name, tensor in larger.network.state_dict().items():
         torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0)
@@ -132,16 +132,16 @@ def test_the_command_line_from_mazes_to_scores(tmp_path: Path) -> None:
 
 def test_wrong_settings_are_told_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to resume"):
-        Trainer(replace(tiny(tmp_path), resume=True))
+        PlannerTrainer(replace(tiny(tmp_path), resume=True))
     with pytest.raises(ValueError, match="larger than"):
-        Trainer(replace(tiny(tmp_path), batch=1000))
+        PlannerTrainer(replace(tiny(tmp_path), batch=1000))
     with pytest.raises(ValueError, match="no JSON"):
-        Trainer(replace(tiny(tmp_path), options="{"))
+        PlannerTrainer(replace(tiny(tmp_path), options="{"))
 
 
 def test_validation_mazes_are_not_trained_on(tmp_path: Path) -> None:
     for stratify in ("", "0,10,20"):
-        trainer = Trainer(replace(tiny(tmp_path), stratify=stratify))
+        trainer = PlannerTrainer(replace(tiny(tmp_path), stratify=stratify))
         assert not set(trainer.train.fingerprints()) & set(trainer.validation.fingerprints())
     assert len(generate(MazeRule(9), 3, 0)) == 3
 
@@ -152,15 +152,15 @@ def test_a_highway_vin_begins_with_a_vin_and_nothing_else_fits(tmp_path: Path) -
         config = replace(tiny(tmp_path / model), model=model, options=options[model], epochs=1)
         train(config)
     highway = replace(tiny(tmp_path / "highway"), model="highway_vin", options='{"hidden": 8}')
-    trainer = Trainer(replace(highway, begin_with=tmp_path / "vin" / WEIGHTS))
+    trainer = PlannerTrainer(replace(highway, init_weights=tmp_path / "vin" / WEIGHTS))
     earlier, _ = load_weights(tmp_path / "vin" / WEIGHTS)
     torch.testing.assert_close(
         trainer.network.state_dict()["kernel"], earlier.state_dict()["kernel"]
     )
     with pytest.raises(ValueError, match="does not fit"):
-        Trainer(replace(highway, options="{}", begin_with=tmp_path / "vin" / WEIGHTS))
+        PlannerTrainer(replace(highway, options="{}", init_weights=tmp_path / "vin" / WEIGHTS))
     with pytest.raises(ValueError, match="dt_vin"):
-        Trainer(replace(highway, begin_with=tmp_path / "dt_vin" / WEIGHTS))
+        PlannerTrainer(replace(highway, init_weights=tmp_path / "dt_vin" / WEIGHTS))
 
 
 def test_a_training_ends_with_its_time(tmp_path: Path) -> None:

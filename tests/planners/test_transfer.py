@@ -12,7 +12,9 @@ WEIGHTS = Path(__file__).parents[2] / "planners" / "weights" / "dt_vin_15.safete
 
 def test_the_result_says_how_deep_how_long_and_how_well(tmp_path: Path) -> None:
     out = tmp_path / "transfer.json"
-    config = TransferConfig(WEIGHTS, sizes="21,27", sharpness="1", per_bin=1, loops=1e9, json=out)
+    config = TransferConfig(
+        WEIGHTS, sizes="21,27", inverse_temperatures="1", per_bin=1, loops=1e9, json=out
+    )
     lines = list(transfer(config))
     result = json.loads(out.read_text())
     first, second = result["sizes"]

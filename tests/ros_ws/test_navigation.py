@@ -37,7 +37,7 @@ from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from planners.mazes.datasets import MazeRule, generate
 from planners.mazes.grid_map import GridMap
-from planners.mazes.problems import draw_course
+from planners.mazes.problems import draw_problem
 
 # Real processes on a machine that may be busy with something else.
 pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)
@@ -211,7 +211,7 @@ def test_a_long_plan_is_told_about_canceled_replaced_and_limited(
     node = start_node("planner", planners="[dt_vin, bfs]", depth=10_000_000, time_limit_s=1.0)
     asker = Asker(peer, ComputePath, "/compute_path")
     maps = peer.node.create_publisher(OccupancyGrid, "/map", latched_qos())
-    course = draw_course(MazeRule(101), 1, False, 1.0)
+    course = draw_problem(MazeRule(101), 1, False, 1.0)
     maps.publish(to_map_msg(course.grid, to_time_msg(1.0), "map"))
     health: list[Any] = []
     peer.node.create_subscription(

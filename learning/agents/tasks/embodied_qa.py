@@ -16,7 +16,7 @@ import numpy as np
 from asterias.arrays import Cell
 from planners.mazes.datasets import MazeRule, generate
 from planners.planning.exact_search import breadth_first
-from planners.planning.planner import Maze
+from planners.planning.types import MazeArray
 
 QuestionKind = Literal["what", "how many", "how far"]
 QUESTION_KINDS: tuple[QuestionKind, ...] = ("what", "how many", "how far")
@@ -30,7 +30,7 @@ KnownMap = Mapping[Cell, str]
 class MazeWorld:
     """A maze ``(M, M)``, 1 = free, and the things that lie in it."""
 
-    maze: Maze
+    maze: MazeArray
     things: Mapping[Cell, str]
 
     def content(self, cell: Cell) -> str:
@@ -109,7 +109,7 @@ def truth(world: MazeWorld, question: Question) -> str:
     return str(answer_from(whole, question, size))
 
 
-def _connected(maze: Maze, rng: np.random.Generator) -> list[Cell]:
+def _connected(maze: MazeArray, rng: np.random.Generator) -> list[Cell]:
     """Free cells that can be reached from one of them; the largest part of three tries."""
     free = [(int(r), int(c)) for r, c in np.argwhere(maze)]
     parts = []
@@ -125,7 +125,7 @@ def _connected(maze: Maze, rng: np.random.Generator) -> list[Cell]:
     return max(parts, key=len)
 
 
-def _around(cell: Cell, maze: Maze, *, diagonal: bool) -> Iterator[Cell]:
+def _around(cell: Cell, maze: MazeArray, *, diagonal: bool) -> Iterator[Cell]:
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
             row, column = cell[0] + down, cell[1] + right

@@ -33,7 +33,7 @@ from asterias_nodes.navigation.maze_world import (
 from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
 from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, sensor_qos
-from planners.mazes.problems import Course
+from planners.mazes.problems import PlanningProblem
 from sim.doom.game import TICS_PER_S, GameDiedError
 from sim.doom.maps import MazeMap
 from sim.doom.robot import DoomRobot, DoomRobotLimits
@@ -104,19 +104,19 @@ class DoomWorld(MazeWorldNode):
 
     # -- the world ------------------------------------------------------------------------------
 
-    def _doom_map(self, course: Course, seed: int) -> MazeMap:
+    def _doom_map(self, course: PlanningProblem, seed: int) -> MazeMap:
         self._maze_seed = seed
         look = choose_look(self.settings.textures, seed, self.settings.light)
         return MazeMap(course.grid.free, course.start, course.goal, look)
 
-    def _make_robot(self, course: Course, seed: int) -> Robot:
+    def _make_robot(self, course: PlanningProblem, seed: int) -> Robot:
         limits = DoomRobotLimits(
             speed_m_s=self.settings.max_speed_m_s,
             command_timeout_s=self.settings.cmd_vel_timeout_s,
         )
         return DoomRobot(self._doom_map(course, seed), course.grid.resolution_m, limits, seed)
 
-    def _put(self, course: Course, seed: int) -> None:
+    def _put(self, course: PlanningProblem, seed: int) -> None:
         self._doom_robot().place(self._doom_map(course, seed))
 
     def _doom_robot(self) -> DoomRobot:

@@ -35,7 +35,7 @@ from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from planners.mazes.datasets import MazeRule
 from planners.mazes.grid_map import Point
-from planners.mazes.problems import Course, course_from_file, draw_course
+from planners.mazes.problems import PlanningProblem, draw_problem, problem_from_file
 from planners.navigation.point_robot import PointRobot, PointRobotLimits
 
 FRAME, ROBOT_FRAME = "map", "base_link"
@@ -127,7 +127,7 @@ class MazeWorldNode(ManagedNode):
     ) -> None:
         super().__init__(name)
         self.settings = declare_settings(self, settings_type)
-        self._course: Course | None = None
+        self._course: PlanningProblem | None = None
         self._robot: Robot | None = None
         self._pacer: Pacer | None = None
         self._time_s = 0.0
@@ -197,14 +197,14 @@ class MazeWorldNode(ManagedNode):
 
     # -- what other worlds do differently -------------------------------------------------------
 
-    def _make_robot(self, course: Course, seed: int) -> Robot:
+    def _make_robot(self, course: PlanningProblem, seed: int) -> Robot:
         settings = self.settings
         limits = PointRobotLimits(
             speed_m_s=settings.max_speed_m_s, command_timeout_s=settings.cmd_vel_timeout_s
         )
         return PointRobot(course.grid, course.start, limits)
 
-    def _put(self, course: Course, seed: int) -> None:
+    def _put(self, course: PlanningProblem, seed: int) -> None:
         """Put another maze in the world, and the robot at its start."""
         robot = self._placed()
         assert isinstance(robot, PointRobot)
@@ -216,11 +216,11 @@ class MazeWorldNode(ManagedNode):
 
     # -- the world ------------------------------------------------------------------------------
 
-    def _draw(self, seed: int) -> Course:
+    def _draw(self, seed: int) -> PlanningProblem:
         settings, farthest = self.settings, self.settings.start == "farthest"
         if settings.maze:
-            return course_from_file(Path(settings.maze), seed, farthest, settings.resolution_m)
-        return draw_course(settings.rule(), seed, farthest, settings.resolution_m)
+            return problem_from_file(Path(settings.maze), seed, farthest, settings.resolution_m)
+        return draw_problem(settings.rule(), seed, farthest, settings.resolution_m)
 
     def _tick(self) -> None:
         pacer = self._paced()
@@ -240,7 +240,7 @@ class MazeWorldNode(ManagedNode):
         twist.linear.x, twist.linear.y, twist.angular.z = robot.velocity
         self._odometry.publish(message)
 
-    def _map_msg(self, course: Course) -> OccupancyGrid:
+    def _map_msg(self, course: PlanningProblem) -> OccupancyGrid:
         return to_map_msg(course.grid, to_time_msg(self._time_s), FRAME)
 
     # -- inputs ---------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ class MazeWorldNode(ManagedNode):
 
     # -- helpers --------------------------------------------------------------------------------
 
-    def _drawn(self) -> Course:
+    def _drawn(self) -> PlanningProblem:
         if self._course is None:
             raise RuntimeError("The maze world is not configured yet.")
         return self._course

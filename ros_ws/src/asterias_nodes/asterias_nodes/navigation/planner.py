@@ -34,22 +34,22 @@ from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.runtime.waiting import wait_until
 from planners.mazes.grid_map import GridMap
-from planners.networks.registry import choose_device
-from planners.planning.planner import Progress, Status
+from planners.networks.base import choose_device
+from planners.planning.types import PlanProgress, PlanStatus
 
 Result = ComputePath.Result
 CODES = {
-    Status.OPTIMAL: Result.NONE,
-    Status.VALID: Result.NONE,
-    Status.COLLISION: Result.PATH_COLLIDES,
-    Status.TIMEOUT: Result.PATH_CIRCLES,
-    Status.NO_PATH: Result.NO_VALID_PATH,
-    Status.START_IN_WALL: Result.START_OCCUPIED,
-    Status.GOAL_IN_WALL: Result.GOAL_OCCUPIED,
-    Status.START_OUTSIDE_MAP: Result.START_OUTSIDE_MAP,
-    Status.GOAL_OUTSIDE_MAP: Result.GOAL_OUTSIDE_MAP,
-    Status.TIME_LIMIT: Result.TIMEOUT,
-    Status.CANCELED: Result.CANCELED,
+    PlanStatus.OPTIMAL: Result.NONE,
+    PlanStatus.VALID: Result.NONE,
+    PlanStatus.COLLISION: Result.PATH_COLLIDES,
+    PlanStatus.TIMEOUT: Result.PATH_CIRCLES,
+    PlanStatus.NO_PATH: Result.NO_VALID_PATH,
+    PlanStatus.START_IN_WALL: Result.START_OCCUPIED,
+    PlanStatus.GOAL_IN_WALL: Result.GOAL_OCCUPIED,
+    PlanStatus.START_OUTSIDE_MAP: Result.START_OUTSIDE_MAP,
+    PlanStatus.GOAL_OUTSIDE_MAP: Result.GOAL_OUTSIDE_MAP,
+    PlanStatus.TIME_LIMIT: Result.TIMEOUT,
+    PlanStatus.CANCELED: Result.CANCELED,
 }
 POSE_TIMEOUT_S = 1.0
 
@@ -92,13 +92,13 @@ class PlanningGoal(ActiveGoal):
     def __init__(self, handle: ServerGoalHandle) -> None:
         super().__init__(handle, ComputePath.Result())
         self.stop_event = threading.Event()
-        self.progress: Progress | None = None
+        self.progress: PlanProgress | None = None
 
     def on_stop(self) -> None:
         """Let the worker end early."""
         self.stop_event.set()
 
-    def take_progress(self, progress: Progress) -> None:
+    def take_progress(self, progress: PlanProgress) -> None:
         """Store how far the planning is."""
         self.progress = progress
 

@@ -12,17 +12,10 @@ from asterias.arrays import Cell
 from asterias_nodes.runtime.event_action_server import Event
 from asterias_nodes.runtime.executor import soon
 from planners.mazes.grid_map import GridMap
-from planners.planning.planner import (
-    EXACT,
-    Budget,
-    ExactPlanner,
-    LearnedPlanner,
-    Path2D,
-    Planner,
-    Progress,
-    Status,
-    find_weights,
-)
+from planners.planning.exact import EXACT, ExactPlanner
+from planners.planning.factory import find_weights
+from planners.planning.learned import LearnedPlanner
+from planners.planning.types import GridPlan, PlanLimits, Planner, PlanProgress, PlanStatus
 
 
 def weights_by_id(planners: list[str]) -> dict[str, str]:
@@ -73,8 +66,8 @@ class PlanningWorker:
         grid: GridMap,
         ends: tuple[Cell, Cell],
         is_stopped: Callable[[], bool],
-        on_progress: Callable[[Progress], None],
-    ) -> Path2D:
+        on_progress: Callable[[PlanProgress], None],
+    ) -> GridPlan:
         """Return the plan of the planner with id ``name``.
 
         Args:
@@ -86,19 +79,19 @@ class PlanningWorker:
         """
         done = Event()
 
-        def work() -> Path2D:
+        def work() -> GridPlan:
             if is_stopped():
-                return Path2D(Status.CANCELED, (), (), "the goal was canceled.")
-            budget = Budget(self._time_limit_s, is_stopped, on_progress)
+                return GridPlan(PlanStatus.CANCELED, (), (), "the goal was canceled.")
+            limits = PlanLimits(self._time_limit_s, is_stopped, on_progress)
             planner = self._planner(name, max(grid.free.shape))
-            return planner.plan(grid.free, *ends, budget)
+            return planner.plan(grid.free, *ends, limits)
 
-        def hand_over(future: Future[Path2D]) -> None:
+        def hand_over(future: Future[GridPlan]) -> None:
             # In the worker's thread; events belong to the node's.
             soon(self._node, _complete, done, future)
 
         self._thread.submit(work).add_done_callback(hand_over)
-        plan: Path2D = await done
+        plan: GridPlan = await done
         return plan
 
     def close(self) -> None:
@@ -116,9 +109,9 @@ class PlanningWorker:
         return self._loaded[str(path)]
 
 
-def _complete(done: Event, future: Future[Path2D]) -> None:
+def _complete(done: Event, future: Future[GridPlan]) -> None:
     if future.cancelled():
-        done.complete(Path2D(Status.CANCELED, (), (), "the planner is shutting down."))
+        done.complete(GridPlan(PlanStatus.CANCELED, (), (), "the planner is shutting down."))
         return
     error = future.exception()
     if error is not None:

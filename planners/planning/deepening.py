@@ -1,0 +1,88 @@
+"""Iterative deepening of a planning network on one maze, in slices that can be interrupted."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asterias.arrays import Cell
+from planners.networks.base import PlanningNetwork, observation
+from planners.planning.types import MazeArray, PlanLimits, PlanProgress, PlanStatus
+
+# A long recursion is cut into slices of about this length, to look at the clock and at cancel:
+# several a second, and still long against the start of a slice (well below 1 ms).
+_SLICE_S = 0.15
+_FIRST_SLICE = 8  # layers, before the time of a layer is known
+_MOST_GROWTH = 4.0  # from one slice to the next, since one measurement may be wrong
+
+
+class IterativeDeepening:
+    """A network's planning state on one maze, deepened step by step.
+
+    Attributes:
+        layers: done so far.
+    """
+
+    def __init__(
+        self,
+        network: PlanningNetwork,
+        maze: MazeArray,
+        goal: Cell,
+        device: torch.device,
+        limits: PlanLimits,
+    ) -> None:
+        self.layers = 0
+        self._network, self._limits = network, limits
+        self._deadline_s = time.monotonic() + limits.time_limit_s
+        with torch.no_grad():
+            maps = observation(maze[None], np.array([goal]))
+            self._encoded = network.encode(*(tensor.to(device) for tensor in maps))
+        self._state: Tensor | None = None
+        self._slice = _FIRST_SLICE
+
+    @torch.no_grad()
+    def deepen_to(self, layers: int, limit: int) -> PlanStatus | None:
+        """Deepen to ``layers``; return the status that stopped it before, or None.
+
+        Args:
+            layers: to reach.
+            limit: after which the planner gives up, for the report.
+        """
+        while self.layers < layers:
+            started_s = time.monotonic()
+            resumes = self._network.can_resume
+            count = min(self._slice, layers - self.layers) if resumes else layers
+            self._deepen(count, layers)
+            self._limits.report(PlanProgress(self.layers, layers, limit))
+            took_s = max(time.monotonic() - started_s, 1e-4)
+            if count == self._slice:
+                growth = min(_MOST_GROWTH, _SLICE_S / took_s)
+                self._slice = max(_FIRST_SLICE, int(count * growth))
+            if self._limits.is_canceled():
+                return PlanStatus.CANCELED
+            if time.monotonic() > self._deadline_s:
+                return PlanStatus.TIME_LIMIT
+        return None
+
+    def _deepen(self, count: int, layers: int) -> None:
+        if self._network.can_resume:
+            self._state = self._network.resume(self._encoded, self._state, count)
+            self.layers += count
+        else:
+            self._state = self._network.iterate(self._encoded, layers, (layers,))[-1]
+            self.layers = layers
+        if self._state.is_cuda:
+            torch.cuda.synchronize()  # for the clock
+
+    @torch.no_grad()
+    def policy(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the best action and the value of every cell, both ``(H, W)``."""
+        assert self._state is not None
+        states = self._state[None]
+        logits = self._network.decode(self._encoded, states)[0, 0]
+        values = self._network.values(self._encoded, states)[0, 0]
+        return logits.argmax(dim=0).cpu().numpy(), values.cpu().numpy()

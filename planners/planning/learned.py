@@ -1,0 +1,181 @@
+"""The learned planner: a planning network and the greedy walk along its actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asterias.arrays import Cell
+from asterias.errors import UserError
+from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
+from planners.networks.base import PlanningNetwork, choose_device
+from planners.networks.weights import load_weights
+from planners.planning.deepening import IterativeDeepening
+from planners.planning.exact_search import breadth_first
+from planners.planning.types import (
+    GridPlan,
+    MazeArray,
+    PlanLimits,
+    PlanStatus,
+    describe,
+    is_free,
+    no_path,
+    refuse_ends,
+)
+
+# About 40 values per cell are held at once; beyond this a plain search is the answer anyway.
+MAX_CELLS = 4_000_000
+# Layers per step of the shortest path after which a network gives up; those of training are two to
+# three (200 layers for paths of 90 steps at 15 x 15, 5000 for 1800 at 100 x 100).
+_LAYERS_PER_STEP = 8
+
+
+class LearnedPlanner:
+    """A planning network and the greedy walk along its actions.
+
+    How deep it goes: ``depth`` layers if that is given. Otherwise by the rule of
+    :meth:`_eval_depths`: the depth of training first, and twice as deep again while the walk from
+    the start does not arrive; on maps larger than those of training, until twice as many layers do
+    not shorten a walk that arrives. It gives up after eight layers per step of the shortest path.
+    """
+
+    def __init__(
+        self,
+        network: PlanningNetwork,
+        depth: int = 0,
+        moves: Moves = NEWS,
+        device: str = "cpu",
+        *,
+        trained_depth: int = 1,
+        trained_size: int = 0,
+    ) -> None:
+        if depth < 0:
+            raise UserError(f"depth is {depth}: give the layers, or 0 to go as deep as needed.")
+        self.network, self.depth, self.moves = network.eval(), depth, moves
+        self.trained_depth, self.trained_size = trained_depth, trained_size
+        self.device = choose_device(device)
+        self.network.to(self.device)
+
+    @classmethod
+    def load(cls, weights: Path, depth: int = 0, device: str = "auto") -> LearnedPlanner:
+        """Return the planner of a weight file.
+
+        Raises:
+            UserError: file or card are missing, damaged, or do not fit together.
+        """
+        network, card = load_weights(weights)
+        name: MoveName = "moore" if card.get("moves") == "moore" else "news"
+        moves = MOVES[name]
+        if network.config.actions != len(moves.actions):
+            raise UserError(
+                f"{weights} chooses among {network.config.actions} actions, but its moves, {name}, "
+                f"are {len(moves.actions)}."
+            )
+        size = card.get("size", 0)
+        depths = {"trained_depth": card["depth"], "trained_size": size if size else 0}
+        return cls(network, depth, moves, device, **depths)
+
+    def plan(
+        self, maze: MazeArray, start: Cell, goal: Cell, limits: PlanLimits | None = None
+    ) -> GridPlan:
+        """Walk greedily from start; the exact length tells whether the path is a shortest one.
+
+        Raises:
+            UserError: the map is too large for networks.
+        """
+        refused = refuse_ends(maze, start, goal)
+        if refused:
+            return refused
+        if maze.size > MAX_CELLS:
+            raise UserError(
+                f"the map has {maze.size} cells: networks plan on {MAX_CELLS} at most; use a_star."
+            )
+        exact = tuple(breadth_first(maze, start, goal, self.moves))
+        if not exact:
+            return no_path(start, goal)
+        return self._plan_deeper(maze, start, goal, exact, limits or PlanLimits())
+
+    def _plan_deeper(
+        self, maze: MazeArray, start: Cell, goal: Cell, exact: tuple[Cell, ...], limits: PlanLimits
+    ) -> GridPlan:
+        """Deepen and walk until the policy is settled, or the limits are reached; of several walks
+        that arrive the shortest counts."""
+        deepening = IterativeDeepening(self.network, maze, goal, self.device, limits)
+        depths = self._eval_depths(len(exact) - 1)
+        is_small = max(maze.shape) <= self.trained_size
+        before: _Evaluation | None = None
+        best: _Evaluation | None = None
+        for layers in depths:
+            stopped = deepening.deepen_to(layers, depths[-1])
+            if stopped is PlanStatus.CANCELED:
+                text = f"canceled after {deepening.layers} layers."
+                return GridPlan(PlanStatus.CANCELED, (), exact, text, layers=deepening.layers)
+            actions, values = deepening.policy()
+            walk = _walk(maze, start, goal, actions, self.moves)
+            latest = _Evaluation(deepening.layers, actions, values, *walk)
+            if latest.arrives and (best is None or len(latest.cells) < len(best.cells)):
+                best = latest
+            if stopped or (latest.arrives and is_small) or _is_settled(maze, before, latest):
+                break
+            before = latest
+        chosen = best or latest
+        status = PlanStatus.TIME_LIMIT if stopped and best is None else chosen.status
+        if chosen.arrives and len(chosen.cells) == len(exact):
+            status = PlanStatus.OPTIMAL
+        text = describe(status, chosen.cells, exact, chosen.layers)
+        return GridPlan(status, chosen.cells, exact, text, chosen.values, chosen.layers)
+
+    def _eval_depths(self, steps: int) -> list[int]:
+        """Return the layers after which the policy is evaluated: the depth asked for, or the depth
+        of training and its doubles, up to a limit by the steps of the shortest path."""
+        if self.depth:
+            return [self.depth]
+        depths, limit = [self.trained_depth], _LAYERS_PER_STEP * steps
+        while depths[-1] < limit:
+            depths.append(min(2 * depths[-1], limit))
+        return depths
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """A policy after some layers, and the walk along it."""
+
+    layers: int
+    actions: NDArray[np.int64]
+    values: NDArray[np.float32]
+    cells: tuple[Cell, ...]
+    status: PlanStatus
+
+    @property
+    def arrives(self) -> bool:
+        return self.status is PlanStatus.VALID
+
+
+def _is_settled(maze: MazeArray, before: _Evaluation | None, latest: _Evaluation) -> bool:
+    """Return whether more layers promise nothing: the latest did not shorten the walk that
+    arrived, or broke it, as happens to networks at many times their depth; or no action has
+    changed."""
+    if before is None:
+        return False
+    if before.arrives:
+        return not latest.arrives or len(latest.cells) >= len(before.cells)
+    return bool((before.actions == latest.actions)[maze > 0].all())
+
+
+def _walk(
+    maze: MazeArray, start: Cell, goal: Cell, actions: NDArray[np.int64], moves: Moves
+) -> tuple[tuple[Cell, ...], PlanStatus]:
+    cells, seen = [start], {start}
+    while cells[-1] != goal:
+        down, right = moves.offsets[int(actions[cells[-1]])]
+        after = (cells[-1][0] + down, cells[-1][1] + right)
+        if not is_free(maze, after):
+            return tuple(cells), PlanStatus.COLLISION
+        if after in seen:
+            return tuple(cells), PlanStatus.TIMEOUT
+        cells.append(after)
+        seen.add(after)
+    return tuple(cells), PlanStatus.VALID
