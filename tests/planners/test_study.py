@@ -31,7 +31,10 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
         bins="1,8,20",
         stratify="",
     )
-    cases = (Case("first", "a start"), Case("second", "goes on", {"learning_rate": 1e-3}, "9/first"))
+    cases = (
+        Case("first", "a start"),
+        Case("second", "goes on", {"learning_rate": 1e-3}, "9/first"),
+    )
     monkeypatch.setitem(PRESETS, SIZE, ("nine", preset))
     monkeypatch.setitem(PLANS, SIZE, StudyPlan(cases, "1,8,20", plain=20, stratified=4))
 
