@@ -21,6 +21,7 @@ import tyro
 from asterias.cli import run_command
 from asterias.errors import HardwareError
 from hardware.buses.serial_bus import SerialBus
+from hardware.cameras.http_stream import without_password
 from hardware.description.robot import RobotDescription
 from hardware.factory import calibration_path, devices_of, make_bus, make_limb, servos_of
 from hardware.limbs.calibration import default_path, save
@@ -99,7 +100,8 @@ class ScanDevices:
                 print(f"{bus.port}  bus of {name}")
                 self._print_servos(bus.port, (bus.type,), (bus.baud_rate,))
             for camera, settings in devices.cameras.items():
-                print(f"{getattr(settings, 'url', settings.type)}  camera {camera} of {name}")
+                place = without_password(getattr(settings, "url", settings.type))
+                print(f"{place}  camera {camera} of {name}")
         return 0
 
     def _print_servos(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import socket
 import time
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from asterias.errors import DeviceError
 
@@ -15,28 +16,42 @@ MOST_CHUNK_BYTES = 16 << 20
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n")
 
 
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown: the name of a user stays, a password does not."""
+    return re.sub(r"//([^/@\s:]*)(:[^/\s]*)?@", lambda found: f"//{found[1]}@", url)
+
+
+def _authorization(user: str | None, password: str | None) -> str:
+    """Return the line of a request that names a user (RFC 7617); empty where there is none."""
+    if user is None:
+        return ""
+    pair = f"{unquote(user)}:{unquote(password or '')}".encode()
+    return f"Authorization: Basic {base64.b64encode(pair).decode()}\r\n"
+
+
 class HttpStream:
     """The endless body of one URL.
 
     Args:
-        url: ``http://host:port/path``.
+        url: ``http://host:port/path``, or ``http://user:password@host/path``.
 
     Raises:
         DeviceError: nobody answers there, or not with 200.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = without_password(url)
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 80
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
             self._socket = socket.create_connection((host, port), CONNECT_S)
-            request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\r\n"
+            request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n"
+            request += _authorization(parts.username, parts.password) + "\r\n"
             self._socket.sendall(request.encode("ascii", "replace"))
             self.content_type, self._rest = self._read_head()
         except OSError as error:
-            raise DeviceError(f"{url} does not answer ({error.strerror or error})") from error
+            raise DeviceError(f"{self.url} does not answer ({error.strerror or error})") from error
 
     def read(self, timeout_s: float) -> bytes:
         """What has come; empty after ``timeout_s``.
@@ -73,6 +88,11 @@ class HttpStream:
         head, _, rest = buffer.partition(b"\r\n\r\n")
         status = STATUS.match(head + b"\r\n")
         if status is None or status[1] != b"200":
+            if status is not None and status[1] == b"401":
+                raise DeviceError(
+                    f"{self.url} wants a user and a password; "
+                    "write http://user:password@host/... in the robot description"
+                )
             code = "no HTTP" if status is None else f"HTTP {status[1].decode()}"
             raise DeviceError(f"{self.url} serves no stream ({code}); check the path")
         fields = {}

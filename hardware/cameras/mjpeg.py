@@ -6,13 +6,15 @@ import re
 import time
 
 from asterias.errors import DeviceError
-from hardware.cameras.http_stream import HttpStream
+from hardware.cameras.http_stream import HttpStream, without_password
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.multipart import MultipartReader
 from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.robot import CameraDescription
 
 BOUNDARY = re.compile(r'boundary="?([^";,\s]+)', re.IGNORECASE)
+# What surely is no stream of pictures; a type that says nothing, or is missing, may be one.
+OTHER_TYPES = ("text/", "application/json", "image/", "video/", "audio/")
 
 
 class MjpegSource(FrameSource):
@@ -24,19 +26,24 @@ class MjpegSource(FrameSource):
     """
 
     def __init__(self, description: CameraDescription, url: str) -> None:
-        self.url = url
+        self.url = without_password(url)
+        self._address = url
         self._about = description
         self._stream: HttpStream | None = None
         self._reader = MultipartReader(b"")
 
     def open(self) -> None:
-        """Ask for the stream."""
-        self._stream = HttpStream(self.url)
-        found = BOUNDARY.search(self._stream.content_type)
-        if found is None:
-            kind = self._stream.content_type or "nothing"
+        """Ask for the stream.
+
+        Raises:
+            DeviceError: it does not answer, or serves something else.
+        """
+        self._stream = HttpStream(self._address)
+        kind = self._stream.content_type
+        if kind.lower().startswith(OTHER_TYPES):
             raise DeviceError(f"{self.url} serves {kind}, no MJPEG stream; check the path")
-        self._reader = MultipartReader(found[1].encode("latin-1"))
+        found = BOUNDARY.search(kind)
+        self._reader = MultipartReader(b"" if found is None else found[1].encode("latin-1"))
 
     def grab(self, timeout_s: float) -> Grab | None:
         """The next picture, or None after about ``timeout_s``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -156,13 +157,20 @@ class StreamCamera(Camera):
                 self._pump()
             except (DeviceError, OSError) as error:
                 self._problem = " ".join(str(error).split()).rstrip(".")
+            except Exception as error:  # whatever a device sends must not end the camera for good
+                reason = " ".join(str(error).split()).rstrip(".")
+                self._problem = f"its pictures cannot be read ({type(error).__name__}: {reason})"
             finally:
-                self.source.close()
+                self._close_source()
             if self._sequence > before:
                 backoff_s = FIRST_BACKOFF_S
             self.reconnects += 1
             self._closing.wait(backoff_s)
             backoff_s = min(2.0 * backoff_s, LONGEST_BACKOFF_S)
+
+    def _close_source(self) -> None:
+        with contextlib.suppress(Exception):  # it is broken already, and opened anew
+            self.source.close()
 
     def _pump(self) -> None:
         """Take pictures until the source fails or falls silent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
@@ -135,6 +136,7 @@ def _shown(value: object) -> str:
         text = repr(value)
     except ValueError:  # Python refuses to print integers of thousands of digits
         return "a huge number"
+    text = re.sub(r"//[^/@\s]*@", "//...@", text)  # a password of a URL is never shown
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
