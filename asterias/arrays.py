@@ -13,3 +13,9 @@ ImageArray = npt.NDArray[np.uint8]
 
 # Row and column of a maze or map, from its upper left corner.
 Cell = tuple[int, int]
+
+# The same with fractions: a point in it.
+CellPoint = tuple[float, float]
+
+# A maze: uint8 (H, W), 1 = free, row 0 in the north.
+MazeArray = npt.NDArray[np.uint8]

@@ -15,12 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pybullet_utils.bullet_client import BulletClient
 
-from asterias.arrays import Cell
+from asterias.arrays import Cell, CellPoint, MazeArray
 from asterias.context import Closeable
 from sim.rendering.bullet import pybullet
-
-Maze = NDArray[np.uint8]
-Place = tuple[float, float]
 
 CELL_M = 1.0
 RADIUS_M = 0.2
@@ -46,7 +43,7 @@ class BallMaze(Closeable):
         ValueError: the start is no free cell.
     """
 
-    def __init__(self, maze: Maze, start: Cell) -> None:
+    def __init__(self, maze: MazeArray, start: Cell) -> None:
         rows, columns = maze.shape
         inside = 0 <= start[0] < rows and 0 <= start[1] < columns
         if not inside or not maze[start]:
@@ -78,12 +75,12 @@ class BallMaze(Closeable):
 
     # -- what is ----------------------------------------------------------------------------------
 
-    def point_of(self, place: Place) -> tuple[float, float]:
+    def point_of(self, place: CellPoint) -> tuple[float, float]:
         """Return the point in m of a (row, column) with fractions."""
         return place[1] * CELL_M, (len(self.maze) - place[0]) * CELL_M
 
     @property
-    def place(self) -> Place:
+    def place(self) -> CellPoint:
         """Where the ball is: (row, column) with fractions."""
         (x, y, _), _ = self._bullet.getBasePositionAndOrientation(self._ball)
         return len(self.maze) - y / CELL_M, x / CELL_M
@@ -175,7 +172,7 @@ class BallMaze(Closeable):
         self._bullet.changeDynamics(body, -1, lateralFriction=0.0, restitution=0.0)
 
 
-def _runs(maze: Maze) -> Iterator[tuple[int, int, int]]:
+def _runs(maze: MazeArray) -> Iterator[tuple[int, int, int]]:
     """Yield row, first and last column of each run of walls."""
     for row, cells in enumerate(maze):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], cells == 0, [0]]).astype(int)))

@@ -18,7 +18,7 @@ from typing import Any
 STOPPED = 130
 BAD_OPTIONS = 2
 
-OnProgress = Callable[[Mapping[str, Any]], None]
+OnProgressLine = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TrainingProcess:
     def __init__(
         self,
         options: Sequence[str],
-        on_progress: OnProgress,
+        on_progress: OnProgressLine,
         on_end: Callable[[TrainingEnd], None],
     ) -> None:
         command = [sys.executable, "-m", "learning", "train", *options, "--progress", "json"]
@@ -91,7 +91,7 @@ class TrainingProcess:
                 os.killpg(self.pid, signal.SIGKILL)
             self._thread.join(patience_s)
 
-    def _listen(self, on_progress: OnProgress, on_end: Callable[[TrainingEnd], None]) -> None:
+    def _listen(self, on_progress: OnProgressLine, on_end: Callable[[TrainingEnd], None]) -> None:
         summary: Mapping[str, Any] = {}
         assert self._process.stdout is not None
         with self._process.stdout as lines:

@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 import psutil
 import vizdoom
-from numpy.typing import NDArray
 
+from asterias.arrays import ImageArray
 from asterias.context import Closeable
 from asterias.errors import HardwareError
 from sim.doom.maps import MazeMap, cell_at, centre_of, map_name, write_wad
 
-Picture = NDArray[np.uint8]
 Pose = tuple[float, float, float]
 
 TICS_PER_S = 35
@@ -155,9 +154,9 @@ class MazeGame(Closeable):
         return cell_at(x, y, len(self.world.maze))
 
     @property
-    def picture(self) -> Picture:
+    def picture(self) -> ImageArray:
         """What the player sees: RGB ``(120, 160, 3)``."""
-        picture: Picture = self._state.screen_buffer.copy()  # the engine draws into it again
+        picture: ImageArray = self._state.screen_buffer.copy()  # the engine draws into it again
         return picture
 
     # -- what can be done -------------------------------------------------------------------------
@@ -192,7 +191,7 @@ class MazeGame(Closeable):
         self._guarded(self._game.send_game_command, f"warp {x} {y}")
         self._tic()  # in this tic the eyes are on the floor: no picture to be used
 
-    def look_around(self, turn_back: bool = True) -> list[Picture]:
+    def look_around(self, turn_back: bool = True) -> list[ImageArray]:
         """Brake, and look north, east, south and west.
 
         The player ends as it stood, or, to save a tic, looking west.

@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from asterias.arrays import Cell
-from sim.doom.textures import Look
-
-Maze = NDArray[np.uint8]
+from asterias.arrays import Cell, MazeArray
+from sim.doom.textures import MazeAppearance
 
 CELL_UNITS = 64
 """Side of a cell in map units."""
@@ -31,12 +29,12 @@ _PLAYER, _CANDLE = 1, 34  # editor numbers; candles do not block
 class MazeMap:
     """A maze, where its player starts, and what it looks like."""
 
-    maze: Maze
+    maze: MazeArray
     """Cells ``(H, W)``, 1 = free, row 0 in the north."""
     start: Cell
     goal: Cell | None = None
     """Cell with a candle in it; None for none."""
-    look: Look = field(default_factory=Look)
+    look: MazeAppearance = field(default_factory=MazeAppearance)
     yaw_deg: int = 90
     """Where the player looks at first: 0 east, 90 north."""
 
@@ -51,7 +49,7 @@ class MazeMap:
                 raise ValueError(f"the {name} {cell[0]},{cell[1]} is no free cell of the maze.")
 
 
-def is_free(maze: Maze, cell: Cell) -> bool:
+def is_free(maze: MazeArray, cell: Cell) -> bool:
     """Return whether a cell is in the maze and no wall."""
     rows, columns = maze.shape
     return 0 <= cell[0] < int(rows) and 0 <= cell[1] < int(columns) and bool(maze[cell])

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.doom.game import Picture
+from asterias.arrays import CellPoint, ImageArray
 
-Place = tuple[float, float]
 FREE, WALL, UNKNOWN = 0, 100, -1
 _COLOURS = {FREE: (237, 237, 237), WALL: (33, 33, 33), UNKNOWN: (168, 176, 190)}
 _PLAN, _WAY, _PLAYER, _GOAL, _PAPER = (
@@ -31,16 +30,16 @@ class MapPicture:
 
     occupancy: NDArray[np.int8]
     """Cells ``(H, W)``: 0 free, 100 wall, -1 unknown; between them grey."""
-    goal: Place | None = None
-    player: Place | None = None
+    goal: CellPoint | None = None
+    player: CellPoint | None = None
     yaw_rad: float = 0.0
     """Where the player looks, counter-clockwise from east."""
-    plan: Sequence[Place] = field(default_factory=tuple)
-    way: Sequence[Place] = field(default_factory=tuple)
+    plan: Sequence[CellPoint] = field(default_factory=tuple)
+    way: Sequence[CellPoint] = field(default_factory=tuple)
     """Where the player has been."""
 
 
-def draw_map(shown: MapPicture, height_px: int) -> Picture:
+def draw_map(shown: MapPicture, height_px: int) -> ImageArray:
     """Return the map as a picture ``(height_px, about height_px, 3)``."""
     rows, columns = shown.occupancy.shape
     scale = height_px / rows
@@ -64,7 +63,7 @@ def draw_map(shown: MapPicture, height_px: int) -> Picture:
     return np.asarray(picture, np.uint8)
 
 
-def beside(view: Picture, shown: MapPicture, text: str = "", height_px: int = 240) -> Picture:
+def beside(view: ImageArray, shown: MapPicture, text: str = "", height_px: int = 240) -> ImageArray:
     """Return the view, the map to its right and a line of text below: ``(height_px + 24, W, 3)``.
 
     The height is even, as video encoders want it, and so is the width.
@@ -81,11 +80,11 @@ def beside(view: Picture, shown: MapPicture, text: str = "", height_px: int = 24
     return whole[: whole.shape[0] // 2 * 2, : whole.shape[1] // 2 * 2]
 
 
-def _pixel(place: Place, scale: float) -> tuple[int, int]:
+def _pixel(place: CellPoint, scale: float) -> tuple[int, int]:
     return round(place[1] * scale), round(place[0] * scale)
 
 
-def _arrow(picture: Picture, place: Place, yaw_rad: float, scale: float) -> None:
+def _arrow(picture: ImageArray, place: CellPoint, yaw_rad: float, scale: float) -> None:
     """Draw the player as a triangle that points where it looks."""
     radius = max(4.0, 0.42 * scale)
     corners = [
@@ -98,7 +97,7 @@ def _arrow(picture: Picture, place: Place, yaw_rad: float, scale: float) -> None
     cv2.fillPoly(picture, [np.round(corners).astype(np.int32)], _PLAYER, cv2.LINE_AA)
 
 
-def sheet_of(pictures: Sequence[Picture], columns: int) -> Picture:
+def sheet_of(pictures: Sequence[ImageArray], columns: int) -> ImageArray:
     """Return pictures of one size in rows of ``columns``, the rest of the last row left empty."""
     height, width = pictures[0].shape[:2]
     rows = -(-len(pictures) // columns)

@@ -14,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from asterias.arrays import Cell
-from sim.doom.game import TICS_PER_S, GameDiedError, MazeGame, Picture, Pose
+from asterias.arrays import Cell, ImageArray
+from sim.doom.game import TICS_PER_S, GameDiedError, MazeGame, Pose
 from sim.doom.maps import CELL_UNITS, MazeMap, cell_at, is_free
 from sim.doom.views import CellViews, shrink, survey
 
@@ -108,7 +108,7 @@ class DoomRobot:
         return self._blocked
 
     @property
-    def picture(self) -> Picture:
+    def picture(self) -> ImageArray:
         """What the robot's camera sees: RGB ``(120, 160, 3)``."""
         return self._game.picture
 

@@ -80,7 +80,7 @@ LIGHT = (112, 232)
 
 
 @dataclass(frozen=True)
-class Look:
+class MazeAppearance:
     """How one maze looks."""
 
     textures: str = "startan"
@@ -112,7 +112,7 @@ def _mix(seed: int) -> TextureSet:
     return TextureSet(tuple(walls), floor, ceiling)
 
 
-def choose_look(textures: str, seed: int, light: int = -1) -> Look:
+def choose_look(textures: str, seed: int, light: int = -1) -> MazeAppearance:
     """Return the look that a seed draws.
 
     Args:
@@ -133,4 +133,4 @@ def choose_look(textures: str, seed: int, light: int = -1) -> Look:
         )
     name = names[int(random.integers(len(names)))]
     drawn = int(random.integers(LIGHT[0], LIGHT[1] + 1))
-    return Look(name, drawn if light < 0 else light, seed)
+    return MazeAppearance(name, drawn if light < 0 else light, seed)

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.doom.game import HEIGHT_PX, WIDTH_PX, GameDiedError, MazeGame, Picture
+from asterias.arrays import ImageArray
+from sim.doom.game import HEIGHT_PX, WIDTH_PX, GameDiedError, MazeGame
 from sim.doom.maps import MazeMap
 from sim.doom.textures import choose_look
 
@@ -34,7 +35,7 @@ class CellViews:
     """``(H, W)``: whether the cell has views."""
 
 
-def shrink(picture: Picture) -> Picture:
+def shrink(picture: ImageArray) -> ImageArray:
     """Return a picture ``(120, 160, 3)`` as a view ``(24, 32, 3)``, by averaging."""
     if picture.shape[:2] != (HEIGHT_PX, WIDTH_PX):
         picture = np.asarray(cv2.resize(picture, (WIDTH_PX, HEIGHT_PX)), np.uint8)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from sim.doom.game import GameDiedError, MazeGame
 from sim.doom.maps import MazeMap, cell_at, centre_of, text_map, write_wad
-from sim.doom.textures import GROUPS, MIXED, TEXTURE_SETS, Look, choose_look
+from sim.doom.textures import GROUPS, MIXED, TEXTURE_SETS, MazeAppearance, choose_look
 from sim.doom.views import survey, survey_mazes
 
 MAZE = np.array(
@@ -82,7 +82,7 @@ def test_a_wad_holds_its_maps_in_order() -> None:
 def test_every_texture_is_in_the_data_that_the_wheel_brings() -> None:
     data = (Path(vizdoom.__file__).parent / "freedoom2.wad").read_bytes()
     flats = lumps(data)
-    mixes = [Look(MIXED, seed=seed).texture_set for seed in range(150)]
+    mixes = [MazeAppearance(MIXED, seed=seed).texture_set for seed in range(150)]
     for textures in (*TEXTURE_SETS.values(), *mixes):
         assert textures.floor in flats and textures.ceiling in flats
         for wall in textures.walls:
@@ -96,14 +96,14 @@ def test_a_seed_draws_the_same_look_and_groups_are_kept_apart() -> None:
     looks = [choose_look("held_out", seed) for seed in range(40)]
     assert looks == [choose_look("held_out", seed) for seed in range(40)]
     assert {look.textures for look in looks} == set(GROUPS["held_out"])
-    assert choose_look("brick", 5, 100) == Look("brick", 100, 5)
+    assert choose_look("brick", 5, 100) == MazeAppearance("brick", 100, 5)
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Look("velvet"), "'velvet': choose mixed or one of startan"),
-        (lambda: Look("brick", 300), "light is 300"),
+        (lambda: MazeAppearance("velvet"), "'velvet': choose mixed or one of startan"),
+        (lambda: MazeAppearance("brick", 300), "light is 300"),
         (lambda: choose_look("velvet", 0), "training, varied, held_out"),
         (lambda: MazeMap(MAZE, (0, 0)), "the start 0,0 is no free cell"),
         (lambda: MazeMap(MAZE, (1, 1), (9, 9)), "the goal 9,9"),

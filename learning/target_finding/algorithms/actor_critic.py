@@ -15,8 +15,8 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import numpy.typing as npt
 
+from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.progress import TrainingProgress
@@ -41,8 +41,6 @@ from learning.target_finding.env.options import (
 )
 from learning.target_finding.policies.linear_policy import SoftmaxPolicy
 from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE
-
-FloatArray = npt.NDArray[np.float64]
 
 # The paper's moving average, which its table takes the last value of.
 WINDOW = 15

@@ -46,7 +46,7 @@ WEIGHT_DECAY = 1e-3
 
 # Epochs done, epochs in all.
 OnEpochs = Callable[[int, int], None]
-Rows = npt.NDArray[np.float32]
+Float32Rows = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class BcConfig:
 class Steps:
     """Demonstrated steps: ``(N, n + c)`` observations, ``(N, n)`` increments, ``(N,)`` episodes."""
 
-    observations: Rows
-    increments: Rows
+    observations: Float32Rows
+    increments: Float32Rows
     episodes: npt.NDArray[np.int64]
 
 
@@ -135,7 +135,7 @@ def clone(config: BcConfig, on_epochs: OnEpochs = lambda done, total: None) -> d
         "step_s": config.step_s,
         **losses,
     }
-    tensors: dict[str, Rows] = {"log_std": log_std}
+    tensors: dict[str, Float32Rows] = {"log_std": log_std}
     layers = (layer for layer in net if isinstance(layer, torch.nn.Linear))
     for number, layer in enumerate(layers):
         tensors[f"layer_{number}.weight"] = layer.weight.detach().numpy()
@@ -222,7 +222,7 @@ def _live_cameras(trace: Trace, limb: int, count: int) -> list[int]:
 
 def _fit(
     steps: Steps, config: BcConfig, on_epochs: OnEpochs
-) -> tuple[torch.nn.Sequential, Rows, dict[str, Any]]:
+) -> tuple[torch.nn.Sequential, Float32Rows, dict[str, Any]]:
     """Return the net of the best epoch on held-out episodes, log std ``(n,)``, and losses."""
     torch.manual_seed(config.seed)
     torch.set_num_threads(1)

@@ -11,13 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from torch import nn
 
-FloatArray = npt.NDArray[Any]
+from asterias.arrays import FloatArray
 
 # Outputs of the random network, its hidden units, and learning of the predictor.
 _CODES, _HIDDEN = 16, 64

@@ -31,6 +31,7 @@ from learning.target_finding.algorithms.checkpoint import (
 )
 from learning.target_finding.env.cameras import NOISE
 from learning.target_finding.env.environment import TargetFindingEnv
+from learning.target_finding.env.observation import Tiles
 from learning.target_finding.env.options import SilentFailure, TargetFindingOptions
 from learning.target_finding.policies.encoder import TILE_PX, TileEncoder, shrunk
 from learning.target_finding.policies.linear_policy import save_policy
@@ -45,7 +46,6 @@ WALK = 6
 # Walks in one file of poses.
 SHARD = 500
 
-Tiles = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float32]
 
 

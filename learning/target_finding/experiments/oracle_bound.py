@@ -16,12 +16,11 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray
 from learning.target_finding.env.observation import CommandUnit
 from learning.target_finding.env.options import Faults, TargetFindingOptions, with_command_range
 from learning.target_finding.env.task import TargetFindingTask, TaskOptions, draw_dead_cameras
 from sim.world import SimWorld
-
-FloatArray = npt.NDArray[np.float64]
 
 # Time in which a limb that starts at a pose sags under its own weight; chosen.
 _SETTLE_S = 0.4
