@@ -3,9 +3,10 @@
 For each source listens to ``/limb_<i>/sources/<name>`` (std_msgs/Float64MultiArray, joint positions
 in rad as on ``/limb_<i>/commands``) and ``/limb_<i>/sources/<name>/deadman`` (std_msgs/Bool, true
 while held, repeated within the time-out). Passes the commands of the one source that has the limb
-on to ``/limb_<i>/commands``, and says on ``/limb_<i>/active_source`` (std_msgs/String, latched) who
-that is. While ``/e_stop_state`` is true nothing passes, and a dead-man held then must be released
-before it counts again. Limits are the driver's business: each value is checked once, there.
+on to ``/limb_<i>/commands``, and publishes on ``/limb_<i>/active_source`` (std_msgs/String,
+latched) who that is, twice a second at least. While ``/e_stop_state`` is true nothing passes, and a
+dead-man held then must be released before it counts again. Limits are the driver's business: each
+value is checked once, there.
 
 A source that is a program, and so has no dead-man, may also send timed moves to
 ``/limb_<i>/sources/<name>/joint_trajectory`` (trajectory_msgs/JointTrajectory). They go on to
@@ -15,6 +16,7 @@ dead-man may not: a timed move would go on when the hand has let go.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import Counter
@@ -23,11 +25,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
-from rclpy.clock import Clock, ClockType
-from rclpy.subscription import Subscription
 from std_msgs.msg import Bool, Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
+from asterias_nodes.robot.limb_interface import COMMAND_LIMIT_BYTES, TRAJECTORY_LIMIT_BYTES
+from asterias_nodes.robot.multiplexer_watch import HEARTBEAT_PERIOD_S
+from asterias_nodes.runtime.bounded_subscription import bounded_subscription
 from asterias_nodes.runtime.conversions import to_seconds
 from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
@@ -58,6 +61,11 @@ class MultiplexerSettings:
         field(default_factory=lambda: ["policy", "find_target", "language_agent"])
     )
     timeout_s: Annotated[float, "s after which a silent source has let go, or its dead-man"] = 0.5
+    longest_move_s: Annotated[float, "s that a timed move of a program may last"] = 60.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.longest_move_s < float("inf"):
+            raise SettingsError("Parameter 'longest_move_s' must be above 0.")
 
     def parsed(self) -> list[CommandSource]:
         """Return the sources.
@@ -88,17 +96,14 @@ class _LimbChannel:
         self.name = f"limb_{number}"
         self.counts: Counter[str] = Counter()
         self._node = node
-        self._told = ""
+        self._published = ""
+        self._published_s = -math.inf
         prefix = f"/limb_{number}"
-        self._commands = node.create_publisher(
-            Float64MultiArray, f"{prefix}/commands", reliable_qos()
-        )
-        self._moves = node.create_publisher(
-            JointTrajectory, f"{prefix}/joint_trajectory", reliable_qos()
-        )
-        self._active = node.create_publisher(String, f"{prefix}/active_source", latched_qos())
-        self._active.publish(String(data=""))
-        self._inputs: list[Subscription] = []
+        publish = node.owned.publisher
+        self._commands = publish(Float64MultiArray, f"{prefix}/commands", reliable_qos())
+        self._moves = publish(JointTrajectory, f"{prefix}/joint_trajectory", reliable_qos())
+        self._active = publish(String, f"{prefix}/active_source", latched_qos())
+        self.publish_owner()
         for source in sources:
             topic = f"{prefix}/sources/{source.name}"
             self._listen(Float64MultiArray, topic, partial(self._on_command, source.name))
@@ -109,20 +114,32 @@ class _LimbChannel:
                 self._listen(JointTrajectory, f"{topic}/joint_trajectory", move)
 
     def _listen(self, kind: type, topic: str, callback: Callable[..., None]) -> None:
-        qos = reliable_qos()
-        self._inputs.append(self._node.create_subscription(kind, topic, callback, qos))
+        limit = TRAJECTORY_LIMIT_BYTES if kind is JointTrajectory else COMMAND_LIMIT_BYTES
+        bounded_subscription(
+            self._node.owned, kind, topic, callback, limit_bytes=limit, on_refused=self._refuse
+        )
+
+    def _refuse(self, reason: str) -> None:
+        self._node.get_logger().warning(reason, throttle_duration_sec=2.0)
 
     def _on_command(self, source: str, message: Float64MultiArray) -> None:
         if self._admits(source):
             self._commands.publish(message)
-            self.tell()
+            self.publish_owner()
 
     def _on_move(self, source: str, message: JointTrajectory) -> None:
         # No points, no move; the driver refuses it and says so.
         end_s = to_seconds(message.points[-1].time_from_start) if message.points else 0.0
-        if self._admits(source, max(end_s, 0.0)):
+        longest_s = self._node.settings.longest_move_s
+        if end_s > longest_s:
+            self.counts[f"{source}: dropped"] += 1
+            self._refuse(
+                f"A timed move of '{source}' over {end_s:.0f} s to {self.name} is dropped; it may "
+                f"last {longest_s:g} s: send it in parts."
+            )
+        elif self._admits(source, max(end_s, 0.0)):
             self._moves.publish(message)
-            self.tell()
+            self.publish_owner()
 
     def _admits(self, source: str, duration_s: float = 0.0) -> bool:
         if not self._node.is_active:
@@ -137,19 +154,12 @@ class _LimbChannel:
     def _on_deadman(self, source: str, message: Bool) -> None:
         self.arbiter.hold_deadman(source, bool(message.data))
 
-    def tell(self) -> None:
-        """Publish who has the limb, if that has changed."""
-        active = self.arbiter.active
-        if active != self._told:
-            self._told = active
+    def publish_owner(self) -> None:
+        """Publish who has the limb: when that changes, and twice a second as a sign of life."""
+        active, now = self.arbiter.active, time.monotonic()
+        if active != self._published or now - self._published_s >= HEARTBEAT_PERIOD_S:
+            self._published, self._published_s = active, now
             self._active.publish(String(data=active))
-
-    def close(self) -> None:
-        """Take the topics down."""
-        for subscription in self._inputs:
-            self._node.destroy_subscription(subscription)
-        for publisher in (self._commands, self._moves, self._active):
-            self._node.destroy_publisher(publisher)
 
 
 class CommandMultiplexer(ManagedNode):
@@ -161,22 +171,16 @@ class CommandMultiplexer(ManagedNode):
         self.is_active = False
         self._limbs: list[_LimbChannel] = []
         self._stopped = False
-        self._closers: list[Callable[[], None]] = []
 
     def configure(self) -> None:
         """Open the topics; nothing passes yet."""
         sources = self.settings.parsed()
         limbs = load_robot(self.settings.robot).limbs
         self._limbs = [_LimbChannel(self, number, sources) for number in range(len(limbs))]
-        stop = self.create_subscription(Bool, "/e_stop_state", self._on_stop, latched_qos())
-        wall = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.create_timer(_LOOK_PERIOD_S, self._look, clock=wall)
-        diagnostics = Diagnostics(self, [partial(self._report, limb) for limb in self._limbs])
-        self._closers = [
-            lambda: self.destroy_subscription(stop),
-            lambda: self.destroy_timer(timer),
-            diagnostics.close,
-        ]
+        self.owned.subscription(Bool, "/e_stop_state", self._on_stop, latched_qos())
+        self.owned.wall_timer(_LOOK_PERIOD_S, self._look)
+        reporters = [partial(self._report, limb) for limb in self._limbs]
+        self.owned.add(Diagnostics(self, reporters).close)
 
     def activate(self) -> None:
         """Let commands pass."""
@@ -190,19 +194,18 @@ class CommandMultiplexer(ManagedNode):
 
     def cleanup(self) -> None:
         """Close the topics."""
-        for close in [*self._closers, *(limb.close for limb in self._limbs)]:
-            close()
-        self._closers, self._limbs = [], []
+        super().cleanup()
+        self._limbs = []
 
     def _on_stop(self, message: Bool) -> None:
         self._stopped = bool(message.data)
         for limb in self._limbs:
             limb.arbiter.stop(self._stopped)
-            limb.tell()
+            limb.publish_owner()
 
     def _look(self) -> None:
         for limb in self._limbs:
-            limb.tell()
+            limb.publish_owner()
 
     def _report(self, limb: _LimbChannel) -> DiagnosticReport:
         values = {

@@ -52,7 +52,6 @@ class LimbDriverNode(ManagedNode):
         self._period_s = 0.02
         self._timer: Timer | None = None
         self._stop: EmergencyStop | None = None
-        self._was_stopped = False
         self._diagnostics: Diagnostics | None = None
 
     def configure(self) -> None:
@@ -63,7 +62,7 @@ class LimbDriverNode(ManagedNode):
         self._period_s = 1.0 / robot.control_rate_hz
         for number in range(len(robot.limbs)):
             self._open_limb(robot, number)
-        self._stop = EmergencyStop(self, self.limbs, self._was_stopped)
+        self._stop = EmergencyStop(self, self.limbs, robot.name)
         self._diagnostics = Diagnostics(self, [limb.report for limb in self.limbs])
 
     def activate(self) -> None:
@@ -93,7 +92,6 @@ class LimbDriverNode(ManagedNode):
             self._diagnostics.close()
             self._diagnostics = None
         if self._stop is not None:
-            self._was_stopped = self._stop.is_engaged
             self._stop.close()
             self._stop = None
 

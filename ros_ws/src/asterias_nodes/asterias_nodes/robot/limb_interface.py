@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -14,8 +15,11 @@ from trajectory_msgs.msg import JointTrajectory
 from asterias.arrays import FloatArray
 from asterias.errors import CommandError, HardwareError
 from asterias_nodes.robot.fault_service import FaultService
+from asterias_nodes.robot.multiplexer_watch import MultiplexerWatch
+from asterias_nodes.runtime.bounded_subscription import bounded_subscription
 from asterias_nodes.runtime.conversions import to_seconds
 from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, DiagnosticReport
+from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import reliable_qos
 from hardware.cameras.driver import Camera
 from hardware.description.devices import SafetySettings
@@ -25,11 +29,20 @@ from hardware.limbs.driver import LimbDriver, LimbState
 from hardware.limbs.safety_monitor import SafetyMonitor, Severity
 from hardware.limbs.trajectory import MOST_POINTS, TrajectoryController, Waypoint
 
+# Far above what a limb can follow in a minute at 50 Hz, and unpacked in a few milliseconds.
+MAX_TRAJECTORY_POINTS = 3000
+# A point of six joints with velocities, accelerations and efforts takes about 220 bytes.
+TRAJECTORY_LIMIT_BYTES = 220 * MAX_TRAJECTORY_POINTS
+COMMAND_LIMIT_BYTES = 4096
+MULTIPLEXER_GONE = (
+    "the command multiplexer is silent: no source can move the limb; start command_multiplexer"
+)
+
 Passive = Callable[[], tuple[Sequence[str], FloatArray, FloatArray]]
 
 
 class LimbInterface:
-    """Everything a limb says and hears under ``/limb_<number>``.
+    """The topics and services of a limb driver under ``/limb_<number>``.
 
     Args:
         node: the hosting node.
@@ -66,15 +79,22 @@ class LimbInterface:
         self._device_errors = 0
         self._last_state: LimbState | None = None
         prefix = f"/limb_{number}"
-        self._states = node.create_publisher(JointState, f"{prefix}/joint_states", reliable_qos())
-        self._inputs = [
-            node.create_subscription(
-                Float64MultiArray, f"{prefix}/commands", self._on_command, reliable_qos()
-            ),
-            node.create_subscription(
-                JointTrajectory, f"{prefix}/joint_trajectory", self._on_trajectory, reliable_qos()
-            ),
-        ]
+        self._owned = OwnedEntities(node)
+        self._states = self._owned.publisher(JointState, f"{prefix}/joint_states", reliable_qos())
+        bounded = partial(bounded_subscription, self._owned, on_refused=self._refuse)
+        bounded(
+            Float64MultiArray,
+            f"{prefix}/commands",
+            self._on_command,
+            limit_bytes=COMMAND_LIMIT_BYTES,
+        )
+        bounded(
+            JointTrajectory,
+            f"{prefix}/joint_trajectory",
+            self._on_trajectory,
+            limit_bytes=TRAJECTORY_LIMIT_BYTES,
+        )
+        self._multiplexer = MultiplexerWatch(self._owned, prefix)
         self._faults = FaultService(
             node,
             f"{prefix}/inject_fault",
@@ -188,6 +208,8 @@ class LimbInterface:
             level, message = WARN, "not active"
         if self.guard is not None and self.guard.findings:
             level, message = self._findings(self.guard, values)
+        if self._multiplexer.is_gone:
+            level, message = ERROR, MULTIPLEXER_GONE
         if self.motion.is_stopped:
             level, message = ERROR, "emergency stop engaged"
         name = f"{self._node.get_name()}: {self.driver.name}"
@@ -206,9 +228,7 @@ class LimbInterface:
             self.driver.disconnect()
         except HardwareError as error:
             self._node.get_logger().error(str(error))
-        for subscription in self._inputs:
-            self._node.destroy_subscription(subscription)
-        self._node.destroy_publisher(self._states)
+        self._owned.close()
         self._faults.close()
 
     # -- inputs ---------------------------------------------------------------------------------
@@ -224,14 +244,22 @@ class LimbInterface:
         try:
             request()
         except HardwareError as error:
-            self._node.get_logger().warning(str(error), throttle_duration_sec=1.0)
+            self._refuse(str(error))
+
+    def _refuse(self, reason: str) -> None:
+        self._node.get_logger().warning(reason, throttle_duration_sec=1.0)
 
     def _waypoints(self, message: JointTrajectory) -> list[Waypoint]:
         """Return points in the driver's joint order; joints that are not named stay where they are.
 
         Raises:
-            CommandError: a joint is unknown, or a point has the wrong length.
+            CommandError: too many points, an unknown joint, or a point of the wrong length.
         """
+        if len(message.points) > MAX_TRAJECTORY_POINTS:
+            raise CommandError(
+                f"A trajectory may hold {MAX_TRAJECTORY_POINTS} points, not {len(message.points)}; "
+                "send it in parts."
+            )
         names = list(self.driver.joint_names)
         unknown = sorted(set(message.joint_names) - set(names))
         if unknown:

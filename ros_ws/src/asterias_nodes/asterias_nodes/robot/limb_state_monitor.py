@@ -8,9 +8,11 @@ from collections.abc import Callable
 import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, String
+from std_msgs.msg import Bool
 
 from asterias.arrays import FloatArray
+from asterias_nodes.robot.multiplexer_watch import NOBODY as NOBODY
+from asterias_nodes.robot.multiplexer_watch import MultiplexerWatch
 from asterias_nodes.runtime.conversions import to_seconds
 from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
@@ -18,7 +20,6 @@ from hardware.description.robot import RobotDescription
 
 # Joint states older than this count as none: the time-out of the command multiplexer, too.
 FRESH_S = 0.5
-NOBODY = ""
 
 
 class LimbStateMonitor:
@@ -40,8 +41,6 @@ class LimbStateMonitor:
         joint_state: the newest message, passive joints included: rad by name.
         unmeasured: joints that the newest message lacks.
         robot_time_s: stamp of the newest joints; minus infinity before the first.
-        active_source: who has the limb, as the command multiplexer says; empty: nobody.
-        has_source: whether the command multiplexer has said so.
         is_stopped: whether the emergency stop is engaged.
     """
 
@@ -58,8 +57,6 @@ class LimbStateMonitor:
         self.joint_state: dict[str, float] = {}
         self.unmeasured: tuple[str, ...] = tuple(self.names)
         self.robot_time_s = -np.inf
-        self.active_source = NOBODY
-        self.has_source = False
         self.is_stopped = False
         self._on_joints, self._on_stop = on_joints, on_stop
         self._position: FloatArray | None = None
@@ -68,7 +65,7 @@ class LimbStateMonitor:
         prefix = f"/limb_{limb}"
         listen = self._owned.subscription
         listen(JointState, f"{prefix}/joint_states", self._take_joints, reliable_qos())
-        listen(String, f"{prefix}/active_source", self._take_source, latched_qos())
+        self._multiplexer = MultiplexerWatch(self._owned, prefix)
         listen(Bool, "/e_stop_state", self._take_stop, latched_qos())
 
     @property
@@ -85,6 +82,16 @@ class LimbStateMonitor:
     def is_fresh(self) -> bool:
         """Whether joints have come lately."""
         return time.monotonic() - self._received_s <= FRESH_S
+
+    @property
+    def active_source(self) -> str:
+        """Who has the limb, as the command multiplexer reports; empty: nobody."""
+        return self._multiplexer.active_source
+
+    @property
+    def has_multiplexer(self) -> bool:
+        """Whether a command multiplexer is there."""
+        return self._multiplexer.is_known and not self._multiplexer.is_gone
 
     def joint_angles(self) -> dict[str, float]:
         """Return the commanded joints by name, rad; empty when none have come lately."""
@@ -110,9 +117,6 @@ class LimbStateMonitor:
         self._position, self._received_s = values, time.monotonic()
         self.robot_time_s = to_seconds(message.header.stamp)
         self._on_joints()
-
-    def _take_source(self, message: String) -> None:
-        self.active_source, self.has_source = str(message.data), True
 
     def _take_stop(self, message: Bool) -> None:
         self.is_stopped = bool(message.data)

@@ -55,7 +55,6 @@ class SimRobot(ManagedNode):
         self._stop: EmergencyStop | None = None
         self._timer: Timer | None = None
         self._diagnostics: Diagnostics | None = None
-        self._was_stopped = False
 
     # -- life cycle -----------------------------------------------------------------------------
 
@@ -70,7 +69,7 @@ class SimRobot(ManagedNode):
             self._open_limb(self.world, number)
         self._sim_clock = self.create_publisher(Clock, "/clock", reliable_qos())
         self._topics = [self._sim_clock]
-        self._stop = EmergencyStop(self, self.limbs, self._was_stopped)
+        self._stop = EmergencyStop(self, self.limbs, self.world.robot.name)
         limbs = [limb.report for limb in self.limbs]
         cameras = [camera.report for camera in self.cameras]
         self._diagnostics = Diagnostics(self, [self._report, *limbs, *cameras])
@@ -109,7 +108,6 @@ class SimRobot(ManagedNode):
             self._diagnostics.close()
             self._diagnostics = None
         if self._stop is not None:
-            self._was_stopped = self._stop.is_engaged
             self._stop.close()
             self._stop = None
         for topic in self._topics:

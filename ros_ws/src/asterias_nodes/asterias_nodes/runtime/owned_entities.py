@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.action import ActionClient
-from rclpy.callback_groups import CallbackGroup
 from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -45,12 +44,10 @@ class OwnedEntities:
         callback: Callable[..., None],
         qos: QoSProfile,
         *,
-        callback_group: CallbackGroup | None = None,
+        raw: bool = False,
     ) -> Subscription:
-        """Return a new subscription."""
-        subscription = self._node.create_subscription(
-            message_type, topic, callback, qos, callback_group=callback_group
-        )
+        """Return a new subscription; with ``raw`` the callback gets the bytes of each message."""
+        subscription = self._node.create_subscription(message_type, topic, callback, qos, raw=raw)
         self.add(lambda: self._node.destroy_subscription(subscription))
         return subscription
 
