@@ -68,7 +68,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "asterias_nodes": {
         "robot": ("runtime",),
         "recording": ("runtime",),
-        "navigation": ("runtime",),
+        "navigation": ("robot", "runtime"),
         "teleop": ("robot", "runtime"),
         "agents": ("robot", "runtime"),
         "target_finding": ("recording", "robot", "runtime"),

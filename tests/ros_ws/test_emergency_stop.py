@@ -19,10 +19,10 @@ from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias_nodes.robot.emergency_stop_state import EmergencyStopState
-from asterias_nodes.robot.limb_interface import MAX_TRAJECTORY_POINTS
 from asterias_nodes.robot.limb_state_monitor import LimbStateMonitor
 from asterias_nodes.runtime.qos import latched_qos
 from hardware.description.robot import load_robot
+from hardware.limbs.trajectory import MOST_POINTS
 
 # Real processes on a machine that may be busy with something else.
 pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)
@@ -171,7 +171,7 @@ def test_long_or_endless_trajectories_are_refused_and_joint_states_go_on(
     point = [0.3, 0.6, 0.2, -0.4]
     robot.move(*[(0.01 * (k + 1), point) for k in range(50_000)])
     peer.spin(1.2)  # a sentence a second is logged
-    robot.move(*[(0.01 * (k + 1), point) for k in range(MAX_TRAJECTORY_POINTS + 1)])
+    robot.move(*[(0.01 * (k + 1), point) for k in range(MOST_POINTS + 1)])
     started_s, count = time.monotonic(), len(robot.states)
     peer.spin(2.0)
     rate_hz = (len(robot.states) - count) / (time.monotonic() - started_s)
@@ -183,7 +183,7 @@ def test_long_or_endless_trajectories_are_refused_and_joint_states_go_on(
     outcome = robot.process.stop()
     assert outcome.status == 0 and "Traceback" not in outcome.stderr
     assert "bytes on /limb_0/joint_trajectory is refused" in outcome.stderr
-    assert f"may hold {MAX_TRAJECTORY_POINTS} points" in outcome.stderr
+    assert f"at most {MOST_POINTS} are taken" in outcome.stderr
 
 
 def test_a_dead_multiplexer_shows_in_diagnostics_and_owns_nothing(

@@ -26,9 +26,9 @@ from rclpy.action.server import ServerGoalHandle
 from asterias_nodes.agents.approvals import Approvals
 from asterias_nodes.agents.robot_skills import RobotSkills
 from asterias_nodes.agents.robot_state_monitor import RobotStateMonitor
+from asterias_nodes.runtime.actions.event_action_server import Event, EventActionServer
 from asterias_nodes.runtime.conversions import to_image_msg
 from asterias_nodes.runtime.diagnostics import DiagnosticReport, Diagnostics
-from asterias_nodes.runtime.event_action_server import Event, EventActionServer
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import reliable_qos

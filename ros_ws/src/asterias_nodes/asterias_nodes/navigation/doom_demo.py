@@ -36,9 +36,9 @@ from asterias_nodes.navigation.navigation_messages import (
     point_of,
     yaw_of,
 )
-from asterias_nodes.runtime.action_client import wait_for
+from asterias_nodes.runtime.actions.action_client import wait_for
+from asterias_nodes.runtime.actions.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.conversions import duration_s, from_image_msg
-from asterias_nodes.runtime.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
 from hardware.perception.images import save_png

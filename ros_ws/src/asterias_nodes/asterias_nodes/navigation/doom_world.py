@@ -90,10 +90,9 @@ class DoomWorld(MazeWorldNode):
             super().configure()
         except GameDiedError as error:
             raise OSError(str(error)) from error
-        self._images = self.create_publisher(Image, "/camera/image_raw", sensor_qos())
-        self._views = self.create_publisher(CellViews, "/views", latched_qos())
-        self._topics += [self._images, self._views]
-        self._served.append(self.create_service(LookAround, "/look_around", self._on_look))
+        self._images = self.owned.publisher(Image, "/camera/image_raw", sensor_qos())
+        self._views = self.owned.publisher(CellViews, "/views", latched_qos())
+        self.owned.service(LookAround, "/look_around", self._on_look)
 
     def cleanup(self) -> None:
         """Close the topics and end the game."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from asterias_interfaces.msg import CellViews
@@ -58,7 +58,6 @@ class MapperNode(ManagedNode):
         self._info = MapMetaData()
         self._views, self._cells = 0, 0
         self._worker: ThreadPoolExecutor | None = None
-        self._closers: list[Callable[[], Any]] = []
 
     # -- life cycle -----------------------------------------------------------------------------
 
@@ -66,28 +65,18 @@ class MapperNode(ManagedNode):
         """Load the network and open the topics."""
         self._mapper = load_mapper(self.settings.weights)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="mapping")
-        self._map_topic = self.create_publisher(OccupancyGrid, "/map", latched_qos())
-        subscriptions = [
-            self.create_subscription(CellViews, "/views", self._on_views, latched_qos()),
-            self.create_subscription(PointStamped, "/bumps", self._on_bump, reliable_qos()),
-        ]
-        service = self.create_service(Trigger, "/doubt_map", self._on_doubt)
-        diagnostics = Diagnostics(self, [self._report])
-        self._closers = [
-            diagnostics.close,
-            lambda: self.destroy_service(service),
-            *[lambda topic=topic: self.destroy_subscription(topic) for topic in subscriptions],
-            lambda: self.destroy_publisher(self._map_topic),
-        ]
+        self._map_topic = self.owned.publisher(OccupancyGrid, "/map", latched_qos())
+        self.owned.subscription(CellViews, "/views", self._on_views, latched_qos())
+        self.owned.subscription(PointStamped, "/bumps", self._on_bump, reliable_qos())
+        self.owned.service(Trigger, "/doubt_map", self._on_doubt)
+        self.owned.add(Diagnostics(self, [self._report]).close)
 
     def cleanup(self) -> None:
         """Wait for the worker, close the topics, forget the map."""
         if self._worker is not None:
             self._worker.shutdown(cancel_futures=True)
             self._worker = None
-        for close in self._closers:
-            close()
-        self._closers = []
+        super().cleanup()
         self._belief = self._mapper = self._maze = None
 
     # -- inputs ---------------------------------------------------------------------------------

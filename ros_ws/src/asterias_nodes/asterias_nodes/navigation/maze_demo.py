@@ -26,9 +26,9 @@ from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
 from asterias_nodes.navigation.navigation_messages import from_map_msg, point_of
-from asterias_nodes.runtime.action_client import wait_for
+from asterias_nodes.runtime.actions.action_client import wait_for
+from asterias_nodes.runtime.actions.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.conversions import duration_s
-from asterias_nodes.runtime.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from planners.mazes.grid_map import GridMap, Point

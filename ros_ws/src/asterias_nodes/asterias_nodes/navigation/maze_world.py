@@ -17,17 +17,13 @@ from asterias_interfaces.srv import DrawMaze
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import OccupancyGrid, Odometry
 from rclpy.duration import Duration
-from rclpy.publisher import Publisher
-from rclpy.service import Service
-from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock
-from std_msgs.msg import Bool
-from std_srvs.srv import SetBool
 
 from asterias.arrays import Cell
 from asterias.pacing import Pacer
 from asterias_nodes.navigation.navigation_messages import to_map_msg, to_pose, to_pose_stamped
+from asterias_nodes.robot.emergency_stop import EmergencyStop
 from asterias_nodes.runtime.conversions import to_time_msg
 from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
@@ -108,7 +104,7 @@ class Robot(Protocol):
     def command(self, forward_m_s: float, left_m_s: float, turn_rad_s: float) -> bool:
         """Return whether a velocity is taken."""
 
-    def stop(self, engaged: bool) -> None:
+    def stop(self, engaged: bool, /) -> None:
         """Engage or release the emergency stop."""
 
     def step(self, period_s: float) -> None:
@@ -132,11 +128,7 @@ class MazeWorldNode(ManagedNode):
         self._pacer: Pacer | None = None
         self._time_s = 0.0
         self._rejected = 0
-        self._topics: list[Publisher] = []
-        self._subscription: Subscription | None = None
-        self._served: list[Service] = []
         self._timer: Timer | None = None
-        self._diagnostics: Diagnostics | None = None
 
     # -- life cycle -----------------------------------------------------------------------------
 
@@ -146,21 +138,14 @@ class MazeWorldNode(ManagedNode):
         self._pacer = Pacer(1.0 / settings.control_rate_hz, settings.real_time_factor)
         self._course = self._draw(settings.seed)
         self._robot = self._make_robot(self._course, settings.seed)
-        self._map = self.create_publisher(OccupancyGrid, self.map_topic, latched_qos())
-        self._odometry = self.create_publisher(Odometry, "/odom", reliable_qos())
-        self._clock_topic = self.create_publisher(Clock, "/clock", reliable_qos())
-        self._stop_state = self.create_publisher(Bool, "/e_stop_state", latched_qos())
-        self._topics = [self._map, self._odometry, self._clock_topic, self._stop_state]
-        self._subscription = self.create_subscription(
-            Twist, "/cmd_vel", self._on_command, reliable_qos(1)
-        )
-        self._served = [
-            self.create_service(SetBool, "/e_stop", self._on_stop),
-            self.create_service(DrawMaze, "/draw_maze", self._on_draw),
-        ]
-        self._diagnostics = Diagnostics(self, [self._report])
+        self._map = self.owned.publisher(OccupancyGrid, self.map_topic, latched_qos())
+        self._odometry = self.owned.publisher(Odometry, "/odom", reliable_qos())
+        self._clock_topic = self.owned.publisher(Clock, "/clock", reliable_qos())
+        self.owned.subscription(Twist, "/cmd_vel", self._on_command, reliable_qos(1))
+        self.owned.service(DrawMaze, "/draw_maze", self._on_draw)
+        self.owned.add(EmergencyStop(self, [self._robot], "robot").close)
+        self.owned.add(Diagnostics(self, [self._report]).close)
         self._map.publish(self._map_msg(self._course))
-        self._stop_state.publish(Bool(data=False))
 
     def activate(self) -> None:
         """Let time pass, and accept commands."""
@@ -182,17 +167,7 @@ class MazeWorldNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Close the topics and forget the maze."""
-        if self._diagnostics is not None:
-            self._diagnostics.close()
-            self._diagnostics = None
-        if self._subscription is not None:
-            self.destroy_subscription(self._subscription)
-            self._subscription = None
-        for service in self._served:
-            self.destroy_service(service)
-        for publisher in self._topics:
-            self.destroy_publisher(publisher)
-        self._served, self._topics = [], []
+        super().cleanup()
         self._course = self._robot = self._pacer = None
 
     # -- what other worlds do differently -------------------------------------------------------
@@ -249,18 +224,6 @@ class MazeWorldNode(ManagedNode):
         linear, angular = message.linear, message.angular
         if self._timer is None or not self._placed().command(linear.x, linear.y, angular.z):
             self._rejected += 1
-
-    def _on_stop(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._placed().stop(bool(request.data))
-        self._stop_state.publish(Bool(data=bool(request.data)))
-        response.success = True
-        response.message = (
-            "The robot holds; commands are refused until the emergency stop is released."
-            if request.data
-            else "The emergency stop is released; the robot holds until the next command."
-        )
-        self.get_logger().warning(response.message)
-        return response
 
     def _on_draw(self, request: DrawMaze.Request, response: DrawMaze.Response) -> DrawMaze.Response:
         try:

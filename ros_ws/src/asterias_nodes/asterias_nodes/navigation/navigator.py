@@ -28,14 +28,14 @@ from std_srvs.srv import Trigger
 
 from asterias.arrays import Cell
 from asterias_nodes.navigation.navigation_messages import from_map_msg, occupancy_of, point_of
-from asterias_nodes.runtime.action_client import RefusedError, ask, wait_for
-from asterias_nodes.runtime.action_node import ActionNode, ActiveGoal
+from asterias_nodes.runtime.actions.action_client import RefusedError, ask, wait_for
+from asterias_nodes.runtime.actions.action_node import ActionNode, ActiveGoal
+from asterias_nodes.runtime.actions.event_action_server import GoalError
+from asterias_nodes.runtime.actions.waiting import wait_until
 from asterias_nodes.runtime.conversions import duration_s, to_duration_msg, to_seconds
-from asterias_nodes.runtime.event_action_server import GoalError
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.runtime.run_node import run_node
-from asterias_nodes.runtime.waiting import wait_until
 from planners.mapping.exploration import next_stop
 from planners.mazes.grid_map import GridMap, Point
 

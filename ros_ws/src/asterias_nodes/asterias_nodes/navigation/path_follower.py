@@ -20,9 +20,9 @@ from rclpy.action.server import ServerGoalHandle
 from std_msgs.msg import Bool
 
 from asterias_nodes.navigation.navigation_messages import point_of, yaw_of
-from asterias_nodes.runtime.action_node import FEEDBACK_PERIOD_S, ActionNode, ActiveGoal
+from asterias_nodes.runtime.actions.action_node import FEEDBACK_PERIOD_S, ActionNode, ActiveGoal
+from asterias_nodes.runtime.actions.event_action_server import Event, GoalError
 from asterias_nodes.runtime.conversions import to_duration_msg, to_seconds
-from asterias_nodes.runtime.event_action_server import Event, GoalError
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.runtime.run_node import run_node

@@ -26,13 +26,13 @@ from asterias_nodes.navigation.navigation_messages import (
     to_value_map_msg,
 )
 from asterias_nodes.navigation.planning_worker import PlanningWorker, check_planners, weights_by_id
-from asterias_nodes.runtime.action_node import ActionNode, ActiveGoal
+from asterias_nodes.runtime.actions.action_node import ActionNode, ActiveGoal
+from asterias_nodes.runtime.actions.event_action_server import GoalError
+from asterias_nodes.runtime.actions.waiting import wait_until
 from asterias_nodes.runtime.conversions import to_duration_msg
 from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, DiagnosticReport, Diagnostics
-from asterias_nodes.runtime.event_action_server import GoalError
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
-from asterias_nodes.runtime.waiting import wait_until
 from planners.mazes.grid_map import GridMap
 from planners.networks.base import choose_device
 from planners.planning.types import PlanProgress, PlanStatus

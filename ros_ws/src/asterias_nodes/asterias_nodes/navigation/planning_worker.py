@@ -9,7 +9,7 @@ import numpy as np
 from rclpy.node import Node
 
 from asterias.arrays import Cell
-from asterias_nodes.runtime.event_action_server import Event
+from asterias_nodes.runtime.actions.event_action_server import Event
 from asterias_nodes.runtime.executor import soon
 from planners.mazes.grid_map import GridMap
 from planners.planning.exact import EXACT, ExactPlanner

@@ -10,9 +10,10 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
-from asterias_nodes.runtime.event_action_server import Event
+from asterias_nodes.runtime.actions.event_action_server import Event
+from asterias_nodes.runtime.owned_entities import OwnedEntities
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
 class EpisodeError(Exception):
@@ -28,9 +29,14 @@ class EpisodeClient:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._start = node.create_client(StartEpisode, "/recorder/start")
-        self._mark = node.create_client(SetBool, "/recorder/mark_success")
-        self._stop = node.create_client(Trigger, "/recorder/stop")
+        self._owned = OwnedEntities(node)
+        self._start = self._owned.client(StartEpisode, "/recorder/start")
+        self._mark = self._owned.client(SetBool, "/recorder/mark_success")
+        self._stop = self._owned.client(Trigger, "/recorder/stop")
+
+    def close(self) -> None:
+        """Take the clients down."""
+        self._owned.close()
 
     async def begin(self, task: str) -> None:
         """Return when messages are being recorded.
@@ -50,7 +56,7 @@ class EpisodeClient:
     async def _call(self, client: Any, request: Any) -> None:
         done = Event()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self._node.create_timer(PATIENCE_S, done.complete, clock=steady)
+        timer = self._node.create_timer(TIMEOUT_S, done.complete, clock=steady)
         try:
             if client.service_is_ready():
                 answer = client.call_async(request)

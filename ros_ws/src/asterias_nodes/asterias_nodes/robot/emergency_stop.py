@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from rclpy.node import Node
 from std_msgs.msg import Bool
@@ -10,27 +11,33 @@ from std_srvs.srv import SetBool
 
 from asterias.errors import UserError
 from asterias_nodes.robot.emergency_stop_state import EmergencyStopState
-from asterias_nodes.robot.limb_interface import LimbInterface
 from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import latched_qos
 
 
+class Stoppable(Protocol):
+    """A limb, or another body that moves."""
+
+    def stop(self, engaged: bool, /) -> None:
+        """Hold and refuse commands, or take them again."""
+
+
 class EmergencyStop:
-    """Serves ``/e_stop`` for limbs.
+    """Serves ``/e_stop`` for limbs or for another body.
 
     Once engaged it stays so until a person releases it, also when the process ends or dies
-    meanwhile: the next one begins engaged. A request for the present state changes nothing: a limb
-    that has stopped is not commanded again.
+    meanwhile: the next one begins engaged. A request for the present state changes nothing: what
+    has stopped is not commanded again.
 
     Args:
         node: the hosting node.
-        limbs: all of them hold while the stop is engaged.
+        bodies: all of them hold while the stop is engaged.
         robot: name of the robot, for the file on disk.
     """
 
-    def __init__(self, node: Node, limbs: Sequence[LimbInterface], robot: str) -> None:
+    def __init__(self, node: Node, bodies: Sequence[Stoppable], robot: str) -> None:
         self._node = node
-        self._limbs = limbs
+        self._bodies = bodies
         self._stored = EmergencyStopState(node.get_name(), robot)
         self._owned = OwnedEntities(node)
         self.is_engaged = False
@@ -55,10 +62,10 @@ class EmergencyStop:
         self._owned.close()
 
     def _change(self, is_engaged: bool) -> None:
-        """Stop or release the limbs first, then store it."""
+        """Stop or release the bodies first, then store it."""
         self.is_engaged = is_engaged
-        for limb in self._limbs:
-            limb.stop(is_engaged)
+        for body in self._bodies:
+            body.stop(is_engaged)
         self._store(is_engaged)
 
     def _store(self, is_engaged: bool) -> None:
@@ -74,9 +81,9 @@ class EmergencyStop:
         self.set(bool(request.data))
         response.success = True
         response.message = (
-            "All limbs hold; commands are refused until the emergency stop is released."
+            "The robot holds; commands are refused until the emergency stop is released."
             if self.is_engaged
-            else "The emergency stop is released; the limbs hold until the next command."
+            else "The emergency stop is released; the robot holds until the next command."
         )
         self._node.get_logger().warning(response.message)
         return response

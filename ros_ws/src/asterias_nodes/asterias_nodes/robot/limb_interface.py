@@ -29,10 +29,8 @@ from hardware.limbs.driver import LimbDriver, LimbState
 from hardware.limbs.safety_monitor import SafetyMonitor, Severity
 from hardware.limbs.trajectory import MOST_POINTS, TrajectoryController, Waypoint
 
-# Far above what a limb can follow in a minute at 50 Hz, and unpacked in a few milliseconds.
-MAX_TRAJECTORY_POINTS = 3000
 # A point of six joints with velocities, accelerations and efforts takes about 220 bytes.
-TRAJECTORY_LIMIT_BYTES = 220 * MAX_TRAJECTORY_POINTS
+TRAJECTORY_LIMIT_BYTES = 220 * MOST_POINTS
 COMMAND_LIMIT_BYTES = 4096
 MULTIPLEXER_GONE = (
     "the command multiplexer is silent: no source can move the limb; start command_multiplexer"
@@ -253,13 +251,8 @@ class LimbInterface:
         """Return points in the driver's joint order; joints that are not named stay where they are.
 
         Raises:
-            CommandError: too many points, an unknown joint, or a point of the wrong length.
+            CommandError: a joint is unknown, or a point has the wrong length.
         """
-        if len(message.points) > MAX_TRAJECTORY_POINTS:
-            raise CommandError(
-                f"A trajectory may hold {MAX_TRAJECTORY_POINTS} points, not {len(message.points)}; "
-                "send it in parts."
-            )
         names = list(self.driver.joint_names)
         unknown = sorted(set(message.joint_names) - set(names))
         if unknown:

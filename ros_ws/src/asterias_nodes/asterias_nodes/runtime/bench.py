@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ def run_bench(
     options = tyro.cli(
         options_type, prog=f"ros2 run asterias_nodes {bench}", description=description
     )
+    # Started by nohup or in the background, Python would leave Ctrl-C's signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # A domain of its own, so that no other robot on this machine is measured or moved.
     os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
     rclpy.init()

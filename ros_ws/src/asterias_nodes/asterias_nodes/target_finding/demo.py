@@ -28,9 +28,9 @@ from asterias.arrays import ImageArray
 from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
-from asterias_nodes.runtime.action_client import wait_for
+from asterias_nodes.runtime.actions.action_client import wait_for
+from asterias_nodes.runtime.actions.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
-from asterias_nodes.runtime.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import sensor_qos
 from asterias_nodes.runtime.run_node import run_node

@@ -21,11 +21,11 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias.arrays import FloatArray
 from asterias_nodes.robot.limb_state_monitor import NOBODY, LimbStateMonitor
+from asterias_nodes.runtime.actions.event_action_server import Event, GoalError
+from asterias_nodes.runtime.actions.waiting import pause
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
-from asterias_nodes.runtime.event_action_server import Event, GoalError
 from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import reliable_qos, sensor_qos
-from asterias_nodes.runtime.waiting import pause
 from hardware.cameras.health import PictureSigns
 from hardware.description.robot import load_robot
 from learning.target_finding.env.observation import Tiles

@@ -15,8 +15,8 @@ from typing import Annotated
 import numpy as np
 from asterias_interfaces.action import FindTarget
 
+from asterias_nodes.runtime.actions.event_action_server import run
 from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagnostics
-from asterias_nodes.runtime.event_action_server import run
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node

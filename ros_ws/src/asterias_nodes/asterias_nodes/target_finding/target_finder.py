@@ -19,7 +19,7 @@ from rclpy.action.server import ServerGoalHandle
 
 from asterias.arrays import FloatArray
 from asterias_nodes.recording.episode_client import EpisodeClient, EpisodeError
-from asterias_nodes.runtime.action_node import ActionNode, ActiveGoal
+from asterias_nodes.runtime.actions.action_node import ActionNode, ActiveGoal
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.target_finding.limb_client import LimbClient, SearchError
@@ -104,6 +104,7 @@ class TargetFinder(ActionNode[SearchGoal]):
         self.owned.add(self._client.close)
         if settings.record:
             self._episodes = EpisodeClient(self)
+            self.owned.add(self._episodes.close)
 
     @property
     def _limb(self) -> LimbClient:

@@ -14,7 +14,7 @@ from typing import Annotated
 from asterias_interfaces.action import TrainPolicy
 from rclpy.action import ActionClient
 
-from asterias_nodes.runtime.episode_runner import EpisodeRunner
+from asterias_nodes.runtime.actions.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.run_node import run_node
 

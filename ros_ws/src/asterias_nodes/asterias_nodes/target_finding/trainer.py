@@ -18,9 +18,9 @@ from typing import Annotated, Any
 from asterias_interfaces.action import TrainPolicy
 from rclpy.action.server import ServerGoalHandle
 
-from asterias_nodes.runtime.action_node import ActionNode, ActiveGoal
+from asterias_nodes.runtime.actions.action_node import ActionNode, ActiveGoal
+from asterias_nodes.runtime.actions.event_action_server import Event, GoalError
 from asterias_nodes.runtime.diagnostics import DiagnosticReport, Diagnostics
-from asterias_nodes.runtime.event_action_server import Event, GoalError
 from asterias_nodes.runtime.executor import soon
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node

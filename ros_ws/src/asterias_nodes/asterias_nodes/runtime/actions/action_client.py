@@ -9,7 +9,7 @@ from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.task import Future
 
-from asterias_nodes.runtime.event_action_server import Event
+from asterias_nodes.runtime.actions.event_action_server import Event
 
 
 class RefusedError(Exception):

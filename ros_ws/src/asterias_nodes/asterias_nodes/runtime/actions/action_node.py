@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from rclpy.action import CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 
-from asterias_nodes.runtime.event_action_server import EventActionServer, GoalError
+from asterias_nodes.runtime.actions.event_action_server import EventActionServer, GoalError
 from asterias_nodes.runtime.executor import soon
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 

@@ -12,8 +12,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from asterias.errors import AsteriasError
-from asterias_nodes.runtime.action_client import RefusedError, ask
-from asterias_nodes.runtime.event_action_server import run
+from asterias_nodes.runtime.actions.action_client import RefusedError, ask
+from asterias_nodes.runtime.actions.event_action_server import run
 from asterias_nodes.runtime.run_node import stop_node
 
 PROGRESS_PERIOD_S = 2.0

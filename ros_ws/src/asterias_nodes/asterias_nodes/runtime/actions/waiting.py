@@ -1,4 +1,4 @@
-"""Waits of coroutines (see :mod:`asterias_nodes.runtime.event_action_server`) on wall time."""
+"""Waits of coroutines (see ``event_action_server``) on wall time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from asterias_nodes.runtime.event_action_server import Event
+from asterias_nodes.runtime.actions.event_action_server import Event
 
 POLL_PERIOD_S = 0.02
 STEADY = ClockType.STEADY_TIME

@@ -1,0 +1,1 @@
+"""Actions: servers and clients whose goals are coroutines over events, and waits of those."""
