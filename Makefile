@@ -34,7 +34,7 @@ demo: ready
 	    ros2 launch launch/demo.launch.xml out:="$$out" $(ARGS) && python -m learning verdict "$$out"
 
 # In parallel processes, since nodes mostly wait; one by one with ARGS="-n 0".
-PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 test: lint
 	@$(IN_VENV) exec python -m pytest $(PARALLEL) $(ARGS)

@@ -11,8 +11,10 @@ import atexit
 import os
 import shutil
 import tempfile
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from asterias_nodes.runtime.domains import reserve_domain_id
 
@@ -40,6 +42,20 @@ os.environ["XDG_CONFIG_HOME"] = f"{_HOME}/config"
 os.environ["XDG_STATE_HOME"] = f"{_HOME}/state"
 
 
+class _Scheduler(LoadFileScheduling):
+    """Hands files to processes, and all launched systems to one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "systems" if nodeid.startswith(SYSTEMS) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return what hands out the tests for ``--dist loadfile``."""
+    return _Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes ``-n auto`` means: one more than cores, since nodes mostly wait.
 
@@ -48,21 +64,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return min((os.cpu_count() or 1) + 1, 8)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Make groups that stay together, and bring the long ones to the front."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        path = item.location[0]
-        group = "systems" if path.startswith(SYSTEMS) else path
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_rank)
+    """Bring the files that take long to the front, where tests run in parallel."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)
 
 
 def _rank(item: pytest.Item) -> int:
-    path = item.location[0]
-    if path.startswith(SYSTEMS):
+    if item.nodeid.startswith(SYSTEMS):
         return -1
-    found = (place for place, start in enumerate(LONG) if path.startswith(start))
+    found = (place for place, start in enumerate(LONG) if item.nodeid.startswith(start))
     return next(found, len(LONG))
