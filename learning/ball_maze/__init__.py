@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-import gymnasium
+from learning.environments import register_environments
 
 ENVIRONMENT_ID = "Asterias/BallMaze-v0"
 
-gymnasium.register(id=ENVIRONMENT_ID, entry_point="learning.ball_maze.environment:BallMazeEnv")
+register_environments()

@@ -7,12 +7,9 @@ with continuous first-person control, and ``Asterias/DoomMazeCells-v0`` with cel
 
 from __future__ import annotations
 
-import gymnasium
+from learning.environments import register_environments
 
 ENVIRONMENT_ID = "Asterias/DoomMaze-v0"
 CELLS_ENVIRONMENT_ID = "Asterias/DoomMazeCells-v0"
 
-gymnasium.register(id=ENVIRONMENT_ID, entry_point="learning.doom_maze.environment:DoomMazeEnv")
-gymnasium.register(
-    id=CELLS_ENVIRONMENT_ID, entry_point="learning.doom_maze.environment:DoomMazeCellsEnv"
-)
+register_environments()

@@ -6,11 +6,8 @@
 
 from __future__ import annotations
 
-import gymnasium
+from learning.environments import register_environments
 
 ENVIRONMENT_ID = "Asterias/TargetFinding-v0"
 
-gymnasium.register(
-    id=ENVIRONMENT_ID,
-    entry_point="learning.target_finding.env.environment:TargetFindingEnv",
-)
+register_environments()

@@ -8,6 +8,7 @@ generator, and a resumed training ends in the same weights as an uninterrupted o
 from __future__ import annotations
 
 import json
+import math
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -104,8 +105,8 @@ class TrainingConfig:
             raise UserError("This learner moves by increments; set actions to increments.")
         if self.padded and (not self.options.cap or size // self.processes % self.options.cap):
             raise UserError("Padded episodes need a cap that divides a process's steps.")
-        if self.curiosity < 0:
-            raise UserError("--curiosity must be 0 or more.")
+        if not 0 <= self.curiosity < math.inf:
+            raise UserError(f"--curiosity must be 0 or more, not {self.curiosity:g}.")
         if self.options.observe == "both" or (self.options.goal and self.curiosity):
             raise UserError("This learner sees commands, or images, or a goal; choose one.")
 

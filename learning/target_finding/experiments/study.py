@@ -19,7 +19,8 @@ from typing import Any, cast, get_args
 import cv2
 import numpy as np
 
-from asterias.files import write_json
+from asterias.errors import UserError
+from asterias.files import read_json, write_json
 from asterias.workers import worker_pool
 from learning.target_finding.algorithms.checkpoint import CHECKPOINT_FILE
 from learning.target_finding.env.environment import TargetFindingEnv
@@ -68,15 +69,11 @@ class StudyRun:
 
     def summary(self) -> dict[str, Any]:
         """Return what the training wrote."""
-        summary: dict[str, Any] = json.loads(
-            (self.folder / SUMMARY_FILE).read_text(encoding="utf-8")
-        )
-        return summary
+        return _read_figures(self.folder / SUMMARY_FILE, ("wall_s", "steps_per_s", "history"))
 
     def tested(self) -> dict[str, Any]:
         """Return the policy's figures on fresh episodes."""
-        tested: dict[str, Any] = json.loads((self.folder / TESTED).read_text(encoding="utf-8"))
-        return tested
+        return _read_figures(self.folder / TESTED, ("episodes", "mean_steps", "success_within_cap"))
 
     @property
     def command(self) -> str:
@@ -88,6 +85,20 @@ class StudyRun:
         if algorithm == "ppo":
             words.append("--processes 1")
         return " ".join([*words, f"--seed {self.seed}"])
+
+
+def _read_figures(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """Return a result file of the study.
+
+    Raises:
+        UserError: it is damaged, or lacks a figure.
+    """
+    data = read_json(path)
+    missing = [key for key in keys if not isinstance(data, dict) or key not in data]
+    if missing:
+        raise UserError(f"{path} has no {missing[0]}; remove it, and the run is made again.")
+    figures: dict[str, Any] = data
+    return figures
 
 
 def all_runs(folder: Path, methods: Sequence[str], seeds: int) -> list[StudyRun]:

@@ -17,6 +17,9 @@ from rclpy.action import ActionClient
 from asterias_nodes.runtime.actions.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.run_node import run_node
+from learning.target_finding.algorithms.registry import ALGORITHMS
+
+ALGORITHM_NAMES = ", ".join(ALGORITHMS.names())
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class TrainSettings:
     """Parameters of the node; see the action."""
 
     robot: Annotated[str, "name or path of a robot description"] = "limb_p1"
-    algo: Annotated[str, "algorithm; empty takes the default"] = ""
+    algo: Annotated[str, f"one of {ALGORITHM_NAMES}; empty takes the default"] = ""
     faults: Annotated[str, "cameras dead in each episode; empty takes the default"] = ""
     steps: Annotated[int, "steps of the robot; 0 takes the default"] = 0
     seed: Annotated[int, "seed of everything"] = 0

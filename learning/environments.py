@@ -1,0 +1,28 @@
+"""The environments of Asterias for Gymnasium, by their plain names.
+
+``import learning.environments`` makes them known to ``gymnasium.make``: Gymnasium 1.0 and later ask
+for an import, since they look at no entry points. So does
+``gymnasium.make("learning.environments:Asterias/TargetFinding-v0")`` by itself. An environment's
+own module is imported when it is made.
+"""
+
+from __future__ import annotations
+
+from gymnasium.envs.registration import register, registry
+
+ENVIRONMENTS = {
+    "Asterias/TargetFinding-v0": "learning.target_finding.env.environment:TargetFindingEnv",
+    "Asterias/DoomMaze-v0": "learning.doom_maze.environment:DoomMazeEnv",
+    "Asterias/DoomMazeCells-v0": "learning.doom_maze.environment:DoomMazeCellsEnv",
+    "Asterias/BallMaze-v0": "learning.ball_maze.environment:BallMazeEnv",
+}
+
+
+def register_environments() -> None:
+    """Register all environments that are not registered yet."""
+    for name, entry_point in ENVIRONMENTS.items():
+        if name not in registry:
+            register(id=name, entry_point=entry_point)
+
+
+register_environments()
