@@ -131,6 +131,10 @@ class ServoBus(ABC):
     def read(self) -> BusState:
         """States of all servos now, or as of an earlier :meth:`request`."""
 
+    def read_angle_limits(self, number: int) -> tuple[float, float] | None:
+        """Return the ends in rad that servo ``number`` itself turns between; None: no limits."""
+        return None
+
     @abstractmethod
     def read_health(self, number: int) -> ServoHealth | None:
         """Health of servo ``number``, in joint order; None when it does not answer."""
@@ -147,7 +151,7 @@ class ServoBus(ABC):
         missing = [servo for id, servo in expected.items() if id not in found]
         if missing:
             names = ", ".join(f"{servo.id} ({servo.name})" for servo in missing)
-            complaints.append(f"no answer from id {names}: check power, cable, baud rate and id")
+            complaints.append(f"no answer from id {names}: {self._cure_of_silence()}")
         strangers = [one for id, one in found.items() if id not in expected]
         if strangers:
             names = ", ".join(f"{one.id} ({one.model})" for one in strangers)
@@ -161,6 +165,10 @@ class ServoBus(ABC):
                 )
         if complaints:
             raise DeviceError(f"{self.place}: {'; '.join(complaints)}.")
+
+    def _cure_of_silence(self) -> str:
+        """Return what to do where a servo does not answer."""
+        return "check power, cable, baud rate and id"
 
     def _handshake_ids(self) -> list[int]:
         """Ids that are asked at a handshake: the described ones, and low ones for strangers."""

@@ -41,8 +41,14 @@ TABLE = ControlTable(
         5: "it is overloaded",
     },
     watchdog=Register(98, 1, SIGNED),
+    drive_mode=Register(10, 1),
+    # Bit 2, time-based profile: the profile velocity, our speed limit, would be milliseconds.
+    drive_mode_unwanted=0b100,
+    answer_level=Register(68, 1),
 )
 
+MIN_POSITION_LIMIT = Register(52, 4)
+MAX_POSITION_LIMIT = Register(48, 4)
 GOAL_PWM = Register(100, 2, SIGNED)
 GOAL_CURRENT = Register(102, 2, SIGNED)
 POSITION_MODE = 3
@@ -73,6 +79,8 @@ def _model(
         torque_limit_max=limit_max,
         operating_mode=CURRENT_BASED_POSITION_MODE if has_current else POSITION_MODE,
         watchdog_stops=watchdog_stops,
+        # The limits count in position mode only.
+        angle_limits=None if has_current else (MIN_POSITION_LIMIT, MAX_POSITION_LIMIT),
     )
 
 

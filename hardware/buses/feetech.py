@@ -64,6 +64,7 @@ SCS_TABLE = replace(
 # Both count load and its limit in thousandths of the stall torque.
 STS_TORQUE_LIMIT = Register(48, 2)
 SCS_TORQUE_LIMIT = Register(16, 2)
+ANGLE_LIMITS = (Register(9, 2), Register(11, 2))
 
 
 def _sts(name: str, number: int, stall_nm: float) -> ServoModel:
@@ -79,6 +80,7 @@ def _sts(name: str, number: int, stall_nm: float) -> ServoModel:
         torque_limit_unit_nm=stall_nm / 1000,
         torque_limit_max=1000,
         watchdog_stops=False,
+        angle_limits=ANGLE_LIMITS,
     )
 
 
@@ -99,6 +101,7 @@ MODELS = {
             torque_limit_unit_nm=0.226 / 1000,
             torque_limit_max=1000,
             watchdog_stops=False,
+            angle_limits=ANGLE_LIMITS,
         ),
     )
 }

@@ -131,6 +131,7 @@ class PacketReader:
 
     def __init__(self, protocol: Protocol) -> None:
         self.noise_bytes = 0
+        self.foreign_bytes = 0
         self.broken_packets = 0
         self._protocol = protocol
         self._buffer = bytearray()
@@ -146,6 +147,9 @@ class PacketReader:
                 packets.append(found.packet)
             else:
                 self.noise_bytes += found.used
+                # Lone zeros come from adapters that switch their driver late; a damaged packet
+                # leaves more than those.
+                self.foreign_bytes += found.used - buffer.count(0, 0, found.used)
                 self.broken_packets += found.is_broken
             if not found.used:
                 break

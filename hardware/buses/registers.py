@@ -63,6 +63,8 @@ class ControlTable:
         protocol: what the series speaks.
         bauds: values of the register ``baud_rate``, by bits/s.
         error_bits: what the bits of ``error_status`` mean.
+        drive_mode_unwanted: bits of ``drive_mode`` that give other registers another meaning.
+        answer_level: which requests are answered; ``answer_level_all``: all of them.
         watchdog_unit_s: unit of the register ``watchdog``.
         watchdog_tripped: its value after the servo has stopped by itself.
     """
@@ -87,6 +89,10 @@ class ControlTable:
     error_status: Register
     error_bits: Mapping[int, str]
     watchdog: Register | None = None
+    drive_mode: Register | None = None
+    drive_mode_unwanted: int = 0
+    answer_level: Register | None = None
+    answer_level_all: int = 2
     watchdog_unit_s: float = 0.02
     watchdog_tripped: int = -1
 
@@ -126,6 +132,8 @@ class ServoModel:
         torque_limit_unit_nm, torque_limit_max: unit and highest value of that register.
         operating_mode: value for position control.
         watchdog_stops: whether its watchdog really stops it.
+        angle_limits: lower and upper end of its range in ticks, kept without power; None where
+            its mode has none. Equal ends: it has no limits.
     """
 
     name: str
@@ -140,6 +148,7 @@ class ServoModel:
     torque_limit_max: int
     operating_mode: int = 0
     watchdog_stops: bool = True
+    angle_limits: tuple[Register, Register] | None = None
 
     @property
     def tick_rad(self) -> float:

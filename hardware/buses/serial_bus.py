@@ -70,6 +70,11 @@ class SerialBus(ServoBus):
         self._velocity = np.array([model.velocity_unit_rad_s for model in self._of_servo])
         self._effort = np.array([model.effort_unit_nm for model in self._of_servo])
         self._is_requested = False
+        # They lie in permanent memory: once read, they are known until the port is opened anew.
+        self._angle_limits: dict[int, tuple[float, float] | None] = {}
+        self.has_echo = False
+        self._echo = b""
+        self._echo_begun = b""
 
     @property
     def place(self) -> str:
@@ -84,6 +89,7 @@ class SerialBus(ServoBus):
     def open(self) -> None:
         """Open the port; raises DeviceError with what to do."""
         self.line.open()
+        self._angle_limits.clear()
         self._is_requested = False
 
     def close(self) -> None:
@@ -109,6 +115,11 @@ class SerialBus(ServoBus):
         names = [m.name for m in self.models.values() if m.number == number]
         return names[0] if names else f"unknown model {number}"
 
+    def _cure_of_silence(self) -> str:
+        if self._reader.foreign_bytes:
+            return "damaged bytes come instead: check baud rate, ground wire and adapter"
+        return super()._cure_of_silence()
+
     # -- motion ---------------------------------------------------------------------------------
 
     def arm(self, position_rad: FloatArray) -> None:
@@ -117,6 +128,7 @@ class SerialBus(ServoBus):
         if table.watchdog is not None:
             self._write_all(table.watchdog, [0] * len(self._ids))
         self._write_setup()
+        self._check_angle_limits(position_rad)
         self.write(position_rad)
         # The watchdog first: it counts from the moment the torque is on.
         if table.watchdog is not None:
@@ -138,6 +150,7 @@ class SerialBus(ServoBus):
             for register, value in wanted.items():
                 if register is not None:
                     self._keep(servo, register, value)
+            self._clear_drive_mode(servo)
             limit = round(servo.torque_limit_nm / model.torque_limit_unit_nm)
             self.write_register(
                 servo.id, model.torque_limit, int(np.clip(limit, 1, model.torque_limit_max))
@@ -147,6 +160,53 @@ class SerialBus(ServoBus):
             for servo, model in zip(self.servos, self._of_servo, strict=True)
         ]
         self._write_all(self.table.speed_limit, speeds)
+
+    def _clear_drive_mode(self, servo: Servo) -> None:
+        """Have the registers mean what they mean here; a mode may turn speeds into times."""
+        register = self.table.drive_mode
+        if register is None:
+            return
+        mode = self.read_register(servo.id, register)
+        if mode is not None and mode & self.table.drive_mode_unwanted:
+            self._keep(servo, register, mode & ~self.table.drive_mode_unwanted)
+
+    def read_angle_limits(self, number: int) -> tuple[float, float] | None:
+        """Return the ends in rad that servo ``number`` itself turns between; None: no limits."""
+        if number not in self._angle_limits:
+            self._angle_limits[number] = self._read_angle_limits(number)
+        return self._angle_limits[number]
+
+    def _read_angle_limits(self, number: int) -> tuple[float, float] | None:
+        model, id = self._of_servo[number], self._ids[number]
+        if model.angle_limits is None:
+            return None
+        low, high = (self.read_register(id, register) for register in model.angle_limits)
+        if low is None or high is None or low >= high:
+            return None
+        return (
+            (low - model.middle_tick) * model.tick_rad,
+            (high - model.middle_tick) * model.tick_rad,
+        )
+
+    def _check_angle_limits(self, position_rad: FloatArray) -> None:
+        """Refuse goals that a servo would not turn to, for it would say nothing.
+
+        Raises:
+            DeviceError: a goal lies outside the limits that are set in its servo.
+        """
+        for number, (servo, goal) in enumerate(zip(self.servos, position_rad, strict=True)):
+            limits = self.read_angle_limits(number)
+            model = self._of_servo[number]
+            if limits is None or model.angle_limits is None:
+                continue
+            slack = 2.0 * model.tick_rad
+            if not limits[0] - slack <= goal <= limits[1] + slack:
+                low, high = model.angle_limits
+                raise DeviceError(
+                    f"{self.place}: servo {servo.id} ({servo.name}) is to hold {goal:.3f} rad, but "
+                    f"turns only from {limits[0]:.3f} to {limits[1]:.3f} rad by the limits in its "
+                    f"registers {low.address} and {high.address}; widen those."
+                )
 
     def _keep(self, servo: Servo, register: Register, value: int) -> None:
         """Write a permanent register, but only where it differs: it wears out."""
@@ -249,7 +309,19 @@ class SerialBus(ServoBus):
                     )
                 return
             self.counters.retries += 1
-        raise DeviceError(f"{self.place}: servo {id} does not confirm; check power and cable.")
+        cure = self._cure_of_writing(id)
+        raise DeviceError(f"{self.place}: servo {id} does not confirm; {cure}.")
+
+    def _cure_of_writing(self, id: int) -> str:
+        """Return what to do where a servo does not confirm what is written."""
+        register = self.table.answer_level
+        level = None if register is None else self.read_register(id, register)
+        if register is None or level is None or level == self.table.answer_level_all:
+            return "check power and cable"
+        return (
+            f"it answers reads only, for its register {register.address} (status return level) is "
+            f"{level}; set it to {self.table.answer_level_all}"
+        )
 
     def write_permanent(self, id: int, register: Register, value: int, new_id: int = -1) -> None:
         """Write a register that outlasts power; ``new_id`` is the servo's id afterwards."""
@@ -316,8 +388,22 @@ class SerialBus(ServoBus):
         """Late answers to an earlier request must not be taken for answers to this one."""
         self.line.flush()
         self._reader.clear()
+        self._echo, self._echo_begun = packet, b""
         self.counters.requests += 1
         self.line.write(packet)
+
+    def _without_echo(self, data: bytes) -> bytes:
+        """Return what has come but for the request itself, which some adapters send back."""
+        data, self._echo_begun = self._echo_begun + data, b""
+        if not self._echo:
+            return data
+        if data.startswith(self._echo):
+            data, self._echo, self.has_echo = data[len(self._echo) :], b"", True
+        elif self._echo.startswith(data):
+            data, self._echo_begun = b"", data  # more of it may come
+        else:
+            self._echo = b""
+        return data
 
     def _collect(self, ids: list[int], size: int, retry: RetryPolicy) -> dict[int, bytes]:
         return {id: data for id, (_, data) in self._answers(ids, size, retry).items()}
@@ -329,12 +415,12 @@ class SerialBus(ServoBus):
         expected = len(ids) * (size + OVERHEAD_BYTES)
         deadline_s = time.monotonic() + retry.timeout_s + self.line.wire_s(expected)
         answers: dict[int, tuple[int, bytes]] = {}
-        protocol, noise_before = self._protocol, self._reader.noise_bytes
+        protocol, noise_before = self._protocol, self._reader.foreign_bytes
         while len(answers) < len(ids):
             data = self.line.read(deadline_s)
             if not data:
                 break
-            for packet in self._reader.feed(data):
+            for packet in self._reader.feed(self._without_echo(data)):
                 if packet.id not in ids or not protocol.is_answer(packet):
                     continue
                 error, content = protocol.error_of(packet), protocol.data_of(packet)
@@ -345,5 +431,5 @@ class SerialBus(ServoBus):
 
     def _is_doubtful(self, noise_before: int) -> bool:
         """A damaged exchange; with a weak checksum, none of its answers is believed."""
-        is_damaged = self._reader.noise_bytes > noise_before or self._reader.is_within_packet
+        is_damaged = self._reader.foreign_bytes > noise_before or self._reader.is_within_packet
         return is_damaged and not self._protocol.has_strong_checksum

@@ -47,7 +47,7 @@ class SimBackend(StrictModel):
     """
 
     type: Literal["sim"] = "sim"
-    physics_hz: Positive = 500.0
+    physics_hz: Annotated[float, Field(gt=0, le=100_000.0, allow_inf_nan=False)] = 500.0
     gravity_m_s2: Finite = 9.81
     renderer: Literal["auto", "tiny", "egl"] = "tiny"
 
@@ -64,7 +64,7 @@ class BusSettings(StrictModel):
         watchdog_s: silence on the bus after which the servos themselves stop.
     """
 
-    answer_timeout_s: Positive = 0.02
+    answer_timeout_s: Annotated[float, Field(ge=1e-4, le=5.0, allow_inf_nan=False)] = 0.02
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     watchdog_s: Annotated[float, Field(ge=0.02, le=2.54)] = 0.2
 
@@ -109,7 +109,7 @@ class UdpSettings(BusSettings):
     port: Annotated[int, Field(gt=0, le=65535)] = 1200
     key: str = ""
     # A wireless network stalls for longer than a cable.
-    answer_timeout_s: Positive = 0.05
+    answer_timeout_s: Annotated[float, Field(ge=1e-4, le=5.0, allow_inf_nan=False)] = 0.05
 
     @field_validator("key")
     @classmethod
@@ -134,6 +134,9 @@ class ServoSettings(StrictModel):
 # -- cameras --------------------------------------------------------------------------------------
 
 
+SilenceS = Annotated[float, Field(ge=0.01, le=3600.0, allow_inf_nan=False)]
+
+
 class MjpegSettings(StrictModel):
     """A stream of JPEG pictures over HTTP, as ESP32-CAM boards serve it.
 
@@ -146,7 +149,7 @@ class MjpegSettings(StrictModel):
     type: Literal["mjpeg"] = "mjpeg"
     url: Annotated[str, Field(pattern=HTTP)]
     flip: bool = False
-    silence_s: Positive = 2.0
+    silence_s: SilenceS = 2.0
 
 
 class UsbSettings(StrictModel):
@@ -163,7 +166,7 @@ class UsbSettings(StrictModel):
     device: Annotated[str, Field(min_length=1)]
     controls: dict[str, Finite] = Field(default_factory=dict)
     flip: bool = False
-    silence_s: Positive = 2.0
+    silence_s: SilenceS = 2.0
 
 
 class ReplaySettings(StrictModel):
@@ -180,7 +183,7 @@ class ReplaySettings(StrictModel):
     topic: str = ""
     loop: bool = True
     flip: bool = False
-    silence_s: Positive = 2.0
+    silence_s: SilenceS = 2.0
 
 
 class UdpCameraSettings(StrictModel):
@@ -193,7 +196,7 @@ class UdpCameraSettings(StrictModel):
     type: Literal["udp"] = "udp"
     id: Annotated[int, Field(ge=0, le=65535)]
     flip: bool = False
-    silence_s: Positive = 2.0
+    silence_s: SilenceS = 2.0
 
 
 def _tag(default: str = "") -> Callable[[Any], str | None]:

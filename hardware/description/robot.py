@@ -211,7 +211,7 @@ class CameraDescription(StrictModel):
     width_px: Annotated[int, Field(gt=0, le=4096)] = 96
     height_px: Annotated[int, Field(gt=0, le=4096)] = 96
     fov_rad: Annotated[float, Field(gt=0.01, lt=3.0)] = 1.0472
-    rate_hz: Positive = 10.0
+    rate_hz: Annotated[float, Field(ge=0.01, le=1000.0, allow_inf_nan=False)] = 10.0
     near_m: Positive = 0.02
     far_m: Positive = 5.0
     noise_std: NotNegative = 0.0
@@ -304,9 +304,11 @@ class RobotDescription(StrictModel):
 
     name: Name
     backend: BackendSettings = SimBackend()
-    control_rate_hz: Positive = 50.0
-    command_timeout_s: Positive = 0.5
-    stream_timeout_s: Positive = 0.1
+    # From a step in ten seconds to more than any bus here can take.
+    control_rate_hz: Annotated[float, Field(ge=0.1, le=2000.0, allow_inf_nan=False)] = 50.0
+    # Beyond a minute a limb would follow a sender that is long gone.
+    command_timeout_s: Annotated[float, Field(ge=0.01, le=60.0, allow_inf_nan=False)] = 0.5
+    stream_timeout_s: Annotated[float, Field(ge=0.01, le=60.0, allow_inf_nan=False)] = 0.1
     materials: dict[str, Material] = Field(default_factory=dict)
     limbs: tuple[Limb, ...] = Field(min_length=1)
     target: Target = Target()

@@ -36,6 +36,10 @@ class EmulatedServo:
         self._set(table.id, id)
         self._set(table.speed_limit, 0)
         self._set(model.torque_limit, model.torque_limit_max)
+        if table.answer_level is not None:
+            self._set(table.answer_level, table.answer_level_all)
+        if model.angle_limits is not None:
+            self._set(model.angle_limits[1], round(model.ticks_per_turn) - 1)
         if table.operating_mode is not None:
             self._set(table.operating_mode, model.operating_mode)
         if table.lock is not None:
@@ -58,8 +62,11 @@ class EmulatedServo:
     @property
     def goal_rad(self) -> float:
         """Its goal as a shaft angle."""
-        ticks = self.get(self.model.table.goal_position) - self.model.middle_tick
-        return ticks * self.model.tick_rad
+        goal = self.get(self.model.table.goal_position)
+        if self.model.angle_limits is not None:
+            low, high = map(self.get, self.model.angle_limits)
+            goal = min(max(goal, low), high) if low < high else goal
+        return (goal - self.model.middle_tick) * self.model.tick_rad
 
     @property
     def is_stopped(self) -> bool:
@@ -132,7 +139,10 @@ class EmulatedServo:
             self.motor.drive(self.goal_rad, self._speed_limit())
 
     def _speed_limit(self) -> float:
-        units = self.get(self.model.table.speed_limit)
+        table = self.model.table
+        units = self.get(table.speed_limit)
+        if table.drive_mode is not None and self.get(table.drive_mode) & table.drive_mode_unwanted:
+            return float("inf")  # then it is a time, and next to none
         return units * self.model.velocity_unit_rad_s if units else float("inf")
 
     def _is_permanent(self, address: int) -> bool:
@@ -149,6 +159,12 @@ class EmulatedServo:
     def _set(self, register: Register, value: int) -> None:
         data = register.encode(value, self.model.table.protocol)
         self._memory[register.address : register.end] = data
+
+    @property
+    def confirms_writes(self) -> bool:
+        """Whether it answers what is written."""
+        table = self.model.table
+        return table.answer_level is None or self.get(table.answer_level) == table.answer_level_all
 
     @property
     def is_silent(self) -> bool:

@@ -28,12 +28,16 @@ class LineTrouble:
         lose: one byte of the answer is lost.
         noise: random bytes come before the answer.
         late_s: answers come so much later.
+        echo: the adapter sends back what it is sent.
+        lead: bytes that come before each answer.
     """
 
     corrupt: float = 0.0
     lose: float = 0.0
     noise: float = 0.0
     late_s: float = 0.0
+    echo: bool = False
+    lead: bytes = b""
 
 
 class EmulatedLine:
@@ -81,6 +85,9 @@ class EmulatedLine:
     def _serve(self) -> None:
         while not self._is_closing.is_set():
             data = self._receive()
+            if data and self.trouble.echo:
+                with contextlib.suppress(OSError):  # unplugged in the middle
+                    os.write(self._ours, data)
             for servo in self.servos:
                 servo.watch()
             for packet in self._reader.feed(data):
@@ -125,7 +132,7 @@ class EmulatedLine:
         if packet.code == protocol.WRITE:
             id = servo.id
             error = servo.write(*protocol.parse_write(packet.body))
-            if packet.id != BROADCAST_ID and not servo.is_silent:
+            if packet.id != BROADCAST_ID and not servo.is_silent and servo.confirms_writes:
                 return protocol.encode(protocol.answer(id, error, b""))
         return b""
 
@@ -157,4 +164,4 @@ class EmulatedLine:
         if chance() < trouble.lose:
             del data[self._random.randrange(len(data))]
         noise = self._random.randbytes(7) if chance() < trouble.noise else b""
-        return noise + bytes(data)
+        return noise + trouble.lead + bytes(data)

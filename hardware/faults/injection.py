@@ -100,17 +100,19 @@ def _closest(word: str, choices: list[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"choose one of: {', '.join(choices)}."
 
 
-def checked_fault(fault: Fault | str, value: float | None) -> ActiveFault:
+def checked_fault(fault: Fault | str | bool, value: float | None) -> ActiveFault:
     """A fault with its value; None takes the word's default.
 
     Raises:
         FaultError: there is no such word, or the value is out of range.
     """
+    # YAML reads a bare `off` as false, and hands it on as that or as the text of it.
+    named = "off" if str(fault).lower() == "false" else fault
     try:
-        word = Fault(fault)
+        word = Fault(named)
     except ValueError as error:
         words = [f.value for f in Fault]
-        raise FaultError(f"There is no fault '{fault}'; {_closest(fault, words)}") from error
+        raise FaultError(f"There is no fault '{fault}'; {_closest(str(fault), words)}") from error
     if word not in _RANGES:
         return ActiveFault(word, math.nan)  # no value belongs to it, so any is ignored
     amount = _DEFAULTS[word] if value is None else float(value)
@@ -144,7 +146,7 @@ class FaultInjection(ABC):
 
         Args:
             component: one of ``components``, or the device's own name for all of them.
-            fault: one of the eight words.
+            fault: one of the eight words; YAML's false is ``off``.
             value: strength, in the unit of the module's table; None takes the default.
 
         Raises:

@@ -97,10 +97,50 @@ class BusLimb(LimbDriver):
             state.effort_nm * self._direction,
         )
 
+    def _check_angle_limits(self) -> None:
+        """Refuse a limb whose servos turn less far than its joints are described.
+
+        Raises:
+            DeviceError: naming the joint, both ranges and the cure.
+        """
+        for number, joint in enumerate(self.joints):
+            limits = self.joint_limits_in_servo(number)
+            if limits is not None and not within(joint.limits_rad, limits):
+                raise DeviceError(f"Limb '{self.name}': {limits_text(joint, limits)}.")
+
+    def joint_limits_in_servo(self, number: int) -> tuple[float, float] | None:
+        """Return the ends in rad of joint ``number`` that are set in its servo; None: none are."""
+        limits = self.bus.read_angle_limits(number)
+        if limits is None:
+            return None
+        ends = (np.array(limits) - self._zero[number]) * self._direction[number]
+        return float(ends.min()), float(ends.max())
+
     def _write(self, position_rad: FloatArray) -> None:
         shaft = position_rad * self._direction + self._zero
         if self._is_armed:
             self.bus.write(shaft)
         else:
+            self._check_angle_limits()
             self.bus.arm(shaft)
             self._is_armed = True
+
+
+# A servo's range of 4095 ticks ends a tick before half a turn; calibration is no more exact.
+LIMIT_TOLERANCE_RAD = 0.02
+
+
+def within(described: tuple[float, float], limits: tuple[float, float]) -> bool:
+    """Return whether a servo's own limits leave a joint its described range."""
+    low, high = limits[0] - LIMIT_TOLERANCE_RAD, limits[1] + LIMIT_TOLERANCE_RAD
+    return low <= described[0] and described[1] <= high
+
+
+def limits_text(joint: JointDescription, limits: tuple[float, float]) -> str:
+    """Return what is wrong with a servo's own limits, and the cure."""
+    low, high = joint.limits_rad
+    return (
+        f"the servo of '{joint.name}' turns only from {limits[0]:.3f} to {limits[1]:.3f} rad by "
+        f"the angle limits in its own memory, less than limits_rad [{low:g}, {high:g}]; widen "
+        "those in the servo, or narrow limits_rad"
+    )

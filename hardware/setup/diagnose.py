@@ -24,7 +24,7 @@ from hardware.description.devices import (
 )
 from hardware.description.robot import Limb, RobotDescription
 from hardware.factory import calibration_of, devices_of, make_bus, make_camera, servos_of
-from hardware.limbs.bus_limb import BusLimb
+from hardware.limbs.bus_limb import BusLimb, limits_text, within
 from hardware.limbs.calibration import Calibration, centered
 
 READS = 100
@@ -121,6 +121,8 @@ def _handshake(name: str, bus: ServoBus) -> Diagnosis:
     except DeviceError as error:
         return Diagnosis(part, PartStatus.BAD, str(error))
     text = f"{len(bus.servos)} servos on {bus.place}, each of the described model"
+    if getattr(bus, "has_echo", False):
+        text += " (the adapter sends back what it is sent, which is left out)"
     if bus.has_watchdog:
         return Diagnosis(part, PartStatus.GOOD, text)
     return Diagnosis(
@@ -150,6 +152,9 @@ def _servos(driver: BusLimb, safety: SafetySettings, period_s: float) -> Iterato
             continue
         health = bus.read_health(number)
         complaints = _complaints(health, safety)
+        limits = driver.joint_limits_in_servo(number)
+        if limits is not None and not within(joint.limits_rad, limits):
+            complaints.append(limits_text(joint, limits))
         if missing[number]:
             complaints.append(f"{missing[number]} of {READS} answers lost; check its cable")
         low, high = joint.limits_rad

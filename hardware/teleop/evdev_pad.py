@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import evdev
@@ -29,6 +31,13 @@ BUTTON_CODES = {
     ecodes.BTN_DPAD_LEFT: 13,
     ecodes.BTN_DPAD_RIGHT: 14,
 }
+# Drivers that send BTN_X and BTN_Y for the buttons with these letters, as xpad does; BTN_X is
+# another name of BTN_NORTH (input-event-codes.h), so for them X and Y change places.
+# Source: Linux, drivers/input/joystick/xpad.c.
+LETTERED = re.compile(r"x-?box|xpad|x-input|xinput|microsoft", re.IGNORECASE)
+LETTER_DRIVERS = ("xpad", "microsoft", "hid-microsoft")
+MICROSOFT = 0x045E
+LETTER_CODES = BUTTON_CODES | {ecodes.BTN_X: 2, ecodes.BTN_Y: 3}
 # Number of the axis, and its sign: the kernel counts right and down as positive, ROS left and up.
 AXIS_CODES = {
     ecodes.ABS_X: (0, -1.0),
@@ -58,17 +67,25 @@ class InputEvent(Protocol):
 
 
 class PadState:
-    """Axes and buttons, kept from events."""
+    """Axes and buttons, kept from events.
 
-    def __init__(self, ranges: dict[int, AxisRange]) -> None:
+    Args:
+        ranges: of the axes, by code.
+        buttons: number of each button, by code; see :func:`button_codes`.
+    """
+
+    def __init__(
+        self, ranges: dict[int, AxisRange], buttons: Mapping[int, int] = BUTTON_CODES
+    ) -> None:
         self.axes = [0.0] * AXES
         self.buttons = [0] * BUTTONS
         self._ranges = ranges
+        self._codes = buttons
 
     def take(self, event: InputEvent) -> bool:
         """Note one event; whether a report is complete with it."""
-        if event.type == ecodes.EV_KEY and event.code in BUTTON_CODES:
-            self.buttons[BUTTON_CODES[event.code]] = int(event.value > 0)
+        if event.type == ecodes.EV_KEY and event.code in self._codes:
+            self.buttons[self._codes[event.code]] = int(event.value > 0)
         elif event.type == ecodes.EV_ABS and event.code in HATS:
             negative, positive = HATS[event.code]
             self.buttons[negative] = int(event.value < 0)
@@ -88,6 +105,27 @@ class PadState:
         self.axes[number] = share if number in TRIGGERS else sign * (2.0 * share - 1.0)
 
 
+def driver_of(path: str) -> str:
+    """Return the name of the kernel's driver behind an event device; empty where there is none."""
+    link = Path("/sys/class/input") / Path(path).name / "device" / "device" / "driver"
+    return link.resolve().name if link.exists() else ""
+
+
+def button_codes(name: str, vendor: int, driver: str = "") -> Mapping[int, int]:
+    """Return the number of each button of a pad, by the codes that its driver sends.
+
+    Args:
+        name: that the driver gives it, such as "Microsoft X-Box 360 pad".
+        vendor: USB number of its maker.
+        driver: of the kernel, such as ``xpad``, which also drives pads of other makers; empty:
+            not known, then name and maker tell.
+    """
+    if driver:
+        return LETTER_CODES if driver.startswith(LETTER_DRIVERS) else BUTTON_CODES
+    is_lettered = vendor == MICROSOFT or LETTERED.search(name) is not None
+    return LETTER_CODES if is_lettered else BUTTON_CODES
+
+
 class EvdevPad:
     """An open game pad.
 
@@ -100,7 +138,8 @@ class EvdevPad:
         self.is_closed = False
         found: Any = device.capabilities(absinfo=True).get(ecodes.EV_ABS, [])
         ranges: dict[int, Any] = dict(found)
-        self._state = PadState(ranges)
+        codes = button_codes(str(device.name), device.info.vendor, driver_of(self.path))
+        self._state = PadState(ranges, codes)
         for code, ends in ranges.items():
             if code in AXIS_CODES:
                 self._state.turn(code, ends.value)

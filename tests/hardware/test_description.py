@@ -448,3 +448,14 @@ def test_any_text_loads_or_is_explained(
     file.write_text(text, encoding="utf-8")
     with pytest.raises(DescriptionError):
         load_robot(file)
+
+
+@pytest.mark.parametrize("value", [1e308, 1e-300])
+@pytest.mark.parametrize("key", ["control_rate_hz", "command_timeout_s", "stream_timeout_s"])
+def test_rates_and_times_that_no_robot_can_have_are_refused(key: str, value: float) -> None:
+    data = load_robot("limb_p1").model_dump(mode="json", exclude_none=True)
+    with pytest.raises(DescriptionError, match=f"{key}: must be"):
+        parse_robot({**data, key: value})
+    data["limbs"][0]["cameras"][0]["rate_hz"] = value
+    with pytest.raises(DescriptionError, match="rate_hz: must be"):
+        parse_robot(data)

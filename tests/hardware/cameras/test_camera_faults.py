@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asterias.errors import DeviceError, FaultError, HardwareError, StaleFrameError
 from hardware.cameras.driver import Frame
-from hardware.faults.injection import HEALTHY, Fault, FaultyCamera
+from hardware.faults.injection import HEALTHY, Fault, FaultyCamera, checked_fault
 
 if TYPE_CHECKING:
     from tests.hardware.conftest import ArrayCamera, FakeClock
@@ -225,3 +225,8 @@ def test_any_sequence_of_faults_keeps_the_contract(
             assert frame.image.dtype == np.uint8
             if read == "read_latest":
                 assert abs(clock.now_s - frame.time_s) <= 0.5
+
+
+@pytest.mark.parametrize("word", ["off", False, "False", "false"])
+def test_yamls_reading_of_off_is_off(word: str | bool) -> None:
+    assert checked_fault(word, None).word is Fault.OFF

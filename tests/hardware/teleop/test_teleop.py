@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asterias.errors import DescriptionError
 from hardware.description.robot import load_robot
-from hardware.teleop.evdev_pad import PadState, find_pad
+from hardware.teleop.evdev_pad import PadState, button_codes, find_pad
 from hardware.teleop.gamepad import PadPilot
 from hardware.teleop.key_bindings import Key, KeyDecoder, KeyEvent
 from hardware.teleop.keyboard import GRANT_S, LOST_S, KeyAction, KeyboardPilot, help_text
@@ -209,3 +209,22 @@ def test_a_leader_is_followed_by_name_or_by_order() -> None:
         LeaderMap(LIMB, names[:-1])
     with pytest.raises(DescriptionError, match="4 times 1 or -1"):
         LeaderMap(LIMB, names, signs=[1, 2, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "vendor", "driver", "x", "y"),
+    [
+        ("Microsoft X-Box 360 pad", 0x045E, "xpad", 2, 3),
+        ("Logitech Gamepad F310", 0x046D, "xpad", 2, 3),
+        ("Microsoft Xbox Series S|X Controller", 0x045E, "", 2, 3),
+        ("Sony Interactive Entertainment DualSense", 0x054C, "playstation", 3, 2),
+        ("Some pad", 0x1234, "", 3, 2),
+    ],
+)
+def test_x_and_y_are_where_the_pads_driver_has_them(
+    name: str, vendor: int, driver: str, x: int, y: int
+) -> None:
+    for code, number in ((0x133, x), (0x134, y)):
+        state = PadState({}, button_codes(name, vendor, driver))
+        state.take(Event(ecodes.EV_KEY, code, 1))
+        assert [i for i, is_down in enumerate(state.buttons) if is_down] == [number]
