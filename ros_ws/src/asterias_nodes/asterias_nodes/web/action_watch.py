@@ -1,12 +1,15 @@
 """Any action in the graph, seen from outside: progress, plots, result, cancel; and goals from text.
 
 Nothing here knows a particular action. What runs is known from the topics that every action server
-has (``…/_action/status``, ``…/_action/feedback``), whoever has sent the goal.
+has (``…/_action/status``, ``…/_action/feedback``), whoever has sent the goal. Names and types in
+the graph are claims of strangers: a client made for a type that is no action ends the process, so
+types are checked first.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,7 +25,9 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_action_status_default
 
 from asterias_nodes.runtime.message_definitions import interface_type
+from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import reliable_qos
+from asterias_nodes.web.text import MAX_ITEMS, shortened, value_text
 
 try:  # where no ROS 2 is sourced
     from asterias_ros2.graph.messages import fill
@@ -33,7 +38,7 @@ except ImportError:
 
 STATUS_SUFFIX = "/_action/status"
 FEEDBACK_SUFFIX = "/_action/feedback"
-FEEDBACK_TYPE = "_FeedbackMessage"
+FEEDBACK_TYPE = re.compile(r"([a-z]\w*/action/[A-Z]\w*)_FeedbackMessage")
 RUNNING = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING)
 WORDS = {
     GoalStatus.STATUS_ACCEPTED: "accepted",
@@ -47,6 +52,9 @@ WORDS = {
 DONE_FIELDS = ("steps", "step", "current_step", "iteration")
 TOTAL_FIELDS = ("total", "total_steps", "max_steps", "iterations")
 PLOTTED_POINTS = 400
+MAX_ACTIONS = 32
+MAX_UNKNOWN = 256
+MAX_GOAL_CHARS = 100_000
 
 
 @dataclass
@@ -56,7 +64,7 @@ class ActionRun:
     Attributes:
         state: in words.
         is_running: whether it can be cancelled.
-        values: the scalar fields of the newest feedback.
+        values: the fields of the newest feedback, without nested messages.
         series: per number of the feedback, (s since the start, value).
         progress: 0 to 1; NaN while it is not known.
         result: in words, once it is there.
@@ -73,38 +81,46 @@ class ActionRun:
 
 
 class WatchedAction:
-    """One action server, and its newest goal."""
+    """One action server, and its newest goal.
+
+    Args:
+        node: the hosting node.
+        name: of the action.
+        type_name: such as ``asterias_interfaces/action/FindTarget``.
+    """
 
     def __init__(self, node: Node, name: str, type_name: str) -> None:
+        """Open the action's topics and services.
+
+        Passes on ``ImportError``: the type is not installed, or is no action.
+        """
         self.name, self.type_name = name, type_name
-        self.type = interface_type(type_name)
+        self.type = action_type(type_name)
         self.run: ActionRun | None = None
         self.total = 0.0
-        self._node = node
-        self._client = ActionClient(node, self.type, name)
-        self._cancel = node.create_client(CancelGoal, f"{name}/_action/cancel_goal")
-        self._results = node.create_client(
+        self._owned = OwnedEntities(node)
+        self._client: ActionClient = self._owned.action_client(self.type, name)
+        self._cancel = self._owned.client(CancelGoal, f"{name}/_action/cancel_goal")
+        self._results = self._owned.client(
             self.type.Impl.GetResultService, f"{name}/_action/get_result"
         )
-        self._topics = [
-            node.create_subscription(
-                GoalStatusArray,
-                f"{name}{STATUS_SUFFIX}",
-                self._on_status,
-                qos_profile_action_status_default,
-            ),
-            node.create_subscription(
-                self.type.Impl.FeedbackMessage,
-                f"{name}{FEEDBACK_SUFFIX}",
-                self._on_feedback,
-                reliable_qos(),
-            ),
-        ]
+        self._owned.subscription(
+            GoalStatusArray,
+            f"{name}{STATUS_SUFFIX}",
+            self._on_status,
+            qos_profile_action_status_default,
+        )
+        self._owned.subscription(
+            self.type.Impl.FeedbackMessage,
+            f"{name}{FEEDBACK_SUFFIX}",
+            self._on_feedback,
+            reliable_qos(),
+        )
 
     # -- what a person does ---------------------------------------------------------------------
 
     def template(self) -> str:
-        """A goal with its default values, as YAML on one line."""
+        """Return a goal with its default values, as YAML on one line."""
         fields = _plain(self.type.Goal())
         text: str = yaml.safe_dump(
             fields, default_flow_style=True, sort_keys=False, width=1000
@@ -114,21 +130,23 @@ class WatchedAction:
     def start(self, text: str, on_answer: Callable[[str], None]) -> None:
         """Send a goal that is written as YAML; ``on_answer`` gets a sentence."""
         goal = self.type.Goal()
+        if len(text) > MAX_GOAL_CHARS:
+            on_answer(f"A goal may have {MAX_GOAL_CHARS} characters, not {len(text)}.")
+            return
         try:
             fill(goal, yaml.safe_load(text) or {})
-        except Exception as error:  # whatever a person can type
+        except (Exception, RecursionError) as error:  # whatever a person can type
             on_answer(f"{self.name} does not understand this goal: {error}.")
             return
         if not self._client.server_is_ready():
             on_answer(f"{self.name} is not there (any more).")
             return
-        values = _plain(goal)
-        self.total = next((float(values[key]) for key in TOTAL_FIELDS if key in values), 0.0)
+        self.total = _first_number(_plain(goal), TOTAL_FIELDS, 0.0)
 
         def answered(future: Any) -> None:
             handle = future.result()
             is_taken = handle is not None and handle.accepted
-            on_answer(f"{self.name} {'has begun' if is_taken else 'refuses this goal'}.")
+            on_answer(f"{self.name} {'has started' if is_taken else 'refuses this goal'}.")
 
         self._client.send_goal_async(goal).add_done_callback(answered)
 
@@ -138,14 +156,10 @@ class WatchedAction:
             self._cancel.call_async(CancelGoal.Request())
 
     def close(self) -> None:
-        """Leave the action alone."""
-        for topic in self._topics:
-            self._node.destroy_subscription(topic)
-        self._node.destroy_client(self._cancel)
-        self._node.destroy_client(self._results)
-        self._client.destroy()
+        """Close the action's topics and services."""
+        self._owned.close()
 
-    # -- what the server says -------------------------------------------------------------------
+    # -- what the server reports ----------------------------------------------------------------
 
     def _on_status(self, message: GoalStatusArray) -> None:
         if not message.status_list:
@@ -168,11 +182,7 @@ class WatchedAction:
             self.run = ActionRun(goal_id, state="running")
         run, values = self.run, _plain(message.feedback)
         at_s = time.monotonic() - run.started_s
-        run.values = {
-            name: ", ".join(map(str, value)) if isinstance(value, list) else value
-            for name, value in values.items()
-            if not isinstance(value, dict)
-        }
+        run.values = {k: value for k, value in values.items() if not isinstance(value, dict)}
         for name, value in values.items():
             if isinstance(value, (int, float)) and math.isfinite(value):
                 line = run.series.setdefault(name, deque(maxlen=PLOTTED_POINTS))
@@ -184,18 +194,23 @@ class WatchedAction:
         if answer is None:
             return
         values = _plain(answer.result)
-        told = [values["error_msg"]] if values.get("error_msg") else []
-        told += [
-            f"{name.replace('_', ' ')} {round(value, 3) if isinstance(value, float) else value}"
+        message = shortened(str(values.get("error_msg") or ""), 200)
+        texts = [message] if message else []
+        texts += [
+            value_text(name, value)
             for name, value in values.items()
             if isinstance(value, (bool, int, float, str)) and value != "" and "error" not in name
         ]
-        run.result = "; ".join(map(str, told))
+        run.result = "; ".join(texts)
         run.progress = 1.0 if run.state == "done" else run.progress
 
 
 class ActionWatch:
-    """All actions of the graph; :meth:`look` finds new ones."""
+    """All actions of the graph; :meth:`look` finds new ones.
+
+    Args:
+        node: the hosting node.
+    """
 
     def __init__(self, node: Node) -> None:
         self.actions: dict[str, WatchedAction] = {}
@@ -203,26 +218,54 @@ class ActionWatch:
         self._unknown: set[str] = set()
 
     def look(self) -> None:
-        """Find servers that have appeared; forget those that are gone and have nothing to show."""
-        there = {}
-        for topic, types in self._node.get_topic_names_and_types():
-            if topic.endswith(FEEDBACK_SUFFIX) and self._node.count_publishers(topic):
-                there[topic.removesuffix(FEEDBACK_SUFFIX)] = types[0].removesuffix(FEEDBACK_TYPE)
-        for name, type_name in there.items():
-            if name not in self.actions and name not in self._unknown:
-                try:
-                    self.actions[name] = WatchedAction(self._node, name, type_name)
-                except ImportError as error:
+        """Find servers that have appeared, and forget those that are gone."""
+        found = dict(sorted(self._servers().items())[:MAX_ACTIONS])
+        for name, type_name in found.items():
+            if name in self.actions or name in self._unknown:
+                continue
+            try:
+                self.actions[name] = WatchedAction(self._node, name, type_name)
+            except ImportError as error:
+                if len(self._unknown) < MAX_UNKNOWN:
                     self._unknown.add(name)
                     self._node.get_logger().warning(f"{name} is not shown: {error}")
-        for name in set(self.actions) - set(there):
+        for name in set(self.actions) - set(found):
             self.actions.pop(name).close()
 
+    def _servers(self) -> dict[str, str]:
+        """Return the type by name, of all that have the topics and one type of an action."""
+        topics = dict(self._node.get_topic_names_and_types())
+        found = {}
+        for topic, types in topics.items():
+            if not topic.endswith(FEEDBACK_SUFFIX) or not self._node.count_publishers(topic):
+                continue
+            name = topic.removesuffix(FEEDBACK_SUFFIX)
+            matches = [match[1] for one in types if (match := FEEDBACK_TYPE.fullmatch(one))]
+            status_types = topics.get(f"{name}{STATUS_SUFFIX}", [])
+            if len(matches) == 1 and "action_msgs/msg/GoalStatusArray" in status_types:
+                found[name] = matches[0]
+        return found
+
     def close(self) -> None:
-        """Leave all actions alone."""
+        """Close the topics and services of all actions."""
         for action in self.actions.values():
             action.close()
         self.actions.clear()
+
+
+def action_type(name: str) -> Any:
+    """Return the class of an action such as ``asterias_interfaces/action/FindTarget``.
+
+    Raises:
+        ImportError: its package is not installed, or the type is no action.
+    """
+    try:
+        found = interface_type(name)
+    except ValueError as error:
+        raise ImportError(f"'{name}' is no type of an action") from error
+    if not all(hasattr(found, part) for part in ("Goal", "Result", "Feedback", "Impl")):
+        raise ImportError(f"'{name}' is no action")
+    return found
 
 
 def _accepted(status: GoalStatus) -> tuple[int, int]:
@@ -232,19 +275,24 @@ def _accepted(status: GoalStatus) -> tuple[int, int]:
 
 def _progress(values: dict[str, Any], total: float) -> float:
     if "progress" in values:
-        return min(max(float(values["progress"]), 0.0), 1.0)
-    whole = next((float(values[key]) for key in TOTAL_FIELDS if values.get(key)), total)
-    done = next((float(values[key]) for key in DONE_FIELDS if key in values), math.nan)
+        return min(max(_first_number(values, ("progress",), math.nan), 0.0), 1.0)
+    whole = _first_number(values, TOTAL_FIELDS, 0.0) or total
+    done = _first_number(values, DONE_FIELDS, math.nan)
     return min(done / whole, 1.0) if whole > 0 else math.nan
 
 
+def _first_number(values: dict[str, Any], names: tuple[str, ...], default: float) -> float:
+    found = (values[name] for name in names if isinstance(values.get(name), (int, float)))
+    return float(next(found, default))
+
+
 def _plain(value: Any) -> Any:
-    """A message as dicts, lists, numbers and texts."""
+    """Return a message as dicts, lists (their first items), numbers and texts."""
     if hasattr(value, "get_fields_and_field_types"):
         names = value.get_fields_and_field_types()
         return {name: _plain(getattr(value, name)) for name in names}
     if hasattr(value, "tolist"):
-        return value.tolist()
+        return value[: MAX_ITEMS + 1].tolist() if getattr(value, "ndim", 1) else value.tolist()
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in value[: MAX_ITEMS + 1]]
     return value

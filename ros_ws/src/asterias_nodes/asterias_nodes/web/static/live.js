@@ -6,7 +6,7 @@ const REPEAT_MS = 50, QUIET_MS = 1500, HEAD = 22;
 const $ = id => document.getElementById(id);
 const degrees = rad => rad * 180 / Math.PI;
 let socket = null, hello = null, state = null, limb = 0;
-let wish = null, repeats = 0, heardAt = 0;
+let wish = null, heardAt = 0, isCut = true;
 const held = new Set(), tiles = new Map(), targets = [], sliders = [];
 
 // -- socket -------------------------------------------------------------------------------------
@@ -22,7 +22,10 @@ function connect() {
     if (message.t === "hello") begin(message);
     else if (message.t === "state") show(message);
     else if (message.t === "note") note(message.text);
-    else if (message.t === "echo") $("delay").textContent = `${Math.round(performance.now() - message.at)} ms`;
+    else if (message.t === "echo") {
+      $("delay").hidden = false;
+      $("delay").textContent = `${Math.round(performance.now() - message.at)} ms`;
+    }
   };
 }
 function send(message) {
@@ -31,7 +34,9 @@ function send(message) {
 function link(text, kind) {
   const chip = $("link");
   if (chip) { chip.textContent = text; chip.className = `chip ${kind}`; }
-  document.body.classList.toggle("cut", kind === "bad");
+  isCut = kind === "bad";
+  document.body.classList.toggle("cut", isCut);
+  lock();
 }
 let noteTimer = 0;
 function note(text) {
@@ -46,8 +51,26 @@ setInterval(() => {
   for (const tile of tiles.values()) age(tile);
 }, 500);
 
+// -- locked: what cannot drive does not look as if it could -------------------------------------
+function lockReason() {
+  if (isCut) return "No connection to the robot.";
+  if (!state) return "Waiting for the robot ...";
+  if (state.stop) return "Emergency stop. Press Release, at the top, to drive again.";
+  if (!state.limbs[limb].heard) return `No joint states come from ${hello.limbs[limb].name}.`;
+  return "";
+}
+function lock() {
+  const drive = $("drive"), reason = lockReason();
+  if (!drive) return;
+  if (reason) $("lock").textContent = reason;
+  if (drive.inert === Boolean(reason)) return;
+  drive.inert = Boolean(reason);
+  drive.classList.toggle("locked", drive.inert);
+  if (drive.inert && held.size) letGo();
+}
 // -- holding: the dead-man ----------------------------------------------------------------------
 function hold(name, element, next) {
+  if ($("drive").inert) return;
   held.add(name); wish = next; if (element) element.classList.add("held");
   repeat();
 }
@@ -88,11 +111,14 @@ function stick(element, name, shares) {
     at[1] = (event.clientY - box.top) / box.height * 2 - 1;
     const far = Math.max(1, Math.hypot(...at)); at[0] /= far; at[1] /= far;
     if (name === "lever") at[0] = 0;
-    knob.style.transform = `translate(${at[0] * 49}px, ${at[1] * 49}px)`;
+    const way = (box.height - knob.offsetHeight) / 2;
+    knob.style.transform = `translate(${at[0] * way}px, ${at[1] * way}px)`;
   };
   const next = () => ({ kind: "tip", values: tipWish() });
   element.addEventListener("pointerdown", event => {
-    element.setPointerCapture(event.pointerId); event.preventDefault();
+    event.preventDefault();
+    if ($("drive").inert) return;
+    element.setPointerCapture(event.pointerId);
     move(event); shares(at); hold(name, element, next);
   });
   element.addEventListener("pointermove", event => {
@@ -127,8 +153,11 @@ function begin(message) {
     one.cameras.forEach((camera, j) => addTile(i, j, camera));
   });
   $("which").hidden = hello.limbs.length < 2;
-  $("which").onchange = () => { letGo(); limb = +$("which").value; addSliders(); };
-  $("speed").oninput = () => { $("speed-told").textContent = (+$("speed").value).toFixed(1); };
+  $("which").onchange = () => { letGo(); limb = +$("which").value; addSliders(); lock(); };
+  const tellSpeed = () => { $("speed-told").textContent = `${(100 * hello.tip_speed * $("speed").value).toFixed(0)} cm/s`; };
+  $("speed").oninput = tellSpeed; tellSpeed();
+  addTabs(); fit();
+  window.addEventListener("resize", fit);
   addSliders();
   press($("deadman"), "deadman", goal);
   press($("home"), "home", () => ({ kind: "home", values: [] }));
@@ -138,6 +167,41 @@ function begin(message) {
   $("unstop").onclick = () => send({ t: "unstop" });
   turnView();
   requestAnimationFrame(paint);
+}
+// -- tiles and tabs fit the screen --------------------------------------------------------------
+const TABS = ["Drive", "Limb", "Record", "Actions", "Health", "Plots"];
+const isPhone = () => window.innerWidth <= 700 || window.innerHeight <= 500;
+function addTabs() {
+  const choose = name => {
+    letGo(); document.body.dataset.tab = name;
+    document.querySelectorAll("#tabs button").forEach(one => one.setAttribute("aria-current", one.textContent === name));
+    window.scrollTo(0, 0); fit();
+    window.dispatchEvent(new Event("resize"));
+  };
+  for (const name of TABS) {
+    const button = document.createElement("button");
+    button.type = "button"; button.textContent = name; button.onclick = () => choose(name);
+    $("tabs").append(button);
+  }
+  choose("Drive");
+}
+// As many columns as make the tiles largest within the height that the screen leaves for them.
+function fit() {
+  const box = $("tiles"), count = tiles.size, gap = 8, width = box.clientWidth;
+  if (!count || !width) return;
+  const high = window.innerHeight, first = hello.limbs[0].cameras[0];
+  const room = high <= 500 ? high - 90 : isPhone() ? high - 575 : 0.5 * (high - 62);
+  const shape = first ? first.width / first.height : 1;
+  let best = { columns: 1, size: 0 };
+  for (let columns = 1; columns <= count; columns++) {
+    const rows = Math.ceil(count / columns);
+    const size = Math.min((width - gap * (columns - 1)) / columns, (room - gap * (rows - 1)) / rows * shape);
+    if (size > best.size) best = { columns, rows, size };
+  }
+  const size = Math.max(72, Math.floor(best.size));
+  box.style.gridTemplateColumns = `repeat(${best.columns}, minmax(0, ${size}px))`;
+  box.classList.toggle("tiny", size < 130);
+  document.documentElement.style.setProperty("--tiles", `${Math.ceil(count / best.columns) * (size / shape + gap)}px`);
 }
 function addSliders() {
   $("sliders").replaceChildren(); targets.length = sliders.length = 0;
@@ -164,7 +228,15 @@ function show(message) {
   $("stop").classList.toggle("on", state.stop === true);
   $("stop").textContent = state.stop ? "STOPPED" : "STOP";
   $("unstop").hidden = !state.stop;
+  $("drive").classList.toggle("stopped", state.stop === true);
+  lock();
+  $("rec").hidden = state.recording_s === null;
+  if (state.recording_s !== null) {
+    const whole = Math.floor(state.recording_s);
+    $("rec").textContent = `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  }
   const owner = $("owner");
+  owner.hidden = false;
   owner.textContent = mine.heard ? (mine.owner ? `moved by ${mine.owner}` : "moved by nobody") : "no joint states";
   owner.className = `chip ${!mine.heard ? "bad" : mine.owner === "web" ? "mine" : mine.owner ? "good" : ""}`;
   for (const [key, sees] of Object.entries(state.seen)) if (tiles.has(key)) outline(tiles.get(key), sees);
@@ -172,14 +244,15 @@ function show(message) {
   sliders.forEach((slider, i) => {
     const [low, high] = slider.joint.limits, measured = mine.joints[i];
     // The thumb's centre runs from 8 px to 8 px before the end.
-    slider.row.querySelector(".mark").style.left = `calc(8px + (100% - 16px) * ${(measured - low) / (high - low)})`;
+    const mark = slider.row.querySelector(".mark");
+    mark.style.visibility = "visible"; mark.style.left = `calc(8px + (100% - 16px) * ${(measured - low) / (high - low)})`;
     slider.row.querySelector("output").textContent =
       `${degrees(measured).toFixed(0)}\u00b0 \u2192 ${degrees(targets[i]).toFixed(0)}\u00b0`;
     // Where no slider drives, they show where the limb is.
     const follows = held.size ? ["stick", "lever", "home"].some(name => held.has(name)) : !slider.pinned;
     if (follows) { targets[i] = measured; slider.input.value = measured; }
   });
-  $("tip").textContent = `tip ${mine.tip.map((x, i) => `${"xyz"[i]} ${(1000 * x).toFixed(0)}`).join("  ")} mm`;
+  $("tip").textContent = `tip ${mine.tip.map((x, i) => `${"xyz"[i]} ${Math.round(1000 * x) || 0}`).join("  ")} mm`;
 }
 
 // -- pictures -----------------------------------------------------------------------------------
@@ -188,13 +261,13 @@ function addTile(i, j, camera) {
   const canvas = document.createElement("canvas");
   canvas.width = camera.width; canvas.height = camera.height;
   box.style.setProperty("--shape", camera.width / camera.height);
-  box.innerHTML = `<div class="name"><span></span><span class="rate">no picture</span></div>`;
+  box.innerHTML = `<div class="name"><span></span><span class="rate"></span></div><div class="wait">waiting for a picture</div>`;
   box.prepend(canvas);
-  const many = hello.limbs.length > 1 ? `${hello.limbs[i].name} ` : "";
+  const many = hello.limbs.length > 1 ? `${hello.limbs[i].name.replaceAll("_", " ")}: ` : "";
   box.querySelector("span").textContent = `${many}${j} ${camera.name.replaceAll("_", " ")}`;
   box.onclick = () => box.classList.toggle("large");
   $("tiles").append(box);
-  tiles.set(`${i}_${j}`, { box, canvas, times: [], count: 0, at: 0 });
+  tiles.set(`${i}_${j}`, { box, canvas, times: [], count: 0, at: 0, since: performance.now() });
 }
 async function picture(data) {
   const view = new DataView(data), i = view.getUint8(0), j = view.getUint8(1);
@@ -209,7 +282,7 @@ async function picture(data) {
     }
     const pen = canvas.getContext("2d");
     pen.drawImage(image, 0, 0); image.close();
-    tile.stamp = stamp;
+    tile.stamp = stamp; tile.box.classList.add("has");
     if (sees) outline(tile, sees);
     tile.box.classList.toggle("sees", Boolean(sees));
   } catch { tile.broken = (tile.broken || 0) + 1; }
@@ -229,8 +302,8 @@ function outline(tile, { stamp, corners }) {
 }
 function age(tile) {
   const quiet = performance.now() - tile.at, times = tile.times, label = tile.box.querySelector(".rate");
-  tile.box.classList.toggle("silent", quiet > QUIET_MS);
-  if (!tile.count) label.textContent = "no picture";
+  tile.box.classList.toggle("silent", quiet > QUIET_MS && performance.now() > tile.since + QUIET_MS);
+  if (!tile.count) label.textContent = "";
   else if (quiet > QUIET_MS) label.textContent = `silent ${(quiet / 1000).toFixed(0)} s`;
   else if (times.length > 2) {
     const rate = 1000 * (times.length - 1) / (times[times.length - 1] - times[0]);
@@ -346,6 +419,6 @@ function floor(pen, eye, flat) {
 
 // NiceGUI builds the page a moment after this script is loaded.
 const waiting = setInterval(() => {
-  if (["stop", "tiles", "limb", "deadman", "note"].every($)) { clearInterval(waiting); connect(); }
+  if (["stop", "tiles", "limb", "deadman", "note", "tabs"].every($)) { clearInterval(waiting); connect(); }
 }, 30);
 })();
