@@ -252,12 +252,15 @@ def test_faults_recording_and_what_is_wrong_are_on_the_page(page: Page) -> None:
     record = page.locator("section[aria-label=Record]")
     record.get_by_label("Task").fill("wave to the camera")
     record.get_by_role("button", name="Record").click()
-    expect(record).to_contain_text(re.compile(r"Episode 0: \d+ s, [1-9]"))
-    record.get_by_role("button", name="Stop").click()
+    expect(record).to_contain_text(re.compile(r"Episode 0: 0:\d\d, [1-9]"))
+    expect(page.locator("#rec")).to_have_text(re.compile(r"0:0\d"))
+    record.get_by_role("button", name="Finish").click()
     row = record.locator("tbody tr").first
     expect(row).to_contain_text("wave to the camera")
     record.get_by_role("button", name="Success").click()
     expect(row).to_contain_text("success")
+    expect(page.locator("#rec")).to_be_hidden()
+    expect(record.get_by_role("button", name="Discard")).to_be_hidden()
 
 
 def test_the_page_fits_a_phone_and_two_fingers_drive(

@@ -228,7 +228,7 @@ function show(message) {
   $("stop").classList.toggle("on", state.stop === true);
   $("stop").textContent = state.stop ? "STOPPED" : "STOP";
   $("unstop").hidden = !state.stop;
-  $("drive").classList.toggle("stopped", state.stop === true);
+  document.body.classList.toggle("stopped", state.stop === true);
   lock();
   $("rec").hidden = state.recording_s === null;
   if (state.recording_s !== null) {
