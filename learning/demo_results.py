@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,6 @@ import tyro
 
 from asterias.errors import UserError
 from asterias.files import read_json
-from learning.report import fill_tables
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,22 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """Make the tables of a document anew from the files in results/."""
+    """Make the tables of documents anew from the files in results/."""
 
-    document: tyro.conf.Positional[Path] = Path("README.md")
-    """Markdown file with table marks."""
+    documents: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Markdown files with table marks; none: README.md and all pages of docs/."""
 
     def run(self) -> int:
-        """Rewrite the document where its tables differ.
+        """Run docs/tables of this checkout.
 
         Returns:
             The exit code.
+
+        Raises:
+            UserError: this installation is no checkout, so it has no documents.
         """
-        text = self.document.read_text(encoding="utf-8")
-        filled = fill_tables(text)
-        if filled != text:
-            self.document.write_text(filled, encoding="utf-8")
-        return 0
+        root = Path(__file__).resolve().parents[1]
+        if not (root / "docs" / "tables").is_dir():
+            raise UserError("report needs a checkout: this installation has no docs/tables.")
+        words = [str(path.resolve()) for path in self.documents]
+        return subprocess.run([sys.executable, "-m", "docs.tables", *words], cwd=root).returncode

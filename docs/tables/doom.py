@@ -1,0 +1,73 @@
+"""Tables of navigation in ViZDoom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from docs.tables.markdown import load, markdown_table
+
+
+def _doom(results: Path) -> str:
+    """ViZDoom, all views given: planner, planner on soft maps and A* on what the mapper sees."""
+    rows: list[tuple[str, ...]] = [
+        (
+            "mazes",
+            "textures",
+            "steps",
+            "starts",
+            "mapper + DT-VIN",
+            "end to end",
+            "mapper + A*",
+            "paper",
+        )
+    ]
+    for size in (15, 35):
+        data = load(results, f"doom/maze_{size}.json")
+        given = [row for row in data["surveyed"] if row["views_given"] == 1]
+        paper = [f"{one['mean']:.2f} ({one['std']:.2f}) %" for one in data.get("paper_success", [])]
+        for textures, name in (("training", "known"), ("held_out", "held out")):
+            ways = {row["planner"]: row["bins"] for row in given if row["textures"] == textures}
+            three = zip(ways[data["planner"]], ways["end_to_end"], ways["a_star"], strict=True)
+            for number, bins in enumerate(three):
+                is_papers = paper and textures == "training"
+                rows.append(
+                    (
+                        f"{size} x {size}",
+                        name,
+                        f"{bins[0]['lo']} to {bins[0]['hi']}",
+                        f"{bins[0]['starts']:,}",
+                        *(f"{one['success']:.2f} %" for one in bins),
+                        paper[number] if is_papers else "",
+                    )
+                )
+    return markdown_table(rows)
+
+
+def _doom_explored(results: Path) -> str:
+    """ViZDoom, exploring: goals reached, and the way's length over that with the map known."""
+    agents = {"dt_vin": "DT-VIN", "a_star": "A*", "random_walk": "random walk"}
+    rows: list[tuple[str, ...]] = [
+        ("mazes", "textures", "agent", "goals reached", "way over shortest", "looks", "mazes tried")
+    ]
+    for size in (15, 35):
+        for row in load(results, f"doom/maze_{size}.json")["explored"]:
+            ratio = row["path_over_optimum"]
+            rows.append(
+                (
+                    f"{size} x {size}",
+                    {"training": "known", "held_out": "held out"}[row["textures"]],
+                    agents.get(row["agent"], row["agent"]),
+                    f"{row['reached']:.1f} %",
+                    "" if ratio is None else f"{ratio:.2f}",
+                    f"{row['looks']:.0f}",
+                    str(row["mazes"]),
+                )
+            )
+    return markdown_table(rows)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "doom": _doom,
+    "doom_explored": _doom_explored,
+}

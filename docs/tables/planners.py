@@ -1,0 +1,153 @@
+"""Tables of the planners: networks by maze size, starts, ablations, transfer, speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from docs.tables.markdown import load, markdown_table, mean_std_percent
+
+# Success rates of DT-VIN, Table 7 of Wang et al., ICML 2025; there is no table for 15 x 15.
+_PAPER_DT_VIN = {35: (100.00, 99.99, 99.77), 100: (99.98, 99.56, 88.65)}
+
+_NETWORK_NAMES = {
+    "dt_vin": "DT-VIN",
+    "vin": "VIN",
+    "highway_vin": "Highway VIN",
+    "gppn": "GPPN",
+}
+
+
+def _planners(results: Path) -> str:
+    """DT-VIN of each size, on fresh mazes sampled evenly over path lengths, beside the paper."""
+    rows: list[tuple[str, ...]] = [
+        ("mazes", "steps", "starts, mazes", "success", "optimal", "paper", "processor time")
+    ]
+    for size in (15, 35, 100):
+        data = load(results, f"planners/maze_{size}.json")
+        case = next(row for row in data["summary"] if row["case"] == "dt_vin")
+        paper = _PAPER_DT_VIN.get(size)
+        for index, bin_ in enumerate(case["bins"]):
+            rows.append(
+                (
+                    f"{size} x {size}",
+                    f"{bin_['lo']} to {bin_['hi']}",
+                    f"{bin_['starts']:,}, {bin_['mazes']}",
+                    mean_std_percent(bin_["success"]),
+                    mean_std_percent(bin_["optimal"]),
+                    f"{paper[index]:.2f} %" if paper else "",
+                    f"{case['training_cpu_seconds']['mean']:.0f} s",
+                )
+            )
+    return markdown_table(rows)
+
+
+def _networks(results: Path) -> str:
+    """All networks at 15 x 15, by start."""
+    data = load(results, "planners/maze_15.json")
+    about = {run["case"]: run for run in data["runs"]}
+    spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
+    rows: list[tuple[str, ...]] = [("network", "start", *spans, "seeds", "processor time")]
+    for case in data["summary"]:
+        run = about[case["case"]]
+        rows.append(
+            (
+                _NETWORK_NAMES[run["model"]],
+                run["about"],
+                *(mean_std_percent(bin_["success"]) for bin_ in case["bins"]),
+                str(len(case["seeds"])),
+                f"{case['training_cpu_seconds']['mean']:.0f} s",
+            )
+        )
+    return markdown_table(rows)
+
+
+def _plain_35(results: Path) -> str:
+    """DT-VIN at 35 x 35 by start, seed by seed."""
+    data = load(results, "planners/maze_35.json")
+    spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
+    rows: list[tuple[str, ...]] = [("start", "seed", *spans, "updates", "processor time")]
+    for run in data["runs"]:
+        bins = run["tests"]["stratified"]["bins"]
+        rows.append(
+            (
+                run["about"],
+                str(run["seed"]),
+                *(f"{bin_['success']:.2f} %" for bin_ in bins),
+                f"{run['updates']:,}",
+                f"{run['training_cpu_seconds']:.0f} s",
+            )
+        )
+    return markdown_table(rows)
+
+
+def _ablations(results: Path) -> str:
+    """DT-VIN at 15 x 15 with one thing changed."""
+    data = load(results, "planners/maze_15_ablations.json")
+    about = {run["case"]: run["about"] for run in data["runs"]}
+    spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
+    rows: list[tuple[str, ...]] = [("changed", *spans, "processor time")]
+    for case in data["summary"]:
+        rows.append(
+            (
+                about[case["case"]],
+                *(mean_std_percent(bin_["success"]) for bin_ in case["bins"]),
+                f"{case['training_cpu_seconds']['mean']:.0f} s",
+            )
+        )
+    return markdown_table(rows)
+
+
+def _transfer(results: Path) -> str:
+    """DT-VIN of 100 x 100 on larger mazes."""
+    data = load(results, "planners/transfer.json")
+    rows: list[tuple[str, ...]] = [
+        ("mazes", "sharpness", "steps", "starts, mazes", "success", "optimal", "layers", "per maze")
+    ]
+    for row in data["sizes"]:
+        for bin_ in row["bins"]:
+            rows.append(
+                (
+                    f"{row['size']} x {row['size']}",
+                    f"{row['sharpness']:g}",
+                    f"{bin_['lo']:,} to {bin_['hi']:,}",
+                    f"{bin_['starts']:,}, {bin_['mazes']}",
+                    f"{bin_['success']:.2f} %",
+                    f"{bin_['optimal']:.2f} %",
+                    f"{row['depth']:,}",
+                    f"{row['cpu_seconds'] / row['mazes']:.1f} s",
+                )
+            )
+    return markdown_table(rows)
+
+
+def _operator(results: Path) -> str:
+    """Speed of the fused operator against plain PyTorch, and exact search beside DT-VIN."""
+    data = load(results, "planners/bench.json")
+    rows: list[tuple[str, ...]] = [
+        ("map x layers", "forward", "PyTorch", "training step", "PyTorch", "BFS", "A*", "DT-VIN")
+    ]
+    for one, search in zip(data["operator"], data["planners"], strict=True):
+        rows.append(
+            (
+                f"{one['size']} x {one['size']} x {one['depth']}",
+                f"{one['cpu_ms']:.2f} ms",
+                f"{one['ratio']:.0f} times as long",
+                f"{one['train_ms']:.1f} ms",
+                f"{one['train_ratio']:.0f} times as long",
+                f"{search['bfs_ms']:.3f} ms",
+                f"{search['a_star_ms']:.3f} ms",
+                f"{search['dt_vin_ms']:.1f} ms",
+            )
+        )
+    return markdown_table(rows)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "planners": _planners,
+    "networks": _networks,
+    "plain_35": _plain_35,
+    "ablations": _ablations,
+    "transfer": _transfer,
+    "operator": _operator,
+}
