@@ -68,7 +68,9 @@ def test_commands_of_the_documents_work(block: Block) -> None:
         text=True,
         timeout=block.timeout_s,
     )
-    assert done.returncode == 0, f"{block.document}, line {block.line}:\n{block.text}\n{done.stdout}"
+    assert done.returncode == 0, (
+        f"{block.document}, line {block.line}:\n{block.text}\n{done.stdout}"
+    )
 
 
 def test_only_marked_blocks_are_run() -> None:
