@@ -85,7 +85,7 @@ class DTVIN(PlanningNetwork):
         """Initialise weights from which planning works at once, if badly.
 
         Where the numbers come from (each was tried by factors of two to three; the ablation of the
-        starts stands in planners/FINDINGS.md):
+        starts stands in docs/results/planning.md):
 
         - reward: 1.0 for the goal and 0.1 for a free cell, with -0.2 for every step: a free cell
           then costs 0.1 and a wall 0.2, so that paths are short and walls are worse than detours,

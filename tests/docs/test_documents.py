@@ -1,13 +1,16 @@
 """The commands that README and docs show are run.
 
 A block that starts with ```` ```bash run ```` is run by bash from the top of the repository, after
-``source setup.bash``, and must succeed; ``timeout=SECONDS`` may follow. Other blocks are not run.
+``source setup.bash``, one that starts with ```` ```python run ```` by its Python, and must succeed;
+``timeout=SECONDS`` may follow. Other blocks are not run.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +19,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DEFAULT_TIMEOUT_S = 120
-BLOCK = re.compile(r"^```bash run(?P<options>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?P<language>bash|python) run(?P<options>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+COMMANDS: dict[str, Callable[[str], list[str]]] = {
+    "bash": lambda text: ["bash", "-c", f"source setup.bash && set -eo pipefail\n{text}"],
+    "python": lambda text: [sys.executable, "-c", text],
+}
 TIMEOUT = re.compile(r"^ timeout=(\d+)$")
 
 
@@ -29,6 +36,7 @@ class Block:
     line: int
     text: str
     timeout_s: int
+    language: str = "bash"
 
 
 def blocks(document: str, name: str = "README.md") -> list[Block]:
@@ -41,7 +49,7 @@ def blocks(document: str, name: str = "README.md") -> list[Block]:
             raise ValueError(f"{name}: '```bash run{options}' has an unknown option.")
         line = document.count("\n", 0, match.start("text")) + 1
         seconds = int(timeout[1]) if timeout else DEFAULT_TIMEOUT_S
-        found.append(Block(name, line, match["text"], seconds))
+        found.append(Block(name, line, match["text"], seconds, match["language"]))
     return found
 
 
@@ -60,7 +68,7 @@ def all_blocks() -> list[Block]:
 )
 def test_commands_of_the_documents_work(block: Block) -> None:
     done = subprocess.run(
-        ["bash", "-c", f"source setup.bash && set -eo pipefail\n{block.text}"],
+        COMMANDS[block.language](block.text),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
