@@ -46,7 +46,8 @@ def _variant(name: str, about: str, **options: Any) -> Case:
     return _ablation(name, about, options=json.dumps(options))
 
 
-# What the papers leave open or reject, one change at a time; docs/results/planning.md reads the result.
+# What the papers leave open or reject, one change at a time; the results are read in
+# docs/results/planning.md.
 _ABLATIONS = (
     _ablation("dt_vin", "as in study 15, half as long"),
     _variant("state_dynamic", "kernel by cell alone", kernel_type="state_dynamic", map_size=15),

@@ -19,7 +19,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DEFAULT_TIMEOUT_S = 120
-BLOCK = re.compile(r"^```(?P<language>bash|python) run(?P<options>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^```(?P<language>bash|python) run(?P<options>[^\n]*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 COMMANDS: dict[str, Callable[[str], list[str]]] = {
     "bash": lambda text: ["bash", "-c", f"source setup.bash && set -eo pipefail\n{text}"],
