@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,19 @@ def check_jpeg(data: bytes) -> JpegHeader:
     decoder would fill the rest with grey and say nothing.
     """
     return _Walk(data, check_scans=True).to_end()
+
+
+@cache
+def prepare() -> None:
+    """Load what :func:`check_jpeg` needs, once: it takes half a second, or some if it is compiled.
+
+    For programs that must not stand still when the first picture comes.
+    """
+    from asterias.jpeg_scan import follow_codes
+
+    nothing = np.frombuffer(bytes(4), np.uint8)
+    blocks = np.zeros((1, 3), np.int64)
+    follow_codes(nothing, 0, _lookups((_USUAL_TABLES[0],)), blocks, np.zeros(4, np.int64), 0, 0)
 
 
 class _Walk:

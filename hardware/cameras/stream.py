@@ -14,6 +14,7 @@ import numpy as np
 from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
 from asterias.images import ImageError
+from asterias.jpeg import prepare
 from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.health import CameraHealth, CameraWatch
 from hardware.description.robot import CameraDescription
@@ -83,6 +84,7 @@ class StreamCamera(Camera):
         clock: Clock = time.monotonic,
     ) -> None:
         super().__init__(description, clock=clock)
+        prepare()
         self.source = source
         self.silence_s = silence_s
         self.reconnects = 0

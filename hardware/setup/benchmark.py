@@ -15,6 +15,7 @@ import numpy as np
 
 from asterias.errors import HardwareError
 from asterias.files import write_json
+from asterias.jpeg import prepare
 from asterias.provenance import provenance
 from asterias.realtime import ask_for_priority
 from hardware.cameras.stream import StreamCamera
@@ -202,7 +203,8 @@ class DriverLoop:
 def measure_loop(
     robot: RobotDescription, rate_hz: float, duration_s: float, *, with_cameras: bool
 ) -> LoopFigures:
-    """The drivers over all limbs at a rate, while the cameras are read."""
+    """Return the figures of the drivers over all limbs at a rate, while the cameras are read."""
+    prepare()  # before any servo waits for its next command
     with ExitStack() as stack:
         limbs = [make_limb(robot, number) for number in range(len(robot.limbs))]
         for number, limb in enumerate(limbs):
