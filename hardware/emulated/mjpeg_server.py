@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from hardware.emulated.pictures import FailingPictures, PictureSource, Shot
-from hardware.faults.injection import Fault
+from hardware.faults.words import Fault
 
 BOUNDARY = "123456789000000000000987654321"
 WAIT_S = 0.02

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import NamedTuple, Protocol
 
-from hardware.faults.injection import HEALTHY, Fault, checked_fault
+from hardware.faults.words import HEALTHY, Fault, checked_fault
 from hardware.limbs.driver import Clock
 
 

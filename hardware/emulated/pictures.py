@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from asterias.arrays import ImageArray
-from hardware.faults.injection import HEALTHY, Fault, checked_fault
+from hardware.faults.words import HEALTHY, Fault, checked_fault
 from hardware.limbs.driver import Clock
 
 

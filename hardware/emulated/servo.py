@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hardware.buses.registers import Register, ServoModel
 from hardware.emulated.motor import FailingMotor
-from hardware.faults.injection import Fault
+from hardware.faults.words import Fault
 from hardware.limbs.driver import Clock
 
 MEMORY_BYTES = 256

@@ -34,7 +34,7 @@ from hardware.buses.udp_packets import (
 )
 from hardware.emulated.motor import FailingMotor
 from hardware.emulated.pictures import FailingPictures, PictureSource
-from hardware.faults.injection import Fault
+from hardware.faults.words import Fault
 from hardware.limbs.driver import Clock
 
 WATCH_S = 0.005

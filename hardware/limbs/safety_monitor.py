@@ -37,7 +37,7 @@ from asterias.arrays import FloatArray
 from asterias.errors import HardwareError
 from hardware.buses.bus import ServoHealth
 from hardware.description.devices import SafetySettings
-from hardware.faults.injection import FaultyLimb
+from hardware.faults.limb import FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import Clock, LimbDriver, LimbState
 from hardware.limbs.outlier_filter import OutlierFilter

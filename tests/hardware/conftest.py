@@ -39,7 +39,8 @@ from hardware.emulated.pictures import (
 )
 from hardware.emulated.robot import EmulatedRobot, Family
 from hardware.factory import make_camera, make_limb
-from hardware.faults.injection import FaultyCamera, FaultyLimb
+from hardware.faults.camera import FaultyCamera
+from hardware.faults.limb import FaultyLimb
 from hardware.limbs.driver import Clock, LimbDriver, LimbState
 from sim.world import SimWorld
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from asterias.errors import DeviceError, FaultError, HardwareError, StaleFrameError
 from hardware.cameras.driver import Frame
-from hardware.faults.injection import HEALTHY, Fault, FaultyCamera, checked_fault
+from hardware.faults.camera import FaultyCamera
+from hardware.faults.words import HEALTHY, Fault, checked_fault
 
 if TYPE_CHECKING:
     from tests.hardware.conftest import ArrayCamera, FakeClock

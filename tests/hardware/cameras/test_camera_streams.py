@@ -32,7 +32,8 @@ from hardware.emulated.mjpeg_server import MjpegServer
 from hardware.emulated.motor import FailingMotor, IdealMotor
 from hardware.emulated.pictures import PatternCamera, PictureSource, encode_jpeg, pattern
 from hardware.emulated.udp_boards import EmulatedBoard, EmulatedNetwork
-from hardware.faults.injection import Fault, FaultyCamera
+from hardware.faults.camera import FaultyCamera
+from hardware.faults.words import Fault
 from sim.world import SimWorld
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=200)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hardware.cameras.health import CameraState
-from hardware.faults.injection import Fault
+from hardware.faults.words import Fault
 
 if TYPE_CHECKING:
     from tests.hardware.conftest import UsbRig

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from asterias.arrays import FloatArray
 from asterias.errors import DeviceError, FaultError
-from hardware.faults.injection import HEALTHY, Fault, FaultyLimb
+from hardware.faults.limb import FaultyLimb
+from hardware.faults.words import HEALTHY, Fault
 
 if TYPE_CHECKING:
     from tests.hardware.conftest import ArrayLimb, FakeClock

@@ -19,7 +19,8 @@ from hardware.description.robot import RobotDescription
 from hardware.emulated.robot import EmulatedLimb, EmulatedRobot, Family
 from hardware.emulated.servo_line import EmulatedLine
 from hardware.factory import make_limb
-from hardware.faults.injection import Fault, FaultyLimb
+from hardware.faults.limb import FaultyLimb
+from hardware.faults.words import Fault
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import LimbDriver
 from hardware.limbs.outlier_filter import OutlierFilter

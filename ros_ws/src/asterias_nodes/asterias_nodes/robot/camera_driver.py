@@ -27,7 +27,7 @@ from asterias_nodes.runtime.run_node import run_node
 from hardware.cameras.driver import Camera
 from hardware.description.robot import RobotDescription
 from hardware.factory import make_camera
-from hardware.faults.injection import FaultyCamera
+from hardware.faults.camera import FaultyCamera
 
 LOOKS_PER_PICTURE = 5.0
 SHORTEST_PERIOD_S = 0.005

@@ -21,7 +21,7 @@ from asterias_nodes.runtime.qos import sensor_qos
 from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.health import ADVICE, CameraState, CameraWatch
 from hardware.cameras.stream import StreamCamera
-from hardware.faults.injection import FaultyCamera
+from hardware.faults.camera import FaultyCamera
 
 
 class CameraInterface:

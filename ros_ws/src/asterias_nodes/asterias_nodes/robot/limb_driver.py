@@ -28,7 +28,7 @@ from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node
 from hardware.description.robot import RobotDescription
 from hardware.factory import devices_of, make_limb
-from hardware.faults.injection import FaultyLimb
+from hardware.faults.limb import FaultyLimb
 
 
 @dataclass(frozen=True)

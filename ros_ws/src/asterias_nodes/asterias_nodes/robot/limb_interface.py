@@ -23,7 +23,7 @@ from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import reliable_qos
 from hardware.cameras.driver import Camera
 from hardware.description.devices import SafetySettings
-from hardware.faults.injection import FaultyLimb
+from hardware.faults.limb import FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import LimbDriver, LimbState
 from hardware.limbs.safety_monitor import SafetyMonitor, Severity

@@ -26,7 +26,8 @@ from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.qos import reliable_qos
 from asterias_nodes.runtime.run_node import run_node
-from hardware.faults.injection import FaultyCamera, FaultyLimb
+from hardware.faults.camera import FaultyCamera
+from hardware.faults.limb import FaultyLimb
 from sim.world import SimWorld
 
 

@@ -16,7 +16,7 @@ from asterias_nodes.web.node_services import FaultRemote, RecorderRemote
 from asterias_nodes.web.text import duration_text, shortened, values_text
 from asterias_nodes.web.topic_plots import TopicPlots
 from hardware.description.robot import RobotDescription
-from hardware.faults.injection import Fault
+from hardware.faults.words import Fault
 
 FIND_TARGET = "/find_target"
 FIND_GOAL = "{random_start: true}"

@@ -1,0 +1,156 @@
+"""A camera that can fail; the words are those of :mod:`hardware.faults.injection`."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import zlib
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+
+from asterias.arrays import ImageArray
+from asterias.errors import DeviceError, StaleFrameError
+from hardware.cameras.driver import Camera, Frame
+from hardware.faults.injection import FaultInjection
+from hardware.faults.words import HEALTHY, ActiveFault, Fault
+
+# So many frames lost in a row, and a camera counts as one that does not deliver.
+_MOST_LOST_FRAMES = 100
+_CLOCK_TOLERANCE_S = 1e-9  # 3 x 0.1 s is not quite 0.3 s
+
+
+class FaultyCamera(Camera, FaultInjection):
+    """A camera that can fail.
+
+    Counters are those of the wrapped camera; frames that a fault loses count as dropped.
+
+    Args:
+        inner: the camera to wrap; use it through the wrapper only.
+        seed: of all random faults; what happens to a frame depends on the seed, the camera's name
+            and the frame's number only.
+    """
+
+    def __init__(self, inner: Camera, *, seed: int = 0) -> None:
+        super().__init__(inner.description, clock=inner._clock)
+        self.inner = inner
+        self.counters = inner.counters
+        self._seed = (seed, zlib.crc32(inner.name.encode()))
+        self._faults = {inner.name: HEALTHY}
+        self._seen: Frame | None = None  # the last frame that the inner camera gave
+        self._arrived: Frame | None = None  # the last one that came through
+        self._late: deque[Frame] = deque()
+        self._frozen: ImageArray | None = None
+        self._passed_s = -math.inf
+
+    @property
+    def fault(self) -> ActiveFault:
+        """The present fault."""
+        return self._faults[self.name]
+
+    def _device_name(self) -> str:
+        return self.name
+
+    def _reset_fault(self, component: str) -> None:
+        self.counters.dropped += len(self._late)
+        self._late.clear()
+        self._frozen = None
+        self._passed_s = -math.inf
+
+    def _open(self) -> None:
+        self.inner.connect()
+        self._seen = self._arrived = None
+        self._reset_fault(self.name)
+
+    def _close(self) -> None:
+        self.inner.disconnect()
+
+    # -- the three reads ------------------------------------------------------------------------
+
+    def _capture(self) -> Frame:
+        word = self.fault.word
+        if word is Fault.OFF:
+            raise DeviceError(f"Camera '{self.name}' does not answer; check its cable.")
+        for _ in range(_MOST_LOST_FRAMES):
+            self._offer(self.inner.read())
+            if self._fresh() is not None or word is not Fault.INTERMITTENT:
+                break
+        if self._arrived is None or (word is Fault.INTERMITTENT and self._fresh() is None):
+            raise DeviceError(f"Camera '{self.name}' delivers no picture; check its cable.")
+        return self._arrived
+
+    def _next(self, timeout_s: float) -> Frame | None:
+        deadline_s = self._clock() + timeout_s
+        # A camera may deliver without time passing; then the wait has to end all the same.
+        for _ in range(int(timeout_s * self.description.rate_hz) + _MOST_LOST_FRAMES):
+            if self._fresh() is not None:
+                break
+            try:
+                self._offer(self.inner.read_next(max(deadline_s - self._clock(), 0.0)))
+            except StaleFrameError:
+                self._let_arrive()
+                break
+        return self._fresh()
+
+    def _peek(self) -> Frame | None:
+        with contextlib.suppress(StaleFrameError):
+            self._offer(self.inner.read_latest(max_age_s=math.inf))
+        self._let_arrive()
+        return self._arrived
+
+    def _fresh(self) -> Frame | None:
+        """The newest picture, unless ``read`` or ``read_next`` has returned it before."""
+        self._let_arrive()
+        return None if self._arrived is self._latest else self._arrived
+
+    # -- what happens to a frame ----------------------------------------------------------------
+
+    def _offer(self, frame: Frame) -> None:
+        if frame is self._seen:
+            return
+        self._seen = frame
+        if self._is_lost(frame):
+            self.counters.dropped += 1
+        elif self.fault.word is Fault.DELAYED:
+            self._late.append(frame)
+        else:
+            self._arrived = self._altered(frame)
+
+    def _let_arrive(self) -> None:
+        """Delayed frames whose time has come; one from the future is of an earlier clock."""
+        now = self._clock()
+        while self._late:
+            age_s = now - self._late[0].time_s
+            if 0.0 <= age_s < self.fault.value - _CLOCK_TOLERANCE_S:
+                return
+            frame = self._late.popleft()
+            if age_s >= 0.0:
+                self._arrived = frame
+
+    def _is_lost(self, frame: Frame) -> bool:
+        word, value = self.fault.word, self.fault.value
+        if word is Fault.INTERMITTENT:
+            return bool(self._rng(frame).random() < value)
+        if word is Fault.SLOW:
+            period_s = 1.0 / (value * self.description.rate_hz)
+            if 0.0 <= frame.time_s - self._passed_s < period_s - _CLOCK_TOLERANCE_S:
+                return True
+            self._passed_s = frame.time_s
+        return word is Fault.OFF
+
+    def _altered(self, frame: Frame) -> Frame:
+        word = self.fault.word
+        if word is Fault.STUCK:
+            if self._frozen is None:
+                self._frozen = (self._arrived or frame).image
+            return replace(frame, image=np.array(self._frozen))
+        if word is Fault.GARBAGE:
+            noise = self._rng(frame).integers(0, 256, frame.image.shape, dtype=np.uint8)
+            return replace(frame, image=noise)
+        if word is Fault.WRONG:
+            return replace(frame, image=np.ascontiguousarray(frame.image[:, ::-1]))
+        return frame
+
+    def _rng(self, frame: Frame) -> np.random.Generator:
+        return np.random.default_rng((*self._seed, frame.sequence))
