@@ -73,6 +73,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "agents": ("robot", "runtime"),
         "target_finding": ("recording", "robot", "runtime"),
         "web": ("robot", "runtime", "teleop"),
+        "soak": ("robot", "runtime"),
     },
     "asterias_ros2": {
         "verbs": ("graph", "launch"),

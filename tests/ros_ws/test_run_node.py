@@ -283,3 +283,14 @@ def test_nodes_with_cameras_take_room_unless_told_otherwise(
     make_room_for_pictures()
     after = str(ROS_WS / "fastdds_pictures.xml") if has_room else before
     assert os.environ[PROFILES] == after
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_node_started_by_nohup_or_in_the_background_ends_on_a_signal(
+    start: Any, number: signal.Signals
+) -> None:
+    ignored = "import signal\nfor n in (2, 1): signal.signal(n, signal.SIG_IGN)\n"
+    process = start(sys.executable, "-u", "-c", ignored + HEAD + "Case = Plain" + TAIL)
+    wait_for_line(process, "ready")
+    outcome = process.stop(number)
+    assert outcome.status == 0 and outcome.stdout == "closed\n"

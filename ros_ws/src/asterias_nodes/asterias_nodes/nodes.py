@@ -27,6 +27,7 @@ NODES = {
     "recorder": "recording.recorder",
     "recording_bench": "recording.recording_bench",
     "sim_robot": "robot.sim_robot",
+    "soak_bench": "soak.soak_bench",
     "target_detector": "target_finding.target_detector",
     "target_finder": "target_finding.target_finder",
     "teleop_bench": "teleop.teleop_bench",

@@ -33,6 +33,7 @@ from asterias_nodes.nodes import module_of
 from asterias_nodes.runtime.executor import make_executor
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError
+from asterias_nodes.runtime.shared_memory import remove_dead_segments
 
 # How long a stop may wait for the executor when nothing else happens.
 STOP_LATENCY_S = 0.1
@@ -120,6 +121,7 @@ def run_node(
     """
     if sends_pictures:
         make_room_for_pictures()
+    remove_dead_segments()
     stop = Future()
     with _stop_on_signals(stop):
         try:
