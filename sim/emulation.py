@@ -26,7 +26,7 @@ from sim.world import SimWorld
 
 
 class Order(NamedTuple):
-    """What a servo was told last: a goal, or None for no torque, and a speed."""
+    """Last order of a servo: a goal, or None for no torque, and a speed."""
 
     goal_rad: float | None
     speed_rad_s: float

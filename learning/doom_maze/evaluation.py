@@ -122,7 +122,7 @@ def predicted_maps(
 ) -> dict[float, NDArray[np.float32]]:
     """Return the mapper's maps ``(n, M, M)`` by fraction of views given: probabilities of free.
 
-    The goal's cell is free: the agent is told where to go.
+    The goal's cell is free: the agent knows where to go.
     """
     maps = {share: np.zeros(surveys.mazes.mazes.shape, np.float32) for share in shares}
     random = np.random.default_rng(_WITHHELD_SEED)

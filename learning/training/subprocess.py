@@ -1,4 +1,4 @@
-"""``python -m learning train`` as a process: started, heard, asked to stop."""
+"""``python -m learning train`` as a process: started, read from, asked to stop."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class TrainingEnd:
 
     Attributes:
         status: exit code; negative for the signal that ended it.
-        summary: what it said at its end; empty when it has not come so far.
-        last_words: what it said of its failure, as one line.
+        summary: what it reported at its end; empty when it has not come so far.
+        error_text: what it reported of its failure, as one line.
     """
 
     status: int
     summary: Mapping[str, Any]
-    last_words: str
+    error_text: str
 
 
 class TrainingProcess:
-    """A training in a process group of its own, heard by a thread of this process.
+    """A training in a process group of its own, whose output a thread of this process reads.
 
     When this process dies, the training ends with its next iteration, whose line nobody takes; its
     checkpoint is written before that.
@@ -82,14 +82,14 @@ class TrainingProcess:
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGINT)
 
-    def close(self, patience_s: float) -> None:
-        """Stop it; after ``patience_s`` kill it, which costs the iteration that runs."""
+    def close(self, timeout_s: float) -> None:
+        """Stop it; after ``timeout_s`` kill it, which costs the iteration that runs."""
         self.stop()
-        self._thread.join(patience_s)
+        self._thread.join(timeout_s)
         if self._thread.is_alive():
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
-            self._thread.join(patience_s)
+            self._thread.join(timeout_s)
 
     def _listen(self, on_progress: OnProgressLine, on_end: Callable[[TrainingEnd], None]) -> None:
         summary: Mapping[str, Any] = {}
@@ -97,21 +97,21 @@ class TrainingProcess:
         with self._process.stdout as lines:
             for line in lines:
                 try:
-                    told = json.loads(line)
+                    reported = json.loads(line)
                 except ValueError:
                     continue  # a library's chatter
-                if "summary" in told:
-                    summary = told["summary"]
+                if "summary" in reported:
+                    summary = reported["summary"]
                 else:
-                    on_progress(told)
+                    on_progress(reported)
         status = self._process.wait()
         self._errors.seek(0)
-        words = last_words(self._errors.read())
+        text = error_text(self._errors.read())
         self._errors.close()
-        on_end(TrainingEnd(status, summary, words))
+        on_end(TrainingEnd(status, summary, text))
 
 
-def last_words(text: str) -> str:
+def error_text(text: str) -> str:
     """Return what a failed command printed, as one line: of a traceback the error only."""
     lines = [re.sub("[╭╮╰╯│─]+", " ", line).strip() for line in text.splitlines()]
     lines = [line for line in lines if line]

@@ -14,7 +14,7 @@ from asterias_interfaces.action import TrainPolicy
 from rclpy.action import ActionClient
 
 from learning.target_finding.policies.policy_files import load_policy
-from learning.training.subprocess import last_words
+from learning.training.subprocess import error_text
 
 # Real processes on a machine that may be busy with something else.
 pytestmark = [pytest.mark.flaky(reruns=1, reruns_delay=1), pytest.mark.timeout(180)]
@@ -120,5 +120,5 @@ def test_a_trainer_that_is_killed_leaves_a_checkpoint_and_no_process(
 
 def test_last_words_are_one_line_without_frames() -> None:
     framed = "╭─ Parsing error ───╮\n│ invalid choice 'x'  │\n╰──────╯\n"
-    assert last_words(framed) == "Parsing error invalid choice 'x'"
-    assert last_words("Traceback (most):\n  File 3\nValueError: no tag\n") == "ValueError: no tag"
+    assert error_text(framed) == "Parsing error invalid choice 'x'"
+    assert error_text("Traceback (most):\n  File 3\nValueError: no tag\n") == "ValueError: no tag"

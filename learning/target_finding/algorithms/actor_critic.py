@@ -193,7 +193,7 @@ def train(
         The summary, with the history.
 
     Raises:
-        KeyboardInterrupt: ``should_stop`` said so; the checkpoint is saved.
+        KeyboardInterrupt: ``should_stop`` returned True; the checkpoint is saved.
     """
     refuse_overwriting(config.out, config.resume)
     with TargetFindingEnv(config.options) as environment:

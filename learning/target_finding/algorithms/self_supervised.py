@@ -32,7 +32,11 @@ from learning.target_finding.algorithms.checkpoint import (
 from learning.target_finding.env.cameras import NOISE
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.observation import Tiles
-from learning.target_finding.env.options import SilentFailure, TargetFindingOptions
+from learning.target_finding.env.options import (
+    SilentFailure,
+    TargetFindingOptions,
+    with_command_range,
+)
 from learning.target_finding.policies.encoder import TILE_PX, TileEncoder, shrunk
 from learning.target_finding.policies.linear_policy import save_policy
 from learning.target_finding.policies.weight_files import find_weights, read_tensors, shortened
@@ -76,6 +80,7 @@ class PretrainingConfig:
     resume: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "options", with_command_range(self.options))
         if self.walks < SHARD or self.walks % SHARD:
             raise UserError(f"--walks must be a multiple of {SHARD}.")
         if self.epochs < 1 or not 0 <= self.corrupted <= 1:

@@ -72,8 +72,8 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
     Action: ``(n,)`` float32 increments of the commands, or a number below 2 n: move servo
     ``number // 2`` up if even, down if odd.
 
-    ``info`` holds ``dead_cameras`` (those said to be dead), ``failing_cameras`` (those that fail
-    without a word, by kind), ``failed_servo`` where one fails, after a step ``found``, and after a
+    ``info`` holds ``dead_cameras`` (those flagged as dead), ``failing_cameras`` (those that fail
+    without a flag, by kind), ``failed_servo`` where one fails, after a step ``found``, and after a
     find ``camera``.
 
     A pickled environment is one with the same options, before its first reset.

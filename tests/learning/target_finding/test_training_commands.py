@@ -68,7 +68,7 @@ class Failing(TargetFindingEnv):
     [
         ("moved", UserError, "plug it in"),
         ("fixed", WorkerError, "KeyError"),
-        ("moving", WorkerError, "without a word"),
+        ("moving", WorkerError, "without a message"),
     ],
 )
 def test_an_error_of_a_process_is_told_as_it_is(

@@ -198,7 +198,7 @@ class TrainerNode(ActionNode[TrainingGoal]):
                 "kept, resume goes on from it.",
             )
         code = Result.BAD_GOAL if end.status == BAD_OPTIONS else Result.FAILED
-        raise GoalError(code, end.last_words or f"The training ended with status {end.status}.")
+        raise GoalError(code, end.error_text or f"The training ended with status {end.status}.")
 
     # -- reporting ------------------------------------------------------------------------------
 
