@@ -83,8 +83,8 @@ class WorkerReports:
                 kind, _, text = path.read_text(encoding="utf-8").partition("\n")
                 raise (UserError if kind == "user" else WorkerError)(text) from error
             raise WorkerError(
-                "A process that simulates has ended without a message; was it killed, or is there too "
-                "little memory? Go on with --resume."
+                "A process that simulates has ended without a message; was it killed, or is there "
+                "too little memory? Go on with --resume."
             ) from error
 
 
