@@ -1,6 +1,4 @@
-"""Mazes: connected, reproducible, never shared between splits; distances against a search written
-differently.
-"""
+"""Mazes: connected, reproducible, never shared between splits; distances by another search."""
 
 from __future__ import annotations
 
@@ -27,8 +25,9 @@ State = tuple[int, int, int]
 
 
 def successors(maze: NDArray[np.uint8], state: State, moves: Moves) -> list[State]:
-    """One step of each action in the words of the move sets: blocked moves stay, a drive into a
-    wall sticks.
+    """One step of each action in the words of the move sets.
+
+    Blocked moves stay, a drive into a wall sticks.
     """
     facing, row, column = state
     if moves.is_drive:

@@ -52,8 +52,10 @@ def run(
 
 
 def lead(tensors: tuple[Tensor, ...], depth: int, forced: Tensor | None) -> float:
-    """Return by how much the best action leads the second best where it leads least, as a share of
-    its Q: below the rounding error, two right backends may choose differently."""
+    """Return by how much the best action leads the second best where it leads least.
+
+    As a fraction of its Q: below the rounding error, two right backends may choose differently.
+    """
     transition, reward, value = (tensor.double() for tensor in tensors)
     least = float("inf")
     for layer in range(depth if transition.shape[1] > 1 else 0):
