@@ -112,7 +112,11 @@ class SoakNode:
         self.lives.append(Life(self.name, time.monotonic()))
 
     def end(self, number: signal.Signals) -> int:
-        """Send a signal and wait; return the exit code. A process that does not end is killed."""
+        """Send a signal and wait; a process that does not end is killed.
+
+        Returns:
+            The exit code.
+        """
         if self._process is None:
             return 0
         if self._process.poll() is None:
@@ -159,7 +163,11 @@ class Fleet:
             node.start()
 
     def kill_one(self) -> str:
-        """End the next node in a random order, by SIGKILL two times of three; return its name."""
+        """End the next node in a random order, by SIGKILL two times of three.
+
+        Returns:
+            Its name.
+        """
         if not self._waiting:
             self._waiting = self._rng.sample(sorted(self.nodes), len(self.nodes))
         name = self._waiting.pop()
@@ -181,7 +189,11 @@ class Fleet:
                 node.start()
 
     def sample(self) -> int:
-        """Measure all; return the resident memory of all together."""
+        """Measure all.
+
+        Returns:
+            The resident memory of all together.
+        """
         for node in self.nodes.values():
             node.sample()
         return sum(
@@ -191,7 +203,11 @@ class Fleet:
         )
 
     def stop(self) -> list[str]:
-        """End all in the reverse order; return the names of those that did not end cleanly."""
+        """End all in the reverse order.
+
+        Returns:
+            The names of those that did not end cleanly.
+        """
         bad = []
         for node in reversed(list(self.nodes.values())):
             was_running = node.is_running
