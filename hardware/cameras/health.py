@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -18,7 +19,10 @@ SILENT_PERIODS = 4.0
 LATE_S = 0.2
 SLOW_SHARE = 0.5
 STEADY_SHARE = 0.85
-NOISE_LEVEL = 50.0  # of 255; random pixels have 85, pictures hardly ever more than 20
+# Mean step between neighbouring pixels, of 255: random ones have 85, pictures hardly more than 20.
+NOISE_LEVEL = 50.0
+DARK_LEVEL = 10.0  # mean level, of 255, of a picture that shows nothing
+BLANK_CONTRAST = 4.0  # standard deviation of the levels of a picture that shows nothing
 
 
 class CameraState(str, Enum):
@@ -27,6 +31,7 @@ class CameraState(str, Enum):
     OK = "ok"
     SILENT = "silent"
     CORRUPT = "corrupt"
+    DARK = "dark"
     FROZEN = "frozen"
     LATE = "late"
     SLOW = "slow"
@@ -37,10 +42,24 @@ ADVICE = {
     CameraState.OK: "",
     CameraState.SILENT: "check its power, cable and address",
     CameraState.CORRUPT: "its pictures arrive damaged: check cable, signal strength and size",
+    CameraState.DARK: "its pictures are black: take off the lens cap, or switch on the light",
     CameraState.FROZEN: "it repeats one picture: switch it off and on, unless nothing moves",
     CameraState.LATE: "its pictures come late: lower the size, or get it a better network",
     CameraState.SLOW: "it takes fewer pictures than described: more light, or a lower rate_hz",
     CameraState.UNSTEADY: "it loses pictures: check cable, USB bandwidth or signal strength",
+}
+
+
+# What a fault (hardware.faults.words) shows itself as; a mirrored picture shows nothing.
+FAULT_SHOWS_AS: Mapping[str, CameraState] = {
+    "ok": CameraState.OK,
+    "off": CameraState.SILENT,
+    "stuck": CameraState.FROZEN,
+    "garbage": CameraState.CORRUPT,
+    "wrong": CameraState.OK,
+    "slow": CameraState.SLOW,
+    "delayed": CameraState.LATE,
+    "intermittent": CameraState.UNSTEADY,
 }
 
 
@@ -54,8 +73,13 @@ class CameraHealth:
     delay_s: float
 
 
+def is_blank(image: ImageArray) -> bool:
+    """Return whether a picture shows nothing that could move, such as a wall."""
+    return bool(image.std() < BLANK_CONTRAST)
+
+
 def is_noise(image: ImageArray) -> bool:
-    """Whether neighbouring pixels have nothing to do with each other, as no lens can show it."""
+    """Return whether neighbouring pixels are unrelated, as no lens can show it."""
     rows = image[::4].astype(np.int16)
     return bool(np.abs(np.diff(rows, axis=1)).mean() > NOISE_LEVEL)
 
@@ -76,6 +100,31 @@ class PictureSigns:
     contrast: float
     is_noise: bool
     unchanged_s: float
+
+
+def picture_state(signs: PictureSigns) -> CameraState:
+    """Return what one picture shows of its camera: OK, DARK or CORRUPT."""
+    if signs.brightness < DARK_LEVEL and signs.contrast < BLANK_CONTRAST:
+        return CameraState.DARK
+    return CameraState.CORRUPT if signs.is_noise else CameraState.OK
+
+
+def compared_state(before: ImageArray | None, after: ImageArray | None) -> CameraState:
+    """Return what two pictures show of a camera that has moved between them.
+
+    Args:
+        before, after: ``(H, W, 3)``; None: none came.
+    """
+    if before is None or after is None:
+        return CameraState.SILENT
+    watch = PictureWatch()
+    watch.see(before, 0.0)
+    signs = watch.see(after, 1.0)
+    state = picture_state(signs)
+    if state is not CameraState.OK:
+        return state
+    is_frozen = signs.unchanged_s > 0.0 and signs.contrast >= BLANK_CONTRAST
+    return CameraState.FROZEN if is_frozen else CameraState.OK
 
 
 class PictureWatch:
@@ -99,7 +148,7 @@ class PictureWatch:
         )
 
 
-class CameraWatch:
+class CameraHealthMonitor:
     """Listens to a camera's pictures; not safe against calls from several threads at once.
 
     Args:
@@ -112,18 +161,18 @@ class CameraWatch:
         self._start_s = start_s
         self._good: deque[float] = deque()
         self._broken: deque[float] = deque()
-        self._last: Frame | None = None
+        self._watch = PictureWatch()
+        self._signs: PictureSigns | None = None
         self._last_s = -np.inf
-        self._changed_s = start_s
         self._delay_s = 0.0
 
     def accept(self, frame: Frame, now_s: float) -> None:
-        """A picture has come."""
-        (self._broken if is_noise(frame.image) else self._good).append(now_s)
-        if self._last is None or not np.array_equal(frame.image, self._last.image):
-            self._changed_s = now_s
+        """Judge a picture that has come."""
+        self._signs = self._watch.see(frame.image, now_s)
+        is_broken = picture_state(self._signs) is CameraState.CORRUPT
+        (self._broken if is_broken else self._good).append(now_s)
         self._delay_s = now_s - frame.time_s
-        self._last, self._last_s = frame, now_s
+        self._last_s = now_s
         self._forget(now_s)
 
     def drop(self, now_s: float) -> None:
@@ -147,7 +196,11 @@ class CameraWatch:
             return CameraState.SILENT
         if now_s - self._start_s < EARLY_S:
             return CameraState.OK  # too early to tell
-        if now_s - self._changed_s > max(6.0 / self._nominal_hz, 0.5):
+        signs = self._signs
+        if signs is not None and picture_state(signs) is CameraState.DARK:
+            return CameraState.DARK
+        unchanged_s = 0.0 if signs is None else signs.unchanged_s
+        if unchanged_s > max(6.0 / self._nominal_hz, 0.5):
             return CameraState.FROZEN
         if self._delay_s > LATE_S:
             return CameraState.LATE

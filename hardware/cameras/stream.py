@@ -16,7 +16,7 @@ from asterias.errors import DeviceError
 from asterias.images import ImageError
 from asterias.jpeg import prepare
 from hardware.cameras.driver import Camera, Frame
-from hardware.cameras.health import CameraHealth, CameraWatch
+from hardware.cameras.health import CameraHealth, CameraHealthMonitor
 from hardware.description.robot import CameraDescription
 from hardware.limbs.driver import Clock
 
@@ -111,7 +111,7 @@ class StreamCamera(Camera):
         self._sequence = 0
         self._offset_s = math.inf
         self._problem = "it has not sent a picture yet"
-        self._watch = CameraWatch(self.description.rate_hz, self._clock())
+        self._watch = CameraHealthMonitor(self.description.rate_hz, self._clock())
 
     def _open(self) -> None:
         self._reset()

@@ -6,17 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from asterias.arrays import ImageArray
+from hardware.cameras.health import CameraState, compared_state
 from learning.agents.graph.decisions import vote
 from learning.agents.graph.graph import Graph, Node
 from learning.agents.graph.messages import Answer, Message, Task
 from learning.agents.models.model import Model, Request
 from learning.agents.models.scripted import Rule, ScriptedModel
 
-_NOISE = 30.0  # mean step between neighbouring pixels that no real picture has
-_BLANK = 4.0  # grey levels; a picture that spreads less shows nothing that could move
+# What agents call what is seen: the word of the fault that shows itself so.
+_WORDS = {CameraState.SILENT: "off", CameraState.CORRUPT: "garbage", CameraState.FROZEN: "stuck"}
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,5 @@ def diagnose(before: ImageArray | None, after: ImageArray | None) -> str:
     ``off``: no picture; ``garbage``: noise; ``stuck``: the same picture though it moved. Of a blank
     wall no two pictures differ, so it is no sign.
     """
-    if before is None or after is None:
-        return "off"
-    if float(np.abs(np.diff(after.astype(np.int16), axis=1)).mean()) > _NOISE:
-        return "garbage"
-    return "stuck" if np.array_equal(before, after) and after.std() > _BLANK else ""
+    state = compared_state(before, after)
+    return "" if state is CameraState.OK else _WORDS.get(state, state.value)

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from asterias.arrays import FloatArray, ImageArray
+from hardware.cameras.health import is_blank
 from hardware.description.robot import CameraDescription
 from hardware.perception.apriltag import Detection, detect_tags
 from learning.agents.graph.decisions import vote
@@ -34,8 +35,6 @@ _LEVELS = ("low", "middle", "high")
 _BEARINGS_DEG = (-30.0, -10.0, 10.0, 30.0)  # borders between the sides
 _HEIGHTS_M = (0.2, 0.3)  # borders between the levels
 PLACES = tuple(f"{side} {level}" for side in _SIDES for level in _LEVELS)
-# Pictures whose grey levels spread less than this hold nothing.
-_BLANK = 4.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def report_on(
             point = view.rotation @ _point(seen, camera, size_m) + view.position_m
             votes[place_of(point)] += 1
             largest = max(largest, seen.side_px)
-    blank = all(view.image.std() < _BLANK for view in views)
+    blank = all(is_blank(view.image) for view in views)
     place = votes.most_common(1)[0][0] if votes else None
     return CameraReport(place, votes.total(), round(largest, 1), blank)
 

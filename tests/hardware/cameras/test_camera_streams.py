@@ -18,7 +18,7 @@ from asterias.errors import DeviceError
 from asterias.images import ImageError
 from asterias.jpeg import jpeg_size
 from hardware.cameras.driver import Camera
-from hardware.cameras.health import CameraState, CameraWatch
+from hardware.cameras.health import CameraHealthMonitor, CameraState
 from hardware.cameras.http_stream import Dechunker
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.mjpeg import MjpegSource
@@ -253,14 +253,14 @@ def test_each_failure_of_a_simulated_camera_gets_its_name_within_a_second(word: 
     with SimWorld("limb_p1") as world:
         camera = FaultyCamera(world.cameras[0][0], seed=2)
         camera.connect()
-        watch = CameraWatch(camera.description.rate_hz, world.time_s)
+        watch = CameraHealthMonitor(camera.description.rate_hz, world.time_s)
         watched(world, camera, watch, 1.5)
         camera.inject(camera.name, word, 0.5 if word is Fault.INTERMITTENT else None)
         assert expected[word] in watched(world, camera, watch, 1.0)
 
 
 def watched(
-    world: SimWorld, camera: Camera, watch: CameraWatch, duration_s: float
+    world: SimWorld, camera: Camera, watch: CameraHealthMonitor, duration_s: float
 ) -> set[CameraState]:
     """The states that a camera goes through while the limb moves."""
     states = set()

@@ -19,7 +19,7 @@ from asterias_nodes.runtime.conversions import (
 from asterias_nodes.runtime.diagnostics import OK, STALE, WARN, DiagnosticReport
 from asterias_nodes.runtime.qos import sensor_qos
 from hardware.cameras.driver import Camera, Frame
-from hardware.cameras.health import ADVICE, CameraState, CameraWatch
+from hardware.cameras.health import ADVICE, CameraHealthMonitor, CameraState
 from hardware.cameras.stream import StreamCamera
 from hardware.faults.camera import FaultyCamera
 
@@ -59,7 +59,7 @@ class CameraInterface:
         self._stream = device if isinstance(device, StreamCamera) else None
         # Of a camera that fails on purpose, what counts is what comes out in the end.
         self._watch = (
-            CameraWatch(camera.description.rate_hz, time.monotonic())
+            CameraHealthMonitor(camera.description.rate_hz, time.monotonic())
             if self._stream is not camera and self._stream is not None
             else None
         )

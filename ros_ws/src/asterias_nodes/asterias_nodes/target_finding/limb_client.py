@@ -27,9 +27,9 @@ from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
 from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import reliable_qos, sensor_qos
 from hardware.cameras.health import PictureSigns
+from hardware.cameras.limb_monitor import LimbCameraMonitor
 from hardware.description.robot import load_robot
 from learning.target_finding.env.observation import Tiles
-from learning.target_finding.policies.liveness import CameraLiveness
 from learning.target_finding.policies.registry import Searcher
 
 Codes = FindTarget.Result
@@ -89,7 +89,7 @@ class LimbClient:
         self._own_names = [camera.name for camera in about.live_cameras]
         self._tag = description.target.id
         self._patience_s = patience_s
-        self._liveness = CameraLiveness([camera.rate_hz for camera in about.live_cameras])
+        self._liveness = LimbCameraMonitor([camera.rate_hz for camera in about.live_cameras])
         self._monitor = LimbStateMonitor(node, description, limb, on_stop=self._on_stop)
         self._owned = OwnedEntities(node)
         self._has_waited = False

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware.cameras.health import PictureWatch
-from learning.target_finding.policies.liveness import CameraLiveness
+from hardware.cameras.limb_monitor import LimbCameraMonitor
 
 RATE_HZ = 10.0
 Image = npt.NDArray[np.uint8]
@@ -27,7 +27,7 @@ class Robot:
     """Four cameras; a limb that moves from second 1 to second 2."""
 
     def __init__(self) -> None:
-        self.liveness = CameraLiveness([RATE_HZ] * 4)
+        self.liveness = LimbCameraMonitor([RATE_HZ] * 4)
         self._watches = [PictureWatch() for _ in range(4)]
 
     def show(self, camera: int, image: Image, time_s: float) -> None:
@@ -44,7 +44,7 @@ class Robot:
                 image = {
                     "silent": None,
                     "dark": np.zeros((32, 32, 3), np.uint8),
-                    "noise": RNG.integers(0, 256, (32, 32, 3), dtype=np.uint8),
+                    "corrupt": RNG.integers(0, 256, (32, 32, 3), dtype=np.uint8),
                     "frozen": scene(0.5, camera),
                     "wall": np.full((32, 32, 3), 180, np.uint8),
                     "": scene(moment, camera),
@@ -55,13 +55,13 @@ class Robot:
         return self.liveness.problems()
 
 
-@pytest.mark.parametrize("problem", ["silent", "dark", "noise", "frozen"])
+@pytest.mark.parametrize("problem", ["silent", "dark", "corrupt", "frozen"])
 def test_a_broken_camera_is_known_by_its_pictures(problem: str) -> None:
     assert Robot().move({2: problem}) == {2: problem}
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.dictionaries(st.integers(0, 2), st.sampled_from(["silent", "dark", "noise", "frozen"])))
+@given(st.dictionaries(st.integers(0, 2), st.sampled_from(["silent", "dark", "corrupt", "frozen"])))
 def test_every_combination_is_told_apart(broken: dict[int, str]) -> None:
     assert Robot().move(broken) == broken
 

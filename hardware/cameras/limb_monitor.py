@@ -11,16 +11,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from asterias.arrays import FloatArray
-from hardware.cameras.health import SILENT_PERIODS, PictureSigns
+from hardware.cameras.health import (
+    BLANK_CONTRAST,
+    SILENT_PERIODS,
+    CameraState,
+    PictureSigns,
+    picture_state,
+)
 
 SHORTEST_SILENCE_S = 0.5
-DARK = 10.0  # mean level of a picture that shows nothing
-BLANK = 4.0  # contrast of a picture that shows nothing, such as that of a wall
 REWOUND_S = 5.0  # stamps that jump back so far are those of a simulation that was started anew
 MOVED_RAD = 0.1  # a joint's way after which every camera of its limb sees something else
 
 
-class CameraLiveness:
+class LimbCameraMonitor:
     """Judges the cameras of one limb.
 
     Args:
@@ -50,21 +54,21 @@ class CameraLiveness:
         """Note that the limb begins to move."""
         self._move_s = time_s
 
-    def moved(self, way_rad: FloatArray) -> None:
-        """Note that the move is over; ``way_rad`` is the measured displacement of each joint.
+    def moved(self, displacement_rad: FloatArray) -> None:
+        """Note that the move is over, which has turned each joint by ``displacement_rad``.
 
         A picture that stayed the same meanwhile is frozen, if it shows anything at all and some
         other camera's has changed; otherwise it may be the limb that did not move.
         """
-        if np.abs(way_rad).max(initial=0.0) < MOVED_RAD:
+        if np.abs(displacement_rad).max(initial=0.0) < MOVED_RAD:
             return
         known = {j: signs for j, signs in enumerate(self._signs) if signs is not None}
         same = {j for j, signs in known.items() if signs.time_s - signs.unchanged_s <= self._move_s}
         if len(same) < len(known):
-            self._frozen |= {j for j in same if known[j].contrast >= BLANK}
+            self._frozen |= {j for j in same if known[j].contrast >= BLANK_CONTRAST}
 
     def problems(self) -> dict[int, str]:
-        """Return the cameras that cannot be relied on: silent, dark, noise or frozen.
+        """Return the cameras that cannot be relied on: silent, dark, corrupt or frozen.
 
         Silent is who is behind the newest picture of all: pictures may all be late together, where
         simulated time runs fast.
@@ -75,9 +79,8 @@ class CameraLiveness:
     def _problem(self, camera: int) -> str:
         signs = self._signs[camera]
         if signs is None or self._newest_s - signs.time_s > self.silence_s[camera]:
-            return "silent"
-        if signs.brightness < DARK and signs.contrast < BLANK:
-            return "dark"
-        if signs.is_noise:
-            return "noise"
-        return "frozen" if camera in self._frozen else ""
+            return str(CameraState.SILENT.value)
+        state = picture_state(signs)
+        if state is not CameraState.OK:
+            return str(state.value)
+        return str(CameraState.FROZEN.value) if camera in self._frozen else ""
