@@ -222,6 +222,21 @@ def test_slow_requests_are_ended_and_the_page_is_served_meanwhile(
         served.close()
 
 
+def test_the_time_limit_of_requests_is_none_for_web_sockets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "REQUEST_TIMEOUT_S", 0.5)
+    served = WebServer(Gate(_hello_app, "", True), "127.0.0.1", 0)
+    served.start()
+    try:
+        with connect(f"ws://127.0.0.1:{served.port}/live") as channel:
+            time.sleep(1.5)
+            channel.send("still here")
+            assert channel.recv(timeout=10) == "still here"
+    finally:
+        served.close()
+
+
 def _read_to_end(line: socket.socket) -> None:
     try:
         while line.recv(4096):
@@ -235,6 +250,12 @@ async def _hello_app(scope: Any, receive: Any, send: Any) -> None:
         for kind in ("startup", "shutdown"):
             await receive()
             await send({"type": f"lifespan.{kind}.complete"})
+        return
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        message = await receive()
+        await send({"type": "websocket.send", "text": message["text"]})
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})

@@ -89,7 +89,7 @@ def _draw(chart: ui.echart, series: Series) -> None:
         {
             "type": "line",
             "showSymbol": False,
-            "name": name,
+            "name": name.replace("_", " "),
             "color": COLORS[i % len(COLORS)],
             "data": [[round(at_s, 2), value] for at_s, value in line],
         }
@@ -104,8 +104,8 @@ def _draw(chart: ui.echart, series: Series) -> None:
 def _chart_options() -> dict[str, Any]:
     return {
         "animation": False,
-        "grid": {"left": 48, "right": 14, "top": 30, "bottom": 34},
-        "legend": {"textStyle": {"color": "#9fb0c3"}, "type": "scroll", "top": 0},
+        "grid": {"left": 48, "right": 14, "top": 52, "bottom": 34},
+        "legend": {"textStyle": {"color": "#9fb0c3", "fontSize": 11}, "itemWidth": 14, "top": 0},
         "tooltip": {"trigger": "axis", "confine": True},
         "xAxis": {**AXIS, "name": "s", "nameLocation": "middle", "nameGap": 20},
         "yAxis": {**AXIS, "scale": True},

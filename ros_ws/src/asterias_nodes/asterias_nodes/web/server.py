@@ -38,6 +38,7 @@ class BoundedProtocol(H11Protocol):
     """
 
     _timeout: asyncio.TimerHandle | None = None
+    _is_upgraded = False
 
     def connection_made(self, transport: Any) -> None:
         """Take a new connection, or refuse one too many."""
@@ -56,6 +57,12 @@ class BoundedProtocol(H11Protocol):
         """Take a part of a request."""
         super().data_received(data)
         self._watch()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection to a web socket, which has time-outs of its own."""
+        self._is_upgraded = True
+        self._end_watch()
+        super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that is no HTTP, with the same headers as any other answer."""
@@ -78,7 +85,7 @@ class BoundedProtocol(H11Protocol):
 
     def _watch(self) -> None:
         """Close the connection in a while, unless the request is complete by then."""
-        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+        if self._is_upgraded or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._end_watch()
         elif self._timeout is None:
             self._timeout = self.loop.call_later(REQUEST_TIMEOUT_S, self.transport.abort)

@@ -190,7 +190,7 @@ function fit() {
   const box = $("tiles"), count = tiles.size, gap = 8, width = box.clientWidth;
   if (!count || !width) return;
   const high = window.innerHeight, first = hello.limbs[0].cameras[0];
-  const room = high <= 500 ? high - 90 : isPhone() ? high - 575 : 0.5 * (high - 62);
+  const room = high <= 500 ? high - 90 : isPhone() ? high - 595 : 0.5 * (high - 62);
   const shape = first ? first.width / first.height : 1;
   let best = { columns: 1, size: 0 };
   for (let columns = 1; columns <= count; columns++) {
