@@ -9,23 +9,21 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import tyro
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from asterias.cli import run_command
 from asterias.errors import UserError
 from asterias.progress import progress_bars
 from learning.recordings import health
 from learning.recordings.bags.bag_recovery import CUT, Recovery, recover, recover_in_place
-from learning.recordings.reading import Recording, find_recordings
-from learning.recordings.sampling import OnFrames, SampledEpisode, TooShortError, sample
+from learning.recordings.export_command import Export, print_losses
+from learning.recordings.reading import find_recordings
+from learning.recordings.sampling import SamplingOptions, sample_parts
+from learning.recordings.tables import print_tables
 
 SOUND, UNSOUND = 0, 1
 
@@ -47,11 +45,7 @@ class Info:
             words = {recording.name: about.words() for recording, about in judged}
             print(json.dumps(words, indent=1))
             return 0
-        console = Console()
-        if len(judged) > 1:
-            console.print(_episode_table(judged))
-        for recording, about in judged[:1] if len(judged) > 1 else judged:
-            console.print(_topic_table(recording, about))
+        print_tables(judged)
         return 0
 
 
@@ -61,20 +55,22 @@ class Check:
 
     path: tyro.conf.Positional[Path]
     """A file *.mcap, an episode's folder, or a folder of episodes."""
+    rates: dict[str, float] = field(default_factory=dict)
+    """Declared rates: patterns of topics, each with the Hz that its messages should come at."""
 
     def run(self) -> int:
         """Print what is wrong."""
         sound = True
         for recording in find_recordings(self.path):
-            about = health.examine(recording)
+            about = health.examine(recording, self.rates)
             sound &= about.is_sound
             count = sum(topic.count for topic in about.topics.values())
             if about.is_sound:
                 print(f"{recording.name}: sound, {count} messages on {len(about.topics)} topics.")
-                continue
-            print(f"{recording.name}: {count} messages on {len(about.topics)} topics, but")
-            for problem in about.problems:
-                print(f"  {problem}")
+            else:
+                print(f"{recording.name}: {count} messages on {len(about.topics)} topics, but")
+            for line in [*about.problems, *about.notes]:
+                print(f"  {line}")
             for name, topic in sorted(about.topics.items()):
                 if topic.problem:
                     share = 100 * topic.recorded_share
@@ -103,74 +99,6 @@ class Recover:
                 kept = "" if recovery.was_whole else f" What it was is now {file.name}{CUT}."
                 print(f"{file}: {_found(recovery)}{kept}")
         return 0
-
-
-@dataclass(frozen=True)
-class Export:
-    """Make a data set for learning of episodes."""
-
-    path: tyro.conf.Positional[Path]
-    """A file *.mcap, an episode's folder, or a folder of episodes."""
-    out: Path
-    """Folder to make."""
-    format: Literal["lerobot", "folder"] = "lerobot"
-    """LeRobotDataset v3 (Parquet, MP4), or a plain folder (CSV, PNG)."""
-    fps: int = 0
-    """Frames per second; 0 takes the rate of the slowest camera."""
-    task: str = ""
-    """For recordings that tell none."""
-    only: Literal["all", "success", "marked"] = "all"
-    """Which episodes: all, those marked as a success, or those marked at all."""
-    robot: str = "asterias"
-    """Name of the robot."""
-
-    def run(self) -> int:
-        """Read every episode once for its times, and once for its pictures."""
-        with progress_bars(unit="frames") as progress:
-            episodes = self._sampled(progress)
-            total = sum(len(e.times_s) * len(e.pictures) for e in episodes)
-            bar = progress.add_task("export", total=total)
-            self._write(episodes, lambda done: progress.update(bar, completed=done))
-        frames = sum(len(episode.times_s) for episode in episodes)
-        print(f"{self.out}: {len(episodes)} episodes, {frames} frames at {episodes[0].fps} Hz.")
-        return 0
-
-    def _sampled(self, progress: Progress) -> list[SampledEpisode]:
-        recordings = find_recordings(self.path)
-        bar = progress.add_task("read", total=len(recordings))
-        episodes = []
-        for recording in recordings:
-            progress.advance(bar)
-            if not self._wants(recording):
-                continue
-            try:
-                episodes.append(sample(recording, self.fps, self.task))
-            except TooShortError as error:
-                progress.console.print(f"Left out: {error}")
-        if not episodes:
-            raise UserError(f"{self.path} holds no episode that is marked as wanted.")
-        slowest = min(episode.fps for episode in episodes)
-        return [
-            e if e.fps == slowest else sample(e.recording, slowest, self.task) for e in episodes
-        ]
-
-    def _wants(self, recording: Recording) -> bool:
-        outcome = recording.card.outcome if recording.card is not None else "unknown"
-        return {
-            "all": True,
-            "success": outcome == "success",
-            "marked": outcome != "unknown",
-        }[self.only]
-
-    def _write(self, episodes: Sequence[SampledEpisode], on_frames: OnFrames) -> None:
-        if self.format == "folder":
-            from learning.recordings.exporters.folder import export_folder
-
-            export_folder(episodes, self.out, on_frames=on_frames)
-            return
-        from learning.recordings.lerobot.export import export_lerobot
-
-        export_lerobot(episodes, self.out, robot_type=self.robot, on_frames=on_frames)
 
 
 @dataclass(frozen=True)
@@ -269,12 +197,18 @@ class Sheet:
     """Picture to write, *.png."""
     rows: int = 8
     """Moments."""
+    topics: tuple[str, ...] = ()
+    """Patterns of the camera topics to show; all if none is given."""
+    without: tuple[str, ...] = ()
+    """Patterns of topics to leave out, such as those of a camera that died."""
 
     def run(self) -> int:
         """Draw the recording; of several, the first."""
         from learning.recordings.plots import drawing
 
-        drawing.sheet(find_recordings(self.path)[0], self.out, self.rows)
+        sampled = sample_parts(find_recordings(self.path)[0], _view(self.topics, self.without))
+        print_losses(sampled.losses)
+        drawing.sheet(sampled, self.out, self.rows)
         return 0
 
 
@@ -288,17 +222,25 @@ class Video:
     """Video to write, *.mp4."""
     fps: int = 0
     """Frames per second; 0 takes the rate of the slowest camera."""
+    topics: tuple[str, ...] = ()
+    """Patterns of the camera topics to show; all if none is given."""
+    without: tuple[str, ...] = ()
+    """Patterns of topics to leave out, such as those of a camera that died."""
 
     def run(self) -> int:
         """Draw the recording; of several, the first."""
         from learning.recordings.plots import drawing
 
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        recording = find_recordings(self.path)[0]
+        options = _view(self.topics, self.without, self.fps)
+        sampled = sample_parts(find_recordings(self.path)[0], options)
+        print_losses(sampled.losses)
         with progress_bars(unit="frames") as progress:
             bar = progress.add_task("video", total=None)
             frames = drawing.film(
-                recording, self.out, self.fps, lambda done: progress.update(bar, completed=done)
+                sampled,
+                self.out,
+                lambda done, total: progress.update(bar, completed=done, total=total),
             )
         print(f"{self.out}: {frames} frames.")
         return 0
@@ -316,54 +258,23 @@ COMMANDS: dict[str, type] = {
 }
 
 
+def _view(topics: tuple[str, ...], without: tuple[str, ...], fps: int = 0) -> SamplingOptions:
+    return SamplingOptions(fps=fps, topics=topics, without=without)
+
+
 def _found(recovery: Recovery) -> str:
-    if recovery.was_whole:
-        return f"whole, {recovery.message_count} messages on {recovery.topic_count} topics."
-    damage = f", {recovery.bad_chunks} damaged places left out" if recovery.bad_chunks else ""
-    return f"recovered {recovery.message_count} messages on {recovery.topic_count} topics{damage}."
-
-
-def _episode_table(judged: Sequence[tuple[Recording, health.Health]]) -> Table:
-    table = Table(title=f"{len(judged)} recordings", box=SIMPLE)
-    for head in ("name", "task", "outcome", "s", "pictures", "messages", "MB", "sound"):
-        is_word = head in ("name", "task", "outcome")
-        table.add_column(head, justify="left" if is_word else "right", no_wrap=head == "name")
-    for recording, about in judged:
-        card = recording.card
-        topics = about.topics.values()
-        table.add_row(
-            recording.name,
-            card.task if card else "",
-            card.outcome if card else "",
-            f"{about.duration_s:.1f}",
-            str(sum(topic.count for topic in topics if topic.topic.is_picture)),
-            str(sum(topic.count for topic in topics)),
-            f"{recording.size_bytes / 1e6:.1f}",
-            "yes" if about.is_sound else "no",
-        )
-    return table
-
-
-def _topic_table(recording: Recording, about: health.Health) -> Table:
-    compression = ", ".join(sorted(filter(None, about.compressions))) or "none"
-    table = Table(
-        title=f"{recording.name}: {about.duration_s:.1f} s, {recording.size_bytes / 1e6:.1f} MB in "
-        f"{len(recording.files)} files, compression {compression}",
-        box=SIMPLE,
-    )
-    for head in ("topic", "type", "messages", "Hz", "MB", "wrong"):
-        is_word = head in ("topic", "type", "wrong")
-        table.add_column(head, justify="left" if is_word else "right", no_wrap=head == "topic")
-    for name, topic in sorted(about.topics.items()):
-        table.add_row(
-            name,
-            topic.topic.type_name,
-            str(topic.count),
-            f"{topic.rate_hz:.1f}" if topic.rate_hz else "",
-            f"{topic.data_bytes / 1e6:.1f}",
-            topic.shortly,
-        )
-    return table
+    verb = "whole," if recovery.was_whole else "recovered"
+    words = [f"{verb} {recovery.message_count} messages on {recovery.topic_count} topics"]
+    if recovery.attachments:
+        words.append(f"{recovery.attachments} attachments")
+    if recovery.bad_chunks:
+        words.append(f"{recovery.bad_chunks} damaged places left out")
+    if recovery.orphans:
+        words.append(f"{recovery.orphans} messages left out whose topic is described nowhere")
+    if recovery.unknown_compressions:
+        names = ", ".join(repr(name[:32]) for name in recovery.unknown_compressions)
+        words.append(f"parts compressed as {names} left out")
+    return f"{', '.join(words)}."
 
 
 def main(

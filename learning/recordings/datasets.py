@@ -1,103 +1,65 @@
 """Data sets back in memory: as episodes in Gymnasium's manner, or for PyTorch.
 
-Both exports are read, and recordings themselves.
+All formats that are exported are read, and recordings themselves.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import numpy.typing as npt
-import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
 
-from asterias.arrays import ImageArray
-from asterias.errors import UserError
-from learning.recordings.episodes import episode_folder
-from learning.recordings.exporters.folder import ABOUT, ACTION, NUMBERS, PICTURE, STATE
-from learning.recordings.lerobot.export import VERSION
-from learning.recordings.plots.video import FilmReader
+from learning.recordings.episode_data import EpisodeData, episode_data
+from learning.recordings.exporters.registry import EXPORTERS
+from learning.recordings.lerobot.layout import IMAGES
+from learning.recordings.pictures import Pixels
 from learning.recordings.reading import find_recordings
-from learning.recordings.sampling import SampledEpisode, camera_key, sample
+from learning.recordings.sampling import (
+    SampledEpisode,
+    SamplingOptions,
+    camera_key,
+    sample_parts,
+)
 
-Floats = npt.NDArray[np.float32]
-# A picture by camera and frame.
-Picture = Callable[[str, int], ImageArray]
-IMAGES = "observation.images."
+__all__ = ["EpisodeData", "FramesDataset", "load_episodes"]
 
-
-@dataclass(frozen=True)
-class EpisodeData:
-    """One episode; step t leads from ``states[t]`` by ``actions[t]`` to ``states[t + 1]``.
-
-    Attributes:
-        task, success: as recorded; ``success`` is None where nobody marked it.
-        fps: steps per second.
-        states: ``(T + 1, n)`` measured joint positions, rad.
-        actions: ``(T, n)`` commanded joint positions, rad.
-        rewards: ``(T,)``: 1 at the end of a success, else 0.
-        terminations, truncations: ``(T,)``; a success terminates, everything else is truncated.
-        cameras: names of the cameras.
-        picture: ``picture(camera, t)`` is ``(H, W, 3)`` RGB, as seen with ``states[t]``.
-    """
-
-    task: str
-    success: bool | None
-    fps: int
-    states: Floats
-    actions: Floats
-    cameras: tuple[str, ...]
-    picture: Picture
-
-    @property
-    def rewards(self) -> Floats:
-        """See the class."""
-        return self.terminations.astype(np.float32)
-
-    @property
-    def terminations(self) -> npt.NDArray[np.bool_]:
-        """See the class."""
-        return self._at_the_end(bool(self.success))
-
-    @property
-    def truncations(self) -> npt.NDArray[np.bool_]:
-        """See the class."""
-        return self._at_the_end(not self.success)
-
-    def _at_the_end(self, value: bool) -> npt.NDArray[np.bool_]:
-        flags = np.zeros(len(self.actions), dtype=np.bool_)
-        flags[-1] = value
-        return flags
+_LOG = logging.getLogger(__name__)
 
 
 def load_episodes(path: Path, fps: int = 0) -> list[EpisodeData]:
-    """Episodes of a data set, or of recordings sampled at ``fps`` (0: the cameras' rate).
+    """Return the episodes of a data set, or of recordings sampled at ``fps``.
 
-    Raises:
-        UserError: there is nothing of the kind.
+    What recordings lose on the way is logged as warnings.
+
+    Args:
+        path: data set, or recordings.
+        fps: for recordings; 0 takes the cameras' rate.
+
+    Passes on the UserError of what is no data set, or not complete.
     """
-    if (path / "meta" / "info.json").is_file():
-        return _load_lerobot(path)
-    if (path / ABOUT).is_file():
-        return _load_folder(path)
-    return [_from_recording(sample(recording, fps)) for recording in find_recordings(path)]
+    for _, exporter in EXPORTERS.items():
+        if exporter.recognises(path):
+            return exporter.load(path)
+    episodes = []
+    for recording in find_recordings(path):
+        sampled = sample_parts(recording, SamplingOptions(fps=fps))
+        for loss in sampled.losses:
+            _LOG.warning("%s", loss)
+        episodes += [_from_recording(part) for part in sampled.episodes]
+    return episodes
 
 
 class FramesDataset(Dataset[dict[str, Any]]):
     """Frames of all episodes for PyTorch, with the keys of LeRobot's data sets.
 
     Items hold ``observation.state`` and ``action`` ``(n,)`` float32,
-    ``observation.images.<camera>`` ``(3, H, W)`` float32 from 0 to 1, ``timestamp``,
-    ``frame_index``, ``episode_index``, ``index``, ``next.done`` and ``task``.
+    ``observation.images.<camera>`` ``(3, H, W)`` float32 from 0 to 1, or ``(1, H, W)`` depth in m,
+    ``timestamp``, ``frame_index``, ``episode_index``, ``index``, ``next.done`` and ``task``.
 
     Args:
         path: data set or recordings, as for :func:`load_episodes`.
@@ -130,102 +92,23 @@ class FramesDataset(Dataset[dict[str, Any]]):
             "task": episode.task,
         }
         for camera in episode.cameras if self._pictures else ():
-            pixels = np.ascontiguousarray(episode.picture(camera, frame).transpose(2, 0, 1))
-            item[IMAGES + camera] = torch.from_numpy(pixels).float() / 255
+            item[IMAGES + camera] = _tensor(episode.picture(camera, frame))
         return item
 
 
-# -- the three sources ----------------------------------------------------------------------------
-
-
-def _load_lerobot(path: Path) -> list[EpisodeData]:
-    info = json.loads((path / "meta" / "info.json").read_text(encoding="utf-8"))
-    if info.get("codebase_version") != VERSION:
-        raise UserError(
-            f"{path} is a data set of version {info.get('codebase_version')}, not {VERSION}; "
-            "convert it with LeRobot's own tool."
-        )
-    films = cache(lambda name: FilmReader(path / name))
-    cameras = tuple(key for key, about in info["features"].items() if about["dtype"] == "video")
-    table = {}
-    episodes = []
-    for row in pq.read_table(path / "meta" / "episodes").to_pylist():
-        place = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
-        name = info["data_path"].format(**place)
-        if name not in table:
-            table[name] = pq.read_table(path / name).to_pydict()
-        rows = np.flatnonzero(np.array(table[name]["episode_index"]) == row["episode_index"])
-        begin, end = int(rows[0]), int(rows[-1]) + 1
-        episodes.append(
-            _episode(
-                states=table[name]["observation.state"][begin:end],
-                actions=table[name]["action"][begin:end],
-                task=row["tasks"][0],
-                success=any(table[name].get("next.success", [False])[begin:end]),
-                fps=info["fps"],
-                cameras=tuple(key.removeprefix(IMAGES) for key in cameras),
-                picture=_film_picture(films, info, row),
-            )
-        )
-    return episodes
-
-
-def _film_picture(films: Callable[[str], FilmReader], info: Any, row: Any) -> Picture:
-    def picture(camera: str, frame: int) -> ImageArray:
-        key = IMAGES + camera
-        name = info["video_path"].format(
-            video_key=key,
-            chunk_index=row[f"videos/{key}/chunk_index"],
-            file_index=row[f"videos/{key}/file_index"],
-        )
-        return films(name).at(row[f"videos/{key}/from_timestamp"] + frame / info["fps"])
-
-    return picture
-
-
-def _load_folder(path: Path) -> list[EpisodeData]:
-    about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
-    episodes = []
-    for number, entry in enumerate(about["episodes"]):
-        place = episode_folder(path, number)
-        with (place / NUMBERS).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        columns = {
-            prefix: [[float(row[prefix + name]) for name in about["joints"]] for row in rows]
-            for prefix in (STATE, ACTION)
-        }
-        episodes.append(
-            _episode(
-                states=columns[STATE],
-                actions=columns[ACTION],
-                task=entry["task"],
-                success=entry["success"],
-                fps=about["fps"],
-                cameras=tuple(about["cameras"]),
-                picture=_png_picture(place),
-            )
-        )
-    return episodes
-
-
-def _png_picture(place: Path) -> Picture:
-    def picture(camera: str, frame: int) -> ImageArray:
-        path = place / camera / PICTURE.format(frame=frame)
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-        if pixels is None:
-            raise UserError(f"{path} is not there, or no picture.")
-        return np.asarray(pixels, np.uint8)
-
-    return picture
+def _tensor(pixels: Pixels) -> torch.Tensor:
+    if pixels.ndim == 2:
+        return torch.from_numpy(pixels.astype(np.float32))[None] / 1000
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float() / 255
 
 
 def _from_recording(episode: SampledEpisode) -> EpisodeData:
     @cache
-    def pictures() -> dict[tuple[str, int], ImageArray]:
-        # Recordings are read from their beginning only, so that all are kept.
+    def pictures() -> dict[tuple[str, int], Pixels]:
+        # Recordings are read from their beginning only, so that all stay in memory.
         return {(camera_key(topic), frame): image for topic, frame, image in episode.frames()}
 
-    return _episode(
+    return episode_data(
         states=episode.state,
         actions=episode.action,
         task=episode.task,
@@ -233,11 +116,4 @@ def _from_recording(episode: SampledEpisode) -> EpisodeData:
         fps=episode.fps,
         cameras=tuple(camera_key(topic) for topic in episode.pictures),
         picture=lambda camera, frame: pictures()[camera, frame],
-    )
-
-
-def _episode(*, states: Any, actions: Any, **about: Any) -> EpisodeData:
-    """The last frame's action leads nowhere that was recorded."""
-    return EpisodeData(
-        states=np.array(states, np.float32), actions=np.array(actions, np.float32)[:-1], **about
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from collections.abc import Collection, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -145,7 +147,9 @@ class Decoder:
             data=topic.definition.encode(),
         )
         try:
-            return self._factory.decoder_for("cdr", schema)
+            # The parser of definitions prints what it does not understand.
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                return self._factory.decoder_for("cdr", schema)
         except Exception:
             return lambda data: None  # a definition that cannot be read, once
 
@@ -179,6 +183,19 @@ def _begins_with_header(definition: str) -> bool:
     lines = (line.partition("#")[0].split() for line in definition.splitlines())
     first = next((words for words in lines if words), [""])
     return first[0] in ("std_msgs/Header", "Header", "std_msgs/msg/Header")
+
+
+def encoding_words(topic: Topic) -> str:
+    """Return what is to be done about messages of an encoding that cannot be decoded here."""
+    if "ros1" in (topic.message_encoding, topic.schema_encoding.removesuffix("msg")):
+        return "encoding 'ros1' cannot be read here; convert the bag with `rosbags-convert`"
+    kind = topic.message_encoding if topic.message_encoding != "cdr" else topic.schema_encoding
+    if not kind:
+        return "has no schema, and so cannot be read; record it with its message definition"
+    return (
+        f"encoding {kind[:40]!r} cannot be read here; record or convert it as ROS 2 messages "
+        "('cdr' with 'ros2msg')"
+    )
 
 
 def find_recordings(path: Path) -> list[Recording]:

@@ -5,15 +5,20 @@ Times are those of the recording's clock, in s since its first message.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from asterias.arrays import FloatArray
-from learning.recordings.reading import Decoder, Raw, Recording
+from learning.recordings.clock import ClockLog
+from learning.recordings.pictures import PictureChecker, PictureError, PictureForm
+from learning.recordings.reading import Decoder, Raw, Recording, encoding_words
 
 JOINTS = re.compile(r"/limb_(\d+)/joint_states")
 COMMANDS = re.compile(r"/limb_(\d+)/commands")
@@ -21,6 +26,9 @@ TRAJECTORY = re.compile(r"/limb_(\d+)/joint_trajectory")
 CAMERA = re.compile(r"/limb_(\d+)/camera_(\d+)/")
 DETECTIONS = "/target/detections"
 STOP = "/e_stop_state"
+
+
+R = TypeVar("R", bound="_Row")
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Series:
     values: FloatArray
 
     def at(self, times_s: FloatArray) -> FloatArray:
-        """``(K, n)`` values in effect at ``(K,)`` times: the last ones not later, else the first.
+        """Return ``(K, n)`` values in effect at ``(K,)`` times: the last not later, else the first.
 
         Raises:
             ValueError: there are none at all.
@@ -61,8 +69,31 @@ class Sight:
 
 
 @dataclass
+class CameraSeries:
+    """The pictures of a camera that can be decoded, in the order of time.
+
+    Attributes:
+        times_s: ``(T,)``, not decreasing.
+        numbers: ``(T,)`` their places among all messages of the topic, in the order of the file.
+        form: size and kind; None where no picture can be decoded.
+        damaged: pictures that cannot be decoded.
+        resized: pictures of another size or kind than the first.
+        problem: why pictures cannot be decoded; empty where all can.
+        encoding: named where no picture of this camera can be decoded for its encoding.
+    """
+
+    times_s: FloatArray = field(default_factory=lambda: np.empty(0))
+    numbers: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    form: PictureForm | None = None
+    damaged: int = 0
+    resized: int = 0
+    problem: str = ""
+    encoding: str = ""
+
+
+@dataclass
 class Trace:
-    """All of it.
+    """What was recorded, or what of it belongs to one run of the clock.
 
     Attributes:
         start_ns: clock at time 0.
@@ -70,8 +101,11 @@ class Trace:
         joints: measured positions in rad by limb, commanded joints first.
         commands: commanded positions in rad by limb, of the commanded joints.
         pictures: ``(T,)`` times of each camera's pictures, by topic.
+        cameras: the pictures that can be decoded, by topic; empty unless that was asked for.
         sights: when cameras saw tags.
         stops: ``(time in s, engaged)`` of the emergency stop.
+        not_finite: messages with positions that are no finite number, by topic.
+        unreadable: why messages of a topic could not be read, by topic.
     """
 
     start_ns: int = 0
@@ -79,137 +113,235 @@ class Trace:
     joints: dict[int, Series] = field(default_factory=dict)
     commands: dict[int, Series] = field(default_factory=dict)
     pictures: dict[str, FloatArray] = field(default_factory=dict)
+    cameras: dict[str, CameraSeries] = field(default_factory=dict)
     sights: list[Sight] = field(default_factory=list)
     stops: list[tuple[float, bool]] = field(default_factory=list)
+    not_finite: dict[str, int] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 def read_trace(recording: Recording) -> Trace:
-    """Reads a recording once.
-
-    Raises:
-        UserError: a file cannot be read.
-    """
+    """Read a recording once, as one run of time; pictures are not looked into."""
     gathered = _Gatherer()
     for raw in recording.messages():
         gathered.take(raw)
-    return gathered.trace()
+    return gathered.trace(0, None)
+
+
+def read_runs(recording: Recording) -> list[Trace]:
+    """Read a recording once, and part it where its clock went back; pictures are checked."""
+    gathered = _Gatherer(PictureChecker())
+    for raw in recording.messages():
+        gathered.take(raw)
+    starts = [0, *(number for number, _ in gathered.clock.breaks())]
+    ends: list[int | None] = [*starts[1:], None]
+    return [gathered.trace(start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+@dataclass
+class _Row:
+    """A message that counts: its number in the recording, its time, and what it holds."""
+
+    number: int
+    time_ns: int
+    content: Any = None
+
+
+@dataclass
+class _PictureRow(_Row):
+    """A picture: its place among its topic's messages, its form, or why it has none."""
+
+    place: int = 0
+    form: PictureForm | None = None
+    problem: str = ""
+    encoding: str = ""
 
 
 class _Gatherer:
-    """Takes message after message."""
+    """Takes message after message.
 
-    def __init__(self) -> None:
+    Args:
+        check: tells whether a picture can be decoded; None does not look into pictures.
+    """
+
+    def __init__(self, check: PictureChecker | None = None) -> None:
+        self.clock = ClockLog()
+        self._check = check
         self._decode = Decoder()
+        self._count = 0
         self._first_ns: int | None = None
         self._last_ns = 0
-        self._joints: dict[int, list[tuple[int, Any]]] = defaultdict(list)
-        self._commands: dict[int, list[tuple[int, list[float]]]] = defaultdict(list)
-        self._moves: dict[int, list[tuple[int, Any]]] = defaultdict(list)
-        self._pictures: dict[str, list[int]] = defaultdict(list)
-        self._sights: list[tuple[int, Any]] = []
-        self._stops: list[tuple[int, bool]] = []
+        self._joints: dict[int, list[_Row]] = defaultdict(list)
+        self._commands: dict[int, list[_Row]] = defaultdict(list)
+        self._moves: dict[int, list[_Row]] = defaultdict(list)
+        self._pictures: dict[str, list[_PictureRow]] = defaultdict(list)
+        self._sights: list[_Row] = []
+        self._stops: list[_Row] = []
+        self._unreadable: dict[str, str] = {}
 
     def take(self, raw: Raw) -> None:
-        """One message."""
+        """Take one message."""
         time_ns = raw.time_ns
         self._first_ns = time_ns if self._first_ns is None else min(self._first_ns, time_ns)
         self._last_ns = max(self._last_ns, time_ns)
         name = raw.topic.name
         if raw.topic.is_picture:
-            self._pictures[name].append(time_ns)
+            self._take_picture(raw, time_ns)
         elif match := JOINTS.fullmatch(name):
-            self._keep(self._joints[int(match[1])], raw)
+            self._add(self._joints[int(match[1])], raw)
+            self.clock.add(self._count, name, time_ns)
         elif match := TRAJECTORY.fullmatch(name):
-            self._keep(self._moves[int(match[1])], raw)
+            self._add(self._moves[int(match[1])], raw)
         elif match := COMMANDS.fullmatch(name):
-            content = self._decode(raw)
-            if content is not None:
-                self._commands[int(match[1])].append((time_ns, list(content.data)))
+            self._add(self._commands[int(match[1])], raw)
+            self.clock.add(self._count, name, time_ns)
         elif name == DETECTIONS:
-            self._keep(self._sights, raw)
+            self._add(self._sights, raw)
         elif name == STOP:
-            content = self._decode(raw)
-            self._stops.append((time_ns, bool(content.data)))
+            self._add(self._stops, raw)
+        self._count += 1
 
-    def _keep(self, row: list[tuple[int, Any]], raw: Raw) -> None:
+    def _take_picture(self, raw: Raw, time_ns: int) -> None:
+        rows = self._pictures[raw.topic.name]
+        row = _PictureRow(self._count, time_ns, place=len(rows))
+        if self._check is not None:
+            try:
+                row.form = self._check(raw)
+            except PictureError as error:
+                row.problem, row.encoding = str(error), error.encoding
+        rows.append(row)
+        self.clock.add(self._count, raw.topic.name, time_ns)
+
+    def _add(self, rows: list[_Row], raw: Raw) -> None:
         content = self._decode(raw)
         if content is not None:
-            row.append((raw.time_ns, content))
+            rows.append(_Row(self._count, raw.time_ns, content))
+            return
+        topic = raw.topic
+        why = "messages are damaged" if topic.is_readable else encoding_words(topic)
+        self._unreadable.setdefault(topic.name, why)
 
-    def trace(self) -> Trace:
-        """What came, as arrays."""
+    def trace(self, start: int, end: int | None) -> Trace:
+        """Return what came between two messages, as arrays."""
+
+        def mine(rows: Iterable[R]) -> list[R]:
+            return [
+                row for row in rows if row.number >= start and (end is None or row.number < end)
+            ]
+
         start_ns = self._first_ns or 0
         trace = Trace(start_ns, (self._last_ns - start_ns) / 1e9)
+        trace.unreadable = dict(self._unreadable)
         for limb, rows in sorted(self._joints.items()):
-            trace.joints[limb] = self._joint_series(rows)
+            trace.joints[limb] = self._joint_series(mine(rows), self._joint_names(limb))
+            self._count_not_finite(trace, f"/limb_{limb}/joint_states", mine(rows), "position")
         for limb in sorted({*self._commands, *self._moves}):
-            names = self._commanded_names(limb, trace.joints.get(limb))
-            trace.commands[limb] = self._command_series(limb, names, trace.joints.get(limb))
-        trace.pictures = {
-            name: self._seconds(times) for name, times in sorted(self._pictures.items())
-        }
+            names = self._commanded_names(limb)
+            commands, moves = mine(self._commands[limb]), mine(self._moves[limb])
+            self._count_not_finite(trace, f"/limb_{limb}/commands", commands, "data")
+            trace.commands[limb] = self._command_series(
+                commands, moves, names, trace.joints.get(limb)
+            )
+        for name, pictures in sorted(self._pictures.items()):
+            rows_here = mine(pictures)
+            trace.pictures[name] = np.sort(self._seconds(rows_here))
+            if self._check is not None:
+                trace.cameras[name] = self._camera(rows_here, pictures)
         trace.sights = [
             Sight(
-                self._second(time_ns),
-                content.limb,
-                content.camera,
-                tuple(int(found.id) for found in content.detections),
+                self._second(row.time_ns),
+                row.content.limb,
+                row.content.camera,
+                tuple(int(found.id) for found in row.content.detections),
             )
-            for time_ns, content in self._sights
-            if content.detections
+            for row in mine(self._sights)
+            if row.content.detections
         ]
-        trace.stops = [(self._second(time_ns), engaged) for time_ns, engaged in self._stops]
+        trace.stops = [
+            (self._second(row.time_ns), bool(row.content.data)) for row in mine(self._stops)
+        ]
         return trace
+
+    def _count_not_finite(self, trace: Trace, topic: str, rows: list[_Row], name: str) -> None:
+        count = sum(not np.isfinite(getattr(row.content, name)).all() for row in rows)
+        if count:
+            trace.not_finite[topic] = count
+
+    def _camera(self, rows: list[_PictureRow], everywhere: list[_PictureRow]) -> CameraSeries:
+        form = next((row.form for row in everywhere if row.form is not None), None)
+        good = [row for row in rows if row.form is not None and row.form == form]
+        times_s = self._seconds(good)
+        order = np.argsort(times_s, kind="stable")
+        bad = [row for row in rows if row.form is None]
+        return CameraSeries(
+            times_s=times_s[order],
+            numbers=np.array([row.place for row in good], np.int64)[order],
+            form=form,
+            damaged=len(bad),
+            resized=len(rows) - len(good) - len(bad),
+            problem=bad[0].problem if bad else "",
+            encoding=next((row.encoding for row in bad), "") if form is None else "",
+        )
 
     def _second(self, time_ns: int) -> float:
         return (time_ns - (self._first_ns or 0)) / 1e9
 
-    def _seconds(self, times_ns: list[int]) -> FloatArray:
-        return (np.array(times_ns, dtype=np.int64) - (self._first_ns or 0)) / 1e9
+    def _seconds(self, rows: Sequence[_Row]) -> FloatArray:
+        times_ns = np.array([row.time_ns for row in rows], dtype=np.int64)
+        return (times_ns - (self._first_ns or 0)) / 1e9
 
-    def _joint_series(self, rows: list[tuple[int, Any]]) -> Series:
-        names = tuple(dict.fromkeys(name for _, content in rows for name in content.name))
+    def _joint_names(self, limb: int) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for row in self._joints[limb] for name in row.content.name))
+
+    def _joint_series(self, rows: list[_Row], names: tuple[str, ...]) -> Series:
         values = np.full((len(rows), len(names)), np.nan)
         column = {name: number for number, name in enumerate(names)}
-        for row, (_, content) in enumerate(rows):
-            for name, position in zip(content.name, content.position, strict=False):
-                values[row, column[name]] = position
-        return _sorted(names, self._seconds([time_ns for time_ns, _ in rows]), values)
+        for number, row in enumerate(rows):
+            for name, position in zip(row.content.name, row.content.position, strict=False):
+                values[number, column[name]] = position
+        values[~np.isfinite(values)] = np.nan
+        return _sorted(names, self._seconds(rows), values)
 
-    def _commanded_names(self, limb: int, joints: Series | None) -> tuple[str, ...]:
-        """Joint states name the commanded joints first; how many, the commands say."""
-        named = [tuple(move.joint_names) for _, move in self._moves[limb] if move.joint_names]
-        widths = [len(data) for _, data in self._commands[limb]]
+    def _commanded_names(self, limb: int) -> tuple[str, ...]:
+        """Return the commanded joints: joint states name them first; how many, the commands say."""
+        moves = [tuple(row.content.joint_names) for row in self._moves[limb]]
+        named = [names for names in moves if names]
+        widths = [len(row.content.data) for row in self._commands[limb]]
         count = max([*widths, *(len(names) for names in named)], default=0)
-        if joints is not None and len(joints.names) >= count:
-            return joints.names[:count]
+        measured = self._joint_names(limb) if limb in self._joints else ()
+        if len(measured) >= count and measured:
+            return measured[:count]
         if named:
             return max(named, key=len)
         return tuple(f"joint_{number}" for number in range(count))
 
-    def _command_series(self, limb: int, names: tuple[str, ...], joints: Series | None) -> Series:
-        """Both kinds of command in one row; of a timed move, where it leads to in the end."""
-        rows: list[tuple[int, dict[str, float]]] = [
-            (time_ns, dict(zip(names, data, strict=False)))
-            for time_ns, data in self._commands[limb]
+    def _command_series(
+        self, commands: list[_Row], moves: list[_Row], names: tuple[str, ...], joints: Series | None
+    ) -> Series:
+        """Return both kinds of command in one row; of a timed move, where it leads to in the end.
+
+        What is no finite number commands nothing: the joint's goal before it holds.
+        """
+        rows: list[tuple[_Row, dict[str, float]]] = [
+            (row, dict(zip(names, row.content.data, strict=False))) for row in commands
         ]
-        for time_ns, content in self._moves[limb]:
-            if content.points:
-                own = list(content.joint_names) or list(names)
-                goal = dict(zip(own, content.points[-1].positions, strict=False))
-                rows.append((time_ns, goal))
-        rows.sort(key=lambda row: row[0])
+        for row in moves:
+            if row.content.points:
+                own = list(row.content.joint_names) or list(names)
+                rows.append((row, dict(zip(own, row.content.points[-1].positions, strict=False))))
+        rows.sort(key=lambda entry: entry[0].time_ns)
         values = np.full((len(rows), len(names)), np.nan)
         before = np.full(len(names), np.nan)
-        for number, (time_ns, goal) in enumerate(rows):
-            if number == 0 and joints is not None and set(names) <= set(joints.names):
+        measured = joints is not None and len(joints.times_s) and set(names) <= set(joints.names)
+        for number, (row, goal) in enumerate(rows):
+            if number == 0 and measured and joints is not None:
                 columns = [joints.names.index(name) for name in names]
-                before = joints.at(np.array([self._second(time_ns)]))[0, columns]
-            before = np.array(
-                [goal.get(name, old) for name, old in zip(names, before, strict=True)]
-            )
+                before = joints.at(np.array([self._second(row.time_ns)]))[0, columns]
+            for place, name in enumerate(names):
+                if math.isfinite(goal.get(name, math.nan)):
+                    before[place] = goal[name]
             values[number] = before
-        return _sorted(names, self._seconds([time_ns for time_ns, _ in rows]), values)
+        return _sorted(names, self._seconds([row for row, _ in rows]), values)
 
 
 def _sorted(names: tuple[str, ...], times_s: FloatArray, values: FloatArray) -> Series:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,8 +30,47 @@ JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True)
+class ImageFields:
+    """The fields of a serialized ``sensor_msgs/msg/Image``.
+
+    Attributes:
+        header: the serialized header, stamp first.
+        height, width: px.
+        encoding: such as ``rgb8``.
+        is_bigendian: whether numbers of several bytes are so.
+        step: bytes of a row.
+        data: all rows.
+    """
+
+    header: bytes
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: bool
+    step: int
+    data: memoryview
+
+    def rows(self, channels: int, kind: npt.DTypeLike = np.uint8) -> npt.NDArray[Any]:
+        """Return the pixels without what fills up the rows, ``(H, W)`` or ``(H, W, C)``.
+
+        Raises:
+            ValueError: rows or data are too short for the size.
+        """
+        dtype = np.dtype(kind)
+        used = self.width * channels * dtype.itemsize
+        if self.step < used or len(self.data) != self.step * self.height or not used:
+            raise ValueError("the data do not fit the size")
+        rows = np.frombuffer(self.data, np.uint8).reshape(self.height, self.step)[:, :used]
+        stored = dtype.newbyteorder(">" if self.is_bigendian else "<")
+        values: npt.NDArray[Any] = np.ascontiguousarray(rows).view(stored).astype(dtype)
+        if channels == 1:
+            return values
+        return values.reshape(self.height, self.width, channels)
+
+
+@dataclass(frozen=True)
 class RawPicture:
-    """A ``sensor_msgs/msg/Image``.
+    """A ``sensor_msgs/msg/Image`` of 8-bit pixels.
 
     Attributes:
         header: the serialized header, stamp first.
@@ -44,32 +84,45 @@ class RawPicture:
 
 
 def parse_image(data: bytes) -> RawPicture | None:
-    """The picture in a serialized ``sensor_msgs/msg/Image``; None where 8-bit pixels are not it."""
+    """Return the picture in a serialized ``Image``; None where it has no 8-bit colours."""
+    fields = image_fields(data)
+    if fields is None or fields.encoding not in ENCODINGS or data[:ORIGIN] != LITTLE_ENDIAN:
+        return None
     try:
-        return _parse_image(memoryview(data))
-    except (struct.error, ValueError, UnicodeDecodeError):
+        pixels = fields.rows(ENCODINGS[fields.encoding][0])
+    except ValueError:
+        return None
+    return RawPicture(fields.header, fields.encoding, pixels)
+
+
+def image_fields(data: bytes) -> ImageFields | None:
+    """Return the fields of a serialized ``Image``; None where the bytes are none."""
+    try:
+        return _image_fields(memoryview(data))
+    except (struct.error, ValueError, IndexError, UnicodeDecodeError):
         return None
 
 
-def _parse_image(data: memoryview) -> RawPicture | None:
-    if data[:ORIGIN] != LITTLE_ENDIAN:
-        return None
-    _, header_end = _string(data, ORIGIN + SIZE.size)
+def _image_fields(data: memoryview) -> ImageFields:
+    if data[0] != 0 or data[1] > 1:
+        raise ValueError("no plain CDR")
+    word, size = (WORD, SIZE) if data[1] else (struct.Struct(">I"), struct.Struct(">II"))
+    _, header_end = _string(data, ORIGIN + SIZE.size, word)
     at = _aligned(header_end)
-    height, width = SIZE.unpack_from(data, at)
-    encoding, at = _string(data, at + SIZE.size)
-    if encoding not in ENCODINGS:
-        return None
-    channels = ENCODINGS[encoding][0]
-    step, count = SIZE.unpack_from(data, _aligned(at + 1))
-    rows = np.frombuffer(data, np.uint8, count, _aligned(at + 1) + SIZE.size).reshape(height, step)
-    pixels = rows[:, : width * channels].reshape(height, width, channels)
+    height, width = size.unpack_from(data, at)
+    encoding, at = _string(data, at + SIZE.size, word)
+    is_bigendian = bool(data[at])
+    step, count = size.unpack_from(data, _aligned(at + 1))
+    start = _aligned(at + 1) + SIZE.size
+    if start + count > len(data):
+        raise ValueError("the data lead beyond the message")
     header = bytes(data[ORIGIN:header_end])
-    return RawPicture(header, encoding, pixels[..., 0] if channels == 1 else pixels)
+    pixels = data[start : start + count]
+    return ImageFields(header, height, width, encoding, is_bigendian, step, pixels)
 
 
 def jpeg_of_image(data: bytes, quality: int = JPEG_QUALITY) -> bytes | None:
-    """A serialized ``sensor_msgs/msg/CompressedImage`` of a serialized ``Image``.
+    """Return a serialized ``sensor_msgs/msg/CompressedImage`` of a serialized ``Image``.
 
     None where the picture has no 8-bit encoding, as depth pictures have not.
     """
@@ -85,7 +138,7 @@ def jpeg_of_image(data: bytes, quality: int = JPEG_QUALITY) -> bytes | None:
 
 
 def compressed_image(header: bytes, form: str, content: npt.NDArray[np.uint8]) -> bytes:
-    """A serialized ``CompressedImage`` with a serialized header."""
+    """Return a serialized ``CompressedImage`` with a serialized header."""
     name = form.encode() + b"\x00"
     message = bytearray(LITTLE_ENDIAN + header)
     for part in (WORD.pack(len(name)) + name, WORD.pack(content.size)):
@@ -93,10 +146,14 @@ def compressed_image(header: bytes, form: str, content: npt.NDArray[np.uint8]) -
     return bytes(message) + content.tobytes()
 
 
-def _string(data: memoryview, at: int) -> tuple[str, int]:
-    """A string whose length lies at or after ``at``, and where it ends."""
+def _string(data: memoryview, at: int, word: struct.Struct = WORD) -> tuple[str, int]:
+    """Return a string whose length lies at or after ``at``, and where it ends.
+
+    Raises:
+        ValueError: it leads beyond the message.
+    """
     at = _aligned(at)
-    (length,) = WORD.unpack_from(data, at)
+    (length,) = word.unpack_from(data, at)
     end = at + WORD.size + length
     if length < 1 or end > len(data):
         raise ValueError("a string leads beyond the message")
@@ -104,5 +161,5 @@ def _string(data: memoryview, at: int) -> tuple[str, int]:
 
 
 def _aligned(at: int) -> int:
-    """The next position for a 32-bit number."""
+    """Return the next position for a 32-bit number."""
     return at + -(at - ORIGIN) % 4

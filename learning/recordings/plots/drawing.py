@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,17 @@ from asterias.errors import UserError
 from hardware.perception.apriltag import detect_tags
 from hardware.perception.contact_sheet import contact_sheet
 from hardware.perception.images import Tile, draw_tile, save_png
+from learning.recordings.pictures import Pixels, to_rgb
 from learning.recordings.plots.video import FilmWriter
 from learning.recordings.reading import Recording
-from learning.recordings.sampling import OnFrames, SampledEpisode, camera_key, sample
+from learning.recordings.sampling import Sampled, SampledEpisode, camera_key
 from learning.recordings.trace import CAMERA, Trace, read_trace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+# Frames done, frames in all.
+OnFilm = Callable[[int, int], None]
 
 TILE_PX = 224
 SHEET_ROWS = 8
@@ -61,51 +65,70 @@ def plot(recording: Recording, path: Path) -> None:
         _mark(row, trace)
         row.grid(alpha=0.25)
         row.set_xlim(0, max(trace.duration_s, 1e-3))
-    rows[-1].set_xlabel("time since the beginning, s")
+    rows[-1].set_xlabel("time since the first message (s)")
     figure.suptitle(_title(recording, trace), fontsize=11, color=INK)
     figure.savefig(path, dpi=110)
 
 
-def sheet(recording: Recording, path: Path, rows: int = SHEET_ROWS) -> None:
-    """A contact sheet: all cameras at moments that are evenly far apart, the last one included.
+def sheet(sampled: Sampled, path: Path, rows: int = SHEET_ROWS) -> None:
+    """Draw a contact sheet: all cameras at moments evenly far apart, the last one included.
+
+    Args:
+        sampled: a recording on a grid.
+        path: picture to write.
+        rows: moments.
 
     Raises:
         UserError: there are no pictures.
     """
-    episode = sample(recording, task="")
-    _check_pictures(episode)
-    moments = np.unique(np.linspace(0, len(episode.times_s) - 1, rows).round().astype(int))
-    tiles: dict[int, dict[str, Tile]] = {int(moment): {} for moment in moments}
-    for topic, frame, image in episode.frames():
-        if frame in tiles:
-            tiles[frame][topic] = _tile(topic, image)
-    strips = [[tiles[int(m)][topic] for topic in sorted(episode.pictures)] for m in moments]
-    titles = [f"{episode.times_s[moment]:.1f} s" for moment in moments]
-    columns = 2 if len(episode.pictures) <= 4 else 1
-    picture = contact_sheet(strips, titles, _heading(episode), columns=columns)
+    _check_pictures(sampled)
+    frames = [(part, frame) for part in sampled.episodes for frame in range(len(part.times_s))]
+    places = np.unique(np.linspace(0, len(frames) - 1, max(rows, 1)).round().astype(int))
+    moments = [frames[int(place)] for place in places]
+    tiles: dict[tuple[int, int], dict[str, Tile]] = {}
+    for part in sampled.episodes:
+        wanted = {frame for owner, frame in moments if owner is part}
+        for topic, frame, pixels in part.frames():
+            if frame in wanted:
+                tiles.setdefault((id(part), frame), {})[topic] = _tile(topic, pixels)
+    first = sampled.episodes[0]
+    strips = [[tiles[id(p), f][topic] for topic in sorted(first.pictures)] for p, f in moments]
+    titles = [f"{part.times_s[frame]:.1f} s" for part, frame in moments]
+    columns = 2 if len(first.pictures) <= 4 else 1
+    picture = contact_sheet(strips, titles, _heading(first), columns=columns)
     _save(path, picture)
 
 
-def film(
-    recording: Recording, path: Path, fps: int = 0, on_frames: OnFrames = lambda done: None
-) -> int:
-    """A video of all tiles with the time and the joints' angles; returns its frames.
+def film(sampled: Sampled, path: Path, on_progress: OnFilm = lambda done, total: None) -> int:
+    """Write a video of all tiles with the time and the joints' angles; return its frames.
+
+    Args:
+        sampled: a recording on a grid; its parts follow each other.
+        path: video to write.
+        on_progress: told how many frames are done, and how many there are.
+
+    Returns:
+        Number of frames.
 
     Raises:
         UserError: there are no pictures, or a file of that name.
     """
     if path.exists():
         raise UserError(f"{path} exists already; name a new file.")
-    episode = sample(recording, fps)
-    _check_pictures(episode)
+    _check_pictures(sampled)
     temporary = path.with_name(f".{path.name}.tmp.mp4")
+    total = sum(len(part.times_s) for part in sampled.episodes)
     count = 0
-    with FilmWriter(temporary, episode.fps, KEY_FRAME_DISTANCE) as writer:
-        for frame, images in _synchronised(episode):
-            writer.write(_screen(episode, frame, images))
-            count += 1
-            on_frames(count)
-    temporary.replace(path)
+    try:
+        with FilmWriter(temporary, sampled.episodes[0].fps, KEY_FRAME_DISTANCE) as writer:
+            for part in sampled.episodes:
+                for frame, images in _synchronised(part):
+                    writer.write(_screen(part, frame, images))
+                    count += 1
+                    on_progress(count, total)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return count
 
 
@@ -124,7 +147,7 @@ def _plot_joints(axes: Axes, trace: Trace, limb: int) -> None:
             times = np.append(commands.times_s, trace.duration_s)
             goal = np.degrees(np.append(commands.values[:, number], commands.values[-1, number]))
             axes.step(times, goal, where="post", lw=0.8, ls="--", color=line.get_color())
-    axes.set_ylabel(f"limb_{limb}, degrees\n(dashed: commanded)")
+    axes.set_ylabel(f"limb_{limb}: angle (degrees)\ndashed: commanded")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
 
 
@@ -136,7 +159,7 @@ def _plot_rates(axes: Axes, trace: Trace) -> None:
         width = 1.0 + step * (len(trace.pictures) - number)
         axes.plot(moments, rates, lw=width, label=camera_key(topic), solid_capstyle="butt")
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("pictures per s")
+    axes.set_ylabel("picture rate (Hz)")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
 
 
@@ -162,7 +185,7 @@ def _plot_finds(axes: Axes, trace: Trace) -> None:
         axes.plot(sight.time_s, row, "|", ms=14, mew=1.6, color=FOUND)
     axes.set_yticks(range(len(cameras)), [f"{limb}/{camera}" for limb, camera in cameras])
     axes.set_ylim(-0.6, len(cameras) - 0.4)
-    axes.set_ylabel("sees the tag")
+    axes.set_ylabel("tag seen\n(limb/camera)")
 
 
 def _mark(axes: Axes, trace: Trace) -> None:
@@ -185,24 +208,27 @@ def _title(recording: Recording, trace: Trace) -> str:
 # -- pictures -------------------------------------------------------------------------------------
 
 
-def _check_pictures(episode: SampledEpisode) -> None:
-    if not episode.pictures:
-        raise UserError(f"{episode.recording.path} holds no pictures.")
+def _check_pictures(sampled: Sampled) -> None:
+    first = sampled.episodes[0]
+    if not first.pictures:
+        reasons = f" ({' '.join(sampled.losses)})" if sampled.losses else ""
+        raise UserError(f"{first.recording.path} holds no pictures that can be shown{reasons}.")
 
 
 def _heading(episode: SampledEpisode) -> str:
     return f"{episode.recording.name}: {episode.task or 'what the cameras saw'}"
 
 
-def _tile(topic: str, image: ImageArray) -> Tile:
+def _tile(topic: str, pixels: Pixels) -> Tile:
+    image = to_rgb(pixels)
     match = CAMERA.match(topic)
     label = f"limb_{match[1]}/camera_{match[2]}" if match else topic
     return Tile(image, label, tuple(detect_tags(np.ascontiguousarray(image))))
 
 
-def _synchronised(episode: SampledEpisode) -> Iterator[tuple[int, dict[str, ImageArray]]]:
+def _synchronised(episode: SampledEpisode) -> Iterator[tuple[int, dict[str, Pixels]]]:
     """Frame after frame with the pictures of all cameras, as soon as all have come."""
-    waiting: dict[int, dict[str, ImageArray]] = {}
+    waiting: dict[int, dict[str, Pixels]] = {}
     following = 0
     for topic, frame, image in episode.frames():
         waiting.setdefault(frame, {})[topic] = image
@@ -211,7 +237,7 @@ def _synchronised(episode: SampledEpisode) -> Iterator[tuple[int, dict[str, Imag
             following += 1
 
 
-def _screen(episode: SampledEpisode, frame: int, images: dict[str, ImageArray]) -> ImageArray:
+def _screen(episode: SampledEpisode, frame: int, images: dict[str, Pixels]) -> ImageArray:
     """Tiles in rows of up to four, and a line of words below."""
     tiles = [draw_tile(_tile(topic, images[topic]), TILE_PX) for topic in sorted(images)]
     columns = min(4, len(tiles))
