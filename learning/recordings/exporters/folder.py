@@ -14,9 +14,9 @@ from asterias.files import read_bytes, read_json, write_folder, write_json
 from asterias.images import RGB, ImageError, decode_image
 from asterias.provenance import provenance
 from hardware.perception.images import save_png
+from learning.recordings.alike import check_alike
 from learning.recordings.episode_data import EpisodeData, PictureSource, episode_data
 from learning.recordings.episodes import episode_folder
-from learning.recordings.exporters.alike import check_alike
 from learning.recordings.pictures import Pixels
 from learning.recordings.sampling import OnFrames, SampledEpisode, camera_key
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from asterias.files import write_folder
-from learning.recordings.exporters.alike import check_alike
+from learning.recordings.alike import check_alike
 from learning.recordings.lerobot.layout import (
     ACTION,
     DATA_FILE_MB,
