@@ -22,13 +22,14 @@ from asterias.cli import run_command
 from asterias.errors import HardwareError
 from hardware.buses.serial_bus import SerialBus
 from hardware.cameras.http_stream import without_password
+from hardware.description.devices import UdpSettings
 from hardware.description.robot import RobotDescription
 from hardware.factory import calibration_path, devices_of, make_bus, make_limb, servos_of
 from hardware.limbs.calibration import default_path, save
 from hardware.setup.benchmark import BenchmarkDrivers
 from hardware.setup.diagnose import PartStatus, examine
 from hardware.setup.procedures import Ask, Jog, ManualAction, calibrate, rest, set_ids
-from hardware.setup.scan import FAMILIES, scan_network, scan_port, serial_ports, usb_cameras
+from hardware.setup.scan import scan_network, scan_port, serial_ports, usb_cameras
 from hardware.setup.session import RobotSession, open_session
 
 MARKS = {PartStatus.GOOD: "ok  ", PartStatus.WARNING: "WARN", PartStatus.BAD: "BAD "}
@@ -43,8 +44,8 @@ class RobotOptions:
     """Name or path of a robot description."""
     backend: Literal["described", "emulated"] = "described"
     """`emulated`: rehearse with servos and cameras that are not there."""
-    family: Literal["dynamixel", "feetech", "udp"] = "dynamixel"
-    """Servos to emulate."""
+    family: str = "dynamixel"
+    """Servos to emulate: dynamixel, feetech, udp, or a family of an installed package."""
 
     def limb_number(self, robot: RobotDescription, name: str) -> int:
         """Number of the limb with this name; empty: the first."""
@@ -94,7 +95,7 @@ class ScanDevices:
     def _scan_described(self, robot: RobotDescription) -> int:
         for name, devices in devices_of(robot).limbs.items():
             bus = devices.bus
-            if bus.type == "udp":
+            if isinstance(bus, UdpSettings):
                 self._print_boards(bus.interface, bus.broadcast, bus.port)
             else:
                 print(f"{bus.port}  bus of {name}")
@@ -105,7 +106,7 @@ class ScanDevices:
         return 0
 
     def _print_servos(
-        self, port: str, families: Sequence[str] = FAMILIES, baud_rates: Sequence[int] = ()
+        self, port: str, families: Sequence[str] = (), baud_rates: Sequence[int] = ()
     ) -> None:
         count = 0
         for found in scan_port(port, range(self.most_id + 1), families, baud_rates):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asterias.errors import DescriptionError
 from hardware.buses.bus import Servo, ServoBus
-from hardware.buses.catalogue import SERIAL_MODELS
+from hardware.buses.families import SERVO_FAMILIES
 from hardware.buses.serial_bus import SerialBus
 from hardware.buses.serial_port import SerialLine
 from hardware.buses.udp_bus import UdpBus
@@ -84,7 +84,7 @@ def make_bus(devices: LimbDevices, servos: Sequence[Servo]) -> ServoBus:
         return SerialBus(
             SerialLine(settings.port, settings.baud_rate),
             servos,
-            SERIAL_MODELS[settings.type],
+            SERVO_FAMILIES.get(settings.type).models,
             answer_timeout_s=settings.answer_timeout_s,
             retries=settings.retries,
             watchdog_s=settings.watchdog_s,

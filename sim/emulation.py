@@ -19,7 +19,7 @@ from asterias.pacing import Pacer
 from hardware.description.robot import JointDescription, RobotDescription
 from hardware.emulated.motor import ShaftState
 from hardware.emulated.pictures import encode_jpeg
-from hardware.emulated.robot import EmulatedRobot, Family
+from hardware.emulated.robot import EmulatedRobot
 from hardware.limbs.driver import Clock
 from sim.limb import SimLimb
 from sim.world import SimWorld
@@ -65,7 +65,7 @@ class SimulatedDevices:
     def __init__(
         self,
         robot: RobotDescription,
-        family: Family = "dynamixel",
+        family: str = "dynamixel",
         *,
         seed: int = 0,
         renderer: str | None = None,

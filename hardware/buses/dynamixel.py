@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from hardware.buses.dynamixel_protocol import DynamixelProtocol
-from hardware.buses.registers import ControlTable, Register, ServoModel, Sign
+from hardware.buses.registers import ControlTable, Register, ServoFamily, ServoModel, Sign
 
 SIGNED = Sign.TWOS_COMPLEMENT
 
@@ -111,3 +111,6 @@ MODELS = {
         _by_current("xl330_m077", 1190, 1e-3, 0.215, 1.47, 1750, watchdog_stops=False),
     )
 }
+
+# Factory settings first; a scan of all rates would take minutes.
+FAMILY = ServoFamily("dynamixel", MODELS, "xl430_w250", (1_000_000, 57_600))

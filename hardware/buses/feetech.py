@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 
 from hardware.buses.feetech_protocol import FeetechProtocol
-from hardware.buses.registers import ControlTable, Register, ServoModel, Sign
+from hardware.buses.registers import ControlTable, Register, ServoFamily, ServoModel, Sign
 
 BAUDS = {
     1_000_000: 0,
@@ -105,3 +105,6 @@ MODELS = {
         ),
     )
 }
+
+# Factory settings first; a scan of all rates would take minutes.
+FAMILY = ServoFamily("feetech", MODELS, "sts3215", (1_000_000, 115_200))

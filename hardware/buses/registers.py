@@ -154,3 +154,30 @@ class ServoModel:
     def tick_rad(self) -> float:
         """Angle of one encoder step."""
         return 2.0 * math.pi / self.ticks_per_turn
+
+
+@dataclass(frozen=True)
+class ServoFamily:
+    """Servos of one maker and protocol, as robot descriptions and command lines name them.
+
+    Attributes:
+        name: such as ``dynamixel``.
+        models: by name; empty for boards that move their servos themselves.
+        default_model: that is emulated.
+        baud_rates: that a scan tries, the usual one first.
+    """
+
+    name: str
+    models: Mapping[str, ServoModel]
+    default_model: str
+    baud_rates: tuple[int, ...] = ()
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether its servos share a serial port."""
+        return bool(self.models)
+
+    @property
+    def model_names(self) -> frozenset[str]:
+        """Names of the models."""
+        return frozenset(self.models or {self.default_model})

@@ -10,7 +10,7 @@ import numpy as np
 from asterias.arrays import FloatArray
 from asterias.errors import DeviceError
 from hardware.buses.bus import BusState, Identity, Servo, ServoBus, ServoHealth
-from hardware.buses.catalogue import UDP_MODEL
+from hardware.buses.families import UDP_MODEL
 from hardware.buses.udp_link import UdpLink
 from hardware.buses.udp_packets import (
     BoardCommand,

@@ -17,11 +17,19 @@ enabled camera::
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    Tag,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
-from hardware.buses.catalogue import FAMILIES
+from hardware.buses.families import SERVO_FAMILIES, UDP, serial_families
 from hardware.description.fields import (
     ADDRESS,
     HTTP,
@@ -73,24 +81,25 @@ class SerialBusSettings(BusSettings):
     """A bus on a serial port.
 
     Attributes:
+        type: name of the servo family.
         port: device file; ``/dev/serial/by-id/...`` survives replugging.
         baud_rate: bits/s, as set in the servos.
     """
 
+    type: str
     port: Annotated[str, Field(min_length=1)]
     baud_rate: Annotated[int, Field(ge=9600, le=4_500_000)] = 1_000_000
 
 
-class DynamixelSettings(SerialBusSettings):
-    """Dynamixel X servos, protocol 2.0."""
-
-    type: Literal["dynamixel"] = "dynamixel"
-
-
-class FeetechSettings(SerialBusSettings):
-    """Feetech STS or SCS servos."""
-
-    type: Literal["feetech"] = "feetech"
+def _serial_settings(family: str) -> type[SerialBusSettings]:
+    """Return the settings of a family's bus: those of any serial one, under its name."""
+    type_field: Any = (Literal[family], family)
+    return create_model(
+        f"{family.title()}Settings",
+        __base__=SerialBusSettings,
+        __doc__=f"Bus of {family} servos.",
+        type=type_field,
+    )
 
 
 class UdpSettings(BusSettings):
@@ -124,7 +133,7 @@ class ServoSettings(StrictModel):
 
     Attributes:
         id: number on its bus; for ``udp`` the number of the board.
-        model: one that :mod:`hardware.buses.catalogue` knows.
+        model: one that :mod:`hardware.buses.families` knows.
     """
 
     id: Annotated[int, Field(ge=0, le=65535)]
@@ -210,12 +219,14 @@ def _tag(default: str = "") -> Callable[[Any], str | None]:
     return tag
 
 
-Bus = Annotated[
-    Annotated[DynamixelSettings, Tag("dynamixel")]
-    | Annotated[FeetechSettings, Tag("feetech")]
-    | Annotated[UdpSettings, Tag("udp")],
-    Discriminator(_tag()),
-]
+if TYPE_CHECKING:
+    BusChoice = SerialBusSettings | UdpSettings
+else:
+    _CHOICES = {name: _serial_settings(name) for name in serial_families()} | {UDP: UdpSettings}
+    BusChoice = Annotated[
+        Union[tuple(Annotated[kind, Tag(name)] for name, kind in _CHOICES.items())],  # noqa: UP007
+        Discriminator(_tag()),
+    ]
 CameraDevice = Annotated[
     Annotated[MjpegSettings, Tag("mjpeg")]
     | Annotated[UsbSettings, Tag("usb")]
@@ -238,14 +249,14 @@ class LimbDevices(StrictModel):
             hardware calibrate`` puts it; ``none``: the servos' middle is the joints' zero.
     """
 
-    bus: Bus
+    bus: BusChoice
     servos: dict[str, ServoSettings]
     cameras: dict[str, CameraDevice] = Field(default_factory=dict)
     calibration: str = ""
 
     @model_validator(mode="after")
     def _sound(self) -> LimbDevices:
-        models = FAMILIES[self.bus.type]
+        models = SERVO_FAMILIES.get(self.bus.type).model_names
         for joint, servo in self.servos.items():
             if servo.model not in models:
                 raise ValueError(

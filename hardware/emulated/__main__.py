@@ -11,7 +11,6 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
@@ -28,8 +27,8 @@ class Emulate:
     """Robot description to write, for the drivers."""
     robot: str = "limb_p1"
     """Name or path of a robot description."""
-    family: Literal["dynamixel", "feetech", "udp"] = "dynamixel"
-    """Servos to emulate."""
+    family: str = "dynamixel"
+    """Servos to emulate: dynamixel, feetech, udp, or a family of an installed package."""
     baud_rate: int = 1_000_000
     """Bytes take their time at this rate; 0: no time at all."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from asterias.context import Closeable
 from asterias.errors import DescriptionError
-from hardware.buses.catalogue import SERIAL_MODELS, UDP_MODEL
+from hardware.buses.families import SERVO_FAMILIES, UDP
 from hardware.description.devices import DevicesBackend
 from hardware.description.robot import JointDescription, Limb, RobotDescription
 from hardware.emulated.mjpeg_server import MjpegServer
@@ -19,9 +19,7 @@ from hardware.emulated.servo_line import EmulatedLine
 from hardware.emulated.udp_boards import EmulatedBoard, EmulatedNetwork
 from hardware.limbs.driver import Clock
 
-Family = Literal["dynamixel", "feetech", "udp"]
 ANSWER_TIMEOUT_S = 0.05  # an emulated servo gets its turn when the operating system gives it
-DEFAULT_MODELS = {"dynamixel": "xl430_w250", "feetech": "sts3215", "udp": UDP_MODEL}
 
 
 class EmulatedDevice(Protocol):
@@ -50,20 +48,20 @@ class EmulatedLimb:
     """
 
     def __init__(
-        self, limb: Limb, motors: Sequence[Motor], family: Family, clock: Clock, baud_rate: int
+        self, limb: Limb, motors: Sequence[Motor], family: str, clock: Clock, baud_rate: int
     ) -> None:
         self.limb = limb
-        self.family = family
+        self.family = SERVO_FAMILIES.get(family)
         self.motors = [FailingMotor(motor, clock, seed) for seed, motor in enumerate(motors)]
         self.sources = [PictureSource() for _ in limb.live_cameras]
         self.servos: list[EmulatedServo] = []
         self.baud_rate = baud_rate
         self.bus_device: EmulatedDevice = (
-            self._boards(clock) if family == "udp" else self._line(clock)
+            self._boards(clock) if family == UDP else self._line(clock)
         )
 
     def _line(self, clock: Clock) -> EmulatedLine:
-        model = SERIAL_MODELS[self.family][DEFAULT_MODELS[self.family]]
+        model = self.family.models[self.family.default_model]
         self.servos = [
             EmulatedServo(model, id, motor, clock) for id, motor in enumerate(self.motors, start=1)
         ]
@@ -85,12 +83,12 @@ class EmulatedLimb:
     def settings(self, server: MjpegServer | None) -> dict[str, Any]:
         """What a description says of these devices."""
         if isinstance(self.bus_device, EmulatedLine):
-            bus: dict[str, Any] = {"type": self.family, "port": self.bus_device.port}
+            bus: dict[str, Any] = {"type": self.family.name, "port": self.bus_device.port}
         else:
             assert isinstance(self.bus_device, EmulatedNetwork)
             bus = {"type": "udp", "interface": "127.0.0.1", "port": self.bus_device.port}
         bus["answer_timeout_s"] = ANSWER_TIMEOUT_S
-        model = DEFAULT_MODELS[self.family]
+        model = self.family.default_model
         servos = {
             joint.name: {"id": id, "model": model} for id, joint in enumerate(self.limb.joints, 1)
         }
@@ -120,7 +118,7 @@ class EmulatedRobot(Closeable):
     def __init__(
         self,
         robot: RobotDescription,
-        family: Family = "dynamixel",
+        family: str = "dynamixel",
         *,
         motor: Callable[[int, JointDescription, Clock], Motor] = ideal_motor,
         pattern: bool = True,
@@ -137,7 +135,7 @@ class EmulatedRobot(Closeable):
             )
             for number, limb in enumerate(robot.limbs)
         ]
-        self.server = None if family == "udp" else MjpegServer(self._streams())
+        self.server = None if family == UDP else MjpegServer(self._streams())
         self._cameras = self._patterns() if pattern else []
         backend = DevicesBackend.model_validate(
             {

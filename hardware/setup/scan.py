@@ -9,14 +9,11 @@ from pathlib import Path
 from serial.tools import list_ports
 
 from hardware.buses.bus import Identity
-from hardware.buses.catalogue import SERIAL_MODELS
+from hardware.buses.families import SERVO_FAMILIES, serial_families
 from hardware.buses.serial_bus import SerialBus
 from hardware.buses.serial_port import SerialLine
 from hardware.buses.udp_link import Board, UdpLink
 
-# Factory settings first; a scan of all rates would take minutes.
-BAUD_RATES = {"dynamixel": (1_000_000, 57_600), "feetech": (1_000_000, 115_200)}
-FAMILIES = tuple(BAUD_RATES)
 FIND_S = 1.5
 
 
@@ -45,7 +42,7 @@ def serial_ports() -> list[tuple[str, str]]:
 def scan_port(
     port: str,
     ids: Sequence[int],
-    families: Sequence[str] = FAMILIES,
+    families: Sequence[str] = (),
     baud_rates: Sequence[int] = (),
 ) -> Iterator[ServosOnPort]:
     """The servos on a port, family by family and rate by rate.
@@ -53,15 +50,16 @@ def scan_port(
     Args:
         port: device file.
         ids: that are asked.
-        families: that are tried.
+        families: that are tried; empty: all.
         baud_rates: that are tried; empty: each family's usual ones.
 
     Raises:
         DeviceError: the port cannot be opened.
     """
-    for family in families:
-        for baud_rate in baud_rates or BAUD_RATES[family]:
-            bus = SerialBus(SerialLine(port, baud_rate), [], SERIAL_MODELS[family])
+    for family in families or serial_families():
+        about = SERVO_FAMILIES.get(family)
+        for baud_rate in baud_rates or about.baud_rates:
+            bus = SerialBus(SerialLine(port, baud_rate), [], about.models)
             bus.open()
             try:
                 servos = tuple(bus.scan(ids, thorough=True))

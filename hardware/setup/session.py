@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hardware.description.robot import RobotDescription, load_robot
 from hardware.emulated.motor import IdealMotor
-from hardware.emulated.robot import EmulatedLimb, EmulatedRobot, Family
+from hardware.emulated.robot import EmulatedLimb, EmulatedRobot
 from hardware.emulated.servo_line import EmulatedLine
 from hardware.setup.procedures import ManualAction
 
@@ -34,7 +34,7 @@ class RobotSession:
 
 
 @contextmanager
-def open_session(robot: str, backend: str, family: Family) -> Iterator[RobotSession]:
+def open_session(robot: str, backend: str, family: str) -> Iterator[RobotSession]:
     """The real robot, or with the backend ``emulated`` one that runs in this process.
 
     Raises:

@@ -37,7 +37,7 @@ from hardware.emulated.pictures import (
     encode_jpeg,
     pattern,
 )
-from hardware.emulated.robot import EmulatedRobot, Family
+from hardware.emulated.robot import EmulatedRobot
 from hardware.factory import make_camera, make_limb
 from hardware.faults.camera import FaultyCamera
 from hardware.faults.limb import FaultyLimb
@@ -228,7 +228,7 @@ def sim_camera_case() -> CameraCase:
     return CameraCase(world.cameras[0][0], world.advance, world.close)
 
 
-def device_limb_case(family: Family) -> LimbCase:
+def device_limb_case(family: str) -> LimbCase:
     """A limb of emulated servos whose motors and watchdogs run on a fake clock; bytes are real."""
     clock = FakeClock()
     robot = EmulatedRobot(limb_p1(), family, clock=clock, pattern=False)
@@ -278,7 +278,7 @@ def live_description() -> RobotDescription:
     return limb_p1().model_copy(update={"limbs": limbs})
 
 
-def stream_case(family: Family, chunked: bool = True) -> CameraCase:
+def stream_case(family: str, chunked: bool = True) -> CameraCase:
     """A camera on HTTP, or on a board; bytes and time are real."""
     robot = EmulatedRobot(live_description(), family)
     if robot.server is not None:

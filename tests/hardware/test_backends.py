@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from asterias.errors import DescriptionError, DeviceError
-from hardware.description.devices import DevicesBackend, DynamixelSettings, MjpegSettings
+from hardware.description.devices import DevicesBackend, MjpegSettings, SerialBusSettings
 from hardware.description.robot import (
     ROBOTS_DIR,
     RobotDescription,
@@ -122,7 +122,7 @@ def test_a_sound_backend_keeps_its_types() -> None:
     robot = parse_robot(described())
     assert isinstance(robot.backend, DevicesBackend)
     devices = robot.backend.limbs["limb_0"]
-    assert isinstance(devices.bus, DynamixelSettings)
+    assert isinstance(devices.bus, SerialBusSettings)
     assert devices.bus.baud_rate == 1_000_000
     assert isinstance(devices.cameras["tip_side_middle"], MjpegSettings)
     assert robot.simulation.physics_hz == 500  # and it can still be simulated

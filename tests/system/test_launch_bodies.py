@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -12,7 +12,7 @@ import yaml
 
 from asterias_ros2.launch.context import LaunchContext, ProcessDescription
 from asterias_ros2.launch.service import evaluate_file
-from hardware.emulated.robot import Family
+from hardware.buses.families import SERVO_FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "launch"
@@ -105,7 +105,9 @@ def test_help_texts_name_every_servo_family() -> None:
     for name in ("robot", *WITH_BODY):
         root = ElementTree.parse(LAUNCH / f"{name}.launch.xml").getroot()
         (family,) = [arg for arg in root.iter("arg") if arg.get("name") == "family"]
-        missing = [word for word in get_args(Family) if word not in family.get("description", "")]
+        missing = [
+            word for word in SERVO_FAMILIES.names() if word not in family.get("description", "")
+        ]
         assert not missing, f"{name}.launch.xml does not name {missing} at the argument family"
 
 

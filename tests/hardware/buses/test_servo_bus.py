@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asterias.errors import DescriptionError, DeviceError
 from hardware.buses.bus import Servo
-from hardware.buses.catalogue import SERIAL_MODELS
+from hardware.buses.families import SERVO_FAMILIES
 from hardware.buses.serial_bus import SerialBus
 from hardware.buses.serial_port import SerialLine
 from hardware.emulated.motor import FailingMotor, IdealMotor
@@ -28,7 +28,7 @@ class Rig:
 
     def __init__(self, family: str, retries: int = 2, timeout_s: float = 0.06) -> None:
         name = FAMILIES[family]
-        self.models = SERIAL_MODELS[family.partition(" ")[0]]
+        self.models = SERVO_FAMILIES.get(family.partition(" ")[0]).models
         self.model = self.models[name]
         self.motors = [FailingMotor(IdealMotor(position_rad=angle)) for angle in ANGLES]
         self.servos = [
@@ -150,7 +150,7 @@ def test_the_handshake_knows_another_model(dynamixels: Rig) -> None:
 def test_series_that_differ_cannot_share_a_bus() -> None:
     servos = [Servo("a", 1, "sts3215", 1.0, 1.0), Servo("b", 2, "scs0009", 1.0, 1.0)]
     with pytest.raises(DescriptionError, match="different series"):
-        SerialBus(SerialLine("/dev/null", 1_000_000), servos, SERIAL_MODELS["feetech"])
+        SerialBus(SerialLine("/dev/null", 1_000_000), servos, SERVO_FAMILIES.get("feetech").models)
 
 
 def test_an_id_is_set_once_and_not_twice(rig: Rig) -> None:
@@ -266,7 +266,9 @@ def test_silence_on_the_bus_stops_a_dynamixel_and_arming_frees_it(dynamixels: Ri
 def test_only_servos_that_stop_by_themselves_count_as_watched() -> None:
     def has_watchdog(family: str, model: str) -> bool:
         servos = [Servo("a", 1, model, 1.0, 1.0)]
-        return SerialBus(SerialLine("x", 9600), servos, SERIAL_MODELS[family]).has_watchdog
+        return SerialBus(
+            SerialLine("x", 9600), servos, SERVO_FAMILIES.get(family).models
+        ).has_watchdog
 
     assert has_watchdog("dynamixel", "xl430_w250")
     assert not has_watchdog("dynamixel", "xl330_m288")

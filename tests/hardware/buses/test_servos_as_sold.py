@@ -10,7 +10,7 @@ import pytest
 
 from asterias.errors import DeviceError
 from hardware.buses.bus import Servo
-from hardware.buses.catalogue import SERIAL_MODELS
+from hardware.buses.families import SERVO_FAMILIES
 from hardware.buses.registers import ControlTable
 from hardware.buses.serial_bus import SerialBus
 from hardware.buses.serial_port import SerialLine
@@ -30,7 +30,7 @@ class Rig:
     """Two servos on a line, and a bus that is open."""
 
     def __init__(self, family: str) -> None:
-        models, name = SERIAL_MODELS[family], MODELS[family]
+        models, name = SERVO_FAMILIES.get(family).models, MODELS[family]
         self.motors = [FailingMotor(IdealMotor(position_rad=angle)) for angle in ANGLES]
         self.servos = [
             EmulatedServo(models[name], id, motor, time.monotonic)
@@ -142,7 +142,7 @@ def test_a_goal_outside_a_servos_own_limits_is_refused_by_name(make: Make, famil
 @pytest.mark.parametrize("family", MODELS)
 def test_doctor_and_driver_tell_limits_that_lie_in_a_servo(family: str) -> None:
     described = load_robot("limb_p1")
-    with EmulatedRobot(described, family, pattern=False) as robot:  # type: ignore[arg-type]
+    with EmulatedRobot(described, family, pattern=False) as robot:
         set_limits(robot.limbs[0].servos[1], 1000, 2100)
         joint = described.limbs[0].joints[1].name
         told = [one for one in examine(robot.description) if "turns only from" in one.text]

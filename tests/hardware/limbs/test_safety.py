@@ -16,7 +16,7 @@ from asterias.arrays import FloatArray
 from asterias.errors import HardwareError, NotActiveError
 from hardware.description.devices import DevicesBackend, SafetySettings
 from hardware.description.robot import RobotDescription
-from hardware.emulated.robot import EmulatedLimb, EmulatedRobot, Family
+from hardware.emulated.robot import EmulatedLimb, EmulatedRobot
 from hardware.emulated.servo_line import EmulatedLine
 from hardware.factory import make_limb
 from hardware.faults.limb import FaultyLimb
@@ -89,7 +89,7 @@ def sim_rig() -> Rig:
     return Rig(driver, world.advance, inject, world.close, lambda: world.time_s)
 
 
-def device_rig(family: Family, clock: FakeClock, limb_p1: RobotDescription) -> Rig:
+def device_rig(family: str, clock: FakeClock, limb_p1: RobotDescription) -> Rig:
     """Emulated servos on a fake clock; answers that do not come cost little."""
     robot = EmulatedRobot(limb_p1, family, clock=clock, pattern=False)
     robot.start()
@@ -112,7 +112,7 @@ def device_rig(family: Family, clock: FakeClock, limb_p1: RobotDescription) -> R
     )
 
 
-FAMILIES: dict[str, Family] = {"dynamixel": "dynamixel", "feetech": "feetech", "udp": "udp"}
+FAMILIES: dict[str, str] = {"dynamixel": "dynamixel", "feetech": "feetech", "udp": "udp"}
 DEVICES = ("sim", *FAMILIES)
 
 

@@ -6,7 +6,6 @@ reach the real robot. It writes a description for them once everything answers.
 
 from __future__ import annotations
 
-import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +13,8 @@ from typing import Annotated
 from rclpy.node import Node
 
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
+from hardware.buses.families import SERVO_FAMILIES
 from hardware.description.robot import load_robot, save_robot
-from hardware.emulated.robot import Family
 from sim.emulation import SimulatedDevices
 
 
@@ -30,7 +29,7 @@ class EmulatedRobotSettings:
     out: Annotated[str, "file for the description with the emulated ports"] = "runs/emulated.yaml"
 
     def __post_init__(self) -> None:
-        families = typing.get_args(Family)
+        families = SERVO_FAMILIES.names()
         if self.family not in families:
             raise SettingsError(
                 f"Parameter 'family' must be one of {', '.join(families)}, not '{self.family}'."
@@ -45,7 +44,7 @@ class EmulatedRobotNode(Node):
         settings = declare_settings(self, EmulatedRobotSettings)
         self._devices = SimulatedDevices(
             load_robot(settings.robot),
-            typing.cast(Family, settings.family),
+            settings.family,
             seed=settings.seed,
             renderer=settings.renderer or None,
         )
