@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from asterias.arrays import Cell
+from asterias.errors import UserError
 from planners.mapping.mapper import Mapper, describe_cells
 
 FREE, WALL, UNKNOWN = 0, 100, -1
@@ -29,7 +30,7 @@ class MapBelief:
 
     def __init__(self, mapper: Mapper, rows: int, columns: int, sure: float = SURE) -> None:
         if not 0.5 <= sure <= 1:
-            raise ValueError(f"sure is {sure}: give a probability from 0.5 to 1.")
+            raise UserError(f"sure is {sure}: give a probability from 0.5 to 1.")
         self.shape, self.sure = (rows, columns), sure
         self._mapper = mapper
         self.seen = np.zeros(self.shape, bool)
@@ -47,7 +48,7 @@ class MapBelief:
         """
         places = np.array(list(cells), np.int64).reshape(-1, 2)
         if (places < 0).any() or (places >= self.shape).any():
-            raise ValueError(f"views from cells outside the map of {self.shape}: {places.tolist()}")
+            raise UserError(f"views from cells outside the map of {self.shape}: {places.tolist()}")
         described = describe_cells(self._mapper, np.ascontiguousarray(views))
         rows, columns = places[:, 0], places[:, 1]
         self._features[0][:, torch.from_numpy(rows), torch.from_numpy(columns)] = described.T

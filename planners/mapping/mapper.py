@@ -9,7 +9,6 @@ both a whole survey and an agent that has been in a few cells only.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,12 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
+from asterias.errors import UserError
 from asterias.files import write_bytes, write_json
 from planners.networks.weights import WEIGHTS_FOLDER as PLANNER_WEIGHTS
+from planners.networks.weights import check_fit, read_card, read_tensors
 
 WEIGHTS_FOLDER = PLANNER_WEIGHTS / "doom"
 VIEW_SHAPE = (4, 24, 32, 3)
@@ -104,7 +105,7 @@ def wall_probabilities(
     that do not fit.
     """
     if views.shape != (*given.shape, *VIEW_SHAPE):
-        raise ValueError(
+        raise UserError(
             f"views are {views.shape} for {given.shape} cells: expected (H, W, 4, 24, 32, 3)."
         )
     described = describe_cells(mapper, views[given])
@@ -127,30 +128,37 @@ def _path_of(name: str) -> Path:
 
 def card_of(name: str) -> dict[str, Any]:
     """Return the card of a mapper that :func:`load_mapper` knows."""
-    card: dict[str, Any] = json.loads(_path_of(name).with_suffix(".json").read_text("utf-8"))
-    return card
+    return read_card(_path_of(name))
 
 
 def load_mapper(name: str = "mapper") -> Mapper:
     """Return a mapper, ready for use.
 
-    ``name``: a ``.safetensors`` file, or the stem of one in ``planners/weights/doom``. Raises
-    ``ValueError`` where file or card are missing or do not fit.
+    Args:
+        name: a ``.safetensors`` file, or the stem of one in ``planners/weights/doom``.
+
+    Raises:
+        UserError: file or card are missing, damaged, or do not fit together.
     """
     path = _path_of(name)
-    card_path = path.with_suffix(".json")
-    if not path.is_file() or not card_path.is_file():
+    if not path.is_file() or not path.with_suffix(".json").is_file():
         known = ", ".join(sorted(found.stem for found in WEIGHTS_FOLDER.glob("mapper*.safet*")))
-        raise ValueError(
+        raise UserError(
             f"there is no mapper {name!r}: choose {known}, or a .safetensors file with its .json "
             "beside it."
         )
+    card = read_card(path)
+    if card["model"] != "mapper":
+        raise UserError(f"{path} holds a {card['model']}, no mapper.")
+    tensors = read_tensors(path)
     try:
-        card = json.loads(card_path.read_text())
-        if card["model"] != "mapper":
-            raise ValueError(f"{path} holds a {card['model']}, no mapper.")
-        mapper = Mapper(MapperConfig(**card["options"]))
-        mapper.load_state_dict(load_file(path))
-    except (KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} and its card do not fit together: {error}.") from error
+        config = MapperConfig(**card["options"])
+        with torch.device("meta"):  # sizes alone: a card may ask for any amount of memory
+            check_fit(Mapper(config), tensors, path)
+        mapper = Mapper(config)
+    except UserError:
+        raise
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise UserError(f"{path} and its card do not fit together: {error}.") from error
+    mapper.load_state_dict(tensors)
     return mapper.eval()

@@ -8,14 +8,17 @@ with a probability drawn per maze from 0 to 1, then a goal drawn from the interi
 from __future__ import annotations
 
 import io
+import math
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.errors import UserError
 from asterias.files import write_bytes
 from planners.mazes import generators as carving
 from planners.mazes.action_sets import NEWS, Moves
@@ -25,7 +28,8 @@ from planners.mazes.generators import compiled
 MazeKind = Literal["depth_first", "kruskal", "wilson", "obstacles", "rooms"]
 
 _KINDS: tuple[MazeKind, ...] = ("depth_first", "kruskal", "wilson", "obstacles", "rooms")
-_BLOCK = 256
+_BLOCK = 256  # mazes that are drawn at once; block k of a seed is always the same
+_MOST_BYTES = 4 * 2**30  # of mazes in memory
 _PATIENCE = 200  # blocks without a single new maze before giving up
 
 
@@ -58,21 +62,62 @@ class MazeSet:
         write_bytes(Path(path), buffer.getvalue())
 
     @classmethod
-    def load(cls, path: Path | str) -> MazeSet:
-        """Read a data set; raises ``ValueError`` naming the file and what is wrong with it."""
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                mazes, goals = data["mazes"].astype(np.uint8), data["goals"].astype(np.int64)
-        except (KeyError, ValueError, EOFError) as error:
-            raise ValueError(
-                f"{path} is no maze file: it needs the arrays 'mazes' and 'goals' ({error})."
-            ) from error
-        if mazes.ndim != 3 or goals.shape != (len(mazes), 2) or (mazes > 1).any():
-            raise ValueError(
+    def load(cls, path: Path | str, limit_bytes: int = _MOST_BYTES) -> MazeSet:
+        """Return the data set of a file.
+
+        Args:
+            path: a ``.npz`` with the arrays mazes and goals.
+            limit_bytes: greatest size of the mazes in memory.
+
+        Raises:
+            UserError: the file is missing, too large, damaged, or holds something else.
+        """
+        mazes, goals = _read_arrays(Path(path), limit_bytes)
+        fits = mazes.ndim == 3 and goals.shape == (len(mazes), 2) and mazes.dtype.kind in "bui"
+        if not fits or goals.dtype.kind not in "ui" or not ((mazes == 0) | (mazes == 1)).all():
+            raise UserError(
                 f"{path}: mazes {mazes.shape} must be (n, M, M) of 0 and 1, "
                 f"and goals {goals.shape} must be (n, 2)."
             )
-        return cls(mazes, goals)
+        if len(goals) and (goals.min() < 0 or (goals >= np.array(mazes.shape[1:])).any()):
+            raise UserError(f"{path}: a goal lies outside its maze.")
+        return cls(mazes.astype(np.uint8, copy=False), goals.astype(np.int64))
+
+
+def _read_arrays(path: Path, limit_bytes: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the arrays mazes and goals of a file, whose sizes are checked before they are read.
+
+    Raises:
+        UserError: the file is missing, too large or damaged.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in ("mazes", "goals"):
+                with archive.open(f"{name}.npy") as member:
+                    size = _declared_bytes(member)
+                if size > limit_bytes:
+                    raise UserError(
+                        f"{path} holds {size:,} bytes of {name}; at most {limit_bytes:,} are read."
+                    )
+        with np.load(path, allow_pickle=False) as data:
+            return data["mazes"], data["goals"]
+    except UserError:
+        raise
+    except Exception as error:  # readers of zip and npy raise whatever broken data make them
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(
+            f"{path} is no maze file: it needs the arrays 'mazes' and 'goals' ({reason})."
+        ) from error
+
+
+def _declared_bytes(member: IO[bytes]) -> int:
+    """Return the size that the head of an array's file declares."""
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0
+    shape, _, dtype = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(member)
+    return math.prod(shape) * dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -90,20 +135,23 @@ class MazeRule:
     def __post_init__(self) -> None:
         low, high = self.decimation
         if self.size < 4:
-            raise ValueError(
+            raise UserError(
                 f"maze size is {self.size}: the smallest maze with a choice of goals has size 4."
             )
         if self.kind not in _KINDS:
-            raise ValueError(f"maze kind is {self.kind!r}: choose one of {', '.join(_KINDS)}.")
+            raise UserError(f"maze kind is {self.kind!r}: choose one of {', '.join(_KINDS)}.")
         if not 0 <= low <= high <= 1:
-            raise ValueError(f"decimation is {self.decimation}: give two rising numbers in 0 to 1.")
+            raise UserError(f"decimation is {self.decimation}: give two rising numbers in 0 to 1.")
 
 
 def generate(rule: MazeRule, count: int, seed: int, exclude: Sequence[MazeSet] = ()) -> MazeSet:
     """Draw ``count`` mazes that differ from one another and from every layout in ``exclude``.
 
-    Raises ``ValueError`` if the rule does not hold that many different mazes.
+    Raises:
+        UserError: the rule does not hold that many different mazes, or count or seed make no sense.
     """
+    if count < 1:
+        raise UserError(f"{count} mazes are wanted: ask for at least one.")
     taken = {key for maze_set in exclude for key in maze_set.fingerprints()}
     parts: list[MazeSet] = []
     found = barren = 0
@@ -115,7 +163,7 @@ def generate(rule: MazeRule, count: int, seed: int, exclude: Sequence[MazeSet] =
         if found >= count:
             break
         if barren >= _PATIENCE:
-            raise ValueError(
+            raise UserError(
                 f"only {found} different mazes found for {rule}, {count} wanted: ask for fewer."
             )
     return _join(parts)
@@ -142,11 +190,15 @@ def generate_stratified(
     """Draw ``per_bin`` mazes for each bin of path length, ``(edges[i], edges[i+1]]``.
 
     A maze counts for the bin in which its longest shortest path falls, so the last bins hold mazes
-    with long paths, which plain sampling almost never gives. Raises ``ValueError`` if ``limit``
-    drawn mazes do not suffice.
+    with long paths, which plain sampling almost never gives.
+
+    Raises:
+        UserError: ``limit`` drawn mazes do not suffice, or an argument makes no sense.
     """
+    if per_bin < 1:
+        raise UserError(f"{per_bin} mazes per bin are wanted: ask for at least one.")
     if len(edges) < 2 or list(edges) != sorted(set(edges)):
-        raise ValueError(f"bin edges are {list(edges)}: give at least two rising path lengths.")
+        raise UserError(f"bin edges are {list(edges)}: give at least two rising path lengths.")
     taken = {key for maze_set in exclude for key in maze_set.fingerprints()}
     filled: list[list[MazeSet]] = [[] for _ in edges[1:]]
     sizes = np.zeros(len(filled), np.int64)
@@ -161,7 +213,7 @@ def generate_stratified(
         if (sizes >= per_bin).all():
             break
         if drawn * _BLOCK > limit:
-            raise ValueError(
+            raise UserError(
                 f"{limit} mazes of {rule} fill the bins {list(edges)} only to {sizes.tolist()}."
             )
     return _join([part for parts in filled for part in parts])
@@ -169,6 +221,8 @@ def generate_stratified(
 
 def _blocks(rule: MazeRule, seed: int) -> Iterator[MazeSet]:
     """Yield endless blocks of mazes; block k of a seed is always the same."""
+    if seed < 0:
+        raise UserError(f"seed is {seed}: give a number that is not negative.")
     low, high = rule.decimation
     for block in range(2**31):
         bits = np.random.SeedSequence([seed, block]).generate_state(1, np.uint64)

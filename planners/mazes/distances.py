@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.errors import UserError
 from planners.mazes.action_sets import NEWS, Moves
 from planners.mazes.generators import compiled
 
@@ -55,12 +56,12 @@ def optimal_actions(lengths: NDArray[np.int32], moves: Moves = NEWS) -> NDArray[
 
 def _check(mazes: NDArray[np.uint8], goals: NDArray[np.int64]) -> None:
     if mazes.ndim != 3 or goals.shape != (len(mazes), 2):
-        raise ValueError(
+        raise UserError(
             f"mazes have shape {mazes.shape} and goals {goals.shape}: "
             "expected (n, rows, columns) and (n, 2)."
         )
     if len(goals) and (goals.min() < 0 or (goals >= np.asarray(mazes.shape[1:])).any()):
-        raise ValueError(
+        raise UserError(
             "a goal lies outside its maze: give row and column counted from 0 at the top left."
         )
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.errors import UserError
+
 Dark = NDArray[np.bool_]
 
 # What a grid that is not exact must explain; soft edges and corners are left out of account.
@@ -47,7 +49,7 @@ def read_cells(dark: Dark, cell_px: int = 0) -> GridReading:
     size, offset = _exact_grid(maze)
     size, offset = (cell_px, (0, 0)) if cell_px else (size, offset)
     if size > min(maze.shape):
-        raise ValueError(f"a cell of {size} pixels is larger than the picture's maze {maze.shape}.")
+        raise UserError(f"a cell of {size} pixels is larger than the picture's maze {maze.shape}.")
     if size > 1:
         inner = maze[offset[0] :, offset[1] :]
         shape = inner.shape[0] // size, inner.shape[1] // size

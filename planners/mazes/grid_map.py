@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asterias.arrays import Cell
+from asterias.errors import UserError
 
 Point = tuple[float, float]
 
@@ -29,9 +30,11 @@ class GridMap:
 
     def __post_init__(self) -> None:
         if self.free.ndim != 2 or not self.free.size:
-            raise ValueError(f"a map has rows and columns, but this one is {self.free.shape}.")
+            raise UserError(f"a map has rows and columns, but this one is {self.free.shape}.")
         if not self.resolution_m > 0 or not math.isfinite(self.resolution_m):
-            raise ValueError(f"the map's resolution is {self.resolution_m} m: it must be above 0.")
+            raise UserError(f"the map's resolution is {self.resolution_m} m: it must be above 0.")
+        if not all(map(math.isfinite, self.origin)):
+            raise UserError(f"the map's origin is {self.origin}: it must be finite.")
 
     def is_inside(self, cell: Cell) -> bool:
         """Whether the map has this cell."""

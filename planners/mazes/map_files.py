@@ -5,27 +5,50 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import cv2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from asterias.arrays import Cell
+from asterias.errors import UserError
 from planners.mazes.datasets import MazeSet
 from planners.mazes.grid_from_image import GridReading, read_cells
 from planners.mazes.grid_map import GridMap
+from planners.mazes.pictures import Shades, over_white, paint_walls, read_picture
+from planners.mazes.ros_maps import RosMap, free_cells, read_ros_map
 
 # What map_server writes for occupied, unknown and free.
 _ROS_GREYS = frozenset({0, 205, 254})
-# Share of the variance between dark and light: mazes have 0.95 and more, photos 0.5 to 0.85.
+# Fraction of the variance between dark and light: mazes have 0.95 and more, photos 0.5 to 0.85.
 _TWO_TONES = 0.9
-_CONTRAST = 64
+_CONTRAST = 64  # of 255, between walls and ground
+# Bytes of a stranger's .npz when unpacked: 25,000 mazes of 100 x 100.
+_MOST_NPZ_BYTES = 256 * 2**20
+
+Colours = Literal["auto", "wall", "free"]
 
 
-class NoMazeError(ValueError):
+class NoMazeError(UserError):
     """A file that can be read but shows no maze, or cannot be read at all."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a file is read."""
+
+    cell_px: int = 0
+    """Pixels per cell of a picture; 0 finds it."""
+    unknown_is_free: bool = False
+    """What unknown cells of a ROS map count as."""
+    index: int = 0
+    """Which maze of an ``.npz``."""
+    invert: bool = False
+    """Walls are light, on dark ground."""
+    colours: Colours = "auto"
+    """What vivid colours on white ground are; auto takes a cell or two for marks, more for walls.
+    """
 
 
 @dataclass(frozen=True)
@@ -39,37 +62,73 @@ class MapFile:
     """How the file was read, in one sentence."""
     goal: Cell | None = None
     """The goal that the file names; only .npz files do."""
+    is_metric: bool = False
+    """Whether the file says where it lies in metres; only ROS maps do."""
 
 
-def read_map(
-    path: Path, *, cell_px: int = 0, unknown_is_free: bool = False, index: int = 0
-) -> MapFile:
+def is_ros_map(path: Path) -> bool:
+    """Return whether a file is a ROS map, by its suffix."""
+    return path.suffix.lower() in (".yaml", ".yml")
+
+
+def read_map(path: Path, options: ReadOptions | None = None) -> MapFile:
     """Return the maze in a file.
 
-    ``cell_px``: pixels per cell of a picture, 0 finds it. ``unknown_is_free``: what unknown cells
-    of a ROS map count as. ``index``: which maze of an ``.npz``.
-
-    Raises :class:`NoMazeError`, which names the file and the cure.
+    Raises:
+        NoMazeError: it cannot be read or shows no maze; the message names the file and the cure.
+        UserError: an option makes no sense.
     """
+    options = options or ReadOptions()
+    if options.cell_px < 0:
+        raise UserError(f"cell_px is {options.cell_px}: give pixels, or 0 to find them.")
     if not path.is_file():
         raise NoMazeError(f"{path} does not exist: give a picture, a ROS map (.yaml) or an .npz.")
-    if path.suffix == ".npz":
-        return _from_npz(path, index)
-    if path.suffix in (".yaml", ".yml"):
-        return _from_yaml(path, unknown_is_free)
-    image = _pixels(path)
+    try:
+        if path.suffix.lower() == ".npz":
+            return _from_npz(path, options.index)
+        if is_ros_map(path):
+            return _from_yaml(path, options.unknown_is_free)
+        shades, opacity = read_picture(path)
+    except NoMazeError:
+        raise
+    except UserError as error:
+        raise NoMazeError(str(error)) from error
+    return _from_picture(over_white(shades, opacity), path, options)
+
+
+def _from_picture(shades: Shades, path: Path, options: ReadOptions) -> MapFile:
+    """Read walls that are darker than the ground, or of vivid colours on white."""
+    if options.invert:
+        shades = 1 - shades
     # The brightest channel: coloured marks on the ground are no walls.
-    grey = image if image.ndim == 2 else np.asarray(image.max(axis=2))
-    if 205 in grey and set(np.unique(grey).tolist()) <= _ROS_GREYS:
-        free = (grey == 254) | (unknown_is_free & (grey == 205))
+    grey = _greys(shades if shades.ndim == 2 else shades.max(axis=2))
+    if not options.invert and 205 in grey and set(np.unique(grey).tolist()) <= _ROS_GREYS:
+        free = (grey == 254) | (options.unknown_is_free & (grey == 205))
         note = "read as a ROS map with one pixel per cell, in the greys of map_server."
         return MapFile(GridMap(_checked(free.astype(np.uint8), path)), 1, _size(free) + note)
-    if image.ndim == 3 and int(grey.max()) - int(grey.min()) < _CONTRAST:
-        grey = _luminance(image)  # walls of a pure colour
-    return _from_picture(grey, path, cell_px)
+    if shades.ndim == 3:
+        grey = _coloured_greys(shades, grey, options)
+    return _from_greys(grey, path, options.cell_px)
 
 
-def _from_picture(grey: NDArray[np.uint8], path: Path, cell_px: int) -> MapFile:
+def _coloured_greys(
+    shades: Shades, brightest: NDArray[np.uint8], options: ReadOptions
+) -> NDArray[np.uint8]:
+    """Return greys in which walls of vivid colours are dark and marks are light."""
+    luminance = _greys(shades @ np.array([0.299, 0.587, 0.114], np.float32))  # of ITU-R BT.601
+    vivid_walls = paint_walls(shades, 1, "wall")
+    if vivid_walls is not None:
+        dark = vivid_walls < 128
+        cell_px = options.cell_px or read_cells(dark, 0).cell_px
+        painted = paint_walls(shades, cell_px, options.colours)
+        if painted is not None and int(painted.max()) - int(painted.min()) >= _CONTRAST:
+            return painted
+    if int(brightest.max()) - int(brightest.min()) < _CONTRAST:
+        return luminance  # walls of a pure colour, and nothing black
+    return brightest
+
+
+def _from_greys(grey: NDArray[np.uint8], path: Path, cell_px: int) -> MapFile:
     """Read walls that are darker than the ground; refuse a picture that shows none."""
     if int(grey.max()) - int(grey.min()) < _CONTRAST:
         tone = "free" if grey.mean() >= 128 else "walls"
@@ -86,16 +145,13 @@ def _from_picture(grey: NDArray[np.uint8], path: Path, cell_px: int) -> MapFile:
 
 
 def _has_two_tones(grey: NDArray[np.uint8], dark: NDArray[np.bool_]) -> bool:
-    share = float(dark.mean())
+    fraction = float(dark.mean())
     apart = float(grey[~dark].mean()) - float(grey[dark].mean())
-    return share * (1 - share) * apart**2 >= _TWO_TONES * float(grey.var())
+    return fraction * (1 - fraction) * apart**2 >= _TWO_TONES * float(grey.var())
 
 
 def _from_npz(path: Path, index: int) -> MapFile:
-    try:
-        mazes = MazeSet.load(path)
-    except ValueError as error:
-        raise NoMazeError(str(error)) from error
+    mazes = MazeSet.load(path, _MOST_NPZ_BYTES)
     if not 0 <= index < len(mazes):
         raise NoMazeError(f"{path} holds {len(mazes)} mazes, counted from 0; there is no {index}.")
     goal = (int(mazes.goals[index, 0]), int(mazes.goals[index, 1]))
@@ -104,49 +160,16 @@ def _from_npz(path: Path, index: int) -> MapFile:
 
 
 def _from_yaml(path: Path, unknown_is_free: bool) -> MapFile:
-    """Read map_server's format: image, resolution, origin, negate, thresholds, mode."""
-    try:
-        about: dict[str, Any] = yaml.safe_load(path.read_text())
-        image = path.parent / str(about["image"])
-        origin = [float(number) for number in about.get("origin", [0, 0, 0])]
-        grey = _luminance(_pixels(image))
-        if about.get("mode", "trinary") == "raw":
-            occupied, unknown = (grey >= 50) & (grey <= 100), grey > 100
-        else:
-            dark = grey / 255 if about.get("negate") else 1 - grey / 255
-            occupied = dark > float(about.get("occupied_thresh", 0.65))
-            unknown = ~occupied & (dark >= float(about.get("free_thresh", 0.25)))
-        free = ~occupied & (unknown_is_free | ~unknown)
-        grid = GridMap(
-            _checked(free.astype(np.uint8), image),
-            float(about["resolution"]),
-            (origin[0], origin[1], origin[2]),
-        )
-    except NoMazeError:
-        raise
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
-        raise NoMazeError(
-            f"{path} is no ROS map: it needs image, resolution and origin [x, y, yaw] ({error!r})."
-        ) from error
-    return MapFile(grid, 1, _size(free) + f"read as a ROS map of {grid.resolution_m:g} m per cell.")
+    about: RosMap = read_ros_map(path)
+    shades, opacity = read_picture(about.image)
+    free = free_cells(about, shades, opacity, unknown_is_free)
+    grid = GridMap(_checked(free, about.image), about.resolution_m, about.origin)
+    note = f"read as a ROS map of {grid.resolution_m:g} m per cell, mode {about.mode}."
+    return MapFile(grid, 1, _size(free) + note, is_metric=True)
 
 
-def _pixels(path: Path) -> NDArray[np.uint8]:
-    """Return a picture ``(H, W)`` or ``(H, W, 3)``; what is transparent becomes white."""
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
-    if image is None:
-        raise NoMazeError(f"{path} is no readable picture: give a PNG, PGM or JPEG of a maze.")
-    if image.dtype == np.uint16:
-        image = (image // 257).astype(np.uint8)
-    if image.ndim == 3 and image.shape[2] == 4:
-        opacity = image[..., 3:] / 255.0
-        image = (image[..., :3] * opacity + 255 * (1 - opacity)).round().astype(np.uint8)
-    return np.asarray(image, np.uint8)
-
-
-def _luminance(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
-    return np.asarray(grey, np.uint8)
+def _greys(shades: Shades) -> NDArray[np.uint8]:
+    return np.round(255 * shades).astype(np.uint8)
 
 
 def _checked(free: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
@@ -156,16 +179,16 @@ def _checked(free: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
     return free
 
 
-def _size(free: NDArray[Any]) -> str:
+def _size(free: NDArray[np.generic]) -> str:
     return f"{free.shape[0]} x {free.shape[1]} cells, "
 
 
 def _note(reading: GridReading, cell_px: int) -> str:
     pixels = f"{reading.cell_px:.4g}".rstrip()
-    told = "as asked" if cell_px else "found in the picture; --cell-px overrides it"
+    how = "as asked" if cell_px else "found in the picture; --cell-px overrides it"
     if math.isclose(reading.cell_px, 1):
-        return _size(reading.free) + f"one pixel each ({told})."
-    text = f"{pixels} pixels each ({told})"
+        return _size(reading.free) + f"one pixel each ({how})."
+    text = f"{pixels} pixels each ({how})"
     if any(reading.margin_px):
         text += f", without a margin of {reading.margin_px[0]} rows and {reading.margin_px[1]}"
         text += " columns before the first"

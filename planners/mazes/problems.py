@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asterias.arrays import Cell
+from asterias.errors import UserError
 from planners.mazes.datasets import MazeRule, generate
 from planners.mazes.distances import distances
 from planners.mazes.grid_map import GridMap
-from planners.mazes.map_files import read_map
+from planners.mazes.map_files import is_ros_map, read_map
 
 _TRIES = 100
 
@@ -34,7 +35,7 @@ def draw_problem(rule: MazeRule, seed: int, farthest: bool, resolution_m: float)
     Raises ``ValueError`` if the rule gives mazes without any way.
     """
     if seed < 0:
-        raise ValueError(f"seed is {seed}: give a number that is not negative.")
+        raise UserError(f"seed is {seed}: give a number that is not negative.")
     drawn = generate(rule, 1, seed)
     grid = GridMap(np.asarray(drawn.mazes[0]), resolution_m)
     goal = (int(drawn.goals[0, 0]), int(drawn.goals[0, 1]))
@@ -50,8 +51,8 @@ def problem_from_file(
     ``resolution_m`` is for files that say nothing of metres. Raises ``ValueError``.
     """
     file = read_map(path)
-    is_ros_map = path.suffix in (".yaml", ".yml")
-    grid = file.grid if is_ros_map else replace(file.grid, resolution_m=resolution_m)
+    is_metric = is_ros_map(path)
+    grid = file.grid if is_metric else replace(file.grid, resolution_m=resolution_m)
     return _with_ends(grid, file.goal, seed, farthest)
 
 
@@ -65,7 +66,7 @@ def _with_ends(grid: GridMap, goal: Cell | None, seed: int, farthest: bool) -> P
             end = (int(row), int(column))
             return PlanningProblem(grid, *_start(lengths, random, farthest, end))
         goal = None  # walls all round it
-    raise ValueError("the maze has no two free cells side by side: draw another.")
+    raise UserError("the maze has no two free cells side by side: draw another.")
 
 
 def _start(

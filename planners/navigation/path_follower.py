@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.errors import UserError
 from planners.mazes.grid_map import Point
 
 
@@ -52,7 +53,7 @@ class PathFollower:
     def __init__(self, points: Sequence[Point], options: FollowerOptions | None = None) -> None:
         path = np.asarray(points, dtype=float).reshape(-1, 2)
         if not len(path) or not np.isfinite(path).all():
-            raise ValueError("the path is empty or holds places that are no numbers.")
+            raise UserError("the path is empty or holds places that are no numbers.")
         self.options = options or FollowerOptions()
         steps = np.hypot(*np.diff(path, axis=0).T)
         shortest = float(steps[steps > 1e-9].min(initial=np.inf))

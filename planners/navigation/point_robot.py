@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from asterias.arrays import Cell
+from asterias.errors import UserError
 from planners.mazes.grid_map import GridMap, Point
 
 # How far from a wall a robot stands that touches it, in cells.
@@ -43,7 +44,7 @@ class PointRobot:
     def place(self, grid: GridMap, cell: Cell) -> None:
         """Put the robot at rest in the middle of a free cell of a map."""
         if not grid.is_free(cell):
-            raise ValueError(f"the robot cannot stand in {cell[0]},{cell[1]}: it is no free cell.")
+            raise UserError(f"the robot cannot stand in {cell[0]},{cell[1]}: it is no free cell.")
         self.grid = grid
         self._row, self._column = cell[0] + 0.5, cell[1] + 0.5
         self.yaw_rad = grid.origin[2]

@@ -16,9 +16,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from asterias.arrays import Cell
 from asterias.errors import UserError
 from asterias.files import write_json
+from asterias.option_checks import check_file
 from planners.mazes.distances import distances
 from planners.mazes.grid_map import GridMap
-from planners.mazes.map_files import MapFile, NoMazeError, read_map
+from planners.mazes.map_files import Colours, MapFile, NoMazeError, ReadOptions, read_map
+from planners.networks.base import choose_device
 from planners.planning.drawing import Drawing, save_drawing
 from planners.planning.exact import EXACT
 from planners.planning.factory import find_weights, make_planner, parse_cell
@@ -79,6 +81,11 @@ class PlanConfig:
     """Start and goal are x,y in m in the frame of a ROS map."""
     index: int = 0
     """Which maze of an .npz."""
+    invert: bool = False
+    """Walls are light, on dark ground."""
+    colours: Colours = "auto"
+    """What vivid colours on white ground are: auto takes a cell or two for marks, more for walls.
+    """
 
 
 @dataclass(frozen=True)
@@ -99,12 +106,17 @@ def run_plan(config: PlanConfig, limits: PlanLimits | None = None) -> PlanAnswer
     Raises:
         UserError: an option makes no sense, or (:class:`NoMazeError`) the file shows no maze.
     """
-    file = read_map(
-        config.maze,
-        cell_px=config.cell_px,
-        unknown_is_free=config.unknown == "free",
-        index=config.index,
+    _check(config)
+    unknown_is_free = config.unknown == "free"
+    options = ReadOptions(
+        config.cell_px, unknown_is_free, config.index, config.invert, config.colours
     )
+    file = read_map(config.maze, options)
+    if config.metres and not file.is_metric:
+        raise UserError(
+            f"--metres is for ROS maps (.yaml), but {config.maze} does not say where it lies: give "
+            "row and column."
+        )
     start, goal = _ends(config, file)
     size = max(file.grid.free.shape)
     name = config.weights
@@ -120,6 +132,29 @@ def run_plan(config: PlanConfig, limits: PlanLimits | None = None) -> PlanAnswer
     if config.json:
         _write(config.json, as_json(answer))
     return answer
+
+
+def _check(config: PlanConfig) -> None:
+    """Check the options before any work.
+
+    Raises:
+        UserError: one makes no sense, or an output cannot be written.
+    """
+    if config.cell_px < 0:
+        raise UserError(f"--cell-px is {config.cell_px}: give pixels, or 0 to find them.")
+    if config.depth < 0:
+        raise UserError(
+            f"--depth is {config.depth}: give the layers, or 0 to go as deep as needed."
+        )
+    if not config.time_limit_s > 0:
+        raise UserError(f"--time-limit-s is {config.time_limit_s}: give seconds above 0.")
+    choose_device(config.device)
+    if config.out and config.out.suffix.lower() != ".png":
+        raise UserError(
+            f"the picture {config.out} cannot be written: choose a name that ends in .png."
+        )
+    check_file("--out", config.out)
+    check_file("--json", config.json if str(config.json) != "-" else None)
 
 
 def plan(config: PlanConfig) -> int:

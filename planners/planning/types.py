@@ -150,7 +150,7 @@ def describe(
     steps, best = _steps(cells), _steps(exact)
     after = f" after {layers} layers" if layers else ""
     # A network may fail on maps unlike those of its training; exact search never does.
-    cure = f"{best} would reach the goal: plan with a_star"
+    cure = f"{best} would reach the goal: plan with a_star (--weights a_star)"
     return {
         PlanStatus.OPTIMAL: f"{steps}, as few as possible{', found' + after if after else ''}.",
         PlanStatus.VALID: f"{steps}, found{after}; {best} would do.",

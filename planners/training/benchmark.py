@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
 from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_stratified
@@ -138,7 +139,7 @@ def _parse_sizes(text: str) -> list[tuple[int, int]]:
         pairs = [part.split("x") for part in text.split(",")]
         return [(int(size), int(depth)) for size, depth in pairs]
     except ValueError:
-        raise ValueError(f"sizes are {text!r}: give size x depth, as in 15x200,35x600.") from None
+        raise UserError(f"sizes are {text!r}: give size x depth, as in 15x200,35x600.") from None
 
 
 def _operator(config: BenchConfig, size: int, depth: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from asterias.errors import UserError
 from asterias.files import write_bytes
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -51,7 +52,7 @@ def load_checkpoint(
         ValueError: there is no such file.
     """
     if not path.is_file():
-        raise ValueError(f"nothing to resume: there is no {path}.")
+        raise UserError(f"nothing to resume: there is no {path}.")
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         progress: dict[str, Any] = json.loads(file.metadata()["progress"])

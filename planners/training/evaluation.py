@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from asterias.errors import UserError
 from asterias.files import write_bytes, write_json
+from asterias.option_checks import check_file
 from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
 from planners.mazes.datasets import MazeSet
 from planners.mazes.distances import distances
@@ -163,11 +165,15 @@ class EvaluateConfig:
 
 def evaluate(config: EvaluateConfig) -> dict[str, object]:
     """Return the result as written to ``config.json``: model, size, depth, bins and seconds."""
-    network, card = load_weights(config.weights)
+    if config.depth < 0 or config.batch < 1:
+        raise UserError("--depth must be 0 or more, and --batch 1 or more.")
+    edges = parse_bins(config.bins)
+    check_file("--json", config.json)
+    check_file("--actions", config.actions)
     device = choose_device(config.device)
+    network, card = load_weights(config.weights)
     network.to(device)
     maze_set = MazeSet.load(config.mazes)
-    edges = parse_bins(config.bins)
     moves = _moves_of(card)
     depth = config.depth or int(card["depth"])
     start = time.perf_counter()
@@ -200,7 +206,7 @@ def parse_bins(text: str) -> list[int]:
     except ValueError:
         edges = []
     if len(edges) < 2 or edges != sorted(set(edges)):
-        raise ValueError(
+        raise UserError(
             f"bins are {text!r}: give rising path lengths with commas, as in 1,15,30,60."
         )
     return edges

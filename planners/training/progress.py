@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from planners.training.trainer import PlannerTrainer, TrainConfig, train
+from planners.training.trainer import PlannerTrainer, TrainConfig, check_config, train
 
 
 class TrainingDisplay:
@@ -65,6 +65,7 @@ class TrainingDisplay:
 
 def train_with_display(config: TrainConfig) -> PlannerTrainer:
     """Run a training to its end; the first of several processes shows its bar and curves."""
+    check_config(config)
     if os.environ.get("RANK", "0") != "0":
         return train(config)
     with TrainingDisplay(config) as display:

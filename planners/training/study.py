@@ -16,6 +16,7 @@ from typing import Any
 
 import tyro
 
+from asterias.errors import UserError
 from asterias.files import write_bytes, write_json
 from asterias.provenance import provenance
 from planners.mazes.action_sets import MOVES
@@ -89,12 +90,12 @@ class TrainingRun:
 def runs_of(config: StudyConfig) -> list[TrainingRun]:
     """Return all runs of a study; raises ``ValueError`` for an unknown size or case."""
     if config.size not in PLANS:
-        raise ValueError(f"study is {config.size!r}: choose one of {', '.join(PLANS)}.")
+        raise UserError(f"study is {config.size!r}: choose one of {', '.join(PLANS)}.")
     cases = {case.name: case for case in PLANS[config.size].cases}
     wanted = config.cases.split(",") if config.cases else list(cases)
     unknown = [name for name in wanted if name not in cases]
     if unknown:
-        raise ValueError(f"study {config.size} has no {unknown[0]!r}, but {', '.join(cases)}.")
+        raise UserError(f"study {config.size} has no {unknown[0]!r}, but {', '.join(cases)}.")
     seeds = [int(seed) for seed in config.seeds.split(",")]
     return [_run(config, cases[name], seed) for name in wanted for seed in seeds]
 

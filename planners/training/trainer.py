@@ -20,6 +20,8 @@ import torch
 import tyro
 from torch import Tensor
 
+from asterias.errors import UserError
+from asterias.option_checks import check_folder
 from asterias.provenance import Clock
 from planners.mazes.action_sets import MOVES, NEWS, Moves
 from planners.mazes.datasets import MazeRule, MazeSet, generate_splits, generate_stratified
@@ -174,10 +176,36 @@ class TrainingState:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
+def check_config(config: TrainConfig) -> None:
+    """Check the options of a training before any work.
+
+    Raises:
+        UserError: a value makes no sense.
+    """
+    least = {"size": 4, "mazes": 1, "validation": 1, "depth": 1, "stride": 1, "batch": 1}
+    least |= {"epochs": 1, "seed": 0, "validate_every": 1, "threads": 0, "save_every_s": 0}
+    least |= {"time_limit_s": 0}
+    for name, smallest in least.items():
+        value = getattr(config, name)
+        if not (value >= smallest and math.isfinite(value)):
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} is {value}: give a number from {smallest} on.")
+    for name in ("learning_rate", "clip"):
+        value = getattr(config, name)
+        if not (value > 0 and math.isfinite(value)):
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} is {value}: give a number above 0.")
+    NETWORKS.get(config.model)
+    choose_device(config.device)
+    parse_bins(config.bins)
+    check_folder("--out", config.out)
+
+
 class PlannerTrainer:
     """A training run: ``run()`` yields after every update, so that a caller can show or stop it."""
 
     def __init__(self, config: TrainConfig) -> None:
+        check_config(config)
         self.config = config
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -192,7 +220,7 @@ class PlannerTrainer:
         self.moves = MOVES[config.moves]
         self.updates = config.epochs * (len(self.train) // config.batch)
         if self.updates == 0:
-            raise ValueError(
+            raise UserError(
                 f"batch {config.batch} is larger than the {len(self.train)} mazes there are."
             )
         if config.resume:
@@ -202,7 +230,7 @@ class PlannerTrainer:
         try:
             options = json.loads(self.config.options)
         except json.JSONDecodeError as error:
-            raise ValueError(f"options {self.config.options!r} are no JSON: {error}.") from error
+            raise UserError(f"options {self.config.options!r} are no JSON: {error}.") from error
         if self.config.moves == "moore":
             options = {"actions": 8, "latent_actions": 8, **options}
         network = build(self.config.model, options)
@@ -405,9 +433,9 @@ def _load_init_weights(network: PlanningNetwork, path: Path) -> None:
     try:
         foreign = network.load_state_dict(earlier.state_dict(), strict=False).unexpected_keys
     except RuntimeError as error:
-        raise ValueError(f"{path} does not fit the network to train: {error}.") from error
+        raise UserError(f"{path} does not fit the network to train: {error}.") from error
     if foreign:
-        raise ValueError(
+        raise UserError(
             f"{path} holds a {card['model']}, whose {foreign[0]} the network to train lacks."
         )
 

@@ -18,7 +18,7 @@ from planners.mazes.action_sets import MOORE, NEWS
 from planners.mazes.datasets import MazeKind, MazeRule, generate
 from planners.mazes.distances import distances, optimal_actions
 from planners.mazes.grid_map import GridMap
-from planners.mazes.map_files import NoMazeError, read_map
+from planners.mazes.map_files import NoMazeError, ReadOptions, read_map
 from planners.networks.base import PlanningNetwork
 from planners.planning.exact import ExactPlanner
 from planners.planning.factory import find_weights, make_planner
@@ -270,7 +270,8 @@ def test_a_ros_map_is_read_with_its_geometry(tmp_path: Path) -> None:
     grid = read_map(tmp_path / "map.yaml").grid
     np.testing.assert_array_equal(grid.free, [[0, 1, 1], [0, 1, 0]])
     np.testing.assert_array_equal(
-        read_map(tmp_path / "map.yaml", unknown_is_free=True).grid.free, [[0, 1, 1], [1, 1, 0]]
+        read_map(tmp_path / "map.yaml", ReadOptions(unknown_is_free=True)).grid.free,
+        [[0, 1, 1], [1, 1, 0]],
     )
     np.testing.assert_array_equal(read_map(tmp_path / "map.pgm").grid.free, grid.free)
     assert grid.centre_of((1, 0)) == (-0.75, 2.25)  # the lower left cell
