@@ -1,5 +1,4 @@
-"""Maps, mazes and weights as strangers have them: read as their makers meant, or refused in a
-sentence."""
+"""Maps, mazes and weights of strangers are read as meant, or refused in a sentence."""
 
 from __future__ import annotations
 
