@@ -286,6 +286,98 @@ def test_the_page_fits_a_phone_and_two_fingers_drive(
     phone.close()
 
 
+CONTRAST = """() => {
+  const parts = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const linear = x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => [r, g, b].map(x => linear(x / 255))
+    .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
+  const back = node => {
+    for (; node; node = node.parentElement) {
+      const color = parts(getComputedStyle(node).backgroundColor);
+      if (color.length === 3 || color[3] > 0.9) return color;
+    }
+    return [15, 20, 27];
+  };
+  const poor = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some(one => one.nodeType === 3 && one.textContent.trim());
+    const faded = node.closest(".disabled, [disabled], #drive.locked, .tile, #note, script, style");
+    if (!own || faded || !node.checkVisibility()) continue;
+    const [a, b] = [light(parts(getComputedStyle(node).color)), light(back(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push(`${node.textContent.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}"""
+SMALL = """() => [...document.querySelectorAll("button, select, input, summary, #stick, #lever")]
+  .filter(one => one.checkVisibility() && !one.closest(".q-field"))
+  .map(one => [one, (one.closest("label.check") || one).getBoundingClientRect()])
+  .filter(([, box]) => box.width < 44 || box.height < 44)
+  .map(([one, box]) => `${one.id || one.textContent} ${box.width | 0}x${box.height | 0}`)"""
+
+
+@pytest.mark.parametrize("size", [(390, 844), (844, 390)])
+def test_on_a_phone_every_control_can_be_touched_and_driving_and_seeing_fit_one_screen(
+    browser: Browser, address: str, size: tuple[int, int]
+) -> None:
+    phone = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, has_touch=True, is_mobile=True
+    )
+    opened = phone.new_page()
+    open_page(opened, address)
+    for selector in ("#stop", "#tile_0_0", "#tile_0_3", "#stick", "#lever", "#home", "#deadman"):
+        expect(opened.locator(selector)).to_be_in_viewport(ratio=0.99)
+    for tab in ("Drive", "Limb", "Record", "Actions", "Health", "Plots"):
+        opened.locator("#tabs").get_by_role("button", name=tab).click()
+        assert opened.evaluate("document.documentElement.scrollWidth") <= size[0]
+        assert opened.evaluate(SMALL) == [], tab
+        assert opened.evaluate(CONTRAST) == [], tab
+    phone.close()
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (2560, 1440)])
+def test_on_a_desk_tiles_grow_with_the_screen_and_the_limb_is_in_sight(
+    browser: Browser, address: str, size: tuple[int, int]
+) -> None:
+    desk = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    opened = desk.new_page()
+    open_page(opened, address)
+    assert opened.evaluate("document.documentElement.scrollWidth") <= size[0]
+    tile = opened.locator("#tile_0_0").bounding_box()
+    assert tile is not None and tile["width"] > 0.13 * size[0]
+    expect(opened.locator("#limb")).to_be_in_viewport(ratio=0.9)
+    assert opened.evaluate(CONTRAST) == []
+    desk.close()
+
+
+def test_under_the_emergency_stop_nothing_looks_live(page: Page, joints: Joints, peer: Any) -> None:
+    page.locator("#stop").click()
+    peer.wait_until(lambda: joints.is_stopped)
+    expect(page.locator("#drive")).to_have_class(re.compile("locked"))
+    expect(page.locator("#lock")).to_contain_text("Press Release")
+    assert page.evaluate("document.querySelector('#drive').inert")
+    expect(page.get_by_role("button", name="Find the target")).to_be_disabled()
+    stop = page.locator("#stop")
+    assert stop.evaluate("one => one.scrollWidth <= one.clientWidth"), "STOPPED fits its button"
+    page.keyboard.down(" ")
+    expect(page.locator("#deadman")).not_to_have_class(re.compile("held"))
+    page.keyboard.up(" ")
+    page.locator("#unstop").click()
+    expect(page.locator("#drive")).not_to_have_class(re.compile("locked"))
+
+
+def test_any_topic_can_be_plotted_and_healthy_parts_are_one_row(page: Page) -> None:
+    health = page.locator("section[aria-label=Health]")
+    expect(health).to_contain_text(re.compile(r"\d+ parts ok"))
+    expect(health.locator("details.part.ok")).to_have_count(1)
+    plots = page.locator("section[aria-label=Plots]")
+    expect(plots.get_by_label("Topic or action")).to_have_value("/limb_0/joint_states")
+    expect(plots.locator("canvas")).to_be_visible()
+    plots.get_by_label("Numbers").click()
+    expect(page.get_by_role("option", name="rate (Hz)")).to_be_visible()
+    page.keyboard.press("Tab")
+
+
 def test_on_the_network_the_page_needs_its_token_and_pages_from_elsewhere_are_refused(
     start_node: Any, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@
 (() => {
 const REPEAT_MS = 50, QUIET_MS = 1500, HEAD = 22;
 const $ = id => document.getElementById(id);
-const degrees = rad => rad * 180 / Math.PI;
+const angle = rad => `${Math.round(rad * 180 / Math.PI) || 0}\u00b0`;
 let socket = null, hello = null, state = null, limb = 0;
 let wish = null, heardAt = 0, isCut = true;
 const held = new Set(), tiles = new Map(), targets = [], sliders = [];
@@ -153,7 +153,7 @@ function begin(message) {
     one.cameras.forEach((camera, j) => addTile(i, j, camera));
   });
   $("which").hidden = hello.limbs.length < 2;
-  $("which").onchange = () => { letGo(); limb = +$("which").value; addSliders(); lock(); };
+  $("which").onchange = () => { letGo(); limb = +$("which").value; addSliders(); lock(); fit(); };
   const tellSpeed = () => { $("speed-told").textContent = `${(100 * hello.tip_speed * $("speed").value).toFixed(0)} cm/s`; };
   $("speed").oninput = tellSpeed; tellSpeed();
   addTabs(); fit();
@@ -187,10 +187,14 @@ function addTabs() {
 }
 // As many columns as make the tiles largest within the height that the screen leaves for them.
 function fit() {
-  const box = $("tiles"), count = tiles.size, gap = 8, width = box.clientWidth;
-  if (!count || !width) return;
+  const box = $("tiles"), gap = 8, width = box.clientWidth;
+  if (!tiles.size || !width) return;
+  // A phone has room for the cameras of one limb only.
+  const onlyMine = isPhone() && tiles.size > 12;
+  for (const [key, tile] of tiles) tile.box.hidden = onlyMine && !key.startsWith(`${limb}_`);
   const high = window.innerHeight, first = hello.limbs[0].cameras[0];
-  const room = high <= 500 ? high - 90 : isPhone() ? high - 595 : 0.5 * (high - 62);
+  const room = high <= 500 ? high - 90 : isPhone() ? high - 610 : 0.5 * (high - 62);
+  const count = [...tiles.values()].filter(tile => !tile.box.hidden).length;
   const shape = first ? first.width / first.height : 1;
   let best = { columns: 1, size: 0 };
   for (let columns = 1; columns <= count; columns++) {
@@ -246,8 +250,7 @@ function show(message) {
     // The thumb's centre runs from 8 px to 8 px before the end.
     const mark = slider.row.querySelector(".mark");
     mark.style.visibility = "visible"; mark.style.left = `calc(8px + (100% - 16px) * ${(measured - low) / (high - low)})`;
-    slider.row.querySelector("output").textContent =
-      `${degrees(measured).toFixed(0)}\u00b0 \u2192 ${degrees(targets[i]).toFixed(0)}\u00b0`;
+    slider.row.querySelector("output").textContent = `${angle(measured)} \u2192 ${angle(targets[i])}`;
     // Where no slider drives, they show where the limb is.
     const follows = held.size ? ["stick", "lever", "home"].some(name => held.has(name)) : !slider.pinned;
     if (follows) { targets[i] = measured; slider.input.value = measured; }
@@ -261,10 +264,11 @@ function addTile(i, j, camera) {
   const canvas = document.createElement("canvas");
   canvas.width = camera.width; canvas.height = camera.height;
   box.style.setProperty("--shape", camera.width / camera.height);
-  box.innerHTML = `<div class="name"><span></span><span class="rate"></span></div><div class="wait">waiting for a picture</div>`;
+  box.innerHTML = `<div class="name"><span class="long"></span><span class="short"></span><span class="rate"></span></div><div class="wait">waiting for a picture</div>`;
   box.prepend(canvas);
   const many = hello.limbs.length > 1 ? `${hello.limbs[i].name.replaceAll("_", " ")}: ` : "";
-  box.querySelector("span").textContent = `${many}${j} ${camera.name.replaceAll("_", " ")}`;
+  box.querySelector(".short").textContent = hello.limbs.length > 1 ? `${i}.${j}` : j;
+  box.querySelector(".long").textContent = box.title = `${many}${j} ${camera.name.replaceAll("_", " ")}`;
   box.onclick = () => box.classList.toggle("large");
   $("tiles").append(box);
   tiles.set(`${i}_${j}`, { box, canvas, times: [], count: 0, at: 0, since: performance.now() });
