@@ -204,7 +204,7 @@ function fit() {
   }
   const size = Math.max(72, Math.floor(best.size));
   box.style.gridTemplateColumns = `repeat(${best.columns}, minmax(0, ${size}px))`;
-  box.classList.toggle("tiny", size < 130);
+  box.classList.toggle("tiny", size < 100);
   document.documentElement.style.setProperty("--tiles", `${Math.ceil(count / best.columns) * (size / shape + gap)}px`);
 }
 function addSliders() {
