@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import time
@@ -15,6 +16,8 @@ from ament_index_python.packages import get_package_prefix
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+
+from asterias_nodes.robot.emergency_stop_state import state_folder
 
 STOP_TIMEOUT_S = 10.0
 WAIT_TIMEOUT_S = 20.0
@@ -132,6 +135,12 @@ def _node_starter(start: Start) -> Start:
         return start(folder / name, "--ros-args", *arguments)
 
     return _start
+
+
+@pytest.fixture(autouse=True)
+def no_stop_of_another_test() -> None:
+    """Forget emergency stops that another test has left engaged: they outlive their robots."""
+    shutil.rmtree(state_folder(), ignore_errors=True)
 
 
 @pytest.fixture

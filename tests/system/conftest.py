@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -18,6 +19,8 @@ from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+
+from asterias_nodes.robot.emergency_stop_state import state_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0
@@ -122,6 +125,12 @@ class Client:
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.try_shutdown(context=self._context)
+
+
+@pytest.fixture(autouse=True)
+def no_stop_of_another_test() -> None:
+    """Forget emergency stops that another test has left engaged: they outlive their robots."""
+    shutil.rmtree(state_folder(), ignore_errors=True)
 
 
 @pytest.fixture
