@@ -20,7 +20,7 @@ from learning.agents.graph.node_optimisation import (
 )
 from learning.agents.skills.next_skill import (
     FIRST_PROMPT,
-    SKILLS,
+    SKILL_NAMES,
     draw_orders,
     scripted_assistant,
     scripted_improver,
@@ -68,7 +68,7 @@ async def _run(options: Nodes, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng((seed, 5))
     counts = (options.train, options.held_out, options.test)
     train, held_out, test = (draw_orders(count, rng) for count in counts)
-    agent = PromptedAgent(scripted_assistant(), SKILLS, Prompting(FIRST_PROMPT))
+    agent = PromptedAgent(scripted_assistant(), SKILL_NAMES, Prompting(FIRST_PROMPT))
     row: dict[str, Any] = {"seed": seed, "before": round(100 * await score(agent, test), 2)}
     for way, changes in _WAYS.items():
         chosen = replace(options.optimiser, seed=seed, **changes)

@@ -1,1 +1,5 @@
-"""Skills of the robot that language agents may call."""
+"""Skills of language agents: from an order in words to calls that pass a gate."""
+
+from learning.agents.skills.skill import Plan, Skill, SkillCall
+
+__all__ = ["Plan", "Skill", "SkillCall"]

@@ -6,12 +6,12 @@ part of the request. The graph: plan -> act -> one witness per camera -> answer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
+from asterias.errors import UserError
 from learning.agents.graph.graph import Graph, Node
 from learning.agents.graph.messages import (
     AgentError,
@@ -24,57 +24,42 @@ from learning.agents.graph.messages import (
 )
 from learning.agents.models.model import Model, Request
 from learning.agents.models.scripted import Rule, ScriptedModel
-from learning.agents.skills.skills import Plan, SkillCall, SkillGate, describe
+from learning.agents.skills.orders import orders_understood, read_order
+from learning.agents.skills.registry import SKILLS
+from learning.agents.skills.skill import Plan, SkillCall
+from learning.agents.skills.skill_gate import SkillGate, describe
 
 _SYSTEM = (
     "You turn a person's order into a sequence of the skills you know, as few as possible. "
     "Use only these skills and numbers. If nothing fits, give no calls and say why."
 )
-_NUMBER = r"(-?\d+(?:\.\d+)?)"
-_MOVE = re.compile(rf"\b([a-z_]+(?: ?\d+)?) (?:to|by|at) {_NUMBER}(?: ?(rad|deg\w*|°))?")
-_MEANS = {  # words of an order, and the skills they stand for, in the order in which they are done
-    "check_cameras": r"\b(check|broken|look around|glance|inspect)\b|\bfind\b|\bsearch\b|\bseek\b",
-    "find_target": r"\b(find|search|seek|locate)\b",
-    "hold": r"\b(hold|stop|freeze|stay)\b",
-}
+_MOST_CALLS = 20
 
 
 def scripted_planner() -> ScriptedModel:
-    """Plans by the words of the order."""
-    return ScriptedModel(
-        [
-            Rule("move joints by name", lambda r: bool(_moves(r.task)), _plan_moves),
-            Rule("words that mean skills", lambda r: bool(_meant(r.task)), _plan_words),
-            Rule("questions need no skill", lambda r: "?" in r.task, _plan_nothing),
-        ]
-    )
+    """Return a model that plans by the words of the order; see ``orders.py``."""
+    return ScriptedModel([Rule("words of the order", lambda r: True, _plan)])
 
 
-def _moves(text: str) -> dict[str, float]:
-    found = {}
-    for name, value, unit in _MOVE.findall(text.lower()):
-        factor = 0.017453292519943295 if unit and unit != "rad" else 1.0
-        found[name.strip().replace(" ", "_")] = float(value) * factor
-    return found
+def _plan(request: Request) -> Mapping[str, Any]:
+    """Return the plan of an order.
 
-
-def _meant(text: str) -> list[str]:
-    return [skill for skill, words in _MEANS.items() if re.search(words, text.lower())]
-
-
-def _plan_moves(request: Request) -> Mapping[str, Any]:
-    calls = [{"skill": "move_joints", "numbers": _moves(request.task)}]
-    return {"calls": calls, "reason": "It names joints and numbers.", "text": "I move joints."}
-
-
-def _plan_words(request: Request) -> Mapping[str, Any]:
-    calls = [{"skill": skill} for skill in _meant(request.task)]
-    text = f"I do: {', '.join(call['skill'] for call in calls)}."
-    return {"calls": calls, "reason": "Its words mean these skills.", "text": text}
-
-
-def _plan_nothing(request: Request) -> Mapping[str, Any]:
-    return {"calls": [], "reason": "It is a question.", "text": "No skill is needed."}
+    Raises:
+        AgentError: the order is not wholly understood (refused).
+    """
+    allowed = tuple(request.fields.get("skills", SKILLS.names()))
+    try:
+        order = read_order(request.task, allowed)
+    except UserError as error:
+        text = f"{error} {orders_understood(allowed)}"
+        raise AgentError(FailureKind.REFUSED, text) from error
+    if order.wants_help:
+        text = orders_understood(allowed)
+        return {"calls": order.calls, "reason": "", "help": text, "text": text}
+    if not order.calls:
+        return {"calls": [], "reason": "", "text": "No skill is needed."}
+    text = f"I do: {', '.join(call['skill'] for call in order.calls)}."
+    return {"calls": order.calls, "reason": "Its words mean these skills.", "text": text}
 
 
 def planner(model: Model, gate: SkillGate, name: str = "plan") -> Node:
@@ -93,7 +78,10 @@ def actor(gate: SkillGate, timeout_s: float, name: str = "act") -> Node:
     async def routine(task: Task, heard: Sequence[Message]) -> Answer:
         done: list[str] = []
         facts: dict[str, Any] = {}
-        for call in _planned(heard):
+        calls = _planned(heard)
+        for call in calls:
+            gate.check(call)  # all of them, before the first is done
+        for call in calls:
             try:
                 effect = await gate.perform(call)
             except AgentError as error:
@@ -117,6 +105,9 @@ def _planned(heard: Sequence[Message]) -> list[SkillCall]:
         except (ValidationError, TypeError) as error:
             text = f"The plan of '{sender}' cannot be read: {error}"
             raise AgentError(FailureKind.MALFORMED, text) from error
+    if len(calls) > _MOST_CALLS:
+        text = f"The plan has {len(calls)} steps; at most {_MOST_CALLS} are done."
+        raise AgentError(FailureKind.REFUSED, text)
     return calls
 
 
@@ -153,7 +144,10 @@ async def _answer(task: Task, heard: Sequence[Message]) -> Answer:
     if "plan" in failed or "act" in failed:
         failure = failed.get("plan") or failed["act"]
         raise AgentError(failure.kind, failure.text)
-    act = said["act"]
+    plan, act = said.get("plan"), said["act"]
+    if plan is not None and plan.data.get("help"):
+        return Answer(str(plan.data["help"]), {"answer": None, "evidence": [], "broken": {}})
+    reason = "" if plan is None or plan.data.get("calls") else str(plan.data.get("reason", ""))
     broken: Mapping[str, str] = act.data.get("broken", {})
     cameras = {who: one for who, one in said.items() if one.data.get("sees") is not None}
     seeing = [who for who, one in cameras.items() if one.data["sees"] and who not in broken]
@@ -162,6 +156,11 @@ async def _answer(task: Task, heard: Sequence[Message]) -> Answer:
     evidence = [f"{who}: {one.text}" for who, one in said.items() if who != "plan" and one.text]
     evidence += [f"{who} failed: {failure.text}" for who, failure in failed.items()]
     where = f"{seeing[0]} sees the target" if seeing else "No healthy camera sees the target now"
-    text = "; ".join(part for part in (act.text, where if cameras else "") if part) + "."
+    text = (
+        "; ".join(
+            part for part in (act.text or reason.rstrip("."), where if cameras else "") if part
+        )
+        + "."
+    )
     data = {"answer": seeing[0] if seeing else None, "evidence": evidence, "broken": dict(broken)}
     return Answer(text, data)

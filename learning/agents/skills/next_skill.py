@@ -15,24 +15,15 @@ import numpy as np
 
 from learning.agents.models.model import Demonstration, Request
 from learning.agents.models.scripted import Rule, ScriptedModel
+from learning.agents.skills.registry import BUILT_IN
 
-SKILLS = ("check_cameras", "find_target", "move_joints", "hold")
+SKILL_NAMES = tuple(skill.name for skill in BUILT_IN)
 FIRST_PROMPT = "Name the skill that an order asks for.\nfind means find_target\nstop means hold"
 _MEANS = re.compile(r"^(\w+) means (\w+)$", re.MULTILINE)
 
 # Words that people use; in a prompt or a demonstration, or nowhere.
-_VERBS = {
-    "check_cameras": ("check", "inspect", "examine", "verify", "test", "review"),
-    "find_target": ("find", "seek", "hunt", "locate", "spot", "search"),
-    "move_joints": ("move", "bend", "turn", "raise", "lower", "rotate"),
-    "hold": ("stop", "halt", "freeze", "stay", "rest", "wait"),
-}
-_OBJECTS = {
-    "check_cameras": ("cameras", "eyes", "pictures"),
-    "find_target": ("target", "tag", "marker"),
-    "move_joints": ("shoulder", "wrist", "finger", "limb"),
-    "hold": ("there", "now", "still", "limb"),
-}
+_VERBS = {skill.name: skill.verbs for skill in BUILT_IN}
+_OBJECTS = {skill.name: skill.objects for skill in BUILT_IN}
 _OPENINGS = ("please", "now", "robot", "could you", "next", "and then")
 
 
@@ -40,7 +31,7 @@ def draw_orders(count: int, rng: np.random.Generator) -> list[Demonstration]:
     """Orders with the skill that they ask for."""
     orders = []
     for _ in range(count):
-        skill = str(rng.choice(SKILLS))
+        skill = str(rng.choice(SKILL_NAMES))
         opening, verb = rng.choice(_OPENINGS), rng.choice(_VERBS[skill])
         orders.append(Demonstration(f"{opening} {verb} the {rng.choice(_OBJECTS[skill])}", skill))
     return orders

@@ -71,8 +71,9 @@ def test_what_fails_once_is_asked_again(url: str) -> None:
     assert told.data["answer"] == "left" and told.usage.calls == 2
 
 
-def test_an_answer_that_is_no_option_is_an_abstention(url: str) -> None:
-    assert ask(url, "unknown").data["answer"] is None
+def test_an_answer_that_is_no_option_is_no_abstention(url: str) -> None:
+    with pytest.raises(AgentError, match="the answer 'upstairs' is none of the options"):
+        ask(url, "unknown")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_an_answer_that_is_no_option_is_an_abstention(url: str) -> None:
         ("babbles", FailureKind.MALFORMED, "no readable reply in 2 attempts"),
         ("refuses", FailureKind.ERROR, "answered 401: .*no such key"),
         ("html", FailureKind.MALFORMED, "no readable reply|does not speak the chat protocol"),
-        ("breaks", FailureKind.ERROR, "cannot be reached"),
+        ("breaks", FailureKind.ERROR, "broke off"),
     ],
 )
 def test_bad_answers_are_failures_of_their_kind(

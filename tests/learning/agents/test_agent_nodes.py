@@ -23,13 +23,13 @@ from learning.agents.models.model import Demonstration
 from learning.agents.models.scripted import Rule, ScriptedModel
 from learning.agents.skills.next_skill import (
     FIRST_PROMPT,
-    SKILLS,
+    SKILL_NAMES,
     draw_orders,
     scripted_assistant,
     scripted_improver,
 )
 
-AGENT = PromptedAgent(scripted_assistant(), SKILLS, Prompting(FIRST_PROMPT))
+AGENT = PromptedAgent(scripted_assistant(), SKILL_NAMES, Prompting(FIRST_PROMPT))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,6 @@ def test_an_improver_without_an_answer_changes_nothing() -> None:
 
 def test_an_improved_agent_is_a_node() -> None:
     shown = Prompting(FIRST_PROMPT, (Demonstration("robot hunt the tag", "find_target"),))
-    agent = PromptedAgent(scripted_assistant(), SKILLS, shown)
+    agent = PromptedAgent(scripted_assistant(), SKILL_NAMES, shown)
     result = answer(single(agent.node("next skill")), Task("hunt it down")).result
     assert isinstance(result, Answer) and result.data["answer"] == "find_target"

@@ -11,7 +11,7 @@ from rclpy.node import Node
 
 from asterias_nodes.agents.robot_skills import in_executor
 from asterias_nodes.runtime.qos import latched_qos
-from learning.agents.skills.skills import SkillCall
+from learning.agents.skills.skill import SkillCall
 
 
 class Approvals:

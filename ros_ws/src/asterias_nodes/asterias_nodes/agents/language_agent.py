@@ -48,7 +48,7 @@ from learning.agents.skills.instruction_following import (
     planner,
     scripted_planner,
 )
-from learning.agents.skills.skills import Approve, SkillGate, load_skill_rules
+from learning.agents.skills.skill_gate import Approve, SkillGate, load_skill_rules
 from learning.agents.tasks.camera_witnesses import cameras_graph, scripted_witness, witness
 
 Result = Ask.Result
@@ -121,11 +121,11 @@ class LanguageAgent(ManagedNode):
         robot = load_robot(settings.robot)
         if not 0 <= settings.limb < len(robot.limbs):
             raise ValueError(f"Robot {settings.robot} has no limb {settings.limb}.")
-        eyes = RobotStateMonitor(self, robot, settings.limb)
-        self._closers.append(eyes.close)
-        skills = RobotSkills(self, eyes, settings.limb)
+        state = RobotStateMonitor(self, robot, settings.limb)
+        self._closers.append(state.close)
+        skills = RobotSkills(self, state, settings.limb)
         self._closers.append(skills.close)
-        self._graphs = self._make_graphs(eyes, skills)
+        self._graphs = self._make_graphs(state, skills)
         self._messages = self.create_publisher(AgentMessage, "/agents/messages", reliable_qos(100))
         drawing = self.create_service(DrawGraph, "/agents/draw_graph", self._on_draw)
         server = EventActionServer(
@@ -144,7 +144,7 @@ class LanguageAgent(ManagedNode):
         ]
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="agents")
 
-    def _make_graphs(self, eyes: RobotStateMonitor, skills: RobotSkills) -> dict[str, Graph]:
+    def _make_graphs(self, state: RobotStateMonitor, skills: RobotSkills) -> dict[str, Graph]:
         settings = self.settings
         rules = load_skill_rules(Path(settings.skills)) if settings.skills else {}
         approve: Approve | None = None
@@ -162,13 +162,13 @@ class LanguageAgent(ManagedNode):
         plan = planner(model or scripted_planner(), gate)
         speaker = model or scripted_witness()
         witnesses = [
-            witness(name, skills.witness_look(name), speaker, _WITNESS_S) for name in eyes.cameras
+            witness(name, skills.witness_look(name), speaker, _WITNESS_S) for name in state.cameras
         ]
         return {
             "orders": order_graph(
                 plan,
                 actor(gate, timeout_s=3600.0),
-                [*witnesses, joints_member(eyes.joint_angles)],
+                [*witnesses, joints_member(state.joint_angles)],
             ),
             "plan": plan_graph(plan),
             "cameras": cameras_graph(witnesses),

@@ -1,7 +1,7 @@
-"""The skills of a language agent, over ROS 2: actions, and commands through the multiplexer.
+"""A limb as skills of language agents use it: actions, and commands through the multiplexer.
 
 They run in the agents' thread as coroutines of its event loop; what they ask of ROS is done in the
-executor's thread. Each answers only when the effect was seen.
+executor's thread.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,26 +19,26 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
-from asterias.arrays import FloatArray
-from asterias_nodes.agents.robot_state_monitor import Picture, RobotStateMonitor
+from asterias.arrays import FloatArray, ImageArray
+from asterias_nodes.agents.robot_state_monitor import RobotStateMonitor
 from asterias_nodes.runtime.qos import reliable_qos
-from learning.agents.graph.messages import AgentError, Answer, FailureKind
-from learning.agents.skills.skills import Perform, SkillCall
-from learning.agents.tasks.camera_witnesses import TileReport, diagnose
+from learning.agents.graph.messages import AgentError, FailureKind
+from learning.agents.skills.registry import SKILLS
+from learning.agents.skills.skill import SearchResult
+from learning.agents.skills.skill_gate import Perform
+from learning.agents.tasks.camera_witnesses import TileReport
 
 SOURCE = "language_agent"
 _PERIOD_S = 0.05  # between repeated commands
 _MOVE_S = 6.0  # wall time for a move
 _LOOK_S = 3.0  # wall time for a new picture
 _THERE_RAD = 0.06
-_AMPLITUDE_RAD = 0.2
-_SEARCH_STEPS, _SEARCHES = 100, 3
 _REST_LOOKS, _RESTS_RAD = 20, 0.005
 T = TypeVar("T")
 
 
 async def in_executor(node: Node, function: Callable[[], T]) -> T:
-    """Call a function in the executor's thread and wait for what it returns."""
+    """Call a function in the executor's thread; return its result."""
     done: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     def work() -> None:
@@ -51,7 +52,7 @@ async def in_executor(node: Node, function: Callable[[], T]) -> T:
 
 
 async def until(condition: Callable[[], Any], timeout_s: float) -> bool:
-    """Wait until a condition holds; False when it has not within ``timeout_s`` of wall time."""
+    """Return whether a condition holds within ``timeout_s`` of wall time; wait until it does."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline_s:
@@ -61,30 +62,26 @@ async def until(condition: Callable[[], Any], timeout_s: float) -> bool:
 
 
 class RobotSkills:
-    """What the robot can do for a language agent.
+    """The limb as skills use it; see :class:`learning.agents.skills.skill.SkillBody`.
 
     Args:
         node: the hosting node.
-        eyes: what is known of the robot.
+        state: what is known of the robot.
         limb: number of the limb.
     """
 
-    def __init__(self, node: Node, eyes: RobotStateMonitor, limb: int) -> None:
-        self._node, self._eyes = node, eyes
-        self._broken: dict[str, str] = {}
+    def __init__(self, node: Node, state: RobotStateMonitor, limb: int) -> None:
+        self._node, self._state = node, state
+        self.joints, self.cameras = state.joints, state.cameras
+        self.broken: dict[str, str] = {}
         topic = f"/limb_{limb}/sources/{SOURCE}"
         self._commands = node.create_publisher(Float64MultiArray, topic, reliable_qos())
         self._finder = ActionClient(node, FindTarget, "/find_target")
 
     @property
     def by_name(self) -> dict[str, Perform]:
-        """All skills, for the gate."""
-        return {
-            "check_cameras": self.check_cameras,
-            "find_target": self.find_target,
-            "move_joints": self.move_joints,
-            "hold": self.hold,
-        }
+        """All skills of the registry, for the gate."""
+        return {name: partial(skill.routine, self) for name, skill in SKILLS.items()}
 
     def close(self) -> None:
         """Take the topics down."""
@@ -92,141 +89,109 @@ class RobotSkills:
         self._node.destroy_publisher(self._commands)
 
     def witness_look(self, camera: str) -> Callable[[], Awaitable[TileReport]]:
-        """What a camera's next picture shows."""
+        """Return a function that waits for what a camera's next picture shows."""
 
         async def look() -> TileReport:
             return await self._next_tile(camera)
 
         return look
 
-    # -- skills -------------------------------------------------------------------------------
+    # -- what skills use ----------------------------------------------------------------------
 
-    async def move_joints(self, call: SkillCall) -> Answer:
-        """Move the named joints to positions in rad."""
-        if not call.numbers:
-            raise AgentError(FailureKind.REFUSED, "move_joints names no joint.")
-        goal = self._where()
-        for name, value in call.numbers.items():
-            goal[self._eyes.joints.index(name)] = value
-        reached = await self._move(goal)
-        told = ", ".join(
-            f"{name} is at {reached[self._eyes.joints.index(name)]:.2f} rad"
-            for name in call.numbers
-        )
-        return Answer(f"I moved: {told}")
+    def position_rad(self) -> FloatArray:
+        """Return a copy of the measured joints ``(n,)``.
 
-    async def hold(self, call: SkillCall) -> Answer:
-        """Stay where the limb is."""
-        here = self._where()
-        await self._send(here)
-        return Answer("I hold")
-
-    async def check_cameras(self, call: SkillCall) -> Answer:
-        """Move a little and back, and see which cameras notice."""
-        start = self._where()
-        before = dict(self._eyes.pictures)
-        swing = call.numbers.get("amplitude_rad", _AMPLITUDE_RAD)
-        # Every joint towards its middle: a horizon, for one, looks the same from any bearing.
-        await self._move(start - np.copysign(swing, start))
-        after = await self._new_pictures()
-        await self._move(start)
-        self._broken = {}
-        for camera in self._eyes.cameras:
-            wrong = diagnose(_image(before.get(camera)), _image(after.get(camera)))
-            if wrong:
-                self._broken[camera] = wrong
-        told = ", ".join(f"{camera} is broken ({wrong})" for camera, wrong in self._broken.items())
-        return Answer(told or "All cameras work", {"broken": dict(self._broken)})
-
-    async def find_target(self, call: SkillCall) -> Answer:
-        """Search with ``/find_target``, without the cameras that are known to be broken.
-
-        A find counts when the camera still sees the tag once the limb has come to rest; a soft limb
-        may swing past it. Then the search goes on.
+        Raises:
+            AgentError: none come.
         """
-        steps = 0
-        for number in range(_SEARCHES):
-            found = await self._search(self._goal(call, number))
-            steps += int(found.steps)
-            if not found.found:
-                text = f"The target was not found in {steps} steps: {found.error_msg}"
-                raise AgentError(FailureKind.ERROR, text)
-            camera = str(found.camera)
-            await self._rest()
-            if (await self._next_tile(camera)).sees:
-                text = f"I found the target after {steps} steps"
-                return Answer(text, {"camera": camera, "steps": steps})
-        text = f"The search says that {camera} found the target, but its picture shows no tag."
-        raise AgentError(FailureKind.ERROR, text)
-
-    # -- parts --------------------------------------------------------------------------------
-
-    def _goal(self, call: SkillCall, number: int) -> FindTarget.Goal:
-        seed = call.numbers.get("seed", time.time_ns() % 2**31)
-        return FindTarget.Goal(
-            max_steps=int(call.numbers.get("max_steps", _SEARCH_STEPS)),
-            seed=int(seed) + number,
-            dead_cameras=list(self._broken),
-        )
-
-    async def _rest(self) -> None:
-        """Until the joints have stopped."""
-        for _ in range(_REST_LOOKS):
-            before = self._where()
-            await asyncio.sleep(2 * _PERIOD_S)
-            if np.abs(self._where() - before).max() < _RESTS_RAD:
-                return
-
-    def _where(self) -> FloatArray:
-        position = self._eyes.position_rad
+        position = self._state.position_rad
         if position is None:
             text = "No joint states come from the limb; launch the robot and activate it."
             raise AgentError(FailureKind.ERROR, text)
         return position.copy()
 
-    async def _send(self, position_rad: FloatArray) -> None:
-        if self._eyes.is_stopped:
+    def last_images(self) -> dict[str, ImageArray]:
+        """Return the newest image of each camera that gives some."""
+        return {camera: one.image for camera, one in self._state.pictures.items()}
+
+    async def sees_target(self, camera: str) -> bool:
+        """Return whether a camera's next image shows the target."""
+        return (await self._next_tile(camera)).sees
+
+    async def search(self, max_steps: int, seed: int | None, attempt: int) -> SearchResult:
+        """Search with ``/find_target``, without the cameras that are known to be broken."""
+        start = time.time_ns() % 2**31 if seed is None else seed
+        result = await self._search(
+            FindTarget.Goal(
+                max_steps=max_steps, seed=start + attempt, dead_cameras=list(self.broken)
+            )
+        )
+        return SearchResult(
+            bool(result.found), str(result.camera), int(result.steps), str(result.error_msg)
+        )
+
+    async def rest(self) -> None:
+        """Wait until the joints have stopped."""
+        for _ in range(_REST_LOOKS):
+            before = self.position_rad()
+            await asyncio.sleep(2 * _PERIOD_S)
+            if np.abs(self.position_rad() - before).max() < _RESTS_RAD:
+                return
+
+    async def send(self, position_rad: FloatArray) -> None:
+        """Command joint positions once.
+
+        Raises:
+            AgentError: the emergency stop is engaged.
+        """
+        if self._state.is_stopped:
             raise AgentError(FailureKind.REFUSED, "The emergency stop is engaged.")
         message = Float64MultiArray(data=position_rad.tolist())
         await in_executor(self._node, lambda: self._commands.publish(message))
 
-    async def _move(self, goal: FloatArray) -> FloatArray:
-        """Command until the joints are there; where they are then."""
+    async def move(self, goal_rad: FloatArray) -> FloatArray:
+        """Command joint positions until they are reached; return where the joints then are.
+
+        Raises:
+            AgentError: they are not reached in time.
+        """
         deadline_s = time.monotonic() + _MOVE_S
         while True:
-            here = self._where()
-            if np.abs(here - goal).max() < _THERE_RAD:
+            here = self.position_rad()
+            if np.abs(here - goal_rad).max() < _THERE_RAD:
                 return here
             if time.monotonic() > deadline_s:
-                owner = self._eyes.active_source or "nobody"
-                off = self._eyes.joints[int(np.abs(here - goal).argmax())]
+                owner = self._state.active_source or "nobody"
+                off = self._state.joints[int(np.abs(here - goal_rad).argmax())]
                 text = f"The limb did not get there: {off} is off; {owner} commands the limb."
                 raise AgentError(FailureKind.ERROR, text)
-            await self._send(goal)
+            await self.send(goal_rad)
             await asyncio.sleep(_PERIOD_S)
 
-    async def _new_pictures(self) -> dict[str, Picture]:
-        """A picture of each camera taken from now on; cameras that give none are left out."""
-        now_s = self._eyes.robot_time_s
+    async def new_images(self) -> dict[str, ImageArray]:
+        """Return an image of each camera taken from now on, without cameras that give none."""
+        now_s = self._state.robot_time_s
 
         def is_new(camera: str) -> bool:
-            picture = self._eyes.pictures.get(camera)
+            picture = self._state.pictures.get(camera)
             return picture is not None and picture.time_s > now_s
 
-        await until(lambda: all(map(is_new, self._eyes.cameras)), _LOOK_S)
-        return {c: self._eyes.pictures[c] for c in self._eyes.cameras if is_new(c)}
+        await until(lambda: all(map(is_new, self.cameras)), _LOOK_S)
+        return {c: self._state.pictures[c].image for c in self.cameras if is_new(c)}
+
+    # -- parts --------------------------------------------------------------------------------
 
     async def _next_tile(self, camera: str) -> TileReport:
-        now_s = self._eyes.robot_time_s
+        now_s = self._state.robot_time_s
 
         def is_new() -> bool:
-            stamp_s, _ = self._eyes.tiles.get(camera, (-np.inf, None))
+            stamp_s, _ = self._state.tiles.get(camera, (-np.inf, None))
             return bool(stamp_s > now_s)
 
         if not await until(is_new, _LOOK_S):
             text = f"No pictures come from {camera}, or the detector does not run."
             raise AgentError(FailureKind.ERROR, text)
-        return self._eyes.tiles[camera][1]
+        return self._state.tiles[camera][1]
 
     async def _search(self, goal: FindTarget.Goal) -> FindTarget.Result:
         """Send a goal and wait for its result; cancelled with the task that waits."""
@@ -254,7 +219,3 @@ class RobotSkills:
 
         await in_executor(self._node, lambda: start().add_done_callback(hand_over))
         return await asyncio.wrap_future(done)
-
-
-def _image(picture: Picture | None) -> Any:
-    return None if picture is None else picture.image
