@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from asterias.arrays import ImageArray
+from hardware.cameras.health import CameraState, compared_state
 from learning.agents.graph.messages import Answer
 from learning.agents.skills.skill import Skill, SkillBody, SkillCall
-from learning.agents.tasks.camera_witnesses import diagnose
 
 _AMPLITUDE_RAD = 0.2
+_WORDS = {CameraState.SILENT: "off", CameraState.CORRUPT: "garbage", CameraState.FROZEN: "stuck"}
 
 
 async def _check_cameras(body: SkillBody, call: SkillCall) -> Answer:
@@ -26,6 +28,16 @@ async def _check_cameras(body: SkillBody, call: SkillCall) -> Answer:
             body.broken[camera] = fault
     text = ", ".join(f"{camera} is broken ({fault})" for camera, fault in body.broken.items())
     return Answer(text or "All cameras work", {"broken": dict(body.broken)})
+
+
+def diagnose(before: ImageArray | None, after: ImageArray | None) -> str:
+    """Return what is wrong with a camera that moved between two images; empty: nothing.
+
+    ``off``: no picture; ``garbage``: noise; ``stuck``: the same picture though it moved. Of a blank
+    wall no two pictures differ, so it is no sign.
+    """
+    state = compared_state(before, after)
+    return "" if state is CameraState.OK else _WORDS.get(state, state.value)
 
 
 _ONE = r"(?:something|anything|(?:a|any|some|one) camera)"

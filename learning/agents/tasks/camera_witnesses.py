@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asterias.arrays import ImageArray
-from hardware.cameras.health import CameraState, compared_state
 from learning.agents.graph.decisions import vote
 from learning.agents.graph.graph import Graph, Node
 from learning.agents.graph.messages import Answer, Message, Task
@@ -15,7 +13,6 @@ from learning.agents.models.model import Model, Request
 from learning.agents.models.scripted import Rule, ScriptedModel
 
 # What agents call what is seen: the word of the fault that shows itself so.
-_WORDS = {CameraState.SILENT: "off", CameraState.CORRUPT: "garbage", CameraState.FROZEN: "stuck"}
 
 
 @dataclass(frozen=True)
@@ -77,13 +74,3 @@ def cameras_graph(witnesses: Sequence[Node]) -> Graph:
     decision = vote(silence="none")
     edges = frozenset((one.name, decision.name) for one in witnesses)
     return Graph((*witnesses, decision), edges, decision.name)
-
-
-def diagnose(before: ImageArray | None, after: ImageArray | None) -> str:
-    """What is wrong with a camera that has moved between two pictures; empty when nothing is.
-
-    ``off``: no picture; ``garbage``: noise; ``stuck``: the same picture though it moved. Of a blank
-    wall no two pictures differ, so it is no sign.
-    """
-    state = compared_state(before, after)
-    return "" if state is CameraState.OK else _WORDS.get(state, state.value)

@@ -19,6 +19,7 @@ from learning.agents.graph.graph import Node
 from learning.agents.graph.messages import AgentError, Answer, Failure, FailureKind, Task
 from learning.agents.graph.run_trace import RunRecord
 from learning.agents.models.model import Request
+from learning.agents.skills.check_cameras import diagnose
 from learning.agents.skills.instruction_following import (
     actor,
     order_graph,
@@ -28,7 +29,7 @@ from learning.agents.skills.instruction_following import (
 from learning.agents.skills.registry import SKILLS
 from learning.agents.skills.skill import SkillCall
 from learning.agents.skills.skill_gate import SkillGate, load_skill_rules
-from learning.agents.tasks.camera_witnesses import TileReport, diagnose, scripted_witness, witness
+from learning.agents.tasks.camera_witnesses import TileReport, scripted_witness, witness
 
 ROOT = Path(__file__).resolve().parents[3]
 RULES = load_skill_rules(ROOT / "launch" / "agents" / "skills.yaml")

@@ -70,7 +70,7 @@ class LanguageAgentSettings:
     robot: Annotated[str, "name or path of the robot description"] = "limb_p1"
     limb: Annotated[int, "number of the limb that the agents use"] = 0
     skills: Annotated[str, "allow-list of skills (YAML); empty allows none"] = ""
-    approval: Annotated[bool, "ask a person before each motion; silence means no"] = False
+    approval: Annotated[bool, "ask a person before each motion; silence means no"] = True
     approval_timeout_s: Annotated[float, "s that a person has for a yes"] = 20.0
     timeout_s: Annotated[float, "s for a task whose goal gives none"] = 120.0
     records: Annotated[str, "folder for a record of each run; empty keeps none"] = ""
