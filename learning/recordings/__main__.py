@@ -22,7 +22,8 @@ from learning.recordings import health
 from learning.recordings.bags.bag_recovery import CUT, Recovery, recover, recover_in_place
 from learning.recordings.export_command import Export, print_losses
 from learning.recordings.reading import find_recordings
-from learning.recordings.sampling import SamplingOptions, sample_parts
+from learning.recordings.sampling import sample_parts
+from learning.recordings.sampling_options import SamplingOptions
 from learning.recordings.tables import print_tables
 
 SOUND, UNSOUND = 0, 1
@@ -38,7 +39,11 @@ class Info:
     """For programs."""
 
     def run(self) -> int:
-        """Print tables."""
+        """Print tables.
+
+        Returns:
+            The exit code.
+        """
         recordings = find_recordings(self.path)
         judged = [(recording, health.examine(recording)) for recording in recordings]
         if self.json:
@@ -59,7 +64,11 @@ class Check:
     """Declared rates: patterns of topics, each with the Hz that its messages should come at."""
 
     def run(self) -> int:
-        """Print what is wrong."""
+        """Print what is wrong.
+
+        Returns:
+            The exit code.
+        """
         sound = True
         for recording in find_recordings(self.path):
             about = health.examine(recording, self.rates)
@@ -88,7 +97,14 @@ class Recover:
     """New file to write, where one file is to be mended and left as it is."""
 
     def run(self) -> int:
-        """Mend, and say what was found."""
+        """Mend, and print what was found.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            UserError: ``--out`` is given for a folder.
+        """
         if self.out is not None:
             if not self.path.is_file():
                 raise UserError("--out goes with one file; leave it out to mend in place.")
@@ -125,7 +141,11 @@ class Play:
     """In simulation: which limb of the recording and of the robot."""
 
     def run(self) -> int:
-        """Play to the end, or until Ctrl-C."""
+        """Play to the end, or until Ctrl-C.
+
+        Returns:
+            The exit code.
+        """
         if self.to == "topics":
             return self._to_topics()
         from learning.recordings.replaying import replay
@@ -149,7 +169,11 @@ class Play:
         return 0
 
     def _to_topics(self) -> int:
-        """The node, which has the terminal and the signals from here on."""
+        """Become the node, which has the terminal and the signals from here on.
+
+        Raises:
+            UserError: ROS 2 is not set up.
+        """
         find_recordings(self.path)
         if shutil.which("ros2") is None:
             raise UserError("There is no ros2 here; run `source setup.bash` first.")
@@ -179,7 +203,11 @@ class Plot:
     """Picture to write, *.png, *.svg or *.pdf."""
 
     def run(self) -> int:
-        """Draw the recording; of several, the first."""
+        """Draw the recording; of several, the first.
+
+        Returns:
+            The exit code.
+        """
         from learning.recordings.plots import drawing
 
         self.out.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +231,11 @@ class Sheet:
     """Patterns of topics to leave out, such as those of a camera that died."""
 
     def run(self) -> int:
-        """Draw the recording; of several, the first."""
+        """Draw the recording; of several, the first.
+
+        Returns:
+            The exit code.
+        """
         from learning.recordings.plots import drawing
 
         sampled = sample_parts(find_recordings(self.path)[0], _view(self.topics, self.without))
@@ -228,7 +260,11 @@ class Video:
     """Patterns of topics to leave out, such as those of a camera that died."""
 
     def run(self) -> int:
-        """Draw the recording; of several, the first."""
+        """Draw the recording; of several, the first.
+
+        Returns:
+            The exit code.
+        """
         from learning.recordings.plots import drawing
 
         self.out.parent.mkdir(parents=True, exist_ok=True)
@@ -280,7 +316,11 @@ def _found(recovery: Recovery) -> str:
 def main(
     arguments: Sequence[str] | None = None, program: str = "python -m learning.recordings"
 ) -> int:
-    """Run one command; a person's mistake ends in one sentence and exit code 2."""
+    """Run one command; a person's mistake ends in one sentence and exit code 2.
+
+    Returns:
+        The exit code.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     return run_command(COMMANDS, program, __doc__, arguments)
 

@@ -21,10 +21,10 @@ from learning.recordings.pictures import Pixels
 from learning.recordings.reading import find_recordings
 from learning.recordings.sampling import (
     SampledEpisode,
-    SamplingOptions,
     camera_key,
     sample_parts,
 )
+from learning.recordings.sampling_options import SamplingOptions
 
 __all__ = ["EpisodeData", "FramesDataset", "load_episodes"]
 

@@ -42,17 +42,17 @@ class EpisodeData:
 
     @property
     def rewards(self) -> Floats:
-        """Return the rewards, see the class."""
+        """The rewards, see the class."""
         return self.terminations.astype(np.float32)
 
     @property
     def terminations(self) -> npt.NDArray[np.bool_]:
-        """Return the terminations, see the class."""
+        """The terminations, see the class."""
         return self._at_the_end(bool(self.success))
 
     @property
     def truncations(self) -> npt.NDArray[np.bool_]:
-        """Return the truncations, see the class."""
+        """The truncations, see the class."""
         return self._at_the_end(not self.success)
 
     def _at_the_end(self, value: bool) -> npt.NDArray[np.bool_]:

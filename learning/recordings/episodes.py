@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from asterias.errors import UserError
-from asterias.files import write_json
+from asterias.files import read_json, write_json
 
 CARD = "episode.json"
+# A card has some hundred bytes, and a name per file.
+CARD_LIMIT_BYTES = 4 * 1024 * 1024
 FOLDER = re.compile(r"episode_(\d{6,})")
 
 Outcome = Literal["unknown", "success", "failure"]
@@ -52,35 +53,49 @@ class EpisodeCard:
     files: tuple[str, ...] = ()
 
     def save(self, folder: Path) -> None:
-        """Writes the card into the episode's folder, whole or not at all."""
+        """Write the card into the episode's folder, whole or not at all."""
         write_json(folder / CARD, asdict(self))
 
 
 def load_card(folder: Path) -> EpisodeCard:
-    """The card in an episode's folder.
+    """Return the card in an episode's folder.
 
     Raises:
         UserError: there is none, or it is none of ours.
     """
     path = folder / CARD
+    content = read_json(path, CARD_LIMIT_BYTES)
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         content["files"] = tuple(content["files"])
         card = EpisodeCard(**content)
-        if card.outcome not in get_args(Outcome) or card.state not in get_args(State):
-            raise ValueError(f"outcome {card.outcome!r}, state {card.state!r}")
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        problem = _card_problem(card)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is no card of an episode: {error}.") from error
+    if problem:
+        raise UserError(f"{path} is no card of an episode: {problem}.")
     return card
 
 
+def _card_problem(card: EpisodeCard) -> str:
+    """Return what a card's fields should not be; empty where all is well."""
+    if card.outcome not in get_args(Outcome) or card.state not in get_args(State):
+        return f"outcome {card.outcome!r}, state {card.state!r}"
+    if not all(isinstance(name, str) for name in card.files):
+        return "its files are no names"
+    if not all(isinstance(text, str) for text in (card.task, card.problem, card.started)):
+        return "its task is no text"
+    if not all(isinstance(count, int) for count in card.dropped.values()):
+        return "its counts are no numbers"
+    return ""
+
+
 def episode_folder(root: Path, number: int) -> Path:
-    """Where episode ``number`` of a recording lies."""
+    """Return where episode ``number`` of a recording lies."""
     return root / f"episode_{number:06d}"
 
 
 def episode_folders(root: Path) -> list[Path]:
-    """Folders of all episodes below ``root``, in order."""
+    """Return folders of all episodes below ``root``, in order."""
     if not root.is_dir():
         return []
     return sorted(
@@ -104,10 +119,10 @@ class EpisodeStore:
                 self.cards.append(load_card(folder))
 
     def begin(self, task: str) -> tuple[Path, EpisodeCard]:
-        """Makes the folder of the next episode; returns its first file's path, and its card.
+        """Make the folder of the next episode; return its first file's path, and its card.
 
-        Raises:
-            OSError: the folder cannot be made.
+        Returns:
+            The path of its first file, and its card.
         """
         folders = episode_folders(self.root)
         number = int(folders[-1].name.rpartition("_")[2]) + 1 if folders else 0
@@ -119,12 +134,16 @@ class EpisodeStore:
         return folder / f"{folder.name}.mcap", card
 
     def end(self, card: EpisodeCard) -> None:
-        """Notes a finished episode."""
+        """Note a finished episode."""
         card.save(self.folder(card))
         self.cards = [*(kept for kept in self.cards if kept.episode != card.episode), card]
 
     def mark_last(self, outcome: Outcome) -> EpisodeCard | None:
-        """Marks the last finished episode; None where there is none."""
+        """Mark the last finished episode; None where there is none.
+
+        Returns:
+            Its card; None where there is none.
+        """
         if not self.cards:
             return None
         card = replace(self.cards[-1], outcome=outcome)
@@ -132,10 +151,10 @@ class EpisodeStore:
         return card
 
     def discard(self, card: EpisodeCard) -> None:
-        """Deletes an episode; its number is given again if it was the last."""
+        """Delete an episode; its number is given again if it was the last."""
         shutil.rmtree(self.folder(card))
         self.cards = [kept for kept in self.cards if kept.episode != card.episode]
 
     def folder(self, card: EpisodeCard) -> Path:
-        """Where an episode lies."""
+        """Return where an episode lies."""
         return episode_folder(self.root, card.episode)

@@ -17,10 +17,10 @@ from learning.recordings.exporters.registry import EXPORTERS, Exporter, ExportOp
 from learning.recordings.reading import Recording, find_recordings
 from learning.recordings.sampling import (
     SampledEpisode,
-    SamplingOptions,
     TooShortError,
     sample_parts,
 )
+from learning.recordings.sampling_options import SamplingOptions
 
 if TYPE_CHECKING:
     Format = str
@@ -124,7 +124,11 @@ class Export:
         fps: int,
         losses: list[str],
     ) -> tuple[list[SampledEpisode], list[str]]:
-        """Sample those again whose rate is above the slowest."""
+        """Sample those again whose rate is above the slowest.
+
+        Returns:
+            All episodes, and sentences about what was left out.
+        """
         found: list[SampledEpisode] = []
         for recording, episodes, lost in parts:
             if episodes[0].fps != fps:

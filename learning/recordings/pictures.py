@@ -75,7 +75,11 @@ class PictureChecker:
         self._known: dict[tuple[str, int, int, int], PictureForm] = {}
 
     def __call__(self, raw: Raw) -> PictureForm:
-        """Return the form of a picture; PictureError where it cannot be decoded."""
+        """Return the form of a picture that can be decoded.
+
+        Raises:
+            PictureError: the data do not fit the size.
+        """
         fields = image_fields(raw.data) if raw.topic.type_name == IMAGE else None
         if fields is None:
             return _form(decode_picture(raw, self._decode))
@@ -100,22 +104,22 @@ def decode_picture(raw: Raw, decode: Decoder) -> Pixels:
     Raises:
         PictureError: it cannot be decoded.
     """
+    fields = image_fields(raw.data) if raw.topic.type_name == IMAGE else None
+    content: Any = decode(raw) if raw.topic.type_name == COMPRESSED else None
+    if fields is None and content is None:
+        raise PictureError("damaged message")
+    reason, encoding = "damaged picture", ""
     try:
-        if raw.topic.type_name == IMAGE:
-            fields = image_fields(raw.data)
-            if fields is None:
-                raise PictureError("damaged message")
+        if fields is not None:
             return _raw_pixels(fields)
-        content: Any = decode(raw)
-        if content is None:
-            raise PictureError("damaged message")
         return _compressed_pixels(str(content.format), bytes(content.data))
+    except PictureError as error:
+        reason, encoding, cause = str(error), error.encoding, error.__cause__
     except ImageError as error:
-        raise PictureError(str(error)) from error
+        reason, cause = str(error), error
     except (ValueError, cv2.error, MemoryError, struct.error) as error:
-        if isinstance(error, PictureError):
-            raise
-        raise PictureError("damaged picture") from error
+        cause = error
+    raise PictureError(reason, encoding) from cause
 
 
 def to_rgb(pixels: Pixels) -> ImageArray:

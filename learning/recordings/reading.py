@@ -96,17 +96,13 @@ class Recording:
         return sum(file.stat().st_size for file in self.files)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[Raw]:
-        """All messages in the order of the files; of these topics only, where some are named.
-
-        Raises:
-            UserError: a file cannot be read.
-        """
+        """Yield all messages in the order of the files, or those of some topics alone."""
         for file in self.files:
             with open_scan(file) as scan:
                 yield from raw_messages(scan, topics)
 
     def decoded(self, topics: Collection[str] | None = None) -> Iterator[tuple[Raw, Any]]:
-        """All messages, and what they say; types that cannot be decoded are left out."""
+        """Yield all messages, with their content; types that cannot be decoded are left out."""
         decode = Decoder()
         for raw in self.messages(topics):
             content = decode(raw)
@@ -114,7 +110,7 @@ class Recording:
                 yield raw, content
 
     def topics(self) -> dict[str, Topic]:
-        """Topics with at least one message; reads the whole recording."""
+        """Return topics with at least one message; reads the whole recording."""
         return {raw.topic.name: raw.topic for raw in self.messages()}
 
 

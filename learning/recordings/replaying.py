@@ -46,13 +46,16 @@ def replay(
     limb: int = 0,
     on_seconds: OnSeconds = lambda done, total: None,
 ) -> Replay:
-    """Drives a simulated limb by a recording's commands, from the pose in which it began.
+    """Drive a simulated limb by a recording's commands, from the pose in which it began.
 
     Args:
         recording: with joint states and commands of the limb.
         robot: name or path of a robot description.
         limb: its number.
         on_seconds: told how much of the recording is done.
+
+    Returns:
+        What was recorded, and what the simulation did.
 
     Raises:
         UserError: it holds no commands of that limb, or of other joints.

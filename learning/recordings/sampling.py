@@ -7,7 +7,6 @@ two such places is an episode of its own.
 
 from __future__ import annotations
 
-import fnmatch
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -19,10 +18,11 @@ from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from learning.recordings.pictures import Pixels, decode_picture
 from learning.recordings.reading import Decoder, Recording
+from learning.recordings.sampling_options import MOST_FPS, SamplingOptions, matches
+from learning.recordings.streams import ROUNDING_S, Stream, common_spans
 from learning.recordings.trace import CAMERA, JOINTS, CameraSeries, Series, Trace, read_runs
 
 FEWEST_FRAMES = 2
-MOST_FPS = 1000
 # Of episodes without cameras.
 USUAL_FPS = 10
 # What is older than so many of its own periods counts as missing, unless a person says otherwise;
@@ -30,8 +30,6 @@ USUAL_FPS = 10
 MOST_PERIODS = 2.5
 # Longer pauses of everything at once are a clock that jumped, or a recorder that stood still.
 LONG_PAUSE_S = 5.0
-# Of times in s that were whole ns.
-ROUNDING_S = 1e-9
 
 
 class TooShortError(UserError):
@@ -40,42 +38,6 @@ class TooShortError(UserError):
 
 # Told how many frames are done.
 OnFrames = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class SamplingOptions:
-    """How an episode is put on a grid.
-
-    Attributes:
-        fps: frames per second; 0 takes the rate of the slowest camera, or 10 without cameras.
-        task: for recordings that tell none.
-        topics: patterns of the camera topics to take; empty takes all.
-        without: patterns of topics to leave out: cameras, or joint states of limbs.
-        max_age_s: greatest age of a picture or a state in a frame; 0 takes 2.5 periods of its
-            topic, but at least a frame.
-        depth: whether depth pictures can be taken.
-    """
-
-    fps: int = 0
-    task: str = ""
-    topics: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    max_age_s: float = 0.0
-    depth: bool = True
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.fps <= MOST_FPS:
-            raise UserError(
-                f"--fps must be from 1 to {MOST_FPS}, or 0 for the rate of the slowest camera; "
-                f"{self.fps} cannot be used."
-            )
-        if not 0 <= self.max_age_s < np.inf:
-            raise UserError("--max-age must be 0 or more seconds.")
-
-    def wants(self, topic: str) -> bool:
-        """Return whether a camera's topic is taken."""
-        chosen = not self.topics or _matches(topic, self.topics)
-        return chosen and not _matches(topic, self.without)
 
 
 @dataclass(frozen=True)
@@ -142,11 +104,15 @@ class Sampled:
 
 
 def sample(recording: Recording, fps: int = 0, task: str = "") -> SampledEpisode:
-    """Put an episode on a grid; of several parts, return the first."""
+    """Put an episode on a grid; of several parts, return the first.
+
+    Returns:
+        The first part.
+    """
     return sample_parts(recording, SamplingOptions(fps=fps, task=task)).episodes[0]
 
 
-def sample_parts(recording: Recording, options: SamplingOptions = SamplingOptions()) -> Sampled:
+def sample_parts(recording: Recording, options: SamplingOptions) -> Sampled:
     """Put an episode on a grid.
 
     Args:
@@ -155,10 +121,6 @@ def sample_parts(recording: Recording, options: SamplingOptions = SamplingOption
 
     Returns:
         Its parts, and what was left out.
-
-    Raises:
-        UserError: it holds no joint states.
-        TooShortError: no part of it has two frames.
     """
     return _Sampler(recording, options).run()
 
@@ -167,35 +129,6 @@ def camera_key(topic: str) -> str:
     """Return a camera's name in a data set, such as ``limb_0_camera_2``."""
     match = CAMERA.match(topic)
     return f"limb_{match[1]}_camera_{match[2]}" if match else topic.strip("/").replace("/", "_")
-
-
-@dataclass(frozen=True)
-class _Stream:
-    """What every frame needs: a joint or a camera.
-
-    Attributes:
-        topic: where it comes from.
-        times_s: ``(T,)`` when it was there.
-        bound_s: how long it is good for.
-    """
-
-    topic: str
-    times_s: FloatArray
-    bound_s: float
-
-    def spans(self) -> list[tuple[float, float]]:
-        """Return from when to when it is good, in order."""
-        if not len(self.times_s):
-            return []
-        breaks = np.flatnonzero(np.diff(self.times_s) > self.bound_s + ROUNDING_S)
-        starts = self.times_s[[0, *(breaks + 1)]]
-        ends = self.times_s[[*breaks, -1]] + self.bound_s
-        return list(zip(starts.tolist(), ends.tolist(), strict=True))
-
-    def is_good(self, time_s: float) -> bool:
-        """Return whether it is there, and not too old, at a time."""
-        place = int(np.searchsorted(self.times_s, time_s, side="right")) - 1
-        return place >= 0 and time_s - self.times_s[place] <= self.bound_s + ROUNDING_S
 
 
 class _Sampler:
@@ -250,7 +183,7 @@ class _Sampler:
             raise UserError(f"{name} holds no /limb_<i>/joint_states to learn from.")
         self._losses += [f"in {reason}; those that can be read are taken" for reason in reasons]
         left_out = self._options.without
-        limbs = [n for n in sorted(found) if not _matches(f"/limb_{n}/joint_states", left_out)]
+        limbs = [n for n in sorted(found) if not matches(f"/limb_{n}/joint_states", left_out)]
         if not limbs:
             raise UserError(f"--without leaves no joint states of {name} to learn from.")
         for limb in limbs:
@@ -283,7 +216,7 @@ class _Sampler:
 
     def _check_patterns(self, topics: list[str]) -> None:
         for pattern in self._options.topics:
-            if not any(_matches(topic, (pattern,)) for topic in topics):
+            if not any(matches(topic, (pattern,)) for topic in topics):
                 raise UserError(
                     f"{self._recording.path} has no camera topic {pattern!r}; it has "
                     f"{', '.join(topics) or 'none'}."
@@ -332,7 +265,7 @@ class _Sampler:
         joints = [self._joint_times(run, limb) for limb in self._limbs]
         end_s = min((float(times[-1]) for times in joints if len(times)), default=first_s)
         at_s = first_s
-        for start, end in _common(stream.spans() for stream in streams):
+        for start, end in common_spans(stream.spans() for stream in streams):
             end = min(end, end_s)
             count = int((end - start) * self._fps + ROUNDING_S) + 1 if end >= start else 0
             if count < FEWEST_FRAMES:
@@ -347,7 +280,7 @@ class _Sampler:
             if len(commands.times_s):
                 self._last_goals[limb] = commands.values[-1]
 
-    def _streams(self, run: Trace) -> list[_Stream]:
+    def _streams(self, run: Trace) -> list[Stream]:
         streams = []
         for limb in self._limbs:
             series = run.joints.get(limb)
@@ -357,15 +290,15 @@ class _Sampler:
             columns = self._columns(run, limb)
             masks = {} if series is None else {_finite(series, c).tobytes(): c for c in columns}
             if series is None or not columns:
-                streams.append(_Stream(topic, np.empty(0), bound_s))
+                streams.append(Stream(topic, np.empty(0), bound_s))
                 continue
             for column in masks.values():
                 known = _finite(series, column)
-                streams.append(_Stream(topic, series.times_s[known], bound_s))
+                streams.append(Stream(topic, series.times_s[known], bound_s))
         for topic in self._cameras:
             camera = run.cameras.get(topic, CameraSeries())
             times = [r.cameras[topic].times_s for r in self._runs if topic in r.cameras]
-            streams.append(_Stream(topic, camera.times_s, self._bound_s(times)))
+            streams.append(Stream(topic, camera.times_s, self._bound_s(times)))
         return streams
 
     def _bound_s(self, times: list[FloatArray]) -> float:
@@ -383,7 +316,7 @@ class _Sampler:
         wanted = commands.names if commands is not None else joints.names
         return [joints.names.index(name) for name in wanted if name in joints.names]
 
-    def _note_hole(self, streams: list[_Stream], start_s: float, end_s: float) -> None:
+    def _note_hole(self, streams: list[Stream], start_s: float, end_s: float) -> None:
         count = round((end_s - start_s) * self._fps)
         if count < 1:
             return
@@ -462,31 +395,6 @@ class _Sampler:
         return np.where(np.isfinite(action), action, state)
 
 
-def _common(spans: Iterator[list[tuple[float, float]]]) -> list[tuple[float, float]]:
-    """Return the times that are within a span of each."""
-    common: list[tuple[float, float]] | None = None
-    for row in spans:
-        common = row if common is None else _both(common, row)
-    return common or []
-
-
-def _both(
-    one: list[tuple[float, float]], other: list[tuple[float, float]]
-) -> list[tuple[float, float]]:
-    found = []
-    first, second = 0, 0
-    while first < len(one) and second < len(other):
-        start = max(one[first][0], other[second][0])
-        end = min(one[first][1], other[second][1])
-        if start <= end:
-            found.append((start, end))
-        if one[first][1] < other[second][1]:
-            first += 1
-        else:
-            second += 1
-    return found
-
-
 def _period(times: Collection[FloatArray]) -> float:
     """Return the median pause; 0 where there are fewer than two messages at different times."""
     pauses = np.concatenate([np.diff(row) for row in times] or [np.empty(0)])
@@ -511,7 +419,3 @@ def _shape(camera: CameraSeries) -> tuple[int, ...]:
     assert camera.form is not None
     size = (camera.form.height_px, camera.form.width_px)
     return size if camera.form.is_depth else (*size, 3)
-
-
-def _matches(topic: str, patterns: Collection[str]) -> bool:
-    return any(fnmatch.fnmatchcase(topic, pattern) for pattern in patterns)

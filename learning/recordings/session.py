@@ -52,16 +52,16 @@ class Store(Protocol):
     cards: list[EpisodeCard]
 
     def begin(self, task: str) -> tuple[Path, EpisodeCard]:
-        """The file to write next, and its card."""
+        """Return the file to write next, and its card."""
 
     def end(self, card: EpisodeCard) -> None:
-        """Notes a finished one."""
+        """Note a finished one."""
 
     def mark_last(self, outcome: Outcome) -> EpisodeCard | None:
-        """Marks the last finished one; None where there is none."""
+        """Mark the last finished one; None where there is none."""
 
     def discard(self, card: EpisodeCard) -> None:
-        """Deletes one."""
+        """Delete one."""
 
 
 class SingleFile:
@@ -77,18 +77,18 @@ class SingleFile:
         self.cards: list[EpisodeCard] = []
 
     def begin(self, task: str) -> tuple[Path, EpisodeCard]:
-        """The file; its card is kept nowhere."""
+        """Return the file; its card is kept nowhere."""
         return self.path, EpisodeCard(NO_NUMBER, task)
 
     def end(self, card: EpisodeCard) -> None:
         """Nothing is kept of it."""
 
     def mark_last(self, outcome: Outcome) -> EpisodeCard | None:
-        """There are no marks without episodes."""
+        """Return there are no marks without episodes."""
         return None
 
     def discard(self, card: EpisodeCard) -> None:
-        """A recording without episodes stays.
+        """Return a recording without episodes stays.
 
         Raises:
             UserError: always.
@@ -105,12 +105,12 @@ class Running:
     topics: dict[str, Topic] = field(default_factory=dict)
 
     def add_topic(self, topic: Topic, transform: Transform | None) -> None:
-        """Makes a topic known to the file."""
+        """Make a topic known to the file."""
         self.topics[topic.name] = topic
         self.recording.add_topic(topic, transform)
 
     def figures(self) -> EpisodeCard:
-        """The card with what the file holds by now."""
+        """Return the card with what the file holds by now."""
         writer = self.recording.writer
         assert isinstance(writer, Bag)
         statistics = writer.statistics
@@ -153,13 +153,13 @@ class RecordingSession:
     # -- the stream -----------------------------------------------------------------------------
 
     def add_topic(self, topic: Topic, transform: Transform | None = None) -> None:
-        """Makes a topic known; ``transform`` is applied to its messages before they are written."""
+        """Make a topic known; ``transform`` is applied to its messages before they are written."""
         self._topics[topic.name] = (topic, transform)
         if self._running is not None:
             self._running.add_topic(topic, transform)
 
     def put(self, message: RecordedMessage) -> None:
-        """Takes a message of a known topic."""
+        """Take a message of a known topic."""
         is_latched = self._topics[message.topic][0].is_latched
         if is_latched:
             self._latched[message.topic] = message
@@ -176,7 +176,10 @@ class RecordingSession:
         return self._running is not None
 
     def start(self, task: str, now_ns: int) -> EpisodeCard:
-        """Begins an episode; what latched topics said last is its beginning, stamped ``now_ns``.
+        """Begin an episode; what latched topics said last is its beginning, stamped ``now_ns``.
+
+        Returns:
+            The episode's card.
 
         Raises:
             UserError: one is being recorded, or the disk takes none.
@@ -192,17 +195,20 @@ class RecordingSession:
         return self._running.card
 
     def stop(self) -> EpisodeCard:
-        """Ends the episode; its files are complete when this returns.
+        """End the episode; its files are complete when this returns.
 
-        Raises:
-            UserError: none is being recorded.
+        Returns:
+            The episode's card.
         """
         running = self._take_running()
         running.recording.close()
         return self._finish(running)
 
     def mark(self, outcome: Outcome) -> EpisodeCard:
-        """Marks the present episode, or the last one.
+        """Mark the present episode, or the last one.
+
+        Returns:
+            The episode's card.
 
         Raises:
             UserError: there is none.
@@ -217,7 +223,10 @@ class RecordingSession:
         return card
 
     def discard(self) -> EpisodeCard:
-        """Deletes the present episode, or the last one.
+        """Delete the present episode, or the last one.
+
+        Returns:
+            The episode's card.
 
         Raises:
             UserError: there is none.
@@ -235,7 +244,10 @@ class RecordingSession:
         return card
 
     def snapshot(self, task: str) -> EpisodeCard:
-        """Writes what the ring holds as an episode; returns before that is done.
+        """Write what the ring holds as an episode; return before that is done.
+
+        Returns:
+            The episode's card.
 
         Raises:
             UserError: there is no ring, or it is empty.
@@ -255,7 +267,7 @@ class RecordingSession:
     # -- what happens by itself -----------------------------------------------------------------
 
     def poll(self) -> list[EpisodeCard]:
-        """Episodes that have ended by themselves since the last call: snapshots, full disks."""
+        """Return episodes that ended by themselves since the last call: snapshots, full disks."""
         ended = [running for running in self._snapshots if running.recording.is_done]
         self._snapshots = [running for running in self._snapshots if running not in ended]
         if self._running is not None and self._running.recording.is_done:
@@ -263,14 +275,18 @@ class RecordingSession:
         return [self._finish(running) for running in ended]
 
     def close(self) -> list[EpisodeCard]:
-        """Ends everything; returns what has ended by it."""
+        """End everything; return what has ended by it.
+
+        Returns:
+            The cards of what has ended.
+        """
         for running in self._snapshots:
             running.recording.close()
         cards = self.poll()
         return [*cards, self.stop()] if self._running is not None else cards
 
     def present(self) -> EpisodeCard | None:
-        """The present episode with its figures by now, or the last one."""
+        """Return the present episode with its figures by now, or the last one."""
         return self._running.figures() if self._running is not None else self.last
 
     # -- inside -----------------------------------------------------------------------------------
@@ -342,7 +358,7 @@ class RecordingSession:
 
 
 def describe(cards: Sequence[EpisodeCard]) -> str:
-    """One sentence about episodes that have ended."""
+    """Return one sentence about episodes that have ended."""
     return " ".join(_describe(card) for card in cards)
 
 

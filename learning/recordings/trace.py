@@ -121,7 +121,11 @@ class Trace:
 
 
 def read_trace(recording: Recording) -> Trace:
-    """Read a recording once, as one run of time; pictures are not looked into."""
+    """Read a recording once, as one run of time; pictures are not looked into.
+
+    Returns:
+        All of it.
+    """
     gathered = _Gatherer()
     for raw in recording.messages():
         gathered.take(raw)
@@ -129,7 +133,11 @@ def read_trace(recording: Recording) -> Trace:
 
 
 def read_runs(recording: Recording) -> list[Trace]:
-    """Read a recording once, and part it where its clock went back; pictures are checked."""
+    """Read a recording once, and part it where its clock went back; pictures are checked.
+
+    Returns:
+        A trace per run of the clock, in order.
+    """
     gathered = _Gatherer(PictureChecker())
     for raw in recording.messages():
         gathered.take(raw)

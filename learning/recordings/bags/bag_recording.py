@@ -75,7 +75,7 @@ class BagRecording:
         return not self._thread.is_alive()
 
     def add_topic(self, topic: Topic, transform: Transform | None = None) -> None:
-        """Makes a topic known; must come before its first message.
+        """Make a topic known; must come before its first message.
 
         Args:
             topic: as it will be in the file.
@@ -86,7 +86,7 @@ class BagRecording:
         self._queue.put(topic)
 
     def write(self, topic: str, data: bytes, log_time_ns: int, publish_time_ns: int) -> None:
-        """Takes one serialized message; returns at once."""
+        """Take one serialized message; return at once."""
         self.put(RecordedMessage(topic, data, log_time_ns, publish_time_ns))
 
     def put(self, message: RecordedMessage) -> None:
@@ -104,7 +104,11 @@ class BagRecording:
         self._queue.put(None)
 
     def close(self) -> Statistics:
-        """Writes what waits and completes the file; returns what it holds."""
+        """Write what waits and complete the file; return what it holds.
+
+        Returns:
+            What the files hold.
+        """
         self.finish()
         self._thread.join()
         return self.writer.statistics
@@ -136,7 +140,7 @@ class BagRecording:
                 next_sync_s = time.monotonic() + self._sync_period_s
 
     def _is_short_of_space(self) -> bool:
-        """True, and a failure is noted, where the disk is nearly full."""
+        """Return whether the disk is nearly full; a failure is noted then."""
         if not self._min_free_bytes:
             return False
         if shutil.disk_usage(self.writer.path.parent).free >= self._min_free_bytes:

@@ -58,7 +58,7 @@ class Recovery:
 
     @property
     def was_whole(self) -> bool:
-        """Return whether nothing was wrong with the file."""
+        """Whether nothing was wrong with the file."""
         return self.was_complete and not self.bad_chunks and not self.orphans
 
 
@@ -236,7 +236,7 @@ def _recover(scan: Scan, destination: Path, name: str | None = None) -> _Result:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name, which becomes the file's own when all went well."""
+    """Yield a temporary name, which becomes the file's own when all went well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.unlink(missing_ok=True)

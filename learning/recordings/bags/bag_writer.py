@@ -52,7 +52,7 @@ class Topic:
 
     @property
     def is_readable(self) -> bool:
-        """Return whether messages can be decoded here."""
+        """Whether messages can be decoded here."""
         return self.message_encoding == "cdr" and self.schema_encoding == "ros2msg"
 
     @property
@@ -86,13 +86,13 @@ class Statistics:
         return 0 if self.first_ns is None else self.last_ns - self.first_ns
 
     def add(self, topic: str, log_time_ns: int, size: int) -> None:
-        """Counts one message."""
+        """Count one message."""
         self.message_counts[topic] = self.message_counts.get(topic, 0) + 1
         self.data_bytes += size
         self._cover(log_time_ns, log_time_ns)
 
     def merge(self, other: Statistics) -> None:
-        """Counts what another one has counted, too."""
+        """Count what another one has counted, too."""
         for topic, count in other.message_counts.items():
             self.message_counts[topic] = self.message_counts.get(topic, 0) + count
         self.data_bytes += other.data_bytes
@@ -143,7 +143,7 @@ class BagWriter:
         return self._topics
 
     def add_topic(self, topic: Topic) -> None:
-        """Makes a topic known; must come before its first message. Twice is harmless."""
+        """Make a topic known; must come before its first message. Twice is harmless."""
         if topic.name in self._topics:
             return
         schema = self._schemas.get(topic.type_name)
@@ -162,7 +162,7 @@ class BagWriter:
         self.statistics.message_counts[topic.name] = 0
 
     def write(self, topic: str, data: bytes, log_time_ns: int, publish_time_ns: int) -> None:
-        """Adds one serialized message of a known topic; times in ns."""
+        """Add one serialized message of a known topic; times in ns."""
         self._writer.add_message(
             self._channels[topic],
             log_time_ns,
@@ -180,7 +180,7 @@ class BagWriter:
         self._safe_size = self._size = self._file.tell()
 
     def add_metadata(self, name: str, values: Mapping[str, str]) -> None:
-        """Adds words about the recording, for whoever reads the file."""
+        """Add words about the recording, for whoever reads the file."""
         self._writer.add_metadata(name, dict(values))
 
     @property
@@ -205,7 +205,7 @@ class BagWriter:
             write_bag_metadata(self.path.parent, [self.part])
 
     def abandon(self) -> None:
-        """Closes the file as it was at the last sync; for a disk that takes no more."""
+        """Close the file as it was at the last sync; for a disk that takes no more."""
         try:
             os.ftruncate(self._file.fileno(), self._safe_size)
         finally:
@@ -228,7 +228,7 @@ class BagPart:
 
 
 def bag_information(parts: Sequence[BagPart]) -> dict[str, Any]:
-    """The body of a bag's metadata.yaml, for its files in order."""
+    """Return the body of a bag's metadata.yaml, for its files in order."""
     whole = Statistics()
     topics: dict[str, Topic] = {}
     for part in parts:
@@ -259,7 +259,7 @@ def bag_yaml(parts: Sequence[BagPart]) -> str:
 def write_bag_metadata(
     folder: Path, parts: Sequence[BagPart], *, may_replace: bool = False
 ) -> None:
-    """Makes a folder a bag, unless it is already that of another recording."""
+    """Make a folder a bag, unless it is already that of another recording."""
     path = folder / METADATA_FILE
     if path.exists() and not may_replace:
         return
@@ -288,7 +288,7 @@ def _topic_information(topic: Topic, count: int) -> dict[str, Any]:
 
 
 def _yaml(content: Any) -> str:
-    """YAML without anchors, which other readers need not know."""
+    """Return YAML without anchors, which other readers need not know."""
 
     class Dumper(yaml.SafeDumper):
         def ignore_aliases(self, data: Any) -> bool:
@@ -387,7 +387,7 @@ class Bag:
         write_bag_metadata(self.path.parent, [*self._full, self._writer.part])
 
     def abandon(self) -> None:
-        """Closes the last file as it was at the last sync; those before it are complete."""
+        """Close the last file as it was at the last sync; those before it are complete."""
         self._writer.abandon()
 
     def _is_full(self, log_time_ns: int) -> bool:

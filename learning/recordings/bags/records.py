@@ -53,7 +53,7 @@ class ChunkParts:
 
     @property
     def length(self) -> int:
-        """Return the length that the record must have, by its own fields."""
+        """The length that the record must have, by its own fields."""
         return self.data_start + self.data_size
 
 
@@ -131,7 +131,7 @@ class Fields:
 
     @property
     def is_done(self) -> bool:
-        """Return whether the record ends here."""
+        """Whether the record ends here."""
         return self._at == len(self._content)
 
 
@@ -141,9 +141,6 @@ def parse_record(opcode: int, content: memoryview) -> Record | None:
     Args:
         opcode: kind of the record.
         content: the record without opcode and length.
-
-    Raises:
-        DamagedRecordError: its fields contradict each other.
     """
     if opcode in READERS:
         return READERS[opcode](content)

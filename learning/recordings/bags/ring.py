@@ -32,7 +32,7 @@ class Ring:
         return (self._messages[-1].log_time_ns - self._messages[0].log_time_ns) / 1e9
 
     def add(self, message: RecordedMessage, *, is_latched: bool = False) -> None:
-        """Takes a message, and forgets what is too old or too much."""
+        """Take a message, and forget what is too old or too much."""
         if self._messages and message.log_time_ns < self._messages[-1].log_time_ns:
             self.clear()  # simulated time has begun anew
         self._messages.append(message)
@@ -51,7 +51,7 @@ class Ring:
         self.size_bytes = 0
 
     def __iter__(self) -> Iterator[RecordedMessage]:
-        """What latched topics said before, stamped with the begin of the rest; then the rest."""
+        """Yield the last of latched topics, stamped with the start of the rest; then the rest."""
         if not self._messages:
             return
         first_ns = self._messages[0].log_time_ns

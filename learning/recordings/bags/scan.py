@@ -88,7 +88,11 @@ class Scan:
     # -- from record to record ------------------------------------------------------------------
 
     def _step(self, view: memoryview, position: int, end: int) -> Generator[Record, None, int]:
-        """Yield what the record at a place holds; return where the next one begins."""
+        """Yield what the record at a place holds; return where the next one begins.
+
+        Returns:
+            Position of the next record.
+        """
         if end <= len(view) and self._fits(view, position):
             yield from self._record(view, position, end)
             return end

@@ -102,15 +102,16 @@ def load_folder(path: Path) -> list[EpisodeData]:
         UserError: it is not complete, or not of this form.
     """
     about = read_json(path / ABOUT)
-    try:
-        return [
-            _load_episode(episode_folder(path, number), about, entry)
-            for number, entry in enumerate(about["episodes"])
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path} is no complete data set: {error!r} in {ABOUT}.") from error
+    keys = ("joints", "cameras", "fps", "episodes")
+    missing = [key for key in keys if not isinstance(about, dict) or key not in about]
+    entries = [] if missing else about["episodes"]
+    wanted = {"frames", "task", "success"}
+    if missing or not all(isinstance(entry, dict) and wanted <= set(entry) for entry in entries):
+        raise UserError(f"{path / ABOUT} is not complete; export the data set anew.")
+    return [
+        _load_episode(episode_folder(path, number), about, entry)
+        for number, entry in enumerate(entries)
+    ]
 
 
 def _load_episode(place: Path, about: Any, entry: Any) -> EpisodeData:

@@ -114,7 +114,11 @@ class _Loader:
         return picture
 
     def _image(self, key: str, table: Table, index: int) -> Pixels:
-        """Return a picture that is in the table itself, or in a file that the table names."""
+        """Return a picture that is in the table itself, or in a file that the table names.
+
+        Raises:
+            UserError: it cannot be decoded.
+        """
         _need(self._path, table, (key,))
         entry = table[key][index]
         entry = entry if isinstance(entry, dict) else {}

@@ -28,7 +28,11 @@ class CameraVideos:
         self.place = (0, 0)
 
     def start_episode(self) -> dict[str, Any]:
-        """Open a file if one is needed; return where the next episode's pictures go."""
+        """Open a file if one is needed; return where the next episode's pictures go.
+
+        Returns:
+            The columns of `meta/episodes` that say so.
+        """
         if self._writer is not None and self._writer.size_bytes >= VIDEO_FILE_MB * 1e6:
             self.close()
             self.place = next_place(self.place)

@@ -99,7 +99,11 @@ class _Exporter:
         )
 
     def _export(self, number: int, episode: SampledEpisode, data: _DataFiles) -> dict[str, Any]:
-        """Write one episode; return its row of ``meta/episodes``."""
+        """Write one episode; return its row of ``meta/episodes``.
+
+        Returns:
+            The columns of the row.
+        """
         length = len(episode.times_s)
         task = self._tasks.setdefault(episode.task, len(self._tasks))
         numbers = self._numbers(number, episode, task)
@@ -174,7 +178,11 @@ class _DataFiles:
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, numbers: dict[str, npt.NDArray[Any]]) -> tuple[int, int]:
-        """Add an episode; return chunk and file that it is in."""
+        """Add an episode; return chunk and file that it is in.
+
+        Returns:
+            Chunk and file.
+        """
         table = pa.table({key: _column(values) for key, values in numbers.items()})
         if self._bytes and self._bytes + table.nbytes > DATA_FILE_MB * 1e6:
             self.close()

@@ -77,9 +77,6 @@ def sheet(sampled: Sampled, path: Path, rows: int = SHEET_ROWS) -> None:
         sampled: a recording on a grid.
         path: picture to write.
         rows: moments.
-
-    Raises:
-        UserError: there are no pictures.
     """
     _check_pictures(sampled)
     frames = [(part, frame) for part in sampled.episodes for frame in range(len(part.times_s))]
@@ -164,7 +161,7 @@ def _plot_rates(axes: Axes, trace: Trace) -> None:
 
 
 def _rates(times_s: FloatArray, duration_s: float) -> tuple[FloatArray, FloatArray]:
-    """Moments, and pictures per s within half a window around each, both ``(n,)``."""
+    """Return moments, and pictures per s within half a window around each, both ``(n,)``."""
     half = min(RATE_WINDOW_S, max(duration_s, 1e-3)) / 2
     moments = np.linspace(half, max(duration_s - half, half), RATE_POINTS)
     # A window without its end holds as many pictures as fit, wherever it begins.
@@ -174,7 +171,7 @@ def _rates(times_s: FloatArray, duration_s: float) -> tuple[FloatArray, FloatArr
 
 
 def _eyes(trace: Trace) -> list[tuple[str, str]]:
-    """Limb and camera of all that saw a tag."""
+    """Return limb and camera of all that saw a tag."""
     return sorted({(sight.limb, sight.camera) for sight in trace.sights})
 
 
@@ -227,7 +224,7 @@ def _tile(topic: str, pixels: Pixels) -> Tile:
 
 
 def _synchronised(episode: SampledEpisode) -> Iterator[tuple[int, dict[str, Pixels]]]:
-    """Frame after frame with the pictures of all cameras, as soon as all have come."""
+    """Yield frame after frame with the pictures of all cameras, as soon as all have come."""
     waiting: dict[int, dict[str, Pixels]] = {}
     following = 0
     for topic, frame, image in episode.frames():
@@ -238,7 +235,7 @@ def _synchronised(episode: SampledEpisode) -> Iterator[tuple[int, dict[str, Pixe
 
 
 def _screen(episode: SampledEpisode, frame: int, images: dict[str, Pixels]) -> ImageArray:
-    """Tiles in rows of up to four, and a line of words below."""
+    """Return tiles in rows of up to four, and a line of words below."""
     tiles = [draw_tile(_tile(topic, images[topic]), TILE_PX) for topic in sorted(images)]
     columns = min(4, len(tiles))
     blank = np.full_like(tiles[0], 250)

@@ -45,7 +45,7 @@ class FilmWriter(Closeable):
         self._stream.codec_context.thread_count = 1
 
     def write(self, image: ImageArray) -> None:
-        """Adds ``(H, W, 3)`` RGB; odd sizes get a black line."""
+        """Add ``(H, W, 3)`` RGB; odd sizes get a black line."""
         height, width = image.shape[:2]
         if height % 2 or width % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)))
@@ -83,7 +83,7 @@ class FilmReader:
         self._stream.thread_type = "NONE"
 
     def at(self, time_s: float) -> ImageArray:
-        """``(H, W, 3)`` RGB of the frame that is shown at a time.
+        """Return ``(H, W, 3)`` RGB of the frame that is shown at a time.
 
         Raises:
             IndexError: the video ends before.
@@ -99,5 +99,5 @@ class FilmReader:
         raise IndexError(f"The video has no frame at {time_s:.3f} s.")
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._container.close()
