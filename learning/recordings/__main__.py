@@ -23,8 +23,8 @@ from learning.recordings.bags.bag_recovery import CUT, Recovery, recover, recove
 from learning.recordings.export_command import Export, print_losses
 from learning.recordings.reading import find_recordings
 from learning.recordings.sampling import sample_parts
-from learning.recordings.sampling_options import SamplingOptions
 from learning.recordings.tables import print_tables
+from learning.recordings.timing.sampling_options import SamplingOptions
 
 SOUND, UNSOUND = 0, 1
 

@@ -24,7 +24,7 @@ from learning.recordings.sampling import (
     camera_key,
     sample_parts,
 )
-from learning.recordings.sampling_options import SamplingOptions
+from learning.recordings.timing.sampling_options import SamplingOptions
 
 __all__ = ["EpisodeData", "FramesDataset", "load_episodes"]
 

@@ -20,7 +20,7 @@ from learning.recordings.sampling import (
     TooShortError,
     sample_parts,
 )
-from learning.recordings.sampling_options import SamplingOptions
+from learning.recordings.timing.sampling_options import SamplingOptions
 
 if TYPE_CHECKING:
     Format = str

@@ -18,9 +18,9 @@ import numpy as np
 from learning.recordings.bags.bag_writer import Topic
 from learning.recordings.bags.qos_profiles import declared_rate_hz
 from learning.recordings.bags.scan import Scan, open_scan
-from learning.recordings.clock import ClockLog
 from learning.recordings.pictures import PictureChecker, PictureError
 from learning.recordings.reading import Decoder, Raw, Recording, encoding_words, raw_messages
+from learning.recordings.timing.clock import ClockLog
 from learning.recordings.topic_health import TopicHealth, TopicJudge
 from learning.recordings.trace import JOINTS
 

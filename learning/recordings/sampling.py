@@ -18,8 +18,8 @@ from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from learning.recordings.pictures import Pixels, decode_picture
 from learning.recordings.reading import Decoder, Recording
-from learning.recordings.sampling_options import MOST_FPS, SamplingOptions, matches
-from learning.recordings.streams import ROUNDING_S, Stream, common_spans
+from learning.recordings.timing.sampling_options import MOST_FPS, SamplingOptions, matches
+from learning.recordings.timing.streams import ROUNDING_S, Stream, common_spans
 from learning.recordings.trace import CAMERA, JOINTS, CameraSeries, Series, Trace, read_runs
 
 FEWEST_FRAMES = 2

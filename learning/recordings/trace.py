@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from asterias.arrays import FloatArray
-from learning.recordings.clock import ClockLog
 from learning.recordings.pictures import PictureChecker, PictureError, PictureForm
 from learning.recordings.reading import Decoder, Raw, Recording, encoding_words
+from learning.recordings.timing.clock import ClockLog
 
 JOINTS = re.compile(r"/limb_(\d+)/joint_states")
 COMMANDS = re.compile(r"/limb_(\d+)/commands")

@@ -31,7 +31,7 @@ from learning.recordings.health import examine
 from learning.recordings.pictures import PictureError, decode_picture, to_rgb
 from learning.recordings.reading import Decoder, Raw, find_recordings
 from learning.recordings.sampling import sample_parts
-from learning.recordings.sampling_options import SamplingOptions
+from learning.recordings.timing.sampling_options import SamplingOptions
 
 SECOND = 1_000_000_000
 START_S = 1000.0

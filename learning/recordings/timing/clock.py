@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections.abc import Iterator
 
 # Publishers of one topic, and threads of one publisher, come out of order by less than this.
@@ -52,21 +51,3 @@ class ClockLog:
                 continue
             last[topic] = since[topic] = time_ns
             high = time_ns if high is None else max(high, time_ns)
-
-
-class Runs:
-    """Tells to which run of time a message belongs.
-
-    Args:
-        breaks: numbers of the messages that begin a new run.
-    """
-
-    def __init__(self, breaks: list[int]) -> None:
-        self._breaks = sorted(breaks)
-
-    def __len__(self) -> int:
-        return len(self._breaks) + 1
-
-    def of(self, number: int) -> int:
-        """Return the run of a message, from 0."""
-        return bisect_right(self._breaks, number)
