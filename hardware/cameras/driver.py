@@ -62,6 +62,11 @@ class Camera(ABC):
         return self.description.name
 
     @property
+    def device(self) -> Camera:
+        """Return the camera itself, which a wrapper stands before."""
+        return self
+
+    @property
     def is_connected(self) -> bool:
         """Whether the device is open."""
         return self._connected

@@ -49,6 +49,11 @@ class FaultyCamera(Camera, FaultInjection):
         """The present fault."""
         return self._faults[self.name]
 
+    @property
+    def device(self) -> Camera:
+        """Return the wrapped camera."""
+        return self.inner.device
+
     def _device_name(self) -> str:
         return self.name
 

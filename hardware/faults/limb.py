@@ -52,6 +52,11 @@ class FaultyLimb(LimbDriver, FaultInjection):
         self._delivered: FloatArray | None = None  # what the device got; None before the first
         self._delivered_s = -math.inf
 
+    @property
+    def device(self) -> LimbDriver:
+        """Return the wrapped driver."""
+        return self.inner.device
+
     def tick(self) -> bool:
         """As for any limb; delayed and slow joints move on as well."""
         holding = super().tick()

@@ -102,6 +102,11 @@ class LimbDriver(ABC):
         return tuple(j.name for j in self.joints)
 
     @property
+    def device(self) -> LimbDriver:
+        """Return the driver of the device itself, which a wrapper stands before."""
+        return self
+
+    @property
     def is_connected(self) -> bool:
         """Whether the device is open."""
         return self._connected

@@ -37,7 +37,6 @@ from asterias.arrays import FloatArray
 from asterias.errors import HardwareError
 from hardware.buses.bus import ServoHealth
 from hardware.description.devices import SafetySettings
-from hardware.faults.limb import FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import Clock, LimbDriver, LimbState
 from hardware.limbs.outlier_filter import OutlierFilter
@@ -155,7 +154,7 @@ class SafetyMonitor:
         self.driver = driver
         self.motion = motion
         self.health: list[ServoHealth | None] = [None] * len(driver.joints)
-        device = driver.inner if isinstance(driver, FaultyLimb) else driver
+        device = driver.device
         self._bus_limb = device if isinstance(device, BusLimb) else None
         self._settings = settings
         self._clock = clock

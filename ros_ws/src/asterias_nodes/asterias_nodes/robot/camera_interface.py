@@ -21,7 +21,6 @@ from asterias_nodes.runtime.qos import sensor_qos
 from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.health import ADVICE, CameraHealthMonitor, CameraState
 from hardware.cameras.stream import StreamCamera
-from hardware.faults.camera import FaultyCamera
 
 
 class CameraInterface:
@@ -55,7 +54,7 @@ class CameraInterface:
         )
         self._info = node.create_publisher(CameraInfo, f"{prefix}/camera_info", sensor_qos())
         self._model = to_camera_info_msg(camera.description, Time(), self.frame_id)
-        device = camera.inner if isinstance(camera, FaultyCamera) else camera
+        device = camera.device
         self._stream = device if isinstance(device, StreamCamera) else None
         # Of a camera that fails on purpose, what counts is what comes out in the end.
         self._watch = (

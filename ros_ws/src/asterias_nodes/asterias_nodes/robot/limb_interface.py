@@ -23,7 +23,6 @@ from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import reliable_qos
 from hardware.cameras.driver import Camera
 from hardware.description.devices import SafetySettings
-from hardware.faults.limb import FaultyLimb
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import LimbDriver, LimbState
 from hardware.limbs.safety_monitor import SafetyMonitor, Severity
@@ -141,7 +140,7 @@ class LimbInterface:
 
     def request(self) -> None:
         """Ask a bus for the state that :meth:`publish` takes, so that all buses work at once."""
-        device = self.driver.inner if isinstance(self.driver, FaultyLimb) else self.driver
+        device = self.driver.device
         if isinstance(device, BusLimb):
             try:
                 device.request()
