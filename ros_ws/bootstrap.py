@@ -35,6 +35,9 @@ ROS_DISTRO = os.environ.get("ROS_DISTRO", "")
 TORCH_INDEX = os.environ.get("TORCH_INDEX", "")
 # Raised when the recipe below changes, so that existing environments are brought up to date.
 RECIPE = "1"
+# Every package at its pinned version with the hashes of its files.
+LOCK = ROOT / "requirements.lock"
+CHECKED = ("--require-hashes", "--no-deps")
 PACKAGES_TITLE = "installing pinned packages (one or two minutes; more where PyTorch is downloaded)"
 WORKSPACE_TITLE = "building the ROS 2 workspace (half a minute)"
 NEXT_STEP = "Set-up is complete. Next: make demo   (or, in your own shell: source setup.bash)"
@@ -233,10 +236,18 @@ def constraints_file() -> Path:
 def install_packages() -> None:
     """Install everything at its pinned version, and this project itself in place."""
     constraints = constraints_file()
-    pip_install("-c", constraints, "setuptools")
+    if is_locked():
+        # First what builds the few packages that come as source.
+        pip_install(*CHECKED, "-r", lock_of("setuptools"))
+    else:
+        pip_install("-c", constraints, "setuptools")
+    torch = f"torch=={pinned_version('torch')}"
     if TORCH_INDEX:
-        torch = f"torch=={pinned_version('torch')}"
         pip_install("--force-reinstall", "--no-deps", "--index-url", TORCH_INDEX, torch)
+    if is_locked():
+        pip_install(*CHECKED, "--no-build-isolation", "-r", LOCK)
+        # Each platform has a wheel of PyTorch of its own, which no lock can name.
+        pip_install("-c", constraints, "--no-build-isolation", torch)
     if not ROS_DISTRO:
         extras = "ros,build,dev"
     elif shutil.which("colcon"):
@@ -246,6 +257,29 @@ def install_packages() -> None:
     pip_install("-c", constraints, "--no-build-isolation", "-e", f".[{extras}]")
     if not ROS_DISTRO:
         mend_ros_wheels()
+
+
+def is_locked() -> bool:
+    """Return whether the lock says what to install.
+
+    Beside a sourced ROS 2, some packages are that ROS's own; for Python 3.10, there is no lock.
+    """
+    return not ROS_DISTRO and sys.version_info >= (3, 11)
+
+
+def lock_of(name: str) -> Path:
+    """Return a file with one package of the lock, and its hashes.
+
+    Raises:
+        SetUpError: the lock does not hold it.
+    """
+    text = LOCK.read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(name)}==.*\n(?: +--hash.*\n)+", text, re.MULTILINE)
+    if found is None:
+        raise SetUpError(f"requirements.lock does not hold {name}; make it anew.")
+    path = STAMPS / f"{name}.lock"
+    write_whole(path, found.group())
+    return path
 
 
 def mend_ros_wheels() -> None:
@@ -379,7 +413,7 @@ def plan_stages() -> list[Stage]:
     """Return all stages in order; each key holds the key of the stage before."""
     base = str(Path(sys.base_prefix).resolve())
     venv_key = hash_of(RECIPE, str(ROOT), base, sys.version, ROS_DISTRO)
-    pinned = hash_of_files(iter([ROOT / "constraints.txt", ROOT / "pyproject.toml"]))
+    pinned = hash_of_files(iter([ROOT / "constraints.txt", LOCK, ROOT / "pyproject.toml"]))
     packages_key = hash_of(venv_key, pinned, torch_source(venv_key))
     workspace_key = hash_of(packages_key, hash_of_files(workspace_sources()), *launch_files())
     loops = [*(ROOT / "sim").glob("**/*.py"), *(ROOT / "planners" / "operator").glob("*.py")]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -147,6 +148,50 @@ def test_every_installed_package_is_pinned() -> None:
         name = re.sub(r"[-_.]+", "-", package.metadata["Name"]).lower()
         installed.add(f"{name}=={package.version.partition('+')[0]}")
     assert {package for package in installed - known if not package.startswith("pip==")} == set()
+
+
+def test_the_lock_holds_the_pinned_versions_with_the_hashes_of_their_files() -> None:
+    bootstrap = load_bootstrap()
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {line.partition(";")[0].strip() for line in pins if not line.startswith("#")}
+    blocks = re.split(r"(?m)^(?=[A-Za-z0-9])", bootstrap.LOCK.read_text())[1:]
+    for block in blocks:
+        assert block.split()[0] in pinned
+        assert re.fullmatch(r"(?s)[^\n]*\\\n(?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", block)
+    locked = {block.split("==")[0] for block in blocks}
+    needed = {re.split(r"[=<>\[ ]", line)[0].lower() for line in project_dependencies()}
+    assert needed - locked == {"torch", "asterias"}
+
+
+def project_dependencies() -> list[str]:
+    """What pyproject.toml asks for, for the program, for ROS, to build and to develop."""
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *extras["ros"], *extras["build"], *extras["dev"]]
+
+
+def test_a_file_that_is_not_the_locked_one_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bootstrap = load_bootstrap()
+    # A wheel is a zip file; this one is not the one whose hash is in the lock.
+    about = "stranger-1.0.dist-info"
+    with zipfile.ZipFile(tmp_path / "stranger-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    (tmp_path / "lock").write_text(f"stranger==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(bootstrap, "STAMPS", tmp_path)
+    where = ("--no-index", "--find-links", tmp_path, "--target", tmp_path / "site")
+    with pytest.raises(bootstrap.SetUpError, match="Set-up stopped"):
+        bootstrap.pip_install(*bootstrap.CHECKED, *where, "-r", tmp_path / "lock")
+    assert "DO NOT MATCH THE HASHES" in capsys.readouterr().err
+    assert not (tmp_path / "site").exists()
 
 
 # -- setup.bash
