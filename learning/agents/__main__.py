@@ -25,10 +25,9 @@ from learning.agents.experiments.resumable_rows import KeptRows
 from learning.agents.graph import drawing
 from learning.agents.graph.edge_optimisation import EdgeOptions
 from learning.agents.graph.executor import run
-from learning.agents.graph.graph import Edge
+from learning.agents.graph.graph import Edge, load_edges, save_edges
 from learning.agents.graph.messages import Answer, Outcome, Task
 from learning.agents.graph.run_trace import RunRecord, Step, recorded_graph
-from learning.agents.graph.saved_graph import load_edges, save_edges
 from learning.agents.models.back_ends import BackendOptions, make_model
 from learning.agents.tasks.camera_dataset import LookAround, draw_liars
 from learning.agents.tasks.embodied_qa import draw_explorers, draw_worlds, truth

@@ -5,12 +5,15 @@ Graphs do not change; adding or removing an edge gives a new one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Literal
 
+from asterias.errors import UserError
+from asterias.files import read_json, write_json
 from learning.agents.graph.messages import Answer, Message, Task
 
 Routine = Callable[[Task, Sequence[Message]], Awaitable[Answer]]
@@ -18,7 +21,7 @@ NodeKind = Literal["model", "tool", "perception", "skill", "decision"]
 Edge = tuple[str, str]
 
 
-class GraphError(ValueError):
+class GraphError(UserError):
     """Nodes and edges do not make a graph; the message names the node."""
 
 
@@ -110,3 +113,22 @@ class Graph:
     def without_edges(self, edges: Iterable[Edge]) -> Graph:
         """The same with fewer edges."""
         return Graph(self.nodes, self.edges - frozenset(edges), self.output)
+
+
+def save_edges(path: Path, edges: Iterable[Edge], probabilities: Mapping[Edge, float]) -> None:
+    """Write the edges of a realised graph, and the probability of each potential edge."""
+    chances = [[*edge, round(chance, 4)] for edge, chance in probabilities.items()]
+    write_json(path, {"edges": [list(edge) for edge in edges], "probabilities": chances})
+
+
+def load_edges(path: Path) -> tuple[Edge, ...]:
+    """Return the edges in a file that ``save_edges`` has written.
+
+    Raises:
+        UserError: it cannot be read, or holds no graph.
+    """
+    content = read_json(path)
+    try:
+        return tuple((str(source), str(target)) for source, target in content["edges"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} holds no learned graph; let optimise write one.") from error

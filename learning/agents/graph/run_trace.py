@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from asterias.files import write_bytes
+from asterias.errors import UserError
+from asterias.files import TEXT_LIMIT_BYTES, read_bytes, write_bytes
 from learning.agents.graph.graph import Edge, Graph, Node, NodeKind, Routine
 from learning.agents.graph.messages import (
     AgentError,
@@ -83,17 +84,22 @@ class RunRecord:
 
     @classmethod
     def load(cls, path: Path) -> RunRecord:
-        """Read JSON; raises ``ValueError`` that names the file and what is wrong with it."""
+        """Return the record in a JSON file.
+
+        Raises:
+            UserError: it cannot be read or is no record; the file, the key and what is wrong.
+        """
+        content = read_bytes(path, TEXT_LIMIT_BYTES)
         try:
-            return _JSON.validate_json(path.read_bytes())
+            return _JSON.validate_json(content)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"])) or "the whole"
-            raise ValueError(f"{path} is no record of a run: {place}: {first['msg']}.") from error
+            raise UserError(f"{path} is no record of a run: {place}: {first['msg']}.") from error
 
 
 def recorded_graph(record: RunRecord) -> Graph:
-    """The graph that was run, to be drawn or replayed; its nodes say again what they said."""
+    """Return the graph that was run, to be drawn or replayed from the record."""
     said = {step.node: step for step in record.steps}
     ends = [name for edge in record.edges for name in edge]
     names = dict.fromkeys([*said, *record.skipped, *ends])
@@ -106,7 +112,7 @@ async def _silence(task: Task, heard: Sequence[Message]) -> Answer:
 
 
 def replay(graph: Graph, record: RunRecord, live: Collection[str] = ()) -> Graph:
-    """The graph with each node saying again what it said in the record.
+    """Return the graph with each node giving again its outcome of the record.
 
     Nodes in ``live`` keep their routines: a decision can be tried anew over recorded witnesses.
     Nodes that the record does not hold fail, as do those that now hear other nodes than then.

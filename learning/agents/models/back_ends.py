@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from asterias.errors import UserError
 from learning.agents.models.model import Model
 from learning.agents.models.recording import RecordingModel, ReplayModel
 from learning.agents.models.server import ServerModel, ServerOptions
@@ -27,17 +28,16 @@ class BackendOptions:
 
 
 def make_model(options: BackendOptions) -> Model | None:
-    """The model; None for scripted, where each member has rules of its own.
+    """Return the model; None for scripted, where each member has rules of its own.
 
     Raises:
-        ValueError: replay without a file, or with one that is no recorded traffic.
-        AgentError: the package of the back end is not installed.
+        UserError: replay without a file, or with one that is no recorded traffic.
     """
     if options.backend == "scripted":
         return None
     if options.backend == "replay":
         if options.traffic is None:
-            raise ValueError("The back end replay needs a file of traffic.")
+            raise UserError("The back end replay needs a file of traffic.")
         return ReplayModel(options.traffic)
     server = ServerModel(options.server)
     return server if options.traffic is None else RecordingModel(server, options.traffic)

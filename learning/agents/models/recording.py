@@ -1,4 +1,4 @@
-"""Recorded traffic: keep what a model said, and let it say the same again without it."""
+"""Recorded traffic: replies of a model in a file, and a model that gives them again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from asterias.errors import UserError
+from asterias.files import read_text
 from learning.agents.graph.messages import AgentError, Answer, FailureKind
 from learning.agents.models.model import Model, OnText, Request
+from learning.agents.models.reply_text import short
 
 _ANSWER = TypeAdapter(Answer)
 
@@ -23,7 +26,7 @@ class RecordingModel:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     async def complete(self, request: Request, on_text: OnText | None = None) -> Answer:
-        """Ask the model; see :class:`learning.agents.models.model.Model`."""
+        """Return the model's answer; see :class:`learning.agents.models.model.Model`."""
         answer = await self._model.complete(request, on_text)
         line = {
             "key": _key(request),
@@ -39,7 +42,7 @@ class ReplayModel:
     """Says again what was recorded; of several replies to one request, one after the other.
 
     Raises:
-        ValueError: the file holds a line that is no recorded reply.
+        UserError: the file cannot be read, or holds a line that is no recorded reply.
     """
 
     name = "replay"
@@ -47,16 +50,21 @@ class ReplayModel:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._replies: dict[str, list[Answer]] = {}
-        for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, text in enumerate(read_text(path).splitlines(), start=1):
             try:
                 line = json.loads(text)
                 reply = _ANSWER.validate_python(line["answer"])
                 self._replies.setdefault(line["key"], []).append(reply)
-            except (ValueError, KeyError, TypeError, ValidationError) as error:
-                raise ValueError(f"{path}, line {number}: no recorded reply ({error}).") from error
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                text = f"{path}, line {number}: no recorded reply ({_reason(error)})."
+                raise UserError(text) from error
 
     async def complete(self, request: Request, on_text: OnText | None = None) -> Answer:
-        """The recorded reply; see :class:`learning.agents.models.model.Model`."""
+        """Return the recorded reply; see :class:`learning.agents.models.model.Model`.
+
+        Raises:
+            AgentError: there is none (refused).
+        """
         replies = self._replies.get(_key(request))
         if not replies:
             text = f"{self._path} holds no reply to {request.task!r}; record the traffic anew."
@@ -67,8 +75,15 @@ class ReplayModel:
         return Answer(answer.text, answer.data, f"replay of {answer.backend}", answer.usage)
 
 
+def _reason(error: Exception) -> str:
+    """Return why a line is no reply, in a few words."""
+    if isinstance(error, ValidationError):
+        return short(error.errors()[0]["msg"])
+    return f"it has no {error}" if isinstance(error, KeyError) else short(str(error))
+
+
 def _key(request: Request) -> str:
-    """Equal for requests that a server could not tell apart."""
+    """Return a digest that is equal for requests that a server could not tell apart."""
     schema = json.dumps(request.schema.model_json_schema(), sort_keys=True)
     text = "\x00".join((request.system, request.prompt(), schema))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from asterias.errors import UserError
+from learning.agents.graph.graph import load_edges
 from learning.agents.graph.messages import AgentError, Answer, FailureKind, Message, Usage
+from learning.agents.graph.run_trace import RunRecord
 from learning.agents.models.model import Demonstration, Request
 from learning.agents.models.recording import RecordingModel, ReplayModel
 from learning.agents.models.scripted import Rule, ScriptedModel
@@ -132,8 +135,34 @@ def test_several_replies_to_one_request_come_in_their_order(tmp_path: Path) -> N
     assert said == ["a", "b", "c", "c"]
 
 
-def test_a_line_that_is_no_recorded_reply_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"{}\n", "line 1: no recorded reply"),
+        (b'{"key": "k", "answer": {"text": "x"}}\n{"key": "k", "ans', "line 2: no recorded reply"),
+        (b"[1]\n", "line 1: no recorded reply"),
+        (b"[" * 100_000, "line 1: no recorded reply"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "line 1: no recorded reply"),
+        (b"<html></html>", "line 1: no recorded reply"),
+        (b"\xff\xfe\x00\x01", "is no text file"),
+        (b'{"key": "k", "answer": {"text": 3}}', "line 1: no recorded reply"),
+    ],
+)
+def test_a_damaged_traffic_file_is_one_sentence(tmp_path: Path, content: bytes, told: str) -> None:
     path = tmp_path / "traffic.jsonl"
-    path.write_text("{}\n")
-    with pytest.raises(ValueError, match=r"traffic\.jsonl, line 1: no recorded reply"):
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=told) as caught:
         ReplayModel(path)
+    assert str(path) in str(caught.value) and str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"edges": [1]}'])
+@pytest.mark.parametrize("load", [RunRecord.load, load_edges])
+def test_a_damaged_record_or_graph_is_one_sentence(
+    tmp_path: Path, load: Callable[[Path], object], content: bytes
+) -> None:
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=str(path)) as caught:
+        load(path)
+    assert str(caught.value).isprintable()
