@@ -39,7 +39,11 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m planners") -> int:
-    """Run one command; a person's mistake ends in one sentence and exit code 2."""
+    """Run one command; a person's mistake ends in one sentence and exit code 2.
+
+    Returns:
+        The exit code.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["mapper"]:
         print("The mapper is trained by: python -m learning.doom_maze mapper", file=sys.stderr)

@@ -34,7 +34,11 @@ class MazesConfig:
 
 
 def mazes(arguments: list[str], program: str) -> int:
-    """Write a maze file."""
+    """Write a maze file.
+
+    Returns:
+        The exit code.
+    """
     from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_stratified
     from planners.training.evaluation import parse_bins
 
@@ -52,7 +56,11 @@ def mazes(arguments: list[str], program: str) -> int:
 
 
 def train(arguments: list[str], program: str) -> int:
-    """Train with a progress bar; Ctrl-C and a polite kill leave a checkpoint."""
+    """Train with a progress bar; Ctrl-C and a polite kill leave a checkpoint.
+
+    Returns:
+        The exit code.
+    """
     from planners.training import trainer as training
 
     config = tyro.extras.overridable_config_cli(
@@ -76,7 +84,11 @@ def train(arguments: list[str], program: str) -> int:
 
 
 def evaluate(arguments: list[str], program: str) -> int:
-    """Score weights and print a table."""
+    """Score weights and print a table.
+
+    Returns:
+        The exit code.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -95,7 +107,11 @@ def evaluate(arguments: list[str], program: str) -> int:
 
 
 def plan(arguments: list[str], program: str) -> int:
-    """Plan one path; exit code 0 only if the goal is reached."""
+    """Plan one path; exit code 0 only if the goal is reached.
+
+    Returns:
+        The exit code.
+    """
     from planners.planning import plan_command
 
     config = tyro.cli(plan_command.PlanConfig, args=arguments, prog=program)
@@ -103,7 +119,11 @@ def plan(arguments: list[str], program: str) -> int:
 
 
 def study(arguments: list[str], program: str) -> int:
-    """Train and test a whole table; a stopped study goes on with the same command."""
+    """Train and test a whole table; a stopped study goes on with the same command.
+
+    Returns:
+        The exit code.
+    """
     from planners.training import study
     from planners.training.progress import train_with_display
 
@@ -120,7 +140,11 @@ def study(arguments: list[str], program: str) -> int:
 
 
 def transfer(arguments: list[str], program: str) -> int:
-    """Score weights on mazes larger than those of their training."""
+    """Score weights on mazes larger than those of their training.
+
+    Returns:
+        The exit code.
+    """
     from planners.training import transfer as transfers
 
     config = tyro.cli(transfers.TransferConfig, args=arguments, prog=program)
@@ -130,7 +154,11 @@ def transfer(arguments: list[str], program: str) -> int:
 
 
 def bench(arguments: list[str], program: str) -> int:
-    """Measure and print."""
+    """Measure and print.
+
+    Returns:
+        The exit code.
+    """
     from planners.training import benchmark
 
     config = tyro.cli(benchmark.BenchConfig, args=arguments, prog=program)
@@ -140,7 +168,11 @@ def bench(arguments: list[str], program: str) -> int:
 
 
 def warm(arguments: list[str], program: str) -> int:
-    """Compile what would otherwise be compiled at the first use."""
+    """Compile what would otherwise be compiled at the first use.
+
+    Returns:
+        The exit code.
+    """
     from planners.training import jit_warmup as warm
 
     tyro.cli(warm.WarmConfig, args=arguments, prog=program)

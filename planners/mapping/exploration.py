@@ -38,7 +38,11 @@ class CellWorld(Protocol):
         ...
 
     def move_to(self, cell: Cell) -> bool:
-        """Move to a neighbouring cell; False where a wall is in the way."""
+        """Move to a neighbouring cell; False where a wall is in the way.
+
+        Returns:
+            Whether it moved.
+        """
         ...
 
 
@@ -58,7 +62,11 @@ class SurveyedWorld:
         return np.asarray(self._views[self._cell])
 
     def move_to(self, cell: Cell) -> bool:
-        """Move to a neighbouring cell; False where a wall is in the way."""
+        """Move to a neighbouring cell; False where a wall is in the way.
+
+        Returns:
+            Whether it moved.
+        """
         rows, columns = self._maze.shape
         inside = 0 <= cell[0] < rows and 0 <= cell[1] < columns
         if not inside or not self._maze[cell]:
@@ -117,7 +125,11 @@ def explore(
     max_steps: int,
     is_canceled: Callable[[], bool] = _never,
 ) -> Exploration:
-    """Walk to the goal, learning the map on the way."""
+    """Walk to the goal, learning the map on the way.
+
+    Returns:
+        The walk, as far as it got.
+    """
     walk = Exploration([world.cell])
     exact = ExactPlanner()
     while walk.steps < max_steps:
@@ -142,7 +154,11 @@ def explore(
 def _plan(
     walk: Exploration, belief: MapBelief, planner: Planner, exact: Planner, goal: Cell
 ) -> bool:
-    """Plan from where the walk is; a network that does not arrive is helped by A*."""
+    """Plan from where the walk is; a network that does not arrive is helped by A*.
+
+    Returns:
+        Whether there is a plan.
+    """
     started_s = time.perf_counter()
     free = belief.optimistic()
     free[goal] = free[walk.cells[-1]] = 1
@@ -173,9 +189,10 @@ def _follow(walk: Exploration, world: CellWorld, belief: MapBelief, max_steps: i
 
 
 def next_stop(plan: Sequence[Cell], seen: NDArray[np.bool_], occupancy: NDArray[np.int8]) -> int:
-    """Return the place in a plan of the first cell to stop in for a look: behind the start, not
-    seen from before, and with a next cell that is not known to be free; the last place if there is
-    none.
+    """Return the place in a plan of the first cell to stop in for a look.
+
+    Behind the start, not seen from before, and with a next cell that is not known to be free; the
+    last place if there is none.
     """
     for number in range(1, len(plan) - 1):
         if not seen[plan[number]] and occupancy[plan[number + 1]] != FREE:
@@ -186,7 +203,11 @@ def next_stop(plan: Sequence[Cell], seen: NDArray[np.bool_], occupancy: NDArray[
 def random_walk(
     world: CellWorld, goal: Cell, max_steps: int, random: np.random.Generator
 ) -> Exploration:
-    """Walk at random, as a baseline: any of the four directions in each step."""
+    """Walk at random, as a baseline: any of the four directions in each step.
+
+    Returns:
+        The walk.
+    """
     walk = Exploration([world.cell])
     while walk.steps < max_steps and world.cell != goal:
         down, right = NEWS.offsets[int(random.integers(4))]

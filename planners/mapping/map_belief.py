@@ -43,8 +43,12 @@ class MapBelief:
         self._doubtful = False
 
     def see(self, cells: Iterable[Cell], views: NDArray[np.uint8]) -> None:
-        """Take the views ``(N, 4, 24, 32, 3)`` of N cells; who looks from a cell is in it, so it is
-        free. Raises ``ValueError`` for a cell outside the map.
+        """Take the views ``(N, 4, 24, 32, 3)`` of N cells.
+
+        Who looks from a cell is in it, so it is free.
+
+        Raises:
+            UserError: a cell is outside the map.
         """
         places = np.array(list(cells), np.int64).reshape(-1, 2)
         if (places < 0).any() or (places >= self.shape).any():

@@ -47,8 +47,9 @@ class MapperConfig:
 
 
 class Mapper(nn.Module):
-    """Maps views ``(B, H, W, 4, 24, 32, 3)`` uint8 and ``given (B, H, W)`` to logits of walls
-    ``(B, H, W)``.
+    """Maps views ``(B, H, W, 4, 24, 32, 3)`` to logits of walls ``(B, H, W)``.
+
+    Views are uint8; ``given (B, H, W)`` says which cells have any.
     """
 
     def __init__(self, config: MapperConfig | None = None) -> None:
@@ -61,8 +62,9 @@ class Mapper(nn.Module):
         self.wall = nn.Conv2d(config.cell, 1, 3, padding=1)
 
     def describe(self, views: Tensor) -> Tensor:
-        """Return the features ``(N, 4 * per_view)`` of the views ``(N, 4, 24, 32, 3)`` of cells,
-        uint8 or floats from 0 to 255.
+        """Return the features ``(N, 4 * per_view)`` of the views ``(N, 4, 24, 32, 3)`` of cells.
+
+        Views are uint8 or floats from 0 to 255.
         """
         pictures = views.flatten(0, 1).movedim(3, 1).float() / 255 - 0.5
         hidden = functional.relu(self.first(pictures.contiguous()))
@@ -76,7 +78,11 @@ class Mapper(nn.Module):
         return logits.squeeze(1)
 
     def spread(self, described: Tensor, given: Tensor) -> Tensor:
-        """Put the features ``(N, C)`` of the N given cells in their places: ``(B, C, H, W)``."""
+        """Put the features ``(N, C)`` of the N given cells in their places: ``(B, C, H, W)``.
+
+        Returns:
+            The features of all cells; zeros where none were given.
+        """
         features = described.new_zeros(*given.shape, described.shape[1])
         features[given] = described
         return features.permute(0, 3, 1, 2)
@@ -101,8 +107,10 @@ def wall_probabilities(
 ) -> NDArray[np.float32]:
     """Return the probability ``(H, W)`` that each cell of one maze is a wall.
 
-    ``views``: ``(H, W, 4, 24, 32, 3)``; ``given``: ``(H, W)``. Raises ``ValueError`` for shapes
-    that do not fit.
+    ``views``: ``(H, W, 4, 24, 32, 3)``; ``given``: ``(H, W)``.
+
+    Raises:
+        UserError: shapes do not fit.
     """
     if views.shape != (*given.shape, *VIEW_SHAPE):
         raise UserError(

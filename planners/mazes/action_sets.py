@@ -3,7 +3,8 @@
 Definitions follow the Gated Path Planning Networks benchmark (Lee et al., ICML 2018): a move
 blocked by a wall or by the border leaves the agent where it is; diagonals may squeeze between two
 wall corners; a differential drive that drives into a wall is stuck there. The order of the actions
-is ours: clockwise from north."""
+is ours: clockwise from north.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ class Moves:
     """A move set.
 
     ``offsets`` are the (row, column) steps: one per action for grid moves, one per orientation for
-    a differential drive, whose three actions are forward, turn right and turn left."""
+    a differential drive, whose three actions are forward, turn right and turn left.
+    """
 
     name: MoveName
     actions: tuple[str, ...]

@@ -147,6 +147,9 @@ class MazeRule:
 def generate(rule: MazeRule, count: int, seed: int, exclude: Sequence[MazeSet] = ()) -> MazeSet:
     """Draw ``count`` mazes that differ from one another and from every layout in ``exclude``.
 
+    Returns:
+        The mazes, in the order of drawing.
+
     Raises:
         UserError: the rule does not hold that many different mazes, or count or seed make no sense.
     """
@@ -172,7 +175,11 @@ def generate(rule: MazeRule, count: int, seed: int, exclude: Sequence[MazeSet] =
 def generate_splits(
     rule: MazeRule, counts: tuple[int, int, int], seed: int
 ) -> tuple[MazeSet, MazeSet, MazeSet]:
-    """Draw train, validation and test sets of the given sizes that share no maze layout."""
+    """Draw train, validation and test sets of the given sizes that share no maze layout.
+
+    Returns:
+        The three sets.
+    """
     whole = generate(rule, sum(counts), seed)
     first, second = counts[0], counts[0] + counts[1]
     return whole[:first], whole[first:second], whole[second:]
@@ -191,6 +198,9 @@ def generate_stratified(
 
     A maze counts for the bin in which its longest shortest path falls, so the last bins hold mazes
     with long paths, which plain sampling almost never gives.
+
+    Returns:
+        The mazes, bin by bin.
 
     Raises:
         UserError: ``limit`` drawn mazes do not suffice, or an argument makes no sense.
@@ -220,7 +230,11 @@ def generate_stratified(
 
 
 def _blocks(rule: MazeRule, seed: int) -> Iterator[MazeSet]:
-    """Yield endless blocks of mazes; block k of a seed is always the same."""
+    """Yield endless blocks of mazes; block k of a seed is always the same.
+
+    Raises:
+        UserError: the seed is negative.
+    """
     if seed < 0:
         raise UserError(f"seed is {seed}: give a number that is not negative.")
     low, high = rule.decimation

@@ -23,8 +23,9 @@ def distances(
     moves: Moves = NEWS,
     goal_orientation: int = 0,
 ) -> NDArray[np.int32]:
-    """Return the steps from every state to the goal: ``(n, M, N)`` or, with orientations, ``(n, 4,
-    M, N)``.
+    """Return the steps from every state to the goal.
+
+    ``(n, M, N)`` or, with orientations, ``(n, 4, M, N)``.
 
     Raises ``ValueError`` where shapes do not fit together or a goal lies outside its maze.
     """
@@ -46,7 +47,8 @@ def optimal_actions(lengths: NDArray[np.int32], moves: Moves = NEWS) -> NDArray[
     """Return every state's set of optimal actions as bits (bit a = action a).
 
     The set is empty at goals and where no path leads to one. ``lengths`` is what :func:`distances`
-    returned for the same moves; the result has its shape."""
+    returned for the same moves; the result has its shape.
+    """
     if moves.is_drive:
         return _drive_actions(lengths, moves)
     result = np.zeros(lengths.shape, np.uint8)

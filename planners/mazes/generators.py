@@ -22,14 +22,22 @@ _COLUMNS = np.array([0, 1, 0, -1])
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile without the interpreter lock and keep the machine code on disk."""
+    """Compile without the interpreter lock and keep the machine code on disk.
+
+    Returns:
+        The compiled function.
+    """
     machine_code: Callable[..., Any] = njit(cache=True, nogil=True)(function)
     return machine_code
 
 
 @compiled
 def next_bits(state: RandomState) -> Any:
-    """Advance the SplitMix64 ``state`` (1,) and return 64 random bits."""
+    """Advance the SplitMix64 ``state`` (1,) and return 64 random bits.
+
+    Returns:
+        64 random bits.
+    """
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     z = state[0]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -154,8 +162,9 @@ def obstacles(grid: Grid, state: RandomState) -> None:
 
 @compiled
 def rooms(grid: Grid, state: RandomState) -> None:
-    """Divide the interior by straight walls with one door each until rooms are small (recursive
-    division).
+    """Divide the interior by straight walls with one door each until rooms are small.
+
+    (recursive division).
     """
     size = grid.shape[0]
     grid[1 : size - 1, 1 : size - 1] = 1
@@ -198,7 +207,11 @@ def decimate(grid: Grid, share: float, state: RandomState) -> None:
 
 @compiled
 def draw_goal(size: int, state: RandomState) -> Any:
-    """Draw a goal uniformly among interior cells other than (1, 1); return row and column."""
+    """Draw a goal uniformly among interior cells other than (1, 1); return row and column.
+
+    Returns:
+        Row and column.
+    """
     while True:
         row, column = 1 + below(state, size - 2), 1 + below(state, size - 2)
         if row != 1 or column != 1:

@@ -3,7 +3,8 @@
 People's maze pictures have several pixels per cell, a margin, thin walls, or have been scaled by a
 fraction. Two rulers are laid on the edges between dark and light. If all runs of equal pixels are
 multiples of one number, that is the cell. Otherwise the coarsest even grid wins whose lines most
-edges follow and whose cells are each of one tone. If there is none, each pixel is a cell."""
+edges follow and whose cells are each of one tone. If there is none, each pixel is a cell.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ class GridReading:
 def read_cells(dark: Dark, cell_px: int = 0) -> GridReading:
     """Return the maze in a picture ``(H, W)``, True = wall; ``cell_px`` 0 finds the cell size.
 
-    Raises ``ValueError`` if the picture is smaller than one cell.
+    Raises:
+        UserError: the picture is smaller than one cell.
     """
     if cell_px == 1:
         return GridReading((~dark).astype(np.uint8), 1)
@@ -64,7 +66,11 @@ def read_cells(dark: Dark, cell_px: int = 0) -> GridReading:
 
 
 def _without_margin(dark: Dark) -> tuple[Dark, tuple[int, int]]:
-    """Cut off what lies outside a dark border, if there is one all round."""
+    """Cut off what lies outside a dark border, if there is one all round.
+
+    Returns:
+        What is left, and the rows and columns cut off before it.
+    """
     rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
     if not rows.size:
         return dark, (0, 0)
@@ -97,8 +103,9 @@ def _exact_grid(dark: Dark) -> tuple[int, tuple[int, int]]:
 
 
 def _grids(dark: Dark) -> list[tuple[tuple[int, int], float]]:
-    """Return the grids (rows, columns) whose lines the edges follow, and the share of those that
-    do; the coarsest first.
+    """Return the grids whose lines the edges follow, the coarsest first.
+
+    Each is (rows, columns) with the fraction of the edges that do.
     """
     height, width = dark.shape
     across, along = _edges(dark)
@@ -133,8 +140,9 @@ def _majority(dark: Dark, shape: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _agreement(dark: Dark, free: NDArray[np.uint8]) -> float:
-    """Return the share of the pixels, dark or light, that are in cells of their tone; 0 where cells
-    are not of one tone at heart.
+    """Return the share of the pixels, dark or light, that are in cells of their tone.
+
+    0 where cells are not of one tone at heart.
     """
     cells, cores = [], []
     for axis, count in enumerate(free.shape):

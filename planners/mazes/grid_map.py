@@ -2,7 +2,8 @@
 
 The convention is that of ROS maps (``nav_msgs/OccupancyGrid``, map_server's YAML): the origin is
 the pose of the map's lower left corner, x runs to the right and y up, while rows count from the
-top."""
+top.
+"""
 
 from __future__ import annotations
 
@@ -37,17 +38,26 @@ class GridMap:
             raise UserError(f"the map's origin is {self.origin}: it must be finite.")
 
     def is_inside(self, cell: Cell) -> bool:
-        """Whether the map has this cell."""
+        """Return whether the map has this cell.
+
+        Returns:
+            True on the map.
+        """
         rows, columns = self.free.shape
         return 0 <= cell[0] < int(rows) and 0 <= cell[1] < int(columns)
 
     def is_free(self, cell: Cell) -> bool:
-        """Whether the cell is on the map and no wall."""
+        """Return whether the cell is on the map and no wall.
+
+        Returns:
+            True for free cells.
+        """
         return self.is_inside(cell) and bool(self.free[cell])
 
     def to_grid(self, point: Point) -> Point:
-        """Return a point's place as (row, column) with fractions; (0.5, 0.5) is the centre of the
-        first cell.
+        """Return a point's place as (row, column) with fractions.
+
+        (0.5, 0.5) is the centre of the first cell.
         """
         x, y = point[0] - self.origin[0], point[1] - self.origin[1]
         cos, sin = math.cos(self.origin[2]), math.sin(self.origin[2])

@@ -97,7 +97,11 @@ def read_map(path: Path, options: ReadOptions | None = None) -> MapFile:
 
 
 def _from_picture(shades: Shades, path: Path, options: ReadOptions) -> MapFile:
-    """Read walls that are darker than the ground, or of vivid colours on white."""
+    """Read walls that are darker than the ground, or of vivid colours on white.
+
+    Returns:
+        The maze.
+    """
     if options.invert:
         shades = 1 - shades
     # The brightest channel: coloured marks on the ground are no walls.
@@ -129,7 +133,14 @@ def _coloured_greys(
 
 
 def _from_greys(grey: NDArray[np.uint8], path: Path, cell_px: int) -> MapFile:
-    """Read walls that are darker than the ground; refuse a picture that shows none."""
+    """Read walls that are darker than the ground; refuse a picture that shows none.
+
+    Returns:
+        The maze.
+
+    Raises:
+        NoMazeError: it shows no walls, or too many greys.
+    """
     if int(grey.max()) - int(grey.min()) < _CONTRAST:
         tone = "free" if grey.mean() >= 128 else "walls"
         raise NoMazeError(f"{path} is no maze: all its pixels are {tone}, of nearly one grey.")

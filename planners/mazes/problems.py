@@ -32,7 +32,11 @@ class PlanningProblem:
 def draw_problem(rule: MazeRule, seed: int, farthest: bool, resolution_m: float) -> PlanningProblem:
     """Draw a maze with a goal, and a start: the farthest cell, or any that is connected.
 
-    Raises ``ValueError`` if the rule gives mazes without any way.
+    Returns:
+        The problem.
+
+    Raises:
+        UserError: the seed is negative, or the rule gives mazes without any path.
     """
     if seed < 0:
         raise UserError(f"seed is {seed}: give a number that is not negative.")
@@ -45,8 +49,9 @@ def draw_problem(rule: MazeRule, seed: int, farthest: bool, resolution_m: float)
 def problem_from_file(
     path: Path, seed: int, farthest: bool, resolution_m: float
 ) -> PlanningProblem:
-    """Return the maze of a file (see :func:`planners.mazes.map_files.read_map`); the seed draws the
-    goal, but for ``.npz`` files, which name one.
+    """Return the maze of a file (see :func:`planners.mazes.map_files.read_map`).
+
+    The seed draws the goal, but for ``.npz`` files, which name one.
 
     ``resolution_m`` is for files that say nothing of metres. Raises ``ValueError``.
     """

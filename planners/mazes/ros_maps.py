@@ -110,9 +110,9 @@ def _mapping(path: Path) -> dict[str, object]:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
             raise UserError(f"{path} uses YAML aliases (*name): a map file needs none.")
         about = yaml.safe_load(text)
+    except UserError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, UserError):
-            raise
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is no ROS map, since it is no YAML file: {reason}.") from error
     if not isinstance(about, dict):

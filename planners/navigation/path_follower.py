@@ -1,8 +1,10 @@
-"""Following a path with a robot that drives in any direction: straight to the next corner, slower
-before it, then to the one after.
+"""Following a path with a robot that drives in any direction.
+
+Straight to the next corner, slower before it, then to the one after.
 
 Between two points of the path the robot keeps to the straight line, so a path that is free from
-point to point stays free. Heading follows the direction of travel for the eye alone."""
+point to point stays free. Heading follows the direction of travel for the eye alone.
+"""
 
 from __future__ import annotations
 

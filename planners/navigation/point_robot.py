@@ -31,7 +31,8 @@ class PointRobot:
     """Pose and velocity of a point that drives in any direction and cannot enter walls.
 
     It slides along a wall that it drives against. ``yaw_rad`` is the direction of its x axis in the
-    frame of the map, counter-clockwise."""
+    frame of the map, counter-clockwise.
+    """
 
     def __init__(self, grid: GridMap, cell: Cell, limits: PointRobotLimits | None = None) -> None:
         self.limits = limits or PointRobotLimits()
@@ -42,7 +43,11 @@ class PointRobot:
         self.place(grid, cell)
 
     def place(self, grid: GridMap, cell: Cell) -> None:
-        """Put the robot at rest in the middle of a free cell of a map."""
+        """Put the robot at rest in the middle of a free cell of a map.
+
+        Raises:
+            UserError: the cell is not free.
+        """
         if not grid.is_free(cell):
             raise UserError(f"the robot cannot stand in {cell[0]},{cell[1]}: it is no free cell.")
         self.grid = grid
@@ -74,6 +79,9 @@ class PointRobot:
         """Take a velocity command, cut to the limits; returns whether it was taken.
 
         Refused are commands during an emergency stop and commands that are no numbers.
+
+        Returns:
+            Whether it was taken.
         """
         if self.stopped or not all(map(math.isfinite, (forward_m_s, left_m_s, turn_rad_s))):
             return False
@@ -109,8 +117,12 @@ class PointRobot:
         self.yaw_rad = math.remainder(self.yaw_rad + turn * period_s, math.tau)
 
     def _slide(self, rows: float, columns: float) -> bool:
-        """Move by less than a cell, one direction after the other; returns whether a wall stopped
-        it.
+        """Move by less than a cell, one direction after the other.
+
+        Returns whether a wall stopped it.
+
+        Returns:
+            Whether a wall stopped it.
         """
         row, column = self._row + rows, self._column + columns
         touched = False

@@ -45,8 +45,9 @@ class NetworkConfig:
 
 
 class PlanningNetwork(nn.Module):
-    """Encode the observation once, iterate a planning step many times, decode actions from any
-    layer.
+    """Encode the observation once, iterate a planning step many times.
+
+    Decode actions from any layer.
 
     A new network is a subclass with ``config_type``, ``encode``, ``iterate`` and ``decode``, and a
     line in ``registry.py`` (or an entry point ``asterias.planners``). The other methods are
@@ -98,8 +99,10 @@ class PlanningNetwork(nn.Module):
         return self.decode(encoded, states).amax(dim=2)
 
     def linear_policy(self) -> Tensor | None:
-        """Return the weight ``(actions, A)`` of the policy where it is linear in the ``centred``
-        Q-values of one more layer, ``encoded`` being T and R and the state being V; else None.
+        """Return the weight ``(actions.
+
+        A)`` of the policy where it is linear in the ``centred`` Q-values of one more layer,
+        ``encoded`` being T and R and the state being V; else None.
         """
         return None
 
@@ -115,7 +118,11 @@ def centred(q: Tensor) -> Tensor:
 
 
 def direction_taps(field: int, actions: int) -> list[int]:
-    """Return, for each latent action that has a direction, its tap in an F x F kernel."""
+    """Return, for each latent action that has a direction, its tap in an F x F kernel.
+
+    Returns:
+        The taps, by latent action.
+    """
     middle = field // 2
     steps = COMPASS[: min(actions, len(COMPASS))]
     return [(middle + down) * field + middle + right for down, right in steps]
@@ -143,8 +150,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def observation(mazes: Any, goals: Any) -> tuple[Tensor, Tensor]:
-    """Return mazes and one-hot goal maps as float32 ``(B, H, W)``, from uint8 mazes and (row,
-    column) goals."""
+    """Return mazes and one-hot goal maps as float32 ``(B, H, W)``, from uint8 mazes and.
+
+    (row, column) goals.
+    """
     maze = torch.as_tensor(mazes).float()
     places = torch.as_tensor(goals)
     goal = torch.zeros_like(maze)

@@ -2,7 +2,8 @@
 
 The transition kernel of the latent decision process is computed from the maze, once, and differs
 from cell to cell; thousands of layers of value iteration then share it. Equation numbers are the
-paper's."""
+paper's.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ class DTVIN(PlanningNetwork):
 
     The reward f^R sees maze and goal through a 1 x 1 convolution; the kernel f^T sees the maze
     alone through one F x F convolution; the policy f^pi is linear in the A latent Q-values of the
-    cell, less their mean."""
+    cell, less their mean.
+    """
 
     config_type = DTVINConfig
     config: DTVINConfig

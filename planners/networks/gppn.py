@@ -1,5 +1,6 @@
-"""GPPN: the Gated Path Planning Network (Lee et al., ICML 2018): an LSTM in every cell instead of a
-max.
+"""GPPN: the Gated Path Planning Network.
+
+(Lee et al., ICML 2018): an LSTM in every cell instead of a max.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Highway VIN (Wang et al., ICML 2024): value iteration in blocks with gates that let information
-skip layers.
+"""Highway VIN.
+
+(Wang et al., ICML 2024): value iteration in blocks with gates that let information skip layers.
 
 Written from the abstract and from notes on the method; the notes' equations could not be checked
 against the paper, so this is our reading of it. A block starts from V:

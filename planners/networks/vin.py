@@ -69,8 +69,9 @@ class VIN(PlanningNetwork):
         self.policy.weight += torch.eye(*self.policy.weight.shape)
 
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
-        """Return T^inv ``(1, A, F*F, 1, 1)`` and R ``(B, H, W)``, plain (not rectified) as in the
-        original.
+        """Return T^inv ``(1, A, F*F, 1, 1)`` and R ``(B, H, W)``, plain.
+
+        (not rectified) as in the original.
         """
         reward: Tensor = self.reward(self.hidden(torch.stack((mazes, goals), dim=1)))
         return self.kernel, reward.squeeze(1)

@@ -1,12 +1,14 @@
-"""The operator on a CPU: one fused, compiled pass per maze, parallel over the batch, exact
-gradients.
+"""The operator on a CPU.
+
+One fused, compiled pass per maze, parallel over the batch, exact gradients.
 
 For training, the forward pass saves who won in every cell of every layer, two bits for four
 actions, and V at every L-th layer. The backward pass recomputes the L layers between two of those,
 which takes a quarter of the work when the winners are known, and goes back through them. L is such
 that this happens in the second-level cache. Where all that would fill more than ``MEMORY_BUDGET``,
 the winners are found again as well, and L is near the square root of the depth: a training step
-then takes a few megabytes per maze and about a tenth more time."""
+then takes a few megabytes per maze and about a tenth more time.
+"""
 
 from __future__ import annotations
 
@@ -65,8 +67,10 @@ def value_iteration(inputs: OperatorInputs) -> Tensor:
 
 
 def _segments(call: OperatorCall, depth: int) -> tuple[int, bool]:
-    """Return after how many layers V is stored for the backward pass, and whether all choices
-    are."""
+    """Return after how many layers V is stored for the backward pass.
+
+    And whether all choices are.
+    """
     layout, batch = call.layout, call.sizes.batch
     whole = _SEGMENT // (2 * 4 * layout.plane) // _RING * _RING
     stride = max(_RING, min(_LONGEST, whole))

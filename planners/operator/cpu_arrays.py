@@ -58,8 +58,10 @@ class OperatorCall:
         self.key = (sizes.height, sizes.width, self.layout, self.is_forced)
 
     def maze(self) -> MazeArrays:
-        """Return room for the kernel and the reward of a maze, and which of its cells are no
-        border."""
+        """Return room for the kernel and the reward of a maze.
+
+        And which of its cells are no border.
+        """
         cells = np.zeros(self.cells, bool)
         rows = cells[: self.sizes.height * self.layout.row].reshape(self.sizes.height, -1)
         rows[:, : self.sizes.width] = True
@@ -73,8 +75,10 @@ class OperatorCall:
         return ForwardBuffers(self.maze(), layers, forced)
 
     def backward_buffers(self, count: int, again: bool) -> BackwardBuffers:
-        """Return room to compute ``count`` layers again, their choices included if ``again``, and
-        to go back through them."""
+        """Return room to compute ``count`` layers again, their choices included if ``again``.
+
+        And to go back through them.
+        """
         plane, bits = self.layout.plane, self.layout.blocks * self.layout.bits
         layers = LayerArrays(line((count + 1) * plane), line((count + 1) * self.cells * again))
         forced = line_of(count * self.cells * self.is_forced * again, np.int8).view(np.int8)
@@ -105,8 +109,10 @@ class OperatorCall:
         )
 
     def gradients(self) -> BatchGradients:
-        """Return room for the gradients of the transition of each maze, the reward and the
-        value."""
+        """Return room for the gradients of the transition of each maze.
+
+        The reward and the value.
+        """
         transition, reward = self.inputs.transition, self.inputs.reward
         whole = np.zeros((len(reward), transition.shape[1]), np.float32)
         return BatchGradients(whole, np.empty_like(reward), np.empty_like(self.value))

@@ -3,7 +3,8 @@
 Only the winner's kernel matters, and who wins hardly ever changes from one layer to the next: the
 winners' kernels are gathered once and updated where a choice changes. Layers between two stored
 ones are recomputed from them, and their adjoints propagated, with a quarter of the multiplications
-of the forward pass. ``cpu_layout`` says how the arrays are laid out."""
+of the forward pass. ``cpu_layout`` says how the arrays are laid out.
+"""
 
 from __future__ import annotations
 
@@ -157,8 +158,10 @@ def recompute(
     layout: Layout,
     count: int,
 ) -> None:
-    """Compute layers 1 to ``count`` of ``summed`` again, by their choices; the same to the last
-    bit."""
+    """Compute layers 1 to ``count`` of ``summed`` again, by their choices.
+
+    The same to the last bit.
+    """
     size = 4 * layout.field**2 * LANES
     state = (maze, summed, choice, winners, layout)
     if layout.field == 3 and layout.bits == 2:
@@ -262,7 +265,8 @@ def _accumulate_nine_taps(
 ) -> None:
     """Add to the sums of a block's nine taps the gradients of layers ``first`` to ``last``.
 
-    Written out: the nine sums stay in registers, which a loop over taps does not achieve."""
+    Written out: the nine sums stay in registers, which a loop over taps does not achieve.
+    """
     row, x, taps = layout.row, layout.margin + block * LANES, grads.taps
     s0 = load(taps, 0 * LANES)
     s1 = load(taps, 1 * LANES)

@@ -137,7 +137,11 @@ def _add_outside_gradients(
 ) -> int:
     """Write the gradients of the saved layers of a segment, ``layer + 1`` to ``layer + count``.
 
-    Return the place of the saved layer before them."""
+    Return the place of the saved layer before them.
+
+    Returns:
+        The place of the saved layer before them.
+    """
     layout = inputs.layout
     fill_zeros(grads.outside)
     while place >= 0 and saved_layers[place] > layer:
@@ -163,8 +167,10 @@ def backward_batch(
     first: int,
     last: int,
 ) -> None:
-    """Fill in the gradients of mazes ``first`` to ``last - 1``, from the last stored layers to the
-    first; ``tape.saved`` holds the gradient of the saved layers."""
+    """Fill in the gradients of mazes ``first`` to ``last - 1``.
+
+    From the last stored layers to the first; ``tape.saved`` holds the gradient of the saved layers.
+    """
     layout, maze, layers = inputs.layout, buffers.maze, buffers.layers
     winners, grads, summed = buffers.winners, buffers.grads, buffers.layers.summed
     row, plane, margin = layout.row, layout.plane, layout.margin

@@ -2,7 +2,8 @@
 
 Layers advance in a wavefront, a few blocks apart, so that a block of the kernel serves several
 layers while it is in the first-level cache and more while it is in the second. ``cpu_layout`` says
-how the arrays are laid out."""
+how the arrays are laid out.
+"""
 
 from __future__ import annotations
 
@@ -202,8 +203,10 @@ def _action_values(
 def action_values(
     kernel: FloatLine, summed: FloatLine, plane: int, lines: FloatLine, start: int, layout: Layout
 ) -> None:
-    """Write Q of every action, a line each, into ``lines`` from ``start`` on; R + V is the plane
-    that begins at ``plane``."""
+    """Write Q of every action, a line each, into ``lines`` from ``start`` on.
+
+    R + V is the plane that begins at ``plane``.
+    """
     if layout.field == 3:
         _action_values(3, kernel, summed, plane, lines, start, layout)
     else:

@@ -3,7 +3,8 @@
 A map of H x W cells is one line of cells, row after row, each row followed by ``r = F // 2`` border
 cells that serve as the right border of one row and the left border of the next. The line is cut
 into blocks of 16 cells, filled up at the end. Arrays are one-dimensional; the classes below say
-what is in them. ``docs/explanation/value_iteration_kernels.md`` draws the layout."""
+what is in them. ``docs/explanation/value_iteration_kernels.md`` draws the layout.
+"""
 
 from __future__ import annotations
 
@@ -136,16 +137,20 @@ def offset_of(tap: int, field: int, row: int) -> int:
 
 @compiled
 def lag_of(layout: Layout) -> int:
-    """Return how many blocks a layer must stay behind the one before it: those that its farthest
-    neighbours reach into."""
+    """Return how many blocks a layer must stay behind the one before it.
+
+    Those that its farthest neighbours reach into.
+    """
     return (layout.field // 2 * (layout.row + 1) + LANES - 1) // LANES
 
 
 @compiled
 def wavefront_of(layout: Layout, count: int, size: int) -> tuple[int, int, int, int]:
-    """Return the course of a wavefront over layers that use ``size`` bytes in each block: the lag
-    between two layers, the layers in a group, and the blocks that a layer and a group take at a
-    time."""
+    """Return the course of a wavefront over layers that use ``size`` bytes in each block.
+
+    The lag between two layers, the layers in a group, and the blocks that a layer and a group take
+    at a time.
+    """
     lag = max(1, lag_of(layout))
     room = _FIRST_CACHE // max(1, size)
     # A quarter more than the cache holds is still faster without a wavefront (measured).
@@ -265,7 +270,8 @@ def unload_kernel_grad(
 def reduce_shared_grad(grad: FloatLine, target: FloatLine, layout: Layout) -> None:
     """Move the gradient of a kernel shared by all cells into ``target``, of any other nothing.
 
-    Called now and then: millions of small terms in one sum would lose digits."""
+    Called now and then: millions of small terms in one sum would lose digits.
+    """
     if layout.shared:
         for c in range(target.size):
             for x in range(LANES):

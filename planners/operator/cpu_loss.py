@@ -4,7 +4,8 @@ A policy that is linear in the cell's Q less their mean (VIN, DT-VIN) is read fr
 carries loss. In plain PyTorch this moves a few dozen maps of all actions through memory for each
 of them, and takes several times as long as the thousands of layers of value iteration themselves.
 Here a block of cells goes from V to Q, logits, loss and back to the gradient of Q while it is in
-registers and in the first-level cache."""
+registers and in the first-level cache.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +71,8 @@ def _exp(x: Lanes) -> Lanes:
     """Return e**x of numbers that are not positive, to two units in the last place; 0 below 1e-26.
 
     Products of such numbers would be denormal, which takes a hundred times as long. The polynomial
-    is that of ``expf`` in the Cephes library (S. Moshier), on ln 2 / 2 around zero."""
+    is that of ``expf`` in the Cephes library (S. Moshier), on ln 2 / 2 around zero.
+    """
     lowest = fill(np.float32(-60))
     small = greater(lowest, x)
     x = select(small, lowest, x)
@@ -92,7 +94,8 @@ def _exp(x: Lanes) -> Lanes:
 def _log(a: Lanes) -> Lanes:
     """Return the natural logarithm of positive numbers, to two units in the last place.
 
-    The polynomial is that of ``logf`` in the Cephes library, on sqrt(1/2) to sqrt(2)."""
+    The polynomial is that of ``logf`` in the Cephes library, on sqrt(1/2) to sqrt(2).
+    """
     n = exponent(a)
     f = subtract(multiply(a, power_of_two(subtract(fill(_SHIFT), n))), fill(np.float32(1)))
     square = multiply(f, f)
@@ -140,8 +143,9 @@ def _logits(
 def _cross_entropy(
     logits: FloatLine, optimal: LaneSets, o: int, moves: int, weight: Lanes
 ) -> Lanes:
-    """Return a block's loss, -log of the chance of an optimal action, times ``weight``; turn
-    ``logits`` into its gradient.
+    """Return a block's loss, -log of the chance of an optimal action, times ``weight``.
+
+    Turn ``logits`` into its gradient.
     """
     top, top_optimal = fill(_LOWEST), fill(_LOWEST)
     for c in range(moves):
@@ -232,8 +236,10 @@ class LossLabels(NamedTuple):
 def _layer_loss(
     policy: FloatLine, lines: FloatLine, first: int, buffers: LossBuffers, layout: Layout
 ) -> None:
-    """Add the loss of one layer to ``buffers.loss``, and turn its Q, a line per action from
-    ``first`` on, into their gradient."""
+    """Add the loss of one layer to ``buffers.loss``, and turn its Q.
+
+    A line per action from ``first`` on, into their gradient.
+    """
     moves, step = policy.size // layout.actions, layout.blocks * LANES
     logits, loss = buffers.logits, buffers.loss
     for block in range(layout.blocks):
@@ -253,7 +259,8 @@ def _layer_loss(
 def _reduce_sums(buffers: LossBuffers, losses: NDArray[np.float64], grad_weight: FloatLine) -> None:
     """Add the sixteen sums of the loss and of the policy's gradient up, and zero them.
 
-    Called now and then: millions of terms in one sum lose digits."""
+    Called now and then: millions of terms in one sum lose digits.
+    """
     for x in range(LANES):
         losses[0] += buffers.loss[x]
         buffers.loss[x] = 0

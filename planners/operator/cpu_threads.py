@@ -69,7 +69,8 @@ class BatchThreads:
 class BufferPool:
     """Work arrays that stay from one call to the next: fresh memory is slow memory.
 
-    What is outside the cells of a map stays zero in them."""
+    What is outside the cells of a map stays zero in them.
+    """
 
     def __init__(self) -> None:
         self.free: OrderedDict[Hashable, list[tuple[int, object]]] = OrderedDict()

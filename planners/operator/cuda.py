@@ -32,7 +32,11 @@ except ImportError as error:  # pragma: no cover - depends on the machine
 
 @triton.jit
 def _neighbour(row, column, tap, height, width, FIELD: tl.constexpr, SIGN: tl.constexpr):
-    """Place and presence of the cell that a tap looks at (SIGN 1), or that looks at a cell (-1)."""
+    """Place and presence of the cell that a tap looks at (SIGN 1), or that looks at a cell (-1).
+
+    Returns:
+        Place and presence.
+    """
     r = row + SIGN * (tap // FIELD - FIELD // 2)
     c = column + SIGN * (tap % FIELD - FIELD // 2)
     return r * width + c, (r >= 0) & (r < height) & (c >= 0) & (c < width)

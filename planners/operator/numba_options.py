@@ -19,12 +19,20 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "error_model": "numpy"
 
 
 def compiled(function: Function) -> Function:
-    """Compile without the interpreter lock and keep the machine code on disk."""
+    """Compile without the interpreter lock and keep the machine code on disk.
+
+    Returns:
+        The compiled function.
+    """
     machine_code = njit(cache=True, **_OPTIONS)(function)
     remove_stale(Path(machine_code.stats.cache_path), Path(__file__).parent)
     return cast(Function, machine_code)
 
 
 def inlined(function: Function) -> Function:
-    """Paste the function into its callers: numbers that are constant there unroll its loops."""
+    """Paste the function into its callers: numbers that are constant there unroll its loops.
+
+    Returns:
+        The function for compiled callers.
+    """
     return cast(Function, njit(inline="always", **_OPTIONS)(function))

@@ -8,7 +8,8 @@ Each operation has an emitter, which returns numba's signature and a generator o
 decorator ``_operation`` gives it the types that its callers see. ``docs/explanation/
 value_iteration_kernels.md`` explains how to add one.
 
-Nothing here checks an index."""
+Nothing here checks an index.
+"""
 
 # mypy: disable-error-code="empty-body"
 # The bodies of the operations are what their emitters generate.
@@ -56,6 +57,9 @@ def _operation(emitted: Callable[..., Emitted]) -> Callable[[Callable[P, R]], Ca
 
     Args:
         emitted: returns the operation's numba signature and the generator of its code.
+
+    Returns:
+        A decorator of the typed function.
     """
 
     def made(seen: Callable[P, R]) -> Callable[P, R]:
@@ -94,7 +98,11 @@ def _pointer(
 
 
 def _broadcast(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
-    """Emit sixteen times a number."""
+    """Emit sixteen times a number.
+
+    Returns:
+        The sixteen numbers.
+    """
     unknown = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
     one = builder.insert_element(unknown, number, ir.IntType(32)(0))
     return builder.shuffle_vector(one, unknown, ir.Constant(_INTS, None))

@@ -7,7 +7,8 @@ One layer, Eq. (2) of DT-VIN (Wang et al., ICML 2025), over the F x F patch arou
 
 with r = F // 2 and zeros beyond the border. With one kernel for all cells it is Eq. (1), VIN. Three
 backends compute it: ``reference`` (plain PyTorch), ``cpu`` (fused and compiled) and ``cuda``
-(fused, one launch)."""
+(fused, one launch).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ def value_iteration(
 ) -> Tensor:
     """Return V after the saved layers: ``(len(saved_layers), B, H, W)``.
 
-    Gradients reach ``transition``, ``reward`` and ``value``, exact but at ties of the max, where
+    A ``UserError`` names shapes or layers that do not fit. Gradients reach ``transition``, ``reward`` and ``value``, exact but at ties of the max, where
     the first action takes all.
 
     Args:
@@ -56,9 +57,6 @@ def value_iteration(
         forced: ``(depth, B, H, W)`` integers, the action taken in a cell instead of the best, or
             -1; this is how Highway VIN explores.
         backend: which implementation runs; auto takes the fast one where ``reward`` is.
-
-    Raises:
-        UserError: shapes or layers do not fit.
     """
     saved_layers = (depth,) if saved_layers is None else tuple(saved_layers)
     _check(transition, reward, depth, saved_layers, forced)

@@ -51,6 +51,9 @@ class IterativeDeepening:
         Args:
             layers: to reach.
             limit: after which the planner gives up, for the report.
+
+        Returns:
+            The status, or None.
         """
         while self.layers < layers:
             started_s = time.monotonic()

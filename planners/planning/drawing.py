@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from asterias.arrays import Cell
+from asterias.errors import UserError
 from asterias.files import write_bytes
 
 _DPI = 100
@@ -47,9 +48,13 @@ class Drawing:
 
 
 def save_drawing(drawing: Drawing, path: Path) -> None:
-    """Write a picture (.png) that appears whole or not at all."""
+    """Write a picture (.png) that appears whole or not at all.
+
+    Raises:
+        UserError: the name does not end in .png.
+    """
     if path.suffix.lower() != ".png":
-        raise ValueError(f"the picture {path} cannot be written: choose a name that ends in .png.")
+        raise UserError(f"the picture {path} cannot be written: choose a name that ends in .png.")
     buffer = io.BytesIO()
     _figure(drawing).savefig(buffer, format="png", dpi=_DPI)
     write_bytes(path, buffer.getvalue())
@@ -100,7 +105,7 @@ def _colours(drawing: Drawing) -> NDArray[Any]:
 
 
 def _ticks(axes: Axes, rows: int, columns: int, size: float) -> None:
-    """Number rows and columns as --start and --goal count them."""
+    """Write numbers of rows and columns as --start and --goal count them."""
     steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9)
     step = next(step for step in steps if max(rows, columns) < 15 * step)
     for axis, count in ((axes.xaxis, columns), (axes.yaxis, rows)):
@@ -112,7 +117,11 @@ def _ticks(axes: Axes, rows: int, columns: int, size: float) -> None:
 
 
 def _lines(axes: Axes, drawing: Drawing, cell_pt: float, zoom: float) -> list[Line2D]:
-    """Draw paths and ends; return what the legend names."""
+    """Draw paths and ends; return what the legend names.
+
+    Returns:
+        What the legend names.
+    """
     thin = max(1.3 * zoom, 0.2 * cell_pt)
     optimal = {"color": _OPTIMAL, "linewidth": max(3.2 * zoom, 0.55 * cell_pt)}
     if drawing.values is None:
@@ -151,7 +160,11 @@ def _lines(axes: Axes, drawing: Drawing, cell_pt: float, zoom: float) -> list[Li
 
 
 def _line(axes: Axes, places: NDArray[Any], name: str, **style: Any) -> list[Line2D]:
-    """Draw a line through (row, column) places; return its sample for the legend."""
+    """Draw a line through (row, column) places; return its sample for the legend.
+
+    Returns:
+        The line's sample for the legend.
+    """
     axes.plot(places[:, 1], places[:, 0], clip_on=False, **style)
     sample = {**style, "linewidth": min(style.get("linewidth", 1), 6)}
     sample["markersize"] = min(style.get("markersize", 1), 12)

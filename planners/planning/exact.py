@@ -30,8 +30,10 @@ class ExactPlanner:
     def plan(
         self, maze: MazeArray, start: Cell, goal: Cell, limits: PlanLimits | None = None
     ) -> GridPlan:
-        """Return a shortest path, or why there is none; it takes milliseconds, so the limits are
-        not looked at."""
+        """Return a shortest path, or why there is none.
+
+        It takes milliseconds, so the limits are not looked at.
+        """
         refused = refuse_ends(maze, start, goal)
         if refused:
             return refused

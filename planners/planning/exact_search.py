@@ -1,5 +1,6 @@
-"""Exact search on a known map: A* for one pair of cells, breadth-first search for all cells at
-once.
+"""Exact search on a known map.
+
+A* for one pair of cells, breadth-first search for all cells at once.
 """
 
 from __future__ import annotations
@@ -71,7 +72,13 @@ def _search(
     diagonal: bool,
     parent: NDArray[np.int64],
 ) -> Any:
-    """A* with unit costs: f rises by 0 to 2 a step, so a ring of three buckets is the queue."""
+    """Search by A* with unit costs.
+
+    f rises by 0 to 2 a step, so a ring of three buckets is the queue.
+
+    Returns:
+        Whether the goal was found; ``parent`` then leads back to the start.
+    """
     rows, columns = maze.shape
     area = rows * columns
     buckets = np.empty((3, area * len(offsets) + 1), np.int64)

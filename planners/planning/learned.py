@@ -83,6 +83,9 @@ class LearnedPlanner:
     ) -> GridPlan:
         """Walk greedily from start; the exact length tells whether the path is a shortest one.
 
+        Returns:
+            The plan, or why there is none.
+
         Raises:
             UserError: the map is too large for networks.
         """
@@ -101,8 +104,13 @@ class LearnedPlanner:
     def _plan_deeper(
         self, maze: MazeArray, start: Cell, goal: Cell, exact: tuple[Cell, ...], limits: PlanLimits
     ) -> GridPlan:
-        """Deepen and walk until the policy is settled, or the limits are reached; of several walks
-        that arrive the shortest counts."""
+        """Deepen and walk until the policy is settled, or the limits are reached.
+
+        Of several walks that arrive the shortest counts.
+
+        Returns:
+            The plan.
+        """
         deepening = IterativeDeepening(self.network, maze, goal, self.device, limits)
         depths = self._eval_depths(len(exact) - 1)
         is_small = max(maze.shape) <= self.trained_size
@@ -129,8 +137,11 @@ class LearnedPlanner:
         return GridPlan(status, chosen.cells, exact, text, chosen.values, chosen.layers)
 
     def _eval_depths(self, steps: int) -> list[int]:
-        """Return the layers after which the policy is evaluated: the depth asked for, or the depth
-        of training and its doubles, up to a limit by the steps of the shortest path."""
+        """Return the layers after which the policy is evaluated.
+
+        The depth asked for, or the depth of training and its doubles, up to a limit by the steps of
+        the shortest path.
+        """
         if self.depth:
             return [self.depth]
         depths, limit = [self.trained_depth], _LAYERS_PER_STEP * steps
@@ -155,9 +166,11 @@ class _Evaluation:
 
 
 def _is_settled(maze: MazeArray, before: _Evaluation | None, latest: _Evaluation) -> bool:
-    """Return whether more layers promise nothing: the latest did not shorten the walk that
-    arrived, or broke it, as happens to networks at many times their depth; or no action has
-    changed."""
+    """Return whether more layers promise nothing.
+
+    The latest did not shorten the walk that arrived, or broke it, as happens to networks at many
+    times their depth; or no action has changed.
+    """
     if before is None:
         return False
     if before.arrives:

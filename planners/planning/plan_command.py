@@ -50,7 +50,8 @@ class PlanConfig:
 
     Exit codes: 0 the goal is reached, 2 bad options, 3 the start is a wall or outside, 4 the goal
     is, 5 no path exists, 6 the policy collides, 7 it goes in circles, 8 out of time, 9 the file
-    shows no maze."""
+    shows no maze.
+    """
 
     maze: Path
     """Picture of a maze (dark walls, any number of pixels per cell), ROS map (.yaml), or .npz."""
@@ -102,6 +103,9 @@ class PlanAnswer:
 
 def run_plan(config: PlanConfig, limits: PlanLimits | None = None) -> PlanAnswer:
     """Plan as the options say; write picture and JSON.
+
+    Returns:
+        The plan with what it was made from.
 
     Raises:
         UserError: an option makes no sense, or (:class:`NoMazeError`) the file shows no maze.
@@ -158,7 +162,11 @@ def _check(config: PlanConfig) -> None:
 
 
 def plan(config: PlanConfig) -> int:
-    """Plan and print the answer; return the exit code."""
+    """Plan and print the answer; return the exit code.
+
+    Returns:
+        The exit code.
+    """
     try:
         with _ProgressBar() as display:
             answer = run_plan(config, PlanLimits(report=display.report))

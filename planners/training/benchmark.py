@@ -1,5 +1,6 @@
-"""Speed and memory of the operator against plain PyTorch, and exact search beside the learned
-planner.
+"""Speed and memory of the operator against plain PyTorch.
+
+And exact search beside the learned planner.
 """
 
 from __future__ import annotations
@@ -54,12 +55,20 @@ class BenchConfig:
 
 
 def _unfolded(transition: Tensor, total: Tensor) -> Tensor:
-    """Q by ``unfold``, multiply and sum: the reference body."""
+    """Q by ``unfold``, multiply and sum: the reference body.
+
+    Returns:
+        Q ``(B, A, H, W)``.
+    """
     return reference.action_values(transition, total, torch.zeros(()))
 
 
 def _windows(transition: Tensor, total: Tensor) -> Tensor:
-    """Q by strided windows of the padded map, multiply and sum."""
+    """Q by strided windows of the padded map, multiply and sum.
+
+    Returns:
+        Q ``(B, A, H, W)``.
+    """
     field = math.isqrt(transition.shape[2])
     padded = functional.pad(total, (field // 2,) * 4)
     windows = padded.unfold(1, field, 1).unfold(2, field, 1).permute(0, 3, 4, 1, 2)
@@ -67,7 +76,11 @@ def _windows(transition: Tensor, total: Tensor) -> Tensor:
 
 
 def _shifted(transition: Tensor, total: Tensor) -> Tensor:
-    """Q by one multiply-add of a shifted map per tap."""
+    """Q by one multiply-add of a shifted map per tap.
+
+    Returns:
+        Q ``(B, A, H, W)``.
+    """
     field, (height, width) = math.isqrt(transition.shape[2]), total.shape[1:]
     padded = functional.pad(total, (field // 2,) * 4).unsqueeze(1)
     q = torch.zeros(())
@@ -185,7 +198,11 @@ def _operator(config: BenchConfig, size: int, depth: int) -> dict[str, Any]:
 
 
 def _long_maze(size: int) -> MazeSet:
-    """A maze with a long way in it."""
+    """Draw a maze with a long path in it.
+
+    Returns:
+        The maze.
+    """
     edges = {15: (40, 90), 35: (150, 400), 100: (1200, 1800)}.get(size, (size, size**2))
     return generate_stratified(MazeRule(size, decimation=(0, 0.1)), edges, 1, seed=size)
 
@@ -216,8 +233,9 @@ def _searches(config: BenchConfig, size: int, depth: int) -> dict[str, Any]:
 
 
 def training_memory_mb(size: int, depth: int) -> int:
-    """Return by how many megabytes a DT-VIN training step, batch 1, raises the peak of a fresh
-    process.
+    """Return by how many megabytes a DT-VIN training step, batch 1.
+
+    Raises the peak of a fresh process.
     """
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:

@@ -48,8 +48,11 @@ def load_checkpoint(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Restore the optimiser; return the file's tensors and its progress.
 
+    Returns:
+        Tensors and progress.
+
     Raises:
-        ValueError: there is no such file.
+        UserError: there is no such file.
     """
     if not path.is_file():
         raise UserError(f"nothing to resume: there is no {path}.")
@@ -65,5 +68,9 @@ def load_checkpoint(
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those tensors whose names begin with ``prefix``, without it."""
+    """Those tensors whose names begin with ``prefix``, without it.
+
+    Returns:
+        The tensors by their shorter names.
+    """
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

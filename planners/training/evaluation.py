@@ -1,5 +1,6 @@
-"""Follow a greedy policy from every reachable cell at once, by pointer jumping, and score it per
-path length.
+"""Follow a greedy policy from every reachable cell at once, by pointer jumping.
+
+And score it per path length.
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ class Bin:
 
 
 def follow(actions: NDArray[np.int8], maze_set: MazeSet, moves: Moves = NEWS) -> NDArray[np.int64]:
-    """Return the steps to the goal of a greedy policy ``(n, M, M)`` from every cell, -1 where it
-    never arrives.
+    """Return the steps to the goal of a greedy policy ``(n, M, M)`` from every cell.
+
+    -1 where it never arrives.
 
     The successor of every cell is a pointer; pointing each pointer at its pointer's pointer doubles
-    the steps. A policy that takes M*M steps has been in some cell twice, so it never arrives."""
+    the steps. A policy that takes M*M steps has been in some cell twice, so it never arrives.
+    """
     count, rows, columns = maze_set.mazes.shape
     offsets = moves.offset_array()[actions]
     row = np.arange(rows)[:, None] + offsets[..., 0]
@@ -69,8 +72,9 @@ def follow(actions: NDArray[np.int8], maze_set: MazeSet, moves: Moves = NEWS) ->
 def score(
     actions: NDArray[np.int8], maze_set: MazeSet, edges: Sequence[int], moves: Moves = NEWS
 ) -> list[Bin]:
-    """Return one row per bin ``edges[i]`` to ``edges[i + 1]``; all bins but the last end one below
-    the next.
+    """Return one row per bin ``edges[i]`` to ``edges[i + 1]``.
+
+    All bins but the last end one below the next.
     """
     lengths = distances(maze_set.mazes, maze_set.goals, moves)
     steps = follow(actions, maze_set, moves)
@@ -114,8 +118,12 @@ def greedy_actions(
 def stable_actions(
     network: PlanningNetwork, maze_set: MazeSet, step: int, limit: int
 ) -> tuple[NDArray[np.int8], int]:
-    """Deepen by ``step`` layers at a time until no action changes; return the actions and the
-    depth.
+    """Deepen by ``step`` layers at a time until no action changes.
+
+    Return the actions and the depth.
+
+    Returns:
+        The actions ``(n, M, M)`` and the depth.
     """
     maze, goal = observation(maze_set.mazes, maze_set.goals)
     before: torch.Tensor | None = None
@@ -164,7 +172,11 @@ class EvaluateConfig:
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, object]:
-    """Return the result as written to ``config.json``: model, size, depth, bins and seconds."""
+    """Return the result as written to ``config.json``: model, size, depth, bins and seconds.
+
+    Raises:
+        UserError: an option makes no sense, or a file cannot be used.
+    """
     if config.depth < 0 or config.batch < 1:
         raise UserError("--depth must be 0 or more, and --batch 1 or more.")
     edges = parse_bins(config.bins)
@@ -200,7 +212,11 @@ def evaluate(config: EvaluateConfig) -> dict[str, object]:
 
 
 def parse_bins(text: str) -> list[int]:
-    """Return bin edges from '1,15,30'; raises ``ValueError`` with an example."""
+    """Return bin edges from '1,15,30'.
+
+    Raises:
+        UserError: these are no rising path lengths.
+    """
     try:
         edges = [int(part) for part in text.split(",")]
     except ValueError:

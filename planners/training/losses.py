@@ -1,8 +1,10 @@
-"""Losses over kept layers: the adaptive highway loss of DT-VIN (Eq. 3), its rejected variants,
-policy gradient.
+"""Losses over kept layers: the adaptive highway loss of DT-VIN (Eq.
+
+3), its rejected variants, policy gradient.
 
 All cells of a maze are trained from one pass: a cell whose shortest path has l steps is a sample of
-length l."""
+length l.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,10 @@ Target = Literal["any_optimal", "one_expert", "policy_gradient"]
 
 @dataclass(frozen=True)
 class Labels:
-    """What the expert knows: path lengths int ``(B, H, W)``, -1 where there is none, and sets of
-    optimal actions as 0 and 1, float ``(B, actions, H, W)``.
+    """What the expert knows.
+
+    Path lengths int ``(B, H, W)``, -1 where there is none, and sets of optimal actions as 0 and 1,
+    float ``(B, actions, H, W)``.
     """
 
     lengths: Tensor
@@ -42,7 +46,8 @@ def sample_weights(kind: LossKind, lengths: Tensor, layers: Sequence[int]) -> Te
     ``adaptive``: from the layer on that is as deep as the path is long, Eq. (3); ``full``: at every
     layer; ``single``: at the first layer deep enough only; ``last``: at the last layer only. Every
     sample counts at the last layer, also a path longer than the depth, which Eq. (3) itself would
-    leave out."""
+    leave out.
+    """
     numbers = torch.tensor(layers, device=lengths.device).view(-1, 1, 1, 1)
     deep_enough = numbers >= lengths
     deep_enough[-1] = True
@@ -65,8 +70,12 @@ def term(logits: Tensor, labels: Labels, target: Target) -> Tensor:
 
 
 def _policy_gradient(logs: Tensor, labels: Labels) -> Tensor:
-    """-R log pi of a sampled action: R = 1 if it shortens the way, less what the policy earns on
-    average.
+    """-R log pi of a sampled action.
+
+    R = 1 if it shortens the way, less what the policy earns on average.
+
+    Returns:
+        The loss of each cell.
     """
     chances = logs.detach().exp()
     flat = chances.movedim(2, -1).reshape(-1, chances.shape[2])
@@ -92,7 +101,11 @@ def backward(
 
     A linear policy is read and trained in one compiled pass (``bodies/cpu_loss.py``). Other layers
     are decoded ``chunk`` at a time, each chunk back-propagated to the kept states at once: the
-    memory of a step hardly grows with the number of layers that carry loss."""
+    memory of a step hardly grows with the number of layers that carry loss.
+
+    Returns:
+        The loss.
+    """
     encoded = network.encode(mazes, goals)
     states = network.iterate(encoded, depth, layers)
     policy = network.linear_policy()

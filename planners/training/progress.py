@@ -64,7 +64,11 @@ class TrainingDisplay:
 
 
 def train_with_display(config: TrainConfig) -> PlannerTrainer:
-    """Run a training to its end; the first of several processes shows its bar and curves."""
+    """Run a training to its end; the first of several processes shows its bar and curves.
+
+    Returns:
+        The trainer.
+    """
     check_config(config)
     if os.environ.get("RANK", "0") != "0":
         return train(config)

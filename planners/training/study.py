@@ -1,5 +1,7 @@
-"""Whole tables with one command: train every network of a size with several seeds, test them on
-the same fresh mazes, write what a table needs.
+"""Whole tables with one command.
+
+Train every network of a size with several seeds, test them on the same fresh mazes, write what a
+table needs.
 
 A study can be stopped at any moment: finished runs are kept, a broken one goes on from its
 checkpoint.
@@ -88,7 +90,11 @@ class TrainingRun:
 
 
 def runs_of(config: StudyConfig) -> list[TrainingRun]:
-    """Return all runs of a study; raises ``ValueError`` for an unknown size or case."""
+    """Return all runs of a study.
+
+    Raises:
+        UserError: the size or a case is unknown.
+    """
     if config.size not in PLANS:
         raise UserError(f"study is {config.size!r}: choose one of {', '.join(PLANS)}.")
     cases = {case.name: case for case in PLANS[config.size].cases}
@@ -119,7 +125,11 @@ def _run(config: StudyConfig, case: Case, seed: int) -> TrainingRun:
 
 
 def study(config: StudyConfig, train: Callable[[TrainConfig], PlannerTrainer]) -> Iterator[str]:
-    """Train what is not trained yet, test what is; yield a line after each step."""
+    """Train what is not trained yet, test what is; yield a line after each step.
+
+    Yields:
+        A line for each step.
+    """
     for run in runs_of(config):
         if run.finished:
             continue

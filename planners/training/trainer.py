@@ -245,8 +245,9 @@ class PlannerTrainer:
         return torch.optim.RMSprop(parameters, lr=self.config.learning_rate, eps=1e-6)
 
     def batch(self, update: int) -> MazeSet:
-        """Return this process's part of the mazes of an update; the order depends on seed and epoch
-        only.
+        """Return this process's part of the mazes of an update.
+
+        The order depends on seed and epoch only.
         """
         config = self.config
         per_epoch = len(self.train) // config.batch
@@ -261,7 +262,11 @@ class PlannerTrainer:
         return Labels(found.lengths.to(self.device), found.optimal.to(self.device))
 
     def run(self) -> Iterator[dict[str, float]]:
-        """Train to the end; yield loss and speed after every update."""
+        """Train to the end; yield loss and speed after every update.
+
+        Yields:
+            Loss, speed and norm of the gradient.
+        """
         self.save_mazes()
         saved = time.monotonic()
         try:
@@ -303,7 +308,11 @@ class PlannerTrainer:
         return {"loss": loss, "mazes_per_s": config.batch / seconds, "grad_norm": float(norm)}
 
     def _count(self, clock: Clock) -> float:
-        """Add what has passed on a clock to the progress; return its wall time."""
+        """Add what has passed on a clock to the progress; return its wall time.
+
+        Returns:
+            Wall time in s.
+        """
         wall, cpu = clock.elapsed()
         self.progress.seconds += wall
         self.progress.cpu_seconds += cpu
@@ -426,8 +435,13 @@ def draw_mazes(config: TrainConfig) -> tuple[MazeSet, MazeSet]:
 
 
 def _load_init_weights(network: PlanningNetwork, path: Path) -> None:
-    """Begin with the weights of a file; what only the new network has keeps its start, as the gate
-    of a Highway VIN that begins with a VIN.
+    """Begin with the weights of a file.
+
+    What only the new network has keeps its start, as the gate of a Highway VIN that begins with a
+    VIN.
+
+    Raises:
+        UserError: the file holds another network.
     """
     earlier, card = load_weights(path)
     try:
@@ -460,7 +474,11 @@ def _average_gradients(network: PlanningNetwork, world: int) -> None:
 
 
 def train(config: TrainConfig, report: Any = None) -> PlannerTrainer:
-    """Run a training to its end; ``report(trainer, numbers)`` is called after every update."""
+    """Run a training to its end; ``report(trainer, numbers)`` is called after every update.
+
+    Returns:
+        The trainer.
+    """
     trainer = PlannerTrainer(config)
     for numbers in trainer.run():
         if report is not None:
