@@ -44,8 +44,8 @@ def value_iteration(
 ) -> Tensor:
     """Return V after the saved layers: ``(len(saved_layers), B, H, W)``.
 
-    A ``UserError`` names shapes or layers that do not fit. Gradients reach ``transition``, ``reward`` and ``value``, exact but at ties of the max, where
-    the first action takes all.
+    Gradients reach ``transition``, ``reward`` and ``value``, exact but at ties of the max, where
+    the first action takes all. A ``UserError`` names shapes or layers that do not fit.
 
     Args:
         transition: ``(B, A, F*F, H, W)``; B may be 1 for one kernel for all mazes, H and W may both
