@@ -27,7 +27,7 @@ COMMANDS = {
     ),
     "pretrain": LazyCommand(
         "learning.target_finding.commands.train:Pretrain",
-        "Let the robot move about, and train an encoder of the cameras' tiles.",
+        "Let the robot move about, and train an encoder to estimate its commands from its cameras.",
     ),
     "report": LazyCommand(
         "learning.demo_results:Report",

@@ -12,10 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from asterias.cli import run_command
+from asterias.cli import check_file, run_command
 from asterias.errors import UserError
 from asterias.files import write_json
-from asterias.option_checks import check_file
 from asterias.provenance import provenance
 from hardware.description.robot import JointDescription
 from hardware.perception.apriltag import detect_tags

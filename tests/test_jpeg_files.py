@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asterias.images import ImageError, decode_image, image_size
-from asterias.jpeg import check_jpeg, jpeg_size
+from asterias.images.decode import ImageError, decode_image, image_size
+from asterias.images.jpeg import check_jpeg, jpeg_size
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100)
 KINDS = {

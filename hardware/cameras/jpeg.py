@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from asterias.arrays import ImageArray
-from asterias.images import ImageError, decode_image
-from asterias.jpeg import START_OF_IMAGE, jpeg_size
+from asterias.images.decode import ImageError, decode_image
+from asterias.images.jpeg import START_OF_IMAGE, jpeg_size
 
 # Pictures of cameras here are some 10 kB; a stream whose parts are longer is none of theirs.
 MOST_BYTES = 4 << 20

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from asterias.errors import DeviceError
-from asterias.images import ImageError
+from asterias.images.decode import ImageError
 from hardware.cameras.jpeg import MOST_BYTES
 
 HEAD_END = re.compile(rb"\r?\n\r?\n")

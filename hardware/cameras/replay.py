@@ -15,7 +15,7 @@ from mcap_ros2.decoder import DecoderFactory
 
 from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
-from asterias.images import ImageError
+from asterias.images.decode import ImageError
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.robot import CameraDescription

@@ -13,8 +13,8 @@ import numpy as np
 
 from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
-from asterias.images import ImageError
-from asterias.jpeg import prepare
+from asterias.images.decode import ImageError
+from asterias.images.jpeg import prepare
 from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.health import CameraHealth, CameraHealthMonitor
 from hardware.description.robot import CameraDescription

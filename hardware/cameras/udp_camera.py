@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from asterias.errors import DeviceError
-from asterias.images import ImageError
+from asterias.images.decode import ImageError
 from hardware.buses.udp_link import UdpLink
 from hardware.buses.udp_packets import PacketError, PacketKind, PicturePart, unpack_picture
 from hardware.cameras.jpeg import decode_jpeg

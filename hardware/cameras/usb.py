@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from asterias.errors import DescriptionError, DeviceError
-from asterias.images import ImageError
+from asterias.images.decode import ImageError
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.robot import CameraDescription

@@ -15,9 +15,9 @@ import numpy as np
 
 from asterias.errors import HardwareError
 from asterias.files import write_json
-from asterias.jpeg import prepare
+from asterias.images.jpeg import prepare
+from asterias.pacing import ask_for_priority
 from asterias.provenance import provenance
-from asterias.realtime import ask_for_priority
 from hardware.cameras.stream import StreamCamera
 from hardware.description.devices import SerialBusSettings
 from hardware.description.robot import RobotDescription, load_robot, save_robot

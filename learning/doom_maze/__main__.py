@@ -13,9 +13,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from asterias.cli import run_command
+from asterias.cli import check_file, check_folder, check_seed, run_command
 from asterias.errors import UserError
-from asterias.option_checks import check_file, check_folder, check_seed
 from asterias.progress import Stages, progress_bars
 from learning.doom_maze.mapper_config import MapperTrainConfig
 

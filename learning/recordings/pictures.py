@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from asterias.arrays import ImageArray
 from asterias.errors import UserError
-from asterias.images import ImageError, decode_image
+from asterias.images.decode import ImageError, decode_image
 from learning.recordings.bags.bag_writer import PICTURE_TYPES
 from learning.recordings.bags.cdr import ImageFields, image_fields
 from learning.recordings.reading import Decoder, Raw

@@ -11,7 +11,7 @@ import cv2
 
 from asterias.errors import UserError
 from asterias.files import read_bytes, read_json, write_folder, write_json
-from asterias.images import RGB, ImageError, decode_image
+from asterias.images.decode import RGB, ImageError, decode_image
 from asterias.provenance import provenance
 from hardware.perception.images import save_png
 from learning.recordings.alike import check_alike

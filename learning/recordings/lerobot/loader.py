@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from asterias.errors import UserError
 from asterias.files import read_bytes, read_json
-from asterias.images import ImageError, decode_image
+from asterias.images.decode import ImageError, decode_image
 from learning.recordings.episode_data import EpisodeData, PictureSource, episode_data
 from learning.recordings.lerobot.layout import ACTION, IMAGES, STATE, VERSION
 from learning.recordings.pictures import Pixels

@@ -10,8 +10,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from asterias.cli import check_episodes, check_file, check_seed
 from asterias.files import write_json
-from asterias.option_checks import check_episodes, check_file, check_seed
 from asterias.progress import progress_bars
 from asterias.provenance import provenance
 from learning.target_finding.env.environment import TargetFindingEnv

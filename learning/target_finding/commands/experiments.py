@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from asterias.cli import check_episodes, check_file, check_folder, check_seed
 from asterias.errors import UserError
 from asterias.files import write_json
-from asterias.option_checks import check_episodes, check_file, check_folder, check_seed
 from asterias.progress import progress_bars
 from asterias.provenance import provenance
 from learning.target_finding.env.options import DEAD, TargetFindingOptions, with_command_range

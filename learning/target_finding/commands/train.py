@@ -11,9 +11,9 @@ import tyro
 from rich.console import Console
 from tyro.extras import literal_type_from_choices
 
+from asterias.cli import check_file, check_folder, check_seed
 from asterias.errors import UserError
 from asterias.files import write_json
-from asterias.option_checks import check_file, check_folder, check_seed
 from asterias.progress import JsonLines, Stages, TrainingProgress, progress_bars, stop_requests
 from learning.target_finding.algorithms.networks import NETWORKS
 from learning.target_finding.algorithms.registry import ALGORITHMS, TrainingRequest

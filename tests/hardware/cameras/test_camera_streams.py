@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asterias.errors import DeviceError
-from asterias.images import ImageError
-from asterias.jpeg import jpeg_size
+from asterias.images.decode import ImageError
+from asterias.images.jpeg import jpeg_size
 from hardware.cameras.driver import Camera
 from hardware.cameras.health import CameraHealthMonitor, CameraState
 from hardware.cameras.http_stream import Dechunker

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from asterias.errors import DescriptionError, DeviceError
-from asterias.images import ImageError
+from asterias.images.decode import ImageError
 from hardware.cameras.driver import Camera
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.mjpeg import MjpegSource

@@ -18,7 +18,7 @@ from typing import Annotated
 
 from rclpy.timer import Timer
 
-from asterias.realtime import ask_for_priority
+from asterias.pacing import ask_for_priority
 from asterias_nodes.robot.emergency_stop import EmergencyStop
 from asterias_nodes.robot.limb_interface import LimbInterface
 from asterias_nodes.robot.robot_file import WAIT_HELP, wait_for_robot

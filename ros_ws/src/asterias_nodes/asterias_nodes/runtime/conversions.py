@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Duration, Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from asterias.arrays import ImageArray
-from asterias.images import ImageError, decode_image
+from asterias.images.decode import ImageError, decode_image
 from hardware.description.robot import CameraDescription
 
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}

@@ -88,7 +88,7 @@ def prepare() -> None:
 
     For programs that must not stand still when the first picture comes.
     """
-    from asterias.jpeg_scan import follow_codes
+    from asterias.images.jpeg_scan import follow_codes
 
     nothing = np.frombuffer(bytes(4), np.uint8)
     blocks = np.zeros((1, 3), np.int64)
@@ -239,7 +239,7 @@ class _Walk:
     def _note_scan(self, start: int, chosen: list[tuple[int, int]]) -> None:
         """Have the codes of this scan followed once the end of the file is known."""
         # Here, since numba takes half a second to import and most programs see no camera.
-        from asterias.jpeg_scan import follow_codes
+        from asterias.images.jpeg_scan import follow_codes
 
         header = self._header
         rows, blocks = list[bytes](), list[tuple[int, int, int]]()

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from asterias.arrays import ImageArray
-from asterias.jpeg import START_OF_IMAGE, ImageError, check_jpeg, jpeg_size
+from asterias.images.jpeg import START_OF_IMAGE, ImageError, check_jpeg, jpeg_size
 
 __all__ = ["LIMIT_PX", "RGB", "ImageError", "decode_image", "image_size"]
 
