@@ -31,7 +31,7 @@ COMMANDS = {
     ),
     "report": LazyCommand(
         "learning.demo_results:Report",
-        "Make the tables of a document anew from the files in results/.",
+        "Make the tables of documents anew from the files in results/.",
     ),
     "robustness": LazyCommand(
         "learning.target_finding.commands.evaluate:Robustness",
