@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from asterias.errors import UserError
 from asterias.files import read_bytes
-from asterias.images import LIMIT_PX, ImageError, image_size
+from asterias.images.decode import LIMIT_PX, ImageError, image_size
 
 Shades = NDArray[np.float32]
 """Shares of the greatest value, 0 = black to 1 = white: ``(H, W)``, or ``(H, W, 3)`` as RGB."""

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from asterias.arrays import Cell
+from asterias.cli import check_file
 from asterias.errors import UserError
 from asterias.files import write_json
-from asterias.option_checks import check_file
 from planners.mazes.distances import distances
 from planners.mazes.grid_map import GridMap
 from planners.mazes.map_files import Colours, MapFile, NoMazeError, ReadOptions, read_map

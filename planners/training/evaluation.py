@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from asterias.cli import check_file
 from asterias.errors import UserError
 from asterias.files import write_bytes, write_json
-from asterias.option_checks import check_file
 from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
 from planners.mazes.datasets import MazeSet
 from planners.mazes.distances import distances

@@ -20,8 +20,8 @@ import torch
 import tyro
 from torch import Tensor
 
+from asterias.cli import check_folder
 from asterias.errors import UserError
-from asterias.option_checks import check_folder
 from asterias.provenance import Clock
 from planners.mazes.action_sets import MOVES, NEWS, Moves
 from planners.mazes.datasets import MazeRule, MazeSet, generate_splits, generate_stratified

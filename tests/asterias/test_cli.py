@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -144,7 +145,12 @@ def test_the_list_of_commands_says_what_each_is_for(room: str) -> None:
     for name, entry in commands_of(room).items():
         summary = summary_of(entry)
         assert summary and summary[0].isupper(), f"{room} {name}"
-        if isinstance(entry, LazyCommand):
+        earlier_name = re.match(r"The earlier name of ([\w-]+)\.", summary)
+        if earlier_name:
+            other = commands_of(room)[earlier_name[1]]
+            assert isinstance(entry, LazyCommand) and isinstance(other, LazyCommand)
+            assert entry.target == other.target
+        elif isinstance(entry, LazyCommand):
             command = entry.load()
             if isinstance(command, type):
                 assert summary == plain_text(command.__doc__).partition("\n")[0]
