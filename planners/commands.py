@@ -62,9 +62,10 @@ def train(arguments: list[str], program: str) -> int:
         The exit code.
     """
     from planners.training import trainer as training
+    from planners.training.train_config import PRESETS
 
     config = tyro.extras.overridable_config_cli(
-        training.PRESETS, args=arguments, prog=program, description=plain_text(train.__doc__)
+        PRESETS, args=arguments, prog=program, description=plain_text(train.__doc__)
     )
     from planners.training.progress import train_with_display
 

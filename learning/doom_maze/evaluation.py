@@ -34,7 +34,8 @@ from planners.networks.base import PlanningNetwork
 from planners.networks.weights import load_weights
 from planners.planning.factory import find_weights, make_planner
 from planners.training.evaluation import greedy_actions, score
-from planners.training.trainer import TrainConfig, draw_mazes
+from planners.training.train_config import TrainConfig
+from planners.training.trainer import draw_mazes
 from sim.doom.views import CellViews, survey_mazes
 
 TEST_SEED = 5_000_000

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asterias.arrays import Cell
+from asterias.arrays import Cell, MazeArray
 from planners.networks.base import PlanningNetwork, observation
-from planners.planning.types import MazeArray, PlanLimits, PlanProgress, PlanStatus
+from planners.planning.types import PlanLimits, PlanProgress, PlanStatus
 
 # A long recursion is cut into slices of about this length, to look at the clock and at cancel:
 # several a second, and still long against the start of a slice (well below 1 ms).

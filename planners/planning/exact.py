@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from asterias.arrays import Cell
+from asterias.arrays import Cell, MazeArray
 from asterias.errors import UserError
 from planners.mazes.action_sets import NEWS, Moves
 from planners.planning.exact_search import a_star, breadth_first
 from planners.planning.types import (
     GridPlan,
-    MazeArray,
     PlanLimits,
     PlanStatus,
     describe,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asterias.arrays import Cell
+from asterias.arrays import Cell, MazeArray
 from asterias.errors import UserError
 from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
 from planners.networks.base import PlanningNetwork, choose_device
@@ -17,7 +17,6 @@ from planners.planning.deepening import IterativeDeepening
 from planners.planning.exact_search import breadth_first
 from planners.planning.types import (
     GridPlan,
-    MazeArray,
     PlanLimits,
     PlanStatus,
     describe,

@@ -10,10 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from asterias.arrays import Cell
-
-MazeArray = NDArray[np.uint8]
-"""Cells ``(H, W)``, 1 = free."""
+from asterias.arrays import Cell, MazeArray
 
 
 class PlanStatus(str, Enum):

@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from planners.training.trainer import PlannerTrainer, TrainConfig, check_config, train
+from planners.training.train_config import TrainConfig, check_config
+from planners.training.trainer import PlannerTrainer, train
 
 
 class TrainingDisplay:

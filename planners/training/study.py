@@ -27,7 +27,8 @@ from planners.networks.weights import load_weights, save_weights
 from planners.training.checkpoints import CHECKPOINT
 from planners.training.evaluation import Bin, greedy_actions, parse_bins, score
 from planners.training.study_plans import PLANS, Case
-from planners.training.trainer import MAZES, PRESETS, WEIGHTS, PlannerTrainer, TrainConfig
+from planners.training.train_config import PRESETS, TrainConfig
+from planners.training.trainer import MAZES, WEIGHTS, PlannerTrainer
 
 
 @dataclass

@@ -18,7 +18,8 @@ from planners.mazes.datasets import MazeSet
 from planners.mazes.map_files import NoMazeError, ReadOptions, read_map
 from planners.networks.weights import WEIGHTS_FOLDER, load_weights
 from planners.planning.learned import LearnedPlanner
-from planners.training.trainer import PRESETS, PlannerTrainer, with_defaults
+from planners.training.train_config import PRESETS
+from planners.training.trainer import PlannerTrainer, with_defaults
 
 ROOM = np.array([[0, 0, 0, 0, 0], [0, 1, 1, 1, 0], [0, 1, 0, 1, 0], [0, 1, 1, 1, 0], [0] * 5])
 ROOM = ROOM.astype(np.uint8)

@@ -13,7 +13,8 @@ from planners.mazes.datasets import MazeSet
 from planners.networks.weights import load_weights
 from planners.training import study
 from planners.training.study_plans import PLANS, Case, StudyPlan
-from planners.training.trainer import MAZES, PRESETS, PlannerTrainer, TrainConfig, train
+from planners.training.train_config import PRESETS, TrainConfig
+from planners.training.trainer import MAZES, PlannerTrainer, train
 
 SIZE = "9"
 

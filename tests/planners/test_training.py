@@ -17,7 +17,8 @@ from safetensors import safe_open
 
 from planners.mazes.datasets import MazeRule, MazeSet, generate
 from planners.networks.weights import load_weights
-from planners.training.trainer import CHECKPOINT, MAZES, WEIGHTS, PlannerTrainer, TrainConfig, train
+from planners.training.train_config import TrainConfig
+from planners.training.trainer import CHECKPOINT, MAZES, WEIGHTS, PlannerTrainer, train
 
 ROOT = Path(__file__).parents[2]
 

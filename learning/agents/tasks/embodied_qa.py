@@ -13,10 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from asterias.arrays import Cell
+from asterias.arrays import Cell, MazeArray
 from planners.mazes.datasets import MazeRule, generate
 from planners.planning.exact_search import breadth_first
-from planners.planning.types import MazeArray
 
 QuestionKind = Literal["what", "how many", "how far"]
 QUESTION_KINDS: tuple[QuestionKind, ...] = ("what", "how many", "how far")
