@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asterias.cli import check_folder
 from asterias.errors import UserError
 from asterias.provenance import Clock
 from planners.mazes.action_sets import MOVES, NEWS, Moves
