@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from asterias.cli import check_folder
 from asterias.errors import UserError
-from asterias.option_checks import check_folder
 from planners.networks.base import choose_device
 from planners.networks.registry import NETWORKS
 from planners.training.evaluation import parse_bins
