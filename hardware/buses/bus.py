@@ -12,7 +12,7 @@ from asterias.errors import DeviceError
 
 @dataclass(frozen=True)
 class Servo:
-    """What a bus must know of one of its servos.
+    """Parameters of one servo that a bus needs.
 
     Attributes:
         name: of the joint it drives, for messages.
@@ -44,7 +44,7 @@ class BusState:
 
 @dataclass(frozen=True)
 class ServoHealth:
-    """What a servo says of itself.
+    """Health that a servo reports.
 
     Attributes:
         voltage_v, temperature_c: supply and case.
@@ -60,7 +60,7 @@ class ServoHealth:
 
 @dataclass
 class BusCounters:
-    """What went over the bus so far; published in diagnostics."""
+    """Counters of the traffic on a bus; published in diagnostics."""
 
     requests: int = 0
     retries: int = 0
@@ -70,7 +70,7 @@ class BusCounters:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who answers at an id."""
+    """Id, model and firmware of a servo that answers."""
 
     id: int
     model: str
@@ -80,8 +80,8 @@ class Identity:
 class ServoBus(ABC):
     """The servos of one limb.
 
-    Nothing here raises for a single servo that is silent: its values are NaN. ``DeviceError`` means
-    that the whole bus is gone, or that a servo refused what makes it safe.
+    No method raises for a single servo that does not answer: its values are NaN. ``DeviceError``
+    means that the whole bus is lost, or that a servo refused a setting needed for safety.
     """
 
     def __init__(self, servos: Sequence[Servo], watchdog_s: float) -> None:
@@ -92,12 +92,12 @@ class ServoBus(ABC):
     @property
     @abstractmethod
     def place(self) -> str:
-        """Where the bus is, for messages: a port or an interface."""
+        """Port or interface of the bus, for messages."""
 
     @property
     @abstractmethod
     def has_watchdog(self) -> bool:
-        """Whether all its servos stop by themselves when the bus falls silent."""
+        """Whether all servos stop by themselves when no request arrives for the watchdog time."""
 
     @abstractmethod
     def open(self) -> None:
@@ -109,35 +109,40 @@ class ServoBus(ABC):
 
     @abstractmethod
     def scan(self, ids: Sequence[int], *, thorough: bool = False) -> list[Identity]:
-        """Who answers at these ids; ``thorough`` takes more time over ids that are not its own."""
+        """Return the servos that answer at these ids.
+
+        Args:
+            ids: to ask; on a network, empty means all boards.
+            thorough: wait longer at ids that are not described.
+        """
 
     @abstractmethod
     def arm(self, position_rad: FloatArray) -> None:
-        """Clear stops, write limits, head for ``(n,)`` positions, torque and watchdog on."""
+        """Clear stops, write limits, set ``(n,)`` goals in rad, switch torque and watchdog on."""
 
     @abstractmethod
     def disarm(self) -> None:
-        """Torque off, all at once and without waiting for answers."""
+        """Switch the torque off, all at once and without waiting for answers."""
 
     @abstractmethod
     def write(self, position_rad: FloatArray) -> None:
-        """Send ``(n,)`` goals to armed servos; nobody answers."""
+        """Send ``(n,)`` goals in rad to armed servos, without answers."""
 
     @abstractmethod
     def request(self) -> None:
-        """Ask all servos for their state; :meth:`read` takes the answers."""
+        """Ask all servos for their state; :meth:`read` receives the answers."""
 
     @abstractmethod
     def read(self) -> BusState:
-        """States of all servos now, or as of an earlier :meth:`request`."""
+        """Return the states of all servos now, or as of an earlier :meth:`request`."""
 
     def read_angle_limits(self, number: int) -> tuple[float, float] | None:
-        """Return the ends in rad that servo ``number`` itself turns between; None: no limits."""
+        """Return the ends in rad of the range set in servo ``number``; None: no limits."""
         return None
 
     @abstractmethod
     def read_health(self, number: int) -> ServoHealth | None:
-        """Health of servo ``number``, in joint order; None when it does not answer."""
+        """Return the health of servo ``number``, in joint order; None when it does not answer."""
 
     def handshake(self) -> None:
         """Check that exactly the described servos are there.
@@ -171,5 +176,5 @@ class ServoBus(ABC):
         return "check power, cable, baud rate and id"
 
     def _handshake_ids(self) -> list[int]:
-        """Ids that are asked at a handshake: the described ones, and low ones for strangers."""
+        """Return the ids asked at a handshake: the described ones, and 1 to 12 for others."""
         return sorted({*range(1, 13), *(servo.id for servo in self.servos)})

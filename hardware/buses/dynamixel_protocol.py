@@ -44,7 +44,7 @@ _CRC_TABLE = _crc_table()
 
 
 def crc16(data: bytes | bytearray) -> int:
-    """CRC-16/UMTS: polynomial 0x8005, start 0, no reflection."""
+    """Return the CRC-16/UMTS: polynomial 0x8005, initial value 0, no reflection."""
     crc, table = 0, _CRC_TABLE
     for byte in data:
         crc = ((crc << 8) & 0xFF00) ^ table[(crc >> 8) ^ byte]
@@ -60,7 +60,7 @@ class DynamixelProtocol(Protocol):
     has_strong_checksum = True
 
     def encode(self, packet: BusPacket) -> bytes:
-        """The packet's bytes."""
+        """Return the bytes of a packet, header and checksum included."""
         content = bytes([packet.code]) + packet.body
         content = content.replace(b"\xff\xff\xfd", b"\xff\xff\xfd\xfd")
         head = HEADER + bytes([packet.id]) + (len(content) + 2).to_bytes(2, "little")
@@ -68,7 +68,7 @@ class DynamixelProtocol(Protocol):
         return data + crc16(data).to_bytes(2, "little")
 
     def find(self, buffer: bytes | bytearray) -> PacketMatch:
-        """Look at the start of a buffer for a packet."""
+        """Return the packet at the start of a buffer, or how many bytes to drop before it."""
         start = buffer.find(HEADER)
         if start != 0:
             # Keep what may be the beginning of a header.
@@ -88,23 +88,23 @@ class DynamixelProtocol(Protocol):
         return PacketMatch(BusPacket(buffer[4], content[0], content[1:]), end)
 
     def answer(self, id: int, error: int, data: bytes) -> BusPacket:
-        """A servo's answer."""
+        """Return the packet by which a servo answers a request."""
         return BusPacket(id, STATUS, bytes([error]) + data)
 
     def is_answer(self, packet: BusPacket) -> bool:
-        """Whether a servo sent it."""
+        """Return whether a packet comes from a servo."""
         return packet.code == STATUS and len(packet.body) > 0
 
     def error_of(self, packet: BusPacket) -> int:
-        """Error byte of an answer."""
+        """Return the error byte of an answer."""
         return packet.body[0]
 
     def data_of(self, packet: BusPacket) -> bytes:
-        """Registers in an answer."""
+        """Return the register bytes in an answer."""
         return packet.body[1:]
 
     def refusal(self, error: int) -> str:
-        """Why a servo did not do what it was told; empty when it did."""
+        """Return why a servo did not carry out a request; empty when it did."""
         number = error & ~ALERT_BIT
         return ERRORS.get(number, f"error {number}") if number else ""
 
@@ -115,19 +115,19 @@ class DynamixelProtocol(Protocol):
         return address.to_bytes(2, "little")
 
     def parse_read(self, body: bytes) -> tuple[int, int]:
-        """Address and size that a read request asks for."""
+        """Return address and size that a read request asks for."""
         return body[0] | body[1] << 8, body[2] | body[3] << 8
 
     def parse_write(self, body: bytes) -> tuple[int, bytes]:
-        """Address and data of a write request."""
+        """Return address and data of a write request."""
         return body[0] | body[1] << 8, body[2:]
 
     def parse_sync_read(self, body: bytes) -> tuple[int, int, bytes]:
-        """Address, size and ids of a sync read request."""
+        """Return address, size and ids of a sync read request."""
         return *self.parse_read(body), body[4:]
 
     def parse_sync_write(self, body: bytes) -> tuple[int, dict[int, bytes]]:
-        """Address and data by id of a sync write request."""
+        """Return address and data by id of a sync write request."""
         (address, size), rest = self.parse_read(body), body[4:]
         entries = range(0, len(rest) - size, size + 1)
         return address, {rest[i]: rest[i + 1 : i + 1 + size] for i in entries}

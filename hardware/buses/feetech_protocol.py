@@ -21,7 +21,7 @@ SHORTEST = 2  # instruction and checksum
 
 
 def checksum(content: bytes | bytearray) -> int:
-    """Inverted sum of the bytes from the id on."""
+    """Return the inverted sum of the bytes from the id on, modulo 256."""
     return ~sum(content) & 0xFF
 
 
@@ -42,12 +42,12 @@ class FeetechProtocol(Protocol):
         self.has_sync_read = has_sync_read
 
     def encode(self, packet: BusPacket) -> bytes:
-        """The packet's bytes."""
+        """Return the bytes of a packet, header and checksum included."""
         content = bytes([packet.id, len(packet.body) + 2, packet.code]) + packet.body
         return HEADER + content + bytes([checksum(content)])
 
     def find(self, buffer: bytes | bytearray) -> PacketMatch:
-        """Look at the start of a buffer for a packet."""
+        """Return the packet at the start of a buffer, or how many bytes to drop before it."""
         start = buffer.find(HEADER)
         if start != 0:
             kept = 1 if buffer[-1] == HEADER[0] else 0
@@ -66,23 +66,23 @@ class FeetechProtocol(Protocol):
         return PacketMatch(BusPacket(buffer[2], buffer[4], bytes(buffer[5 : end - 1])), end)
 
     def answer(self, id: int, error: int, data: bytes) -> BusPacket:
-        """A servo's answer."""
+        """Return the packet by which a servo answers a request."""
         return BusPacket(id, error, data)
 
     def is_answer(self, packet: BusPacket) -> bool:
-        """Requests look the same, but the line carries none while servos answer."""
+        """Return True: requests look the same, but the line carries none while servos answer."""
         return True
 
     def error_of(self, packet: BusPacket) -> int:
-        """Status bits of an answer."""
+        """Return the status bits of an answer."""
         return packet.code
 
     def data_of(self, packet: BusPacket) -> bytes:
-        """Registers in an answer."""
+        """Return the register bytes in an answer."""
         return packet.body
 
     def refusal(self, error: int) -> str:
-        """Status bits speak of health, not of the request."""
+        """Return an empty string: the status bits report the servo's health, not a refusal."""
         return ""
 
     def _span(self, address: int, size: int) -> bytes:
@@ -92,19 +92,19 @@ class FeetechProtocol(Protocol):
         return bytes([address])
 
     def parse_read(self, body: bytes) -> tuple[int, int]:
-        """Address and size that a read request asks for."""
+        """Return address and size that a read request asks for."""
         return body[0], body[1]
 
     def parse_write(self, body: bytes) -> tuple[int, bytes]:
-        """Address and data of a write request."""
+        """Return address and data of a write request."""
         return body[0], body[1:]
 
     def parse_sync_read(self, body: bytes) -> tuple[int, int, bytes]:
-        """Address, size and ids of a sync read request."""
+        """Return address, size and ids of a sync read request."""
         return body[0], body[1], body[2:]
 
     def parse_sync_write(self, body: bytes) -> tuple[int, dict[int, bytes]]:
-        """Address and data by id of a sync write request."""
+        """Return address and data by id of a sync write request."""
         address, size, rest = body[0], body[1], body[2:]
         entries = range(0, len(rest) - size, size + 1)
         return address, {rest[i]: rest[i + 1 : i + 1 + size] for i in entries}

@@ -26,10 +26,10 @@ class BusPacket:
 
 
 class PacketMatch(NamedTuple):
-    """What stands at the start of a buffer.
+    """Result of a search at the start of a buffer.
 
     Attributes:
-        frame: a whole and sound packet, or None.
+        packet: a whole packet with a correct checksum, or None.
         used: bytes to drop; 0 means that more bytes must come first.
         is_broken: a packet whose checksum or length cannot be right.
     """
@@ -40,7 +40,7 @@ class PacketMatch(NamedTuple):
 
 
 class Protocol(ABC):
-    """Bytes of requests and answers; knows nothing of registers, units or ports."""
+    """Bytes of requests and answers, independent of registers, units and ports."""
 
     byte_order: Literal["little", "big"]
     max_id: int
@@ -56,78 +56,78 @@ class Protocol(ABC):
 
     @abstractmethod
     def encode(self, packet: BusPacket) -> bytes:
-        """The packet's bytes."""
+        """Return the bytes of a packet, header and checksum included."""
 
     @abstractmethod
     def find(self, buffer: bytes | bytearray) -> PacketMatch:
-        """Look at the start of a buffer for a packet."""
+        """Return the packet at the start of a buffer, or how many bytes to drop before it."""
 
     @abstractmethod
     def answer(self, id: int, error: int, data: bytes) -> BusPacket:
-        """A servo's answer."""
+        """Return the packet by which a servo answers a request."""
 
     @abstractmethod
     def is_answer(self, packet: BusPacket) -> bool:
-        """Whether a servo sent it."""
+        """Return whether a packet comes from a servo."""
 
     @abstractmethod
     def error_of(self, packet: BusPacket) -> int:
-        """Error byte of an answer."""
+        """Return the error byte of an answer."""
 
     @abstractmethod
     def data_of(self, packet: BusPacket) -> bytes:
-        """Registers in an answer."""
+        """Return the register bytes in an answer."""
 
     @abstractmethod
     def refusal(self, error: int) -> str:
-        """Why a servo did not do what it was told; empty when it did."""
+        """Return why a servo did not carry out a request; empty when it did."""
 
     @abstractmethod
     def _span(self, address: int, size: int) -> bytes:
-        """Address and size of a read request."""
+        """Return the bytes for address and size of a read request."""
 
     @abstractmethod
     def _address(self, address: int) -> bytes:
-        """Address of a write request."""
+        """Return the bytes for the address of a write request."""
 
     @abstractmethod
     def parse_read(self, body: bytes) -> tuple[int, int]:
-        """Address and size that a read request asks for."""
+        """Return address and size that a read request asks for."""
 
     @abstractmethod
     def parse_write(self, body: bytes) -> tuple[int, bytes]:
-        """Address and data of a write request."""
+        """Return address and data of a write request."""
 
     @abstractmethod
     def parse_sync_read(self, body: bytes) -> tuple[int, int, bytes]:
-        """Address, size and ids of a sync read request."""
+        """Return address, size and ids of a sync read request."""
 
     @abstractmethod
     def parse_sync_write(self, body: bytes) -> tuple[int, dict[int, bytes]]:
-        """Address and data by id of a sync write request."""
+        """Return address and data by id of a sync write request."""
 
     def read(self, id: int, address: int, size: int) -> bytes:
-        """Ask one servo for registers."""
+        """Return the request to read registers of one servo."""
         return self.encode(BusPacket(id, self.READ, self._span(address, size)))
 
     def write(self, id: int, address: int, data: bytes) -> bytes:
-        """Write registers of one servo, or of all without an answer (``BROADCAST_ID``)."""
+        """Return the request to write registers of one servo, or of all without an answer."""
         return self.encode(BusPacket(id, self.WRITE, self._address(address) + data))
 
     def sync_read(self, ids: Sequence[int], address: int, size: int) -> bytes:
-        """Ask several servos for the same registers; they answer in this order."""
+        """Return the request to read registers of several servos, answered in this order."""
         body = self._span(address, size) + bytes(ids)
         return self.encode(BusPacket(BROADCAST_ID, self.SYNC_READ, body))
 
     def sync_write(self, address: int, data: Mapping[int, bytes]) -> bytes:
-        """Write the same registers of several servos at once; none answers."""
+        """Return the request, unanswered, to write the same registers of several servos at once."""
         size = len(next(iter(data.values())))
         body = self._span(address, size) + b"".join(bytes([i]) + d for i, d in data.items())
         return self.encode(BusPacket(BROADCAST_ID, self.SYNC_WRITE, body))
 
 
 class PacketReader:
-    """Takes packets out of a stream of bytes; noise between them is skipped and counted."""
+    """Extracts packets from a stream of bytes; noise between them is skipped and counted."""
 
     def __init__(self, protocol: Protocol) -> None:
         self.noise_bytes = 0
@@ -137,7 +137,11 @@ class PacketReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[BusPacket]:
-        """The packets that are complete now."""
+        """Append received bytes to the stream.
+
+        Returns:
+            The packets that are complete now.
+        """
         buffer = self._buffer
         buffer += data
         packets = []
@@ -158,9 +162,9 @@ class PacketReader:
 
     @property
     def is_within_packet(self) -> bool:
-        """Whether a packet has begun."""
+        """Whether the start of a packet has been received and its end has not."""
         return bool(self._buffer)
 
     def clear(self) -> None:
-        """Forget a packet that has begun."""
+        """Discard an incomplete packet."""
         self._buffer.clear()

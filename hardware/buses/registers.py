@@ -1,4 +1,4 @@
-"""Register tables and servo models: where a servo keeps what, and in which units."""
+"""Register tables and servo models: addresses of a servo's registers, and their units."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Register:
 
     @property
     def end(self) -> int:
-        """First address behind it."""
+        """First address behind the register."""
         return self.address + self.size
 
     def encode(self, value: int, protocol: Protocol) -> bytes:
-        """The bytes of a number."""
+        """Return the bytes of a number as the register stores it."""
         bit = _SIGN_BITS.get(self.sign)
         if bit is not None:
             value = min(abs(value), bit - 1) | (bit if value < 0 else 0)
@@ -44,7 +44,7 @@ class Register:
         return (value & mask).to_bytes(self.size, protocol.byte_order)
 
     def decode(self, block: bytes, start: int, protocol: Protocol) -> int:
-        """The number out of a block of registers that begins at address ``start``."""
+        """Return the number in a block of registers that begins at address ``start``."""
         first = self.address - start
         data = block[first : first + self.size]
         bit = _SIGN_BITS.get(self.sign)
@@ -109,7 +109,7 @@ class ControlTable:
         )
 
     def errors(self, status: int) -> tuple[str, ...]:
-        """What an error status says, in words."""
+        """Return the meanings of the bits set in an error status, in words."""
         return tuple(text for bit, text in self.error_bits.items() if status & 1 << bit)
 
 

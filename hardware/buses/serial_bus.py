@@ -20,7 +20,7 @@ OVERHEAD_BYTES = 12  # of an answer, beside the registers
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often servos are asked, and how long each time they may take beyond the wire's time."""
+    """How often servos are asked, and how long they may take beyond the time on the wire."""
 
     tries: int
     timeout_s: float
@@ -83,7 +83,7 @@ class SerialBus(ServoBus):
 
     @property
     def has_watchdog(self) -> bool:
-        """Whether all its servos stop by themselves when the bus falls silent."""
+        """Whether all servos stop by themselves when no request arrives for the watchdog time."""
         return self.table.watchdog is not None and all(m.watchdog_stops for m in self._of_servo)
 
     def open(self) -> None:
@@ -99,7 +99,7 @@ class SerialBus(ServoBus):
     # -- who is there ---------------------------------------------------------------------------
 
     def scan(self, ids: Sequence[int], *, thorough: bool = False) -> list[Identity]:
-        """Who answers at these ids; ``thorough`` takes more time over ids that are not its own."""
+        """Return the servos that answer at these ids; ``thorough`` waits longer at unknown ones."""
         found = []
         for id in ids:
             # At most ids nobody will answer: time spent there is lost.
@@ -123,7 +123,11 @@ class SerialBus(ServoBus):
     # -- motion ---------------------------------------------------------------------------------
 
     def arm(self, position_rad: FloatArray) -> None:
-        """Clear stops, write limits, head for ``(n,)`` positions, torque and watchdog on."""
+        """Clear stops, write limits, set ``(n,)`` goals in rad, switch torque and watchdog on.
+
+        Raises:
+            DeviceError: a servo does not switch its torque on.
+        """
         table = self.table
         if table.watchdog is not None:
             self._write_all(table.watchdog, [0] * len(self._ids))
@@ -144,7 +148,7 @@ class SerialBus(ServoBus):
                 )
 
     def _write_setup(self) -> None:
-        """Mode, answer delay, speed and torque limits."""
+        """Write mode, answer delay, speed and torque limits."""
         for servo, model in zip(self.servos, self._of_servo, strict=True):
             wanted = {self.table.operating_mode: model.operating_mode, self.table.return_delay: 0}
             for register, value in wanted.items():
@@ -162,7 +166,7 @@ class SerialBus(ServoBus):
         self._write_all(self.table.speed_limit, speeds)
 
     def _clear_drive_mode(self, servo: Servo) -> None:
-        """Have the registers mean what they mean here; a mode may turn speeds into times."""
+        """Clear mode bits that give registers another meaning, such as times for speeds."""
         register = self.table.drive_mode
         if register is None:
             return
@@ -171,7 +175,7 @@ class SerialBus(ServoBus):
             self._keep(servo, register, mode & ~self.table.drive_mode_unwanted)
 
     def read_angle_limits(self, number: int) -> tuple[float, float] | None:
-        """Return the ends in rad that servo ``number`` itself turns between; None: no limits."""
+        """Return the ends in rad of the range set in servo ``number``; None: no limits."""
         if number not in self._angle_limits:
             self._angle_limits[number] = self._read_angle_limits(number)
         return self._angle_limits[number]
@@ -189,7 +193,7 @@ class SerialBus(ServoBus):
         )
 
     def _check_angle_limits(self, position_rad: FloatArray) -> None:
-        """Refuse goals that a servo would not turn to, for it would say nothing.
+        """Check that no servo ignores its goal because of its own angle limits.
 
         Raises:
             DeviceError: a goal lies outside the limits that are set in its servo.
@@ -209,13 +213,13 @@ class SerialBus(ServoBus):
                 )
 
     def _keep(self, servo: Servo, register: Register, value: int) -> None:
-        """Write a permanent register, but only where it differs: it wears out."""
+        """Write a permanent register only where its value differs, since it wears out."""
         if self.read_register(servo.id, register) != value:
             self.write_register(servo.id, self.table.torque_enable, 0)
             self.write_permanent(servo.id, register, value)
 
     def disarm(self) -> None:
-        """Torque off, all at once and without waiting for answers; sent twice."""
+        """Switch the torque off, all at once and without waiting for answers; sent twice."""
         off = self.table.torque_enable.encode(0, self._protocol)
         packet = self._protocol.write(BROADCAST_ID, self.table.torque_enable.address, off)
         self._is_requested = False
@@ -223,7 +227,7 @@ class SerialBus(ServoBus):
         self.line.write(packet)
 
     def write(self, position_rad: FloatArray) -> None:
-        """Send ``(n,)`` goals to armed servos; nobody answers."""
+        """Send ``(n,)`` goals in rad to armed servos, without answers."""
         ticks = np.rint(position_rad / self._tick).astype(np.int64) + self._middle
         self._write_all(self.table.goal_position, ticks.tolist())
 
@@ -238,13 +242,13 @@ class SerialBus(ServoBus):
     # -- readings -------------------------------------------------------------------------------
 
     def request(self) -> None:
-        """Ask all servos for their state; :meth:`read` takes the answers."""
+        """Ask all servos for their state; :meth:`read` receives the answers."""
         if self._protocol.has_sync_read:
             self._ask(self._ids, *self.table.state_span)
             self._is_requested = True
 
     def read(self) -> BusState:
-        """States of all servos now, or as of an earlier :meth:`request`."""
+        """Return the states of all servos now, or as of an earlier :meth:`request`."""
         start, size = self.table.state_span
         if self._is_requested:
             self._is_requested = False
@@ -265,7 +269,7 @@ class SerialBus(ServoBus):
         )
 
     def read_health(self, number: int) -> ServoHealth | None:
-        """Health of servo ``number``, in joint order; None when it does not answer."""
+        """Return the health of servo ``number``, in joint order; None when it does not answer."""
         table, protocol = self.table, self._protocol
         start, size = table.health_span
         id = self._ids[number]
@@ -286,7 +290,7 @@ class SerialBus(ServoBus):
     def read_register(
         self, id: int, register: Register, retry: RetryPolicy | None = None
     ) -> int | None:
-        """One number of one servo; None when it does not answer."""
+        """Return one register of one servo; None when it does not answer."""
         block = self._read_blocks([id], register.address, register.size, retry).get(id)
         return None if block is None else register.decode(block, register.address, self._protocol)
 
@@ -360,7 +364,7 @@ class SerialBus(ServoBus):
     def _read_blocks(
         self, ids: list[int], start: int, size: int, retry: RetryPolicy | None = None
     ) -> dict[int, bytes]:
-        """Registers by id, with bounded retries for those that are missing."""
+        """Return registers by id, with bounded retries for those that are missing."""
         retry = retry or self._retry
         groups = [ids] if self._protocol.has_sync_read else [[id] for id in ids]
         blocks: dict[int, bytes] = {}
@@ -385,7 +389,7 @@ class SerialBus(ServoBus):
         self._send(packet)
 
     def _send(self, packet: bytes) -> None:
-        """Late answers to an earlier request must not be taken for answers to this one."""
+        """Send a request; late answers to an earlier one are dropped first."""
         self.line.flush()
         self._reader.clear()
         self._echo, self._echo_begun = packet, b""
@@ -393,7 +397,7 @@ class SerialBus(ServoBus):
         self.line.write(packet)
 
     def _without_echo(self, data: bytes) -> bytes:
-        """Return what has come but for the request itself, which some adapters send back."""
+        """Return the received bytes without the echo of the request that some adapters send."""
         data, self._echo_begun = self._echo_begun + data, b""
         if not self._echo:
             return data
@@ -411,7 +415,7 @@ class SerialBus(ServoBus):
     def _answers(
         self, ids: list[int], size: int, retry: RetryPolicy
     ) -> dict[int, tuple[int, bytes]]:
-        """Error and data by id, of servos that were asked and answered with so many bytes."""
+        """Return error and data by id, of the asked servos that answered with ``size`` bytes."""
         expected = len(ids) * (size + OVERHEAD_BYTES)
         deadline_s = time.monotonic() + retry.timeout_s + self.line.wire_s(expected)
         answers: dict[int, tuple[int, bytes]] = {}
@@ -430,6 +434,6 @@ class SerialBus(ServoBus):
         return {} if self._is_doubtful(noise_before) else answers
 
     def _is_doubtful(self, noise_before: int) -> bool:
-        """A damaged exchange; with a weak checksum, none of its answers is believed."""
+        """Return whether an exchange was damaged and the checksum is too weak to trust it."""
         is_damaged = self._reader.foreign_bytes > noise_before or self._reader.is_within_packet
         return is_damaged and not self._protocol.has_strong_checksum

@@ -56,7 +56,7 @@ class SerialLine:
             raise self._gone(error) from error
 
     def read(self, deadline_s: float) -> bytes:
-        """What has come; waits for the first byte until ``deadline_s`` (monotonic), else empty."""
+        """Return received bytes; wait for the first until ``deadline_s`` (monotonic), else none."""
         try:
             wait_s = deadline_s - time.monotonic()
             ready, _, _ = select.select([self._file], [], [], max(wait_s, 0.0))
@@ -68,12 +68,12 @@ class SerialLine:
         return data
 
     def flush(self) -> None:
-        """Forget what has come so far."""
+        """Discard the bytes received so far."""
         while self.read(0.0):
             pass
 
     def wire_s(self, size: int) -> float:
-        """Time that so many bytes take on the wire: ten bits each."""
+        """Return the time in s that ``size`` bytes take on the wire, at ten bits each."""
         return 10.0 * size / self.baud_rate
 
     def _gone(self, error: Exception | None) -> DeviceError:

@@ -62,7 +62,7 @@ class UdpBus(ServoBus):
         return f"network {self.link.interface}"
 
     def open(self) -> None:
-        """Bind, and call the boards."""
+        """Bind to the interface, and call the boards."""
         self.link.open()
         self._states, self._asked, self._is_requested = {}, {}, False
         self.link.find(set(self._ids), FIND_S)
@@ -72,12 +72,16 @@ class UdpBus(ServoBus):
         self.link.close()
 
     def scan(self, ids: Sequence[int], *, thorough: bool = False) -> list[Identity]:
-        """Who has announced itself, of these boards; all known ones where ``ids`` is empty."""
+        """Return the boards that have announced themselves, of these ids; of all ids if empty."""
         boards = [b for b in self.link.boards.values() if not ids or b.id in ids]
         return [Identity(board.id, UDP_MODEL, board.firmware) for board in boards]
 
     def handshake(self) -> None:
-        """Check that the described boards are there, each once; others may be another limb's."""
+        """Check that the described boards are present, each once; others may be another limb's.
+
+        Raises:
+            DeviceError: two boards announce the same number.
+        """
         super().handshake()
         twice = self.link.duplicates & set(self._ids)
         if twice:
@@ -91,7 +95,11 @@ class UdpBus(ServoBus):
     # -- motion ---------------------------------------------------------------------------------
 
     def arm(self, position_rad: FloatArray) -> None:
-        """Clear stops, write limits, head for ``(n,)`` positions, torque and watchdog on."""
+        """Clear stops, write limits, set ``(n,)`` goals in rad, switch torque and watchdog on.
+
+        Raises:
+            DeviceError: a board does not switch its torque on.
+        """
         for _ in range(self.retries + 1):
             self._command(position_rad, torque=True, clear=True)
             self.read()
@@ -103,7 +111,7 @@ class UdpBus(ServoBus):
         raise DeviceError(f"{self.place}: board {lazy[0].id} ({lazy[0].name}) takes no torque.")
 
     def disarm(self) -> None:
-        """Torque off, sent twice."""
+        """Switch the torque off; sent twice."""
         for _ in range(2):
             self._command(np.zeros(len(self._ids)), torque=False, clear=False)
 
@@ -127,13 +135,13 @@ class UdpBus(ServoBus):
     # -- readings -------------------------------------------------------------------------------
 
     def request(self) -> None:
-        """Ask all boards for their state; :meth:`read` takes the answers."""
+        """Ask all boards for their state; :meth:`read` receives the answers."""
         self._states = {}
         self._ask(self._ids)
         self._is_requested = True
 
     def read(self) -> BusState:
-        """States of all servos now, or as of an earlier :meth:`request`."""
+        """Return the states of all boards now, or as of an earlier :meth:`request`."""
         if not self._is_requested:
             self.request()
         self._is_requested = False
@@ -155,7 +163,7 @@ class UdpBus(ServoBus):
         return BusState(rows[0], rows[1], rows[2])
 
     def read_health(self, number: int) -> ServoHealth | None:
-        """Health of servo ``number`` as its last state told it; None when there is none."""
+        """Return the health of servo ``number`` from its last state; None when there is none."""
         state = self._states.get(self._ids[number])
         if state is None:
             return None
@@ -167,7 +175,7 @@ class UdpBus(ServoBus):
         self._asked |= {id: self.link.send(PacketKind.QUERY, id) for id in ids}
 
     def _collect(self) -> None:
-        """Takes states that answer the newest question to each board."""
+        """Receive the states that answer the newest request to each board."""
         deadline_s = time.monotonic() + self.answer_timeout_s
         while len(self._states) < len(self._ids):
             packets = self.link.receive(deadline_s)

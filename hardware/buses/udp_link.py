@@ -1,4 +1,4 @@
-"""A driver's end of the network: calls boards, knows where they are, drops the rest."""
+"""A driver's end of the network: calls boards, records their addresses, drops other packets."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class UdpLink:
         self._called_s = -CALL_S
 
     def open(self) -> None:
-        """Bind to the interface and begin a session.
+        """Bind to the interface and start a session.
 
         Raises:
             DeviceError: this machine has no such address.
@@ -121,7 +121,11 @@ class UdpLink:
             self._send(packet, self._call_address, self._key)
 
     def send(self, kind: PacketKind, board: int, payload: bytes = b"") -> int:
-        """Send to a board that is known; returns the packet's sequence."""
+        """Send a packet to a board; nothing goes out to an unknown one.
+
+        Returns:
+            The sequence number of the packet.
+        """
         sequence = self._next()
         known = self.boards.get(board)
         if known is not None:
@@ -130,9 +134,10 @@ class UdpLink:
         return sequence
 
     def receive(self, deadline_s: float) -> list[Packet]:
-        """What has come; waits for the first until ``deadline_s`` (monotonic), else empty.
+        """Return received packets; wait for the first until ``deadline_s`` (monotonic), else none.
 
-        Announcements are noted here; the rest is of this session and from where a board is.
+        Announcements are recorded here; other packets are returned if they belong to this session
+        and come from the address of their board.
         """
         if self._socket is None:
             return []
@@ -213,7 +218,7 @@ class UdpLink:
 
 
 def _broadcast(interface: str) -> str:
-    """Broadcast address of a /24 network; of the loopback's /8."""
+    """Return the broadcast address of a /24 network, or of the /8 of the loopback."""
     if interface.startswith("127."):
         return "127.255.255.255"
     return f"{interface.rpartition('.')[0]}.255"

@@ -115,12 +115,12 @@ class Packet:
 
 @dataclass(frozen=True)
 class Announcement:
-    """What a board reports of itself.
+    """What a board reports about itself.
 
     Attributes:
         firmware: its version.
         challenge: drawn by the board for this session.
-        address: where the board is, as it sees it: IPv4 address and port.
+        address: IPv4 address and port of the board, as the board sees them.
         name: for people.
     """
 
@@ -132,7 +132,7 @@ class Announcement:
 
 @dataclass(frozen=True)
 class BoardCommand:
-    """What a board shall do."""
+    """Goal, limits and flags for the servo of a board."""
 
     torque: bool
     clear: bool
@@ -144,7 +144,7 @@ class BoardCommand:
 
 @dataclass(frozen=True)
 class BoardState:
-    """What a board says of its servo."""
+    """State of a board's servo, as the board reports it."""
 
     torque: bool
     stopped: bool
@@ -168,7 +168,7 @@ class PicturePart:
 
 
 def pack(packet: Packet, key: bytes = b"") -> bytes:
-    """The datagram of a packet."""
+    """Return the datagram of a packet."""
     head = _HEAD.pack(
         MAGIC,
         VERSION,
@@ -187,7 +187,7 @@ def peek(data: bytes) -> tuple[PacketKind, int, int]:
     """Return kind, board and session of a datagram, before anything of it is checked.
 
     Raises:
-        PacketError: it is none of ours.
+        PacketError: it is not of this protocol.
     """
     if not _HEAD.size + _CRC.size <= len(data) <= MOST_BYTES:
         raise PacketError("size")
@@ -242,7 +242,7 @@ def _seal(data: bytes, key: bytes) -> bytes:
 
 
 def pack_command(command: BoardCommand) -> bytes:
-    """Payload of a COMMAND."""
+    """Return the payload of a COMMAND."""
     flags = TORQUE_BIT * command.torque | CLEAR_BIT * command.clear
     milliseconds = min(max(round(1000 * command.watchdog_s), 1), 0xFFFF)
     return _COMMAND.pack(
@@ -251,7 +251,11 @@ def pack_command(command: BoardCommand) -> bytes:
 
 
 def unpack_command(payload: bytes) -> BoardCommand:
-    """Command of a payload; raises PacketError."""
+    """Return the command in a payload.
+
+    Raises:
+        PacketError: its size or a value is out of range.
+    """
     flags, milliseconds, *numbers = _unpacked(_COMMAND, payload)
     if abs(numbers[0]) > MOST_RAD or numbers[1] < 0 or numbers[2] < 0:
         raise PacketError("range")
@@ -261,7 +265,7 @@ def unpack_command(payload: bytes) -> BoardCommand:
 
 
 def pack_state(state: BoardState) -> bytes:
-    """Payload of a STATE."""
+    """Return the payload of a STATE."""
     return _STATE.pack(
         TORQUE_BIT * state.torque | STOPPED_BIT * state.stopped,
         state.error_bits,
@@ -274,7 +278,11 @@ def pack_state(state: BoardState) -> bytes:
 
 
 def unpack_state(payload: bytes) -> BoardState:
-    """State of a payload; raises PacketError."""
+    """Return the state in a payload.
+
+    Raises:
+        PacketError: its size or a value is out of range.
+    """
     flags, errors, *numbers = _unpacked(_STATE, payload)
     if abs(numbers[0]) > MOST_RAD or abs(numbers[1]) > MOST_RAD_S:
         raise PacketError("range")
@@ -289,7 +297,7 @@ def pack_announce(board: Announcement) -> bytes:
 
 
 def unpack_announce(payload: bytes) -> Announcement:
-    """Return what a payload says of its board.
+    """Return the announcement in a payload.
 
     Raises:
         PacketError: it is too short or too long.
@@ -303,13 +311,17 @@ def unpack_announce(payload: bytes) -> Announcement:
 
 
 def pack_picture(part: PicturePart) -> bytes:
-    """Payload of a PICTURE."""
+    """Return the payload of a PICTURE."""
     milliseconds = round(1000 * part.time_s) & 0xFFFFFFFF
     return _PICTURE.pack(part.number, milliseconds, part.part, part.parts) + part.data
 
 
 def unpack_picture(payload: bytes) -> PicturePart:
-    """Part of a picture of a payload; raises PacketError."""
+    """Return the part of a picture in a payload.
+
+    Raises:
+        PacketError: its size or its part number is out of range.
+    """
     if len(payload) <= _PICTURE.size:
         raise PacketError("size")
     number, milliseconds, part, parts = _PICTURE.unpack_from(payload)
