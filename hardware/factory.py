@@ -28,7 +28,8 @@ from hardware.description.devices import (
     UdpSettings,
     UsbSettings,
 )
-from hardware.description.robot import CameraDescription, JointDescription, Limb, RobotDescription
+from hardware.description.limb import CameraDescription, JointDescription, Limb
+from hardware.description.robot import RobotDescription
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.calibration import Calibration, centered, default_path, load
 from hardware.limbs.driver import Clock

@@ -16,7 +16,7 @@ from asterias.cli import check_file, run_command
 from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
-from hardware.description.robot import JointDescription
+from hardware.description.limb import JointDescription
 from hardware.perception.apriltag import detect_tags
 from hardware.perception.images import Tile, save_png, sheet
 from sim.benchmarks.soft_arm import bench_against_elastica

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from asterias.pacing import Pacer
-from hardware.description.robot import JointDescription, RobotDescription
+from hardware.description.limb import JointDescription
+from hardware.description.robot import RobotDescription
 from hardware.emulated.motor import ShaftState
 from hardware.emulated.pictures import encode_jpeg
 from hardware.emulated.robot import EmulatedRobot

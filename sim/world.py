@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from asterias.arrays import FloatArray, ImageArray
 from asterias.context import Closeable
-from hardware.description.robot import CameraDescription, Pose, RobotDescription, load_robot
+from hardware.description.limb import CameraDescription, Pose
+from hardware.description.robot import RobotDescription, load_robot
 from sim.limb import SimLimb
 from sim.physics.limb_body import LimbBody
 from sim.rendering.camera import SimCamera

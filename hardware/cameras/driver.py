@@ -12,7 +12,7 @@ import numpy as np
 
 from asterias.arrays import ImageArray
 from asterias.errors import DeviceError, NotConnectedError, StaleFrameError
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 from hardware.limbs.driver import Clock
 
 SelfCamera = TypeVar("SelfCamera", bound="Camera")

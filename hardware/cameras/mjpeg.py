@@ -10,7 +10,7 @@ from hardware.cameras.http_stream import HttpStream, without_password
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.multipart import MultipartReader
 from hardware.cameras.stream import FrameSource, Grab
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 
 BOUNDARY = re.compile(r'boundary="?([^";,\s]+)', re.IGNORECASE)
 # What surely is no stream of pictures; a type that says nothing, or is missing, may be one.

@@ -18,7 +18,7 @@ from asterias.errors import DeviceError
 from asterias.images.decode import ImageError
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.stream import FrameSource, Grab
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 
 TimedPicture = tuple[float, ImageArray | ImageError]
 

@@ -17,7 +17,7 @@ from asterias.images.decode import ImageError
 from asterias.images.jpeg import prepare
 from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.health import CameraHealth, CameraHealthMonitor
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 from hardware.limbs.driver import Clock
 
 GRAB_S = 0.1  # so long a source may block; a camera stops within this time

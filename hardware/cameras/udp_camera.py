@@ -11,7 +11,7 @@ from hardware.buses.udp_packets import PacketError, PacketKind, PicturePart, unp
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.stream import FrameSource, Grab
 from hardware.description.devices import UdpSettings
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 
 LOOK_S = 1.0  # a board is asked again so often
 KEEP_S = 3  # and sends for so long

@@ -13,7 +13,7 @@ from asterias.errors import DescriptionError, DeviceError
 from asterias.images.decode import ImageError
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.stream import FrameSource, Grab
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 
 _PREFIX = "CAP_PROP_"
 # Set from the description itself, or not by a person.

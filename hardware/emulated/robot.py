@@ -10,7 +10,8 @@ from asterias.context import Closeable
 from asterias.errors import DescriptionError
 from hardware.buses.families import SERVO_FAMILIES, UDP
 from hardware.description.devices import DevicesBackend
-from hardware.description.robot import JointDescription, Limb, RobotDescription
+from hardware.description.limb import JointDescription, Limb
+from hardware.description.robot import RobotDescription
 from hardware.emulated.mjpeg_server import MjpegServer
 from hardware.emulated.motor import FailingMotor, IdealMotor, Motor
 from hardware.emulated.pictures import PatternCamera, PictureSource

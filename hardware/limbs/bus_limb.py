@@ -10,7 +10,7 @@ import numpy as np
 from asterias.arrays import FloatArray
 from asterias.errors import DeviceError
 from hardware.buses.bus import ServoBus, ServoHealth
-from hardware.description.robot import JointDescription
+from hardware.description.limb import JointDescription
 from hardware.limbs.calibration import Calibration
 from hardware.limbs.driver import Clock, LimbDriver, LimbState
 from hardware.limbs.outlier_filter import OutlierFilter

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from asterias.arrays import FloatArray
 from asterias.errors import CommandError, DeviceError, NotActiveError, NotConnectedError
-from hardware.description.robot import JointDescription
+from hardware.description.limb import JointDescription
 
 Clock = Callable[[], float]
 SelfLimb = TypeVar("SelfLimb", bound="LimbDriver")

@@ -22,7 +22,8 @@ from hardware.description.devices import (
     SafetySettings,
     SerialBusSettings,
 )
-from hardware.description.robot import Limb, RobotDescription
+from hardware.description.limb import Limb
+from hardware.description.robot import RobotDescription
 from hardware.factory import calibration_of, devices_of, make_bus, make_camera, servos_of
 from hardware.limbs.bus_limb import BusLimb, limits_text, within
 from hardware.limbs.calibration import Calibration, centered

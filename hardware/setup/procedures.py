@@ -17,7 +17,7 @@ from asterias.arrays import FloatArray
 from asterias.errors import DeviceError
 from hardware.buses.bus import ServoBus
 from hardware.buses.serial_bus import SerialBus
-from hardware.description.robot import JointDescription
+from hardware.description.limb import JointDescription
 from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.calibration import Calibration, JointCalibration
 from hardware.limbs.trajectory import TrajectoryController

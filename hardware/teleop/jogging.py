@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asterias.arrays import FloatArray
-from hardware.description.robot import Limb
+from hardware.description.limb import Limb
 from hardware.teleop.inverse_kinematics import Kinematics, damped_step
 
 # After a pause, steering goes on from the last goal while the limb is this near to it: a servo that

@@ -8,7 +8,7 @@ import numpy as np
 
 from asterias.arrays import FloatArray
 from asterias.errors import DescriptionError
-from hardware.description.robot import Limb
+from hardware.description.limb import Limb
 
 
 class LeaderMap:

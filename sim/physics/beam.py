@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hardware.description.robot import Body, Flexure, Hinge, Limb, Link, Material, Pose, Section
+from hardware.description.limb import Body, Flexure, Hinge, Limb, Link, Material, Pose, Section
 
 
 def beam_limb(

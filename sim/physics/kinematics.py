@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from asterias.arrays import FloatArray
-from hardware.description.robot import Limb, Material, RobotDescription
+from hardware.description.limb import Limb, Material
+from hardware.description.robot import RobotDescription
 from sim.physics import rigid_body
 from sim.physics.limb_body import servo_model, soft_model, tree_model
 from sim.physics.model import LinkFrames

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asterias.arrays import FloatArray
-from hardware.description.robot import Hinge, JointDescription, Limb, Link, Material, Tendon
+from hardware.description.limb import Hinge, JointDescription, Limb, Link, Material, Tendon
 from sim.physics import integrator, rigid_body
 from sim.physics.model import LinkFrames, ServoDynamics, SoftModel, State, TreeModel
 from sim.physics.rotations import rotation_from_rpy

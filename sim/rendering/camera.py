@@ -13,7 +13,7 @@ import numpy.typing as npt
 from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
 from hardware.cameras.driver import Camera, Frame
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 
 
 class World(Protocol):

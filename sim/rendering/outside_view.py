@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from asterias.arrays import ImageArray
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 from sim.physics.rotations import rotation_from_rpy
 from sim.rendering.scene import look_at
 from sim.world import SimWorld

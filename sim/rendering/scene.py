@@ -20,15 +20,8 @@ import numpy.typing as npt
 
 from asterias.arrays import FloatArray, ImageArray
 from asterias.errors import DeviceError
-from hardware.description.robot import (
-    Box,
-    CameraDescription,
-    Limb,
-    Link,
-    Pose,
-    RobotDescription,
-    Target,
-)
+from hardware.description.limb import CameraDescription, Limb, Link, Pose
+from hardware.description.robot import Box, RobotDescription, Target
 from hardware.perception.apriltag import CELLS, SHEET_CELLS, tag_image
 from sim.physics.limb_body import LimbBody
 from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy

@@ -24,12 +24,8 @@ from hardware.cameras.replay import ReplaySource
 from hardware.cameras.stream import StreamCamera
 from hardware.cameras.usb import UsbSource
 from hardware.description.devices import DevicesBackend
-from hardware.description.robot import (
-    CameraDescription,
-    JointDescription,
-    RobotDescription,
-    load_robot,
-)
+from hardware.description.limb import CameraDescription, JointDescription
+from hardware.description.robot import RobotDescription, load_robot
 from hardware.emulated.pictures import (
     FailingPictures,
     PatternCamera,

@@ -24,7 +24,7 @@ from asterias_nodes.runtime.conversions import (
     to_seconds,
     to_time_msg,
 )
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 
 STAMP = Time(sec=12, nanosec=345)
 SIDES = st.integers(1, 40)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from hardware.description.robot import (
+from hardware.description.limb import (
     Body,
     Flexure,
     Hinge,
@@ -17,10 +17,9 @@ from hardware.description.robot import (
     Limb,
     Link,
     Material,
-    RobotDescription,
     Section,
-    load_robot,
 )
+from hardware.description.robot import RobotDescription, load_robot
 from sim.physics.beam import beam_limb
 from sim.physics.limb_body import LimbBody
 from sim.world import SimWorld

@@ -10,7 +10,7 @@ import pytest
 
 from asterias.arrays import ImageArray
 from asterias.errors import StaleFrameError
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 from sim.rendering.camera import SimCamera
 
 

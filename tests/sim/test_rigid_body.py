@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from hardware.description.robot import Pose, RobotDescription
+from hardware.description.limb import Pose
+from hardware.description.robot import RobotDescription
 from sim.physics import rigid_body
 from sim.physics.limb_body import LimbBody, box_inertia
 from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from hardware.description.robot import JointDescription, RobotDescription
+from hardware.description.limb import JointDescription
+from hardware.description.robot import RobotDescription
 from sim.physics.limb_body import LimbBody
 
 if TYPE_CHECKING:

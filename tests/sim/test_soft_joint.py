@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hardware.description.robot import JointDescription, Section
+from hardware.description.limb import JointDescription, Section
 
 if TYPE_CHECKING:
     from tests.sim.conftest import NewPendulum

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from asterias.errors import DeviceError
-from hardware.description.robot import CameraDescription, Pose, load_robot
+from hardware.description.limb import CameraDescription, Pose
+from hardware.description.robot import load_robot
 from hardware.perception.apriltag import detect_tags, tag_image
 from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
 from sim.rendering.scene import Appearance, camera_matrix, look_at

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from asterias.arrays import FloatArray, ImageArray
-from hardware.description.robot import Pose, RobotDescription, load_robot
+from hardware.description.limb import Pose
+from hardware.description.robot import RobotDescription, load_robot
 from learning.agents.tasks.target_location import NOWHERE, CameraReport, View, place_of, report_on
 from sim.world import SimWorld
 

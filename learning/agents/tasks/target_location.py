@@ -19,7 +19,7 @@ import numpy as np
 
 from asterias.arrays import FloatArray, ImageArray
 from hardware.cameras.health import is_blank
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 from hardware.perception.apriltag import Detection, detect_tags
 from learning.agents.graph.decisions import vote
 from learning.agents.graph.graph import Node

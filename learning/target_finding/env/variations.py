@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from asterias.arrays import FloatArray
-from hardware.description.robot import Pose
+from hardware.description.limb import Pose
 from learning.target_finding.env.options import ServoFailure, TargetMotion, Variation
 from sim.rendering.scene import Appearance
 from sim.world import SimWorld

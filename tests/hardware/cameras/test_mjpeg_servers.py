@@ -17,7 +17,8 @@ from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.mjpeg import MjpegSource
 from hardware.cameras.stream import FrameSource, Grab, StreamCamera
 from hardware.description.devices import MjpegSettings
-from hardware.description.robot import CameraDescription, load_robot, parse_robot
+from hardware.description.limb import CameraDescription
+from hardware.description.robot import load_robot, parse_robot
 from hardware.emulated.pictures import encode_jpeg, pattern
 
 ABOUT = CameraDescription(name="tip", link="tip", width_px=64, height_px=48, rate_hz=20.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asterias.arrays import FloatArray
 from asterias.errors import CommandError, NotActiveError
-from hardware.description.robot import JointDescription
+from hardware.description.limb import JointDescription
 from hardware.limbs.driver import LimbDriver, LimbState
 from hardware.limbs.trajectory import MOST_POINTS, TrajectoryController, Waypoint
 

@@ -17,7 +17,8 @@ from asterias.errors import AsteriasError, UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
 from asterias_nodes.runtime.domains import reserve_domain_id
-from hardware.description.robot import Limb, RobotDescription, load_robot
+from hardware.description.limb import Limb
+from hardware.description.robot import RobotDescription, load_robot
 
 
 @dataclass(frozen=True)

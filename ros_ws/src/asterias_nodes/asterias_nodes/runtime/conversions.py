@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from asterias.arrays import ImageArray
 from asterias.images.decode import ImageError, decode_image
-from hardware.description.robot import CameraDescription
+from hardware.description.limb import CameraDescription
 
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 NANOSECONDS = 1_000_000_000
