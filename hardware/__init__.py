@@ -1,1 +1,1 @@
-"""What a limb and a camera are, and the drivers of real ones: contracts, limits, faults, safety."""
+"""Interfaces and drivers of limbs and cameras: limits, fault injection, safety."""

@@ -38,7 +38,7 @@ KEYS = {b"l": 1, b"+": 1, b"h": -1, b"-": -1}
 
 @dataclass(frozen=True)
 class RobotOptions:
-    """Which robot."""
+    """Options that select the robot."""
 
     robot: str = "limb_p1"
     """Name or path of a robot description."""
@@ -48,7 +48,11 @@ class RobotOptions:
     """Servos to emulate: dynamixel, feetech, udp, or a family of an installed package."""
 
     def limb_number(self, robot: RobotDescription, name: str) -> int:
-        """Number of the limb with this name; empty: the first."""
+        """Return the number of the limb with this name; empty: the first.
+
+        Raises:
+            HardwareError: there is no such limb.
+        """
         names = [limb.name for limb in robot.limbs]
         if name and name not in names:
             raise HardwareError(f"--limb {name}: the limbs are {', '.join(names)}.")
@@ -75,7 +79,7 @@ class ScanDevices:
     options: Options = RobotOptions()
 
     def run(self) -> int:
-        """Print what is found."""
+        """Return 0, after printing the devices found."""
         if self.options.backend == "emulated":
             with _session(self.options) as here:
                 return self._scan_described(here.robot)
@@ -132,7 +136,7 @@ class Doctor:
     options: Options = RobotOptions()
 
     def run(self) -> int:
-        """Print one line per part; 1 where something is bad."""
+        """Return 1 where a part is bad, else 0, after printing one line per part."""
         worst = 0
         with _session(self.options) as here:
             for diagnosis in examine(here.robot):
@@ -152,7 +156,14 @@ class SetId:
     options: Options = RobotOptions()
 
     def run(self) -> int:
-        """Ask for one servo after the other."""
+        """Ask for one servo after the other, and set its id.
+
+        Returns:
+            0.
+
+        Raises:
+            HardwareError: the limb has boards on a network.
+        """
         with _session(self.options) as here:
             number = self.options.limb_number(here.robot, self.limb)
             limb = here.robot.limbs[number]
@@ -181,7 +192,7 @@ class Calibrate:
     options: Options = RobotOptions()
 
     def run(self) -> int:
-        """Ask, measure, check and write."""
+        """Return 0, after measuring, checking and writing the calibration."""
         with _session(self.options) as here:
             number = self.options.limb_number(here.robot, self.limb)
             limb = here.robot.limbs[number]
@@ -216,7 +227,14 @@ class JogJoint:
     options: Options = RobotOptions()
 
     def run(self) -> int:
-        """Hold a key to move; released, the joint stops."""
+        """Move the joint while a key is held.
+
+        Returns:
+            0.
+
+        Raises:
+            HardwareError: an option is wrong, or the input is no terminal.
+        """
         if not 0.0 < self.speed <= 1.0:
             raise HardwareError(f"--speed takes more than 0 and at most 1, not {self.speed:g}.")
         if not sys.stdin.isatty():
@@ -244,7 +262,7 @@ class Rest:
     options: Options = RobotOptions()
 
     def run(self) -> int:
-        """Move and let go."""
+        """Return 0, after moving to rest and switching the torque off."""
         with _session(self.options) as here:
             number = self.options.limb_number(here.robot, self.limb)
             limb = make_limb(here.robot, number)
@@ -269,7 +287,7 @@ def _session(options: RobotOptions) -> AbstractContextManager[RobotSession]:
 
 
 def _asker(here: RobotSession, limb: int) -> Ask:
-    """Ask the person; an emulated limb's hands do it when Enter is pressed."""
+    """Return a function that asks a person; an emulated limb acts itself when Enter is pressed."""
 
     def ask(text: str, action: ManualAction, joint: int) -> None:
         print(f"{text} Then press Enter.", end=" ", flush=True)
@@ -303,7 +321,7 @@ def _while_keys(jog: Jog, period_s: float) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m hardware") -> int:
-    """Run one command; a person's mistake ends in one sentence and exit code 2."""
+    """Return the exit code of one command; a user error ends in one sentence and code 2."""
     return run_command(COMMANDS, program, __doc__, arguments)
 
 

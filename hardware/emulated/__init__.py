@@ -1,4 +1,4 @@
-"""Devices that are not there: servos on a pty, boards on UDP, cameras on HTTP, by real bytes.
+"""Emulated devices: servos on a pty, boards on UDP, cameras on HTTP, by real bytes.
 
-For tests, and to rehearse what a person will do with the real ones. The drivers do not know.
+For tests, and to rehearse procedures for the real ones. Drivers need no change.
 """

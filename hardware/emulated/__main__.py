@@ -34,7 +34,7 @@ class Emulate:
 
 
 def main() -> int:
-    """Run until told to stop."""
+    """Return the exit code, after running until asked to stop."""
     options = tyro.cli(Emulate, prog="python -m hardware.emulated", description=__doc__)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _wait_for_the_end(stop: threading.Event) -> None:
-    """Whoever started this process holds the other end of its standard input."""
+    """Wait until the process that started this one closes its end of the standard input."""
     while sys.stdin.buffer.read(1):
         pass
     stop.set()

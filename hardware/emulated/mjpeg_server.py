@@ -21,7 +21,7 @@ WAIT_S = 0.02
 
 
 class MjpegServer:
-    """Serves ``http://127.0.0.1:<port>/<name>`` for each source; a stream that is off hangs up.
+    """Serves ``http://127.0.0.1:<port>/<name>`` per source; a stream with fault ``off`` is closed.
 
     Args:
         sources: by name.
@@ -42,11 +42,11 @@ class MjpegServer:
         )
 
     def url(self, name: str) -> str:
-        """Address of a stream."""
+        """Return the address of a stream."""
         return f"http://127.0.0.1:{self._http.server_address[1]}/{name}"
 
     def inject(self, name: str, word: Fault | str, value: float | None = None) -> None:
-        """Let a stream fail from now on; ``ok`` heals it."""
+        """Inject a fault into a stream; ``ok`` ends it."""
         self.streams[name].inject(word, value)
 
     def start(self) -> None:
@@ -62,7 +62,7 @@ class MjpegServer:
         self._http.server_close()
 
     def send(self, name: str, out: Any) -> None:
-        """Send a stream until somebody hangs up; runs in a thread of its own."""
+        """Send a stream until the viewer closes it; runs in a thread of its own."""
         stream = self.streams[name]
         number = stream.source.latest().number
         while not self._is_closing.is_set() and not stream.is_off:
@@ -72,7 +72,7 @@ class MjpegServer:
 
 
 def _pieces(shot: Shot) -> tuple[bytes, bytes, bytes]:
-    """Boundary, head and content of a part."""
+    """Return boundary, head and content of a part."""
     seconds, microseconds = divmod(round(shot.time_s * 1e6), 1_000_000)
     head = (
         f"Content-Type: image/jpeg\r\nContent-Length: {len(shot.jpeg)}\r\n"
@@ -86,7 +86,7 @@ class _Server(ThreadingHTTPServer):
     owner: MjpegServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A viewer that hangs up is no error."""
+        """Ignore errors of a connection: a viewer may close it at any time."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -94,12 +94,12 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def setup(self) -> None:
-        """Small parts must not wait for each other."""
+        """Set TCP_NODELAY, so that small parts are sent at once."""
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().setup()
 
     def do_GET(self) -> None:
-        """Serve one stream, for as long as the viewer stays."""
+        """Serve one stream until the viewer closes it."""
         name = self.path.strip("/")
         stream = self.server.owner.streams.get(name)
         if stream is None:
@@ -117,4 +117,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.owner.send(name, self.wfile)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silence."""
+        """Log nothing."""

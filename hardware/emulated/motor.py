@@ -1,4 +1,4 @@
-"""What an emulated servo turns: an ideal motor, or one that fails in one of the eight ways."""
+"""Motors of emulated servos: an ideal motor, or one with one of the eight faults."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Motor(Protocol):
     """Drives a shaft towards a goal."""
 
     def drive(self, goal_rad: float | None, speed_limit_rad_s: float) -> None:
-        """Head for a shaft angle; None takes the torque off."""
+        """Turn towards a shaft angle; None takes the torque off."""
 
     def motion(self) -> ShaftState:
-        """How the shaft moves now."""
+        """Return the present motion of the shaft."""
 
 
 class IdealMotor:
-    """Runs to its goal at its speed, without inertia or load.
+    """Turns to its goal at its speed, without inertia or load.
 
     Args:
-        clock: seconds; motion is computed when somebody looks.
+        clock: seconds; motion is computed when it is read.
         speed_rad_s: no-load speed.
         position_rad: shaft angle at the start.
     """
@@ -51,14 +51,14 @@ class IdealMotor:
         self._lock = threading.Lock()
 
     def drive(self, goal_rad: float | None, speed_limit_rad_s: float) -> None:
-        """Head for a shaft angle; None takes the torque off."""
+        """Turn towards a shaft angle; None takes the torque off."""
         with self._lock:
             self._run()
             self._goal = goal_rad
             self._limit = min(self.speed_rad_s, speed_limit_rad_s)
 
     def motion(self) -> ShaftState:
-        """How the shaft moves now."""
+        """Return the present motion of the shaft."""
         with self._lock:
             velocity = self._run()
             return ShaftState(self._position, velocity, 0.0)
@@ -70,7 +70,7 @@ class IdealMotor:
             self._position = position_rad
 
     def _run(self) -> float:
-        """Move up to now; the speed."""
+        """Return the speed in rad/s, after moving the shaft up to the present time."""
         now = self._clock()
         dt_s, self._time_s = max(now - self._time_s, 0.0), now
         if self._goal is None:
@@ -85,9 +85,9 @@ class IdealMotor:
 class FailingMotor:
     """A motor that can fail; words and values as in :mod:`hardware.faults.injection`.
 
-    ``off`` yields, ``stuck`` jams, ``slow`` turns at a share of its speed, ``delayed`` obeys late;
-    ``garbage`` and ``wrong`` are failures of its encoder, ``intermittent`` of its wiring: that word
-    is asked for with :meth:`is_silent`.
+    ``off`` has no torque, ``stuck`` does not move, ``slow`` turns at a fraction of its speed,
+    ``delayed`` follows late; ``garbage`` and ``wrong`` are failures of its encoder,
+    ``intermittent`` of its wiring: :meth:`is_silent` reports that one.
     """
 
     def __init__(self, inner: Motor, clock: Clock = time.monotonic, seed: int = 0) -> None:
@@ -98,17 +98,17 @@ class FailingMotor:
         self._late: deque[tuple[float, float | None, float]] = deque()
 
     def inject(self, word: Fault | str, value: float | None = None) -> None:
-        """Fail from now on; ``ok`` heals."""
+        """Inject a fault; ``ok`` ends it."""
         self._late.clear()
         self.fault = checked_fault(word, value)
 
     def is_silent(self) -> bool:
-        """Whether the servo fails to answer this time."""
+        """Return whether the servo fails to answer this time."""
         chance = self.fault.value if self.fault.word is Fault.INTERMITTENT else 0.0
         return self._random.random() < chance
 
     def drive(self, goal_rad: float | None, speed_limit_rad_s: float) -> None:
-        """Head for a shaft angle, as far as the fault lets it."""
+        """Turn towards a shaft angle, as far as the fault allows."""
         word, value = self.fault.word, self.fault.value
         if word is Fault.STUCK:
             self.inner.drive(self.inner.motion().position_rad, speed_limit_rad_s)
@@ -122,7 +122,7 @@ class FailingMotor:
             self.inner.drive(goal_rad, speed_limit_rad_s)
 
     def motion(self) -> ShaftState:
-        """How the shaft moves, as the encoder tells it."""
+        """Return the motion of the shaft as the encoder reports it."""
         while self._late and self._late[0][0] <= self._clock():
             self.inner.drive(*self._late.popleft()[1:])
         motion = self.inner.motion()

@@ -32,28 +32,28 @@ class PictureSource:
         self._changed = threading.Condition()
 
     def show(self, jpeg: bytes, time_s: float) -> None:
-        """The camera has taken a picture."""
+        """Publish a picture as the newest one."""
         with self._changed:
             self._shot = Shot(self._shot.number + 1, time_s, jpeg)
             self._changed.notify_all()
 
     def latest(self) -> Shot:
-        """The newest picture; number -1 before the first."""
+        """Return the newest picture; number -1 before the first."""
         return self._shot
 
     def after(self, number: int, timeout_s: float) -> Shot | None:
-        """The newest picture once it is newer than ``number``; None after ``timeout_s``."""
+        """Return the newest picture once it is newer than ``number``; None after ``timeout_s``."""
         with self._changed:
             self._changed.wait_for(lambda: self._shot.number > number, timeout_s)
             return self._shot if self._shot.number > number else None
 
 
 class FailingPictures:
-    """Pictures of a source on their way out, which can fail in one of the eight ways.
+    """Pictures of a source with one of the eight faults applied.
 
     ``off`` gives none; ``stuck`` repeats one; ``garbage`` gives bytes that are no JPEG; ``wrong``
-    cuts pictures in half; ``slow`` gives a share of them; ``delayed`` gives them late, with their
-    true time; ``intermittent`` loses some.
+    cuts pictures in half; ``slow`` gives a fraction of them; ``delayed`` gives them late, with
+    their true time; ``intermittent`` loses some.
     """
 
     def __init__(self, source: PictureSource, seed: int = 0) -> None:
@@ -66,11 +66,11 @@ class FailingPictures:
 
     @property
     def is_off(self) -> bool:
-        """Whether nothing comes at all."""
+        """Whether no pictures come at all."""
         return self.fault.word is Fault.OFF
 
     def inject(self, word: Fault | str, value: float | None = None) -> None:
-        """Fail from now on; ``ok`` heals."""
+        """Inject a fault; ``ok`` ends it."""
         self._late.clear()
         self.fault, self._frozen = checked_fault(word, value), b""
 
@@ -78,7 +78,7 @@ class FailingPictures:
         """Wait for a picture newer than ``number``.
 
         Returns:
-            The number of the newest picture seen, and what comes out now, if anything.
+            The number of the newest picture seen, and the picture after the fault, if any.
         """
         shot = self.source.after(number, timeout_s)
         if shot is not None:
@@ -156,7 +156,7 @@ class PatternCamera:
 
 
 def pattern(width_px: int, height_px: int, count: int) -> ImageArray:
-    """``(H, W, 3)`` RGB: soft colours with a bright bar that moves with ``count``."""
+    """Return ``(H, W, 3)`` RGB: soft colours with a bright bar that moves with ``count``."""
     y, x = np.mgrid[0:height_px, 0:width_px]
     image = np.stack([x * 200 // width_px, y * 200 // height_px, (x + y) * 0 + 60], axis=-1)
     start = (count * 4) % width_px
@@ -165,7 +165,7 @@ def pattern(width_px: int, height_px: int, count: int) -> ImageArray:
 
 
 def encode_jpeg(image: ImageArray, quality: int = 85) -> bytes:
-    """A JPEG file of an ``(H, W, 3)`` RGB picture."""
+    """Return a JPEG file of an ``(H, W, 3)`` RGB picture."""
     done, data = cv2.imencode(
         ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )

@@ -1,4 +1,4 @@
-"""Starts :mod:`hardware.emulated` in a process of its own, whose work is not the driver's."""
+"""Starts :mod:`hardware.emulated` in a process of its own, apart from the driver's."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class EmulatorProcess(Closeable):
         return load_robot(self.path)
 
     def close(self) -> None:
-        """End the process; it follows when its standard input is closed."""
+        """End the process by closing its standard input."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.wait(5.0)

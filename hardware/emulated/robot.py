@@ -24,17 +24,17 @@ ANSWER_TIMEOUT_S = 0.05  # an emulated servo gets its turn when the operating sy
 
 
 class EmulatedDevice(Protocol):
-    """What holds emulated servos: a line, or a network."""
+    """Carrier of emulated servos: a line, or a network."""
 
     def start(self) -> None:
         """Answer from now on."""
 
     def close(self) -> None:
-        """Take the devices away."""
+        """Remove the devices."""
 
 
 def ideal_motor(limb: int, joint: JointDescription, clock: Clock) -> Motor:
-    """A motor at the joint's home that is a little faster than its limit."""
+    """Return a motor at the joint's home, 10 % faster than the joint's velocity limit."""
     return IdealMotor(clock, 1.1 * joint.velocity_limit_rad_s, joint.home_rad)
 
 
@@ -42,8 +42,8 @@ class EmulatedLimb:
     """The devices of one limb.
 
     Attributes:
-        motors: one per joint; let them fail.
-        sources: one per enabled camera; what is shown there is what the camera sees.
+        motors: one per joint; faults are injected here.
+        sources: one per enabled camera; it delivers what is shown there.
         bus_device: the line or network of its servos.
         servos: by their registers; empty for ``udp``.
     """
@@ -82,7 +82,7 @@ class EmulatedLimb:
         )
 
     def settings(self, server: MjpegServer | None) -> dict[str, Any]:
-        """What a description says of these devices."""
+        """Return the entries of a robot description for these devices."""
         if isinstance(self.bus_device, EmulatedLine):
             bus: dict[str, Any] = {"type": self.family.name, "port": self.bus_device.port}
         else:
@@ -109,10 +109,10 @@ class EmulatedRobot(Closeable):
     """All limbs of a robot on ptys or on the loopback network, all cameras on one HTTP server.
 
     Args:
-        robot: its backend does not matter.
+        robot: its backend is ignored.
         family: of the servos; with ``udp``, the boards carry the cameras.
-        motor: makes what the servo of a limb's joint turns.
-        pattern: the cameras show a moving pattern; else whoever made this fills ``sources``.
+        motor: makes the motor of a limb's joint.
+        pattern: the cameras show a moving pattern; else the caller fills ``sources``.
         baud_rate: bytes take their time at this rate; 0: no time at all.
     """
 
@@ -147,7 +147,7 @@ class EmulatedRobot(Closeable):
         self.description = robot.model_copy(update={"backend": backend})
 
     def show(self, is_moving: bool) -> None:
-        """Let the patterns of all cameras go on, or stop them: then no camera takes a picture."""
+        """Start or stop the patterns of all cameras; stopped, no camera takes a picture."""
         for camera in self._cameras:
             camera.is_paused = not is_moving
 
@@ -159,7 +159,7 @@ class EmulatedRobot(Closeable):
         }
 
     def _patterns(self) -> list[PatternCamera]:
-        """One thread for all cameras of the same size and rate."""
+        """Return the pattern cameras, one thread for all cameras of the same size and rate."""
         groups: dict[tuple[int, int, float], list[PictureSource]] = {}
         for limb in self.limbs:
             for camera, source in zip(limb.limb.live_cameras, limb.sources, strict=True):
@@ -168,12 +168,12 @@ class EmulatedRobot(Closeable):
         return [PatternCamera(sources, *key) for key, sources in groups.items()]
 
     def start(self) -> None:
-        """Everything answers from now on."""
+        """Start all devices."""
         for part in self._parts():
             part.start()
 
     def close(self) -> None:
-        """Take all devices away."""
+        """Remove all devices."""
         for part in reversed(self._parts()):
             part.close()
 

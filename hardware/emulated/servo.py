@@ -12,12 +12,12 @@ ACCESS_ERROR = 7
 
 
 class EmulatedServo:
-    """The memory of one servo and what writing to it does.
+    """The memory of one servo, and the effects of writing to it.
 
     Args:
         model: the product.
         id: on the bus; may be changed by writing its register.
-        motor: what it turns.
+        motor: that it turns.
         clock: seconds, for the watchdog.
     """
 
@@ -47,21 +47,21 @@ class EmulatedServo:
 
     @property
     def id(self) -> int:
-        """Its id now."""
+        """Present id."""
         return self.get(self.model.table.id)
 
     def set_id(self, id: int) -> None:
-        """Have an id that was set elsewhere."""
+        """Take an id that was set elsewhere."""
         self._set(self.model.table.id, id)
 
     @property
     def has_torque(self) -> bool:
-        """Whether it holds."""
+        """Whether the torque is on."""
         return bool(self.get(self.model.table.torque_enable))
 
     @property
     def goal_rad(self) -> float:
-        """Its goal as a shaft angle."""
+        """Goal as a shaft angle."""
         goal = self.get(self.model.table.goal_position)
         if self.model.angle_limits is not None:
             low, high = map(self.get, self.model.angle_limits)
@@ -70,28 +70,28 @@ class EmulatedServo:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether its watchdog has stopped it."""
+        """Whether the watchdog has stopped the servo."""
         table = self.model.table
         return table.watchdog is not None and self.get(table.watchdog) == table.watchdog_tripped
 
     @property
     def return_delay_s(self) -> float:
-        """How long it waits before it answers."""
+        """Delay before an answer."""
         register = self.model.table.return_delay
         return 2e-6 * self.get(register) if register is not None else 0.0
 
     def get(self, register: Register) -> int:
-        """A number in its memory."""
+        """Return the number in a register."""
         block = bytes(self._memory[register.address : register.end])
         return register.decode(block, register.address, self.model.table.protocol)
 
     def feed_watchdog(self) -> None:
-        """Some request came over the bus: the watchdog is fed."""
+        """Restart the watchdog, after any request on the bus."""
         self.watch()
         self._heard_s = self._clock()
 
     def watch(self) -> None:
-        """Stop when the bus has been silent for too long; called often."""
+        """Stop when no request came for the watchdog time; called often."""
         table = self.model.table
         if table.watchdog is None or not self.has_torque:
             return
@@ -101,7 +101,7 @@ class EmulatedServo:
             self.motor.drive(self.motor.motion().position_rad, self._speed_limit())
 
     def read(self, address: int, size: int) -> bytes:
-        """Registers as they are now."""
+        """Return ``size`` bytes of registers as they are now."""
         table, model = self.model.table, self.model
         motion = self.motor.motion()
         self._set(table.position, self._ticks(motion.position_rad))
@@ -113,7 +113,11 @@ class EmulatedServo:
         return bytes(self._memory[address : address + size])
 
     def write(self, address: int, data: bytes) -> int:
-        """Write registers and act; returns the error of the answer, 0 when all is well."""
+        """Write registers and act on them.
+
+        Returns:
+            The error of the answer, 0 when all is well.
+        """
         table = self.model.table
         end = address + len(data)
         touches_goal = address < table.goal_position.end and end > table.goal_position.address
@@ -129,7 +133,7 @@ class EmulatedServo:
         return 0
 
     def _act(self, had_torque: bool) -> None:
-        """What the memory says is what the motor does."""
+        """Drive the motor according to the memory."""
         if not self.has_torque:
             self.motor.drive(None, self._speed_limit())
             return
@@ -162,11 +166,11 @@ class EmulatedServo:
 
     @property
     def confirms_writes(self) -> bool:
-        """Whether it answers what is written."""
+        """Whether the servo answers write requests."""
         table = self.model.table
         return table.answer_level is None or self.get(table.answer_level) == table.answer_level_all
 
     @property
     def is_silent(self) -> bool:
-        """Whether it fails to answer this time: no power, or a loose wire."""
+        """Whether the servo fails to answer this time: no power, or a loose wire."""
         return self.motor.fault.word is Fault.OFF or self.motor.is_silent()

@@ -1,4 +1,4 @@
-"""A line of emulated servos behind a pty: bytes in, bytes out, and what goes wrong in between."""
+"""A line of emulated servos behind a pty: bytes in, bytes out, and faults of the wire."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WATCH_S = 0.005
 
 @dataclass
 class LineTrouble:
-    """What goes wrong on the wire; probabilities are per answer.
+    """Faults of the wire; probabilities are per answer.
 
     Attributes:
         corrupt: one bit of the answer is flipped.
         lose: one byte of the answer is lost.
         noise: random bytes come before the answer.
-        late_s: answers come so much later.
+        late_s: delay of the answers.
         echo: the adapter sends back what it is sent.
         lead: bytes that come before each answer.
     """
@@ -69,14 +69,14 @@ class EmulatedLine:
         self._thread.start()
 
     def unplug(self) -> None:
-        """Pull the cable: the port vanishes; the servos live on."""
+        """Pull the cable: the port vanishes, the servos stay powered."""
         for file in (self._ours, self._theirs):
             if file >= 0:
                 os.close(file)
         self._ours = self._theirs = -1
 
     def close(self) -> None:
-        """Stop answering and take the port away."""
+        """Stop answering and remove the port."""
         self._is_closing.set()
         if self._thread.is_alive():
             self._thread.join()

@@ -44,7 +44,7 @@ MOST_SESSIONS = 8
 
 @dataclass
 class BoardSession:
-    """What a board knows of a session.
+    """State of a session on a board.
 
     Attributes:
         key: of its packets.
@@ -61,7 +61,7 @@ class BoardSession:
 
 
 class EmulatedBoard:
-    """One board: obeys one session, watches its silence, sends pictures to whoever looks.
+    """One board: serves one session, runs a watchdog, sends pictures to all who ask.
 
     Args:
         id: number of the board.
@@ -99,7 +99,7 @@ class EmulatedBoard:
         self._seen_picture = -1
 
     def announce(self, call: Packet, address: Address) -> None:
-        """Answer a call, unless it has been before."""
+        """Answer a call, unless it was answered before."""
         session = self._sessions.get(call.session)
         if session is None:
             session = self._open_session(call.session)
@@ -125,7 +125,7 @@ class EmulatedBoard:
         return session
 
     def receive(self) -> None:
-        """Handle what has come."""
+        """Handle a received datagram."""
         while True:
             try:
                 data, address = self.socket.recvfrom(MOST_BYTES + 1)
@@ -137,7 +137,7 @@ class EmulatedBoard:
                 self.dropped += 1
 
     def watch(self) -> None:
-        """Stop when the driver has been silent for too long; send pictures that are due."""
+        """Stop when no command came for the watchdog time; send pictures that are due."""
         if self._command is not None and self.has_torque and not self.is_stopped:
             self.is_stopped = self._clock() - self._heard_s > self._command.watchdog_s
             if self.is_stopped:
@@ -145,7 +145,7 @@ class EmulatedBoard:
         self._send_pictures()
 
     def _obey(self, data: bytes, address: Address) -> None:
-        """Do what a datagram asks for.
+        """Carry out the request of a datagram.
 
         Raises:
             PacketError: it is for another board, of no open session, or has been before.
@@ -170,10 +170,10 @@ class EmulatedBoard:
             self._report(packet, address)
 
     def _take_over(self, session: int) -> None:
-        """Obey one driver at a time.
+        """Assign the board to the session of a packet, if no other one commands it.
 
         Raises:
-            PacketError: another one has the board.
+            PacketError: another one does.
         """
         self.watch()
         if session != self._session:
@@ -234,7 +234,7 @@ class EmulatedBoard:
 
 
 class EmulatedNetwork:
-    """Boards that hear one call port of the loopback network; ``port`` is for the description."""
+    """Boards on one call port of the loopback network; ``port`` is for the description."""
 
     def __init__(self, boards: Sequence[EmulatedBoard], key: str = "") -> None:
         self.boards = list(boards)

@@ -13,14 +13,14 @@ from hardware.limbs.trajectory import MOST_MOVE_S
 
 @dataclass(frozen=True)
 class CommandSource:
-    """Somebody who may send commands.
+    """A source that may send commands.
 
     Attributes:
         name: unique, a part of topic names.
-        priority: of those that command at a time, the highest is heard.
-        timeout_s: after so long without a command a source has let go; a dead-man counts as
-            released after so long without being confirmed.
-        needs_deadman: heard only while its dead-man is held.
+        priority: of the sources that command at a time, the highest is admitted.
+        timeout_s: after this time without a command a source no longer commands; a dead-man
+            counts as released after this time without being confirmed.
+        needs_deadman: admitted only while its dead-man is held.
     """
 
     name: str
@@ -36,7 +36,7 @@ class CommandSource:
 
 
 class Admission(str, Enum):
-    """What becomes of a command."""
+    """Decision on a command."""
 
     PASSED = "passed"
     STOPPED = "the emergency stop is engaged"
@@ -48,7 +48,7 @@ class Admission(str, Enum):
 
 @dataclass
 class _State:
-    """What is known of a source; ``armed`` is False until its dead-man was released once."""
+    """State of a source; ``armed`` is False until its dead-man was released once."""
 
     last_passed_s: float = -math.inf
     held_until_s: float = -math.inf
@@ -76,7 +76,7 @@ class Arbiter:
 
     @property
     def active(self) -> str:
-        """Name of the source that has the limb; empty when none has."""
+        """Name of the source that commands the limb; empty when none does."""
         now = self._clock()
         holding = [one for one in self._sources.values() if self._commands(one, now)]
         if self._stopped or not holding:
@@ -86,7 +86,7 @@ class Arbiter:
         ).name
 
     def stop(self, engaged: bool) -> None:
-        """The emergency stop: while engaged nothing passes; a held dead-man must be held anew."""
+        """Engage or release the emergency stop; a dead-man held then must be released first."""
         if engaged:
             now = self._clock()
             for state in self._states.values():
@@ -95,7 +95,7 @@ class Arbiter:
         self._stopped = engaged
 
     def hold_deadman(self, name: str, is_held: bool) -> None:
-        """A source confirms that its dead-man is held, or says that it is released."""
+        """Record that the dead-man of a source is held, or that it is released."""
         state, now = self._states[name], self._clock()
         if state.held_until_s <= now:
             # Silence for a whole time-out is a release, too. During a stop, holding arms nothing.
@@ -105,7 +105,7 @@ class Arbiter:
         state.held_until_s = now + self._sources[name].timeout_s if is_held else -math.inf
 
     def admit(self, name: str, duration_s: float = 0.0) -> Admission:
-        """Whether a command that has just come from this source goes on to the limb.
+        """Return whether a command that has just come from this source goes on to the limb.
 
         A timed move counts as commanding for its ``duration_s``, and for the time-out after it.
         """

@@ -48,7 +48,7 @@ class BusLimb(LimbDriver):
         self.outlier_filter = OutlierFilter(self._speed)
 
     def read_health(self, number: int) -> ServoHealth | None:
-        """Health of the servo of joint ``number``; None when it does not answer."""
+        """Return the health of the servo of joint ``number``; None when it does not answer."""
         self._require_connected()
         return self.bus.read_health(number)
 
@@ -98,10 +98,10 @@ class BusLimb(LimbDriver):
         )
 
     def _check_angle_limits(self) -> None:
-        """Refuse a limb whose servos turn less far than its joints are described.
+        """Check that the servos turn as far as their joints are described.
 
         Raises:
-            DeviceError: naming the joint, both ranges and the cure.
+            DeviceError: one does not; the message names the joint, both ranges and the cure.
         """
         for number, joint in enumerate(self.joints):
             limits = self.joint_limits_in_servo(number)
@@ -109,7 +109,7 @@ class BusLimb(LimbDriver):
                 raise DeviceError(f"Limb '{self.name}': {limits_text(joint, limits)}.")
 
     def joint_limits_in_servo(self, number: int) -> tuple[float, float] | None:
-        """Return the ends in rad of joint ``number`` that are set in its servo; None: none are."""
+        """Return the ends in rad of joint ``number`` set in its servo; None: no limits are set."""
         limits = self.bus.read_angle_limits(number)
         if limits is None:
             return None

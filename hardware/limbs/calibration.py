@@ -1,4 +1,4 @@
-"""Where the joints' zero is on the servos' shafts: measured by hand, kept in a file, checked."""
+"""Zeros of the joints on the servos' shafts: measured by hand, saved in a file, checked."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class Calibration(StrictModel):
     joints: dict[str, JointCalibration]
 
     def zeros_rad(self, names: Sequence[str]) -> FloatArray:
-        """``(n,)`` shaft angles at the joints' zeros."""
+        """Return ``(n,)`` shaft angles in rad at the joints' zeros."""
         return np.array([self.joints[name].zero_rad for name in names])
 
     def directions(self, names: Sequence[str]) -> FloatArray:
-        """``(n,)`` signs."""
+        """Return ``(n,)`` signs, 1 or -1, from shaft to joint."""
         return np.array([float(self.joints[name].direction) for name in names])
 
     def check(self, servos: Sequence[Servo], source: str) -> None:
-        """Complain where it does not fit the servos.
+        """Check that the calibration fits the servos.
 
         Raises:
             DeviceError: a joint is missing, or was measured on another servo.
@@ -72,13 +72,13 @@ class Calibration(StrictModel):
 
 
 def centered(robot: str, limb: str, servos: Sequence[Servo]) -> Calibration:
-    """The calibration of servos that were mounted with their middle at the joints' zero."""
+    """Return the calibration of servos mounted with their middle at the joints' zero."""
     joints = {servo.name: JointCalibration(model=servo.model, id=servo.id) for servo in servos}
     return Calibration(robot=robot, limb=limb, date=date.today(), joints=joints)
 
 
 def default_path(robot: str, limb: str) -> Path:
-    """Where a limb's calibration is kept unless the description says otherwise."""
+    """Return the file of a limb's calibration unless the description names another."""
     config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Path(config) / "asterias" / "calibration" / robot / f"{limb}.json"
 
@@ -89,10 +89,10 @@ def save(calibration: Calibration, path: Path) -> None:
 
 
 def load(path: Path) -> Calibration:
-    """Read a calibration.
+    """Return the calibration in a file.
 
     Raises:
-        DeviceError: there is none, or it is not one; the message names file and cure.
+        DeviceError: the file is missing or invalid; the message names file and cure.
     """
     again = "make one with `python -m hardware calibrate`"
     try:

@@ -32,7 +32,7 @@ class LimbState:
         time_s: when it was read, on the driver's clock.
         position_rad: ``(n,)`` measured joint positions, description order.
         velocity_rad_s: ``(n,)`` measured joint velocities.
-        effort_nm: ``(n,)`` joint torques; NaN where the device cannot tell.
+        effort_nm: ``(n,)`` joint torques; NaN where the device does not measure them.
     """
 
     time_s: float
@@ -43,7 +43,7 @@ class LimbState:
 
 @dataclass
 class CommandCounters:
-    """What happened to the commands so far; published in diagnostics."""
+    """Counters of accepted, limited and rejected commands; published in diagnostics."""
 
     accepted: int = 0
     limited: int = 0
@@ -103,7 +103,7 @@ class LimbDriver(ABC):
 
     @property
     def device(self) -> LimbDriver:
-        """Return the driver of the device itself, which a wrapper stands before."""
+        """The driver of the device itself, without wrappers."""
         return self
 
     @property
@@ -118,12 +118,12 @@ class LimbDriver(ABC):
 
     @property
     def is_holding(self) -> bool:
-        """Whether the limb holds because nobody commands it."""
+        """Whether the limb holds because no commands arrive."""
         return self._holding
 
     @property
     def last_sent_rad(self) -> FloatArray:
-        """``(n,)`` the last positions that really went to the device."""
+        """``(n,)`` the last positions sent to the device, after all limits."""
         return np.array(self._last_sent)
 
     @property
@@ -144,12 +144,11 @@ class LimbDriver(ABC):
     def activate(self) -> None:
         """Accept commands from now on; the first command sent equals the measured position.
 
-        Harmless when already active, and then the way to start afresh from where the limb is,
-        for instance after a simulation was reset.
+        Harmless when already active; then the limb restarts from its present position, for instance
+        after a simulation was reset.
 
-        Raises:
-            NotConnectedError: before ``connect()``.
-            DeviceError: the position cannot be measured. The limb then stays inactive.
+        NotConnectedError is raised before ``connect()``; DeviceError where the position cannot be
+        measured, and the limb then stays inactive.
         """
         self._active = False
         self._require_connected()
@@ -166,7 +165,7 @@ class LimbDriver(ABC):
                 self._active = False
 
     def disable_torque(self) -> None:
-        """Let go: no torque where the device can do that; inactive afterwards, still connected."""
+        """Switch the torque off where the device can; inactive afterwards, still connected."""
         self._require_connected()
         self._active = False
         self._hold_goal = None
@@ -206,21 +205,19 @@ class LimbDriver(ABC):
     # -- data -----------------------------------------------------------------------------------
 
     def read(self) -> LimbState:
-        """Measure all joints now.
+        """Return a measurement of all joints now.
 
-        Raises:
-            NotConnectedError: before ``connect()``.
-            DeviceError: the device does not answer.
+        NotConnectedError is raised before ``connect()``, DeviceError where the device does not
+        answer.
         """
         self._require_connected()
         return self._read()
 
     def check(self, position_rad: npt.ArrayLike) -> FloatArray:
-        """Return ``(n,)`` positions that may be sent now, unlimited yet; counts a refusal.
+        """Return ``(n,)`` positions that may be sent now, not limited yet; count a refusal.
 
-        Raises:
-            NotConnectedError, NotActiveError: the limb cannot move now.
-            CommandError: wrong length, or not finite.
+        NotConnectedError or NotActiveError is raised when the limb cannot move now, CommandError
+        for a wrong length or values that are not finite.
         """
         try:
             self._require_active()
@@ -230,11 +227,13 @@ class LimbDriver(ABC):
             raise
 
     def send(self, position_rad: npt.ArrayLike) -> FloatArray:
-        """Command ``(n,)`` positions and return what was really sent after all limits.
+        """Command ``(n,)`` positions in rad.
 
-        Raises:
-            NotConnectedError, NotActiveError: the limb cannot move now.
-            CommandError: wrong length, or not finite. Nothing is sent in these cases.
+        NotConnectedError or NotActiveError is raised when the limb cannot move now, CommandError
+        for a wrong length or values that are not finite. Nothing is sent in these cases.
+
+        Returns:
+            The ``(n,)`` positions sent to the device after all limits.
         """
         target = self.check(position_rad)
         now = self._clock()
@@ -248,17 +247,20 @@ class LimbDriver(ABC):
         return np.array(sent)
 
     def hold(self) -> FloatArray:
-        """Stop where the limb is now and stay there; return the position sent, ``(n,)``.
+        """Stop at the present position and stay there.
 
         That is the measured position. Only where it is more than one step away from the last one
-        sent (a blocked joint, a wild reading), it is approached by a step now and by each
-        :meth:`tick`. A position outside the range is brought back into it in the same way.
+        sent (a blocked joint, an outlier), it is approached by a step now and by each :meth:`tick`.
+        A position outside the range is brought back into it in the same way.
 
         A limb that holds already goes on holding the same position: a joint under load stands a
         little below it, and would sink by as much with each further call.
 
-        Raises NotConnectedError before ``connect()``, and DeviceError where the position cannot
-        be measured.
+        NotConnectedError is raised before ``connect()``, DeviceError where the position cannot be
+        measured.
+
+        Returns:
+            The ``(n,)`` position sent.
         """
         self._require_connected()
         measured = self._measured()
@@ -271,7 +273,11 @@ class LimbDriver(ABC):
         return np.array(self._approach(self._hold_goal, dt_s=self.max_step_period_s))
 
     def tick(self) -> bool:
-        """Call at the control rate: holds when commands have stopped. True while holding."""
+        """Hold when commands have stopped; call at the control rate.
+
+        Returns:
+            Whether the limb holds.
+        """
         if self._active and not self._holding and self._is_silent():
             self.hold()
             self.counters.timeouts += 1
@@ -280,11 +286,15 @@ class LimbDriver(ABC):
         return self._holding
 
     def _is_silent(self) -> bool:
-        """No command for too long; a clock that was set back counts as too long."""
+        """Return whether the last command is too old; so it is after a clock was set back."""
         return not 0.0 <= self.command_age_s < self.command_timeout_s
 
     def _measured(self) -> FloatArray:
-        """Measured positions; while active, an unreadable joint stands where it was sent."""
+        """Return ``(n,)`` measured positions; while active, the last sent one where unreadable.
+
+        Raises:
+            DeviceError: a joint cannot be measured while the limb is inactive.
+        """
         position = np.array(self._read().position_rad, dtype=np.float64)
         bad = ~np.isfinite(position)
         if bad.any() and not self._active:
@@ -302,7 +312,7 @@ class LimbDriver(ABC):
         return sent
 
     def _transmit(self, target: FloatArray, now: float, dt_s: float) -> FloatArray:
-        """The only way to the device: limit, write, remember."""
+        """Return the ``(n,)`` positions written to the device after limits; every write is here."""
         sent = self._limited(target, dt_s)
         self._write(sent)
         self._last_sent = sent
@@ -320,15 +330,15 @@ class LimbDriver(ABC):
         """Make the device safe (no torque where that is safe) and close it."""
 
     def _clear_faults(self) -> None:  # noqa: B027 - most devices have nothing to do
-        """Before a first command: the next write must undo what an earlier fault left behind."""
+        """Clear what an earlier fault left behind, before a first command."""
 
     def _disable_torque(self) -> None:
-        """Take the torque off; devices that cannot do that hold."""
+        """Switch the torque off; devices that cannot do that hold."""
         self.hold()
 
     @abstractmethod
     def _read(self) -> LimbState:
-        """Measure all joints."""
+        """Return a measurement of all joints."""
 
     @abstractmethod
     def _write(self, position_rad: FloatArray) -> None:

@@ -1,4 +1,4 @@
-"""Readings that no joint can have made since the last one are not believed."""
+"""Reject readings that differ from the last one by more than a joint can have moved."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ SETTLE_S = 0.3
 
 
 class OutlierFilter:
-    """Compares each reading with the last one that was believed.
+    """Compares each reading with the last accepted one.
 
     A joint that jumps is unknown (NaN) until its new readings have agreed with each other for
-    ``SETTLE_S``: then it really is there, moved while nobody looked.
+    ``SETTLE_S``: then it has really moved, while it was not measured.
 
     Args:
         speed_rad_s: ``(n,)`` velocity limits.
 
     Attributes:
-        rejected: ``(n,)`` how many readings were not believed.
-        doubted: ``(n,)`` whether the last one was not.
+        rejected: ``(n,)`` number of rejected readings.
+        doubted: ``(n,)`` whether the last reading was rejected.
     """
 
     def __init__(self, speed_rad_s: FloatArray) -> None:
@@ -32,7 +32,7 @@ class OutlierFilter:
         self.restart()
 
     def restart(self) -> None:
-        """Believe the next reading."""
+        """Accept the next reading."""
         count = len(self._speed)
         self._believed = np.full(count, np.nan)
         self._believed_s = np.full(count, -np.inf)
@@ -42,7 +42,7 @@ class OutlierFilter:
         self.doubted: npt.NDArray[np.bool_] = np.zeros(count, dtype=np.bool_)
 
     def filtered(self, position_rad: FloatArray, now_s: float) -> FloatArray:
-        """``(n,)`` positions with NaN where they are not to be believed."""
+        """Return ``(n,)`` positions with NaN where a reading is rejected."""
         known = np.isfinite(position_rad)
         near = self._is_near(position_rad, self._believed, now_s - self._believed_s)
         near |= np.isnan(self._believed)

@@ -54,7 +54,7 @@ MOVING_SHARE = 0.02  # of the velocity limit: slower counts as standing
 
 
 class Severity(IntEnum):
-    """The rungs of the ladder."""
+    """Levels of severity, in rising order."""
 
     OK = 0
     WARN = 1
@@ -65,7 +65,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong: its severity, its name in the table above, and a sentence."""
+    """A fault that was found: its severity, its name in the table above, and a sentence."""
 
     severity: Severity
     name: str
@@ -73,24 +73,24 @@ class Finding:
 
 
 class RateWindow:
-    """Counts what happened in the last second."""
+    """Counts events of the last second."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
 
     def add(self, now_s: float, count: int = 1) -> None:
-        """It has happened."""
+        """Add ``count`` events at ``now_s``."""
         self._times.extend([now_s] * count)
 
     def count(self, now_s: float) -> int:
-        """How often it happened."""
+        """Return the number of events in the last second."""
         while self._times and not 0.0 <= now_s - self._times[0] <= 1.0:
             self._times.popleft()
         return len(self._times)
 
 
 class TrackingErrorMonitor:
-    """Whether joints are where they were sent lately, or at least on their way.
+    """Checks that joints are where they were sent lately, or move towards it.
 
     Args:
         driver: the limb.
@@ -103,7 +103,7 @@ class TrackingErrorMonitor:
         self.restart()
 
     def restart(self) -> None:
-        """Forget where the limb was sent."""
+        """Forget the positions sent so far."""
         self._sent: deque[tuple[float, FloatArray]] = deque()
         self._measured: deque[tuple[float, FloatArray]] = deque()
         self._off_since_s = np.full(len(self._speed), np.inf)
@@ -111,7 +111,7 @@ class TrackingErrorMonitor:
     def check(
         self, now_s: float, sent: FloatArray, position: FloatArray
     ) -> tuple[BoolArray, BoolArray]:
-        """Which joints do not follow, and which only lag."""
+        """Return which joints ``(n,)`` do not follow, and which ``(n,)`` only lag."""
         self._remember(self._sent, now_s, sent, self._settings.follow_s)
         self._remember(self._measured, now_s, position, TIMEOUT_S)
         goals = np.array([goal for _, goal in self._sent])
@@ -135,11 +135,11 @@ class TrackingErrorMonitor:
 
 
 class SafetyMonitor:
-    """Watches one limb and climbs the ladder; tick it once per control period, before the motion.
+    """Watches one limb and raises its severity; tick it once per control period, before the motion.
 
     Args:
         driver: the limb; of a :class:`BusLimb` the servos' health is read as well.
-        motion: what feeds it.
+        motion: controller that moves the limb.
         settings: thresholds.
         clock: the driver's clock.
     """
@@ -166,20 +166,20 @@ class SafetyMonitor:
 
     @property
     def severity(self) -> Severity:
-        """The rung that the limb is on."""
+        """Severity of the worst finding, which is what the limb acts on."""
         return max((f.severity for f in self.findings), default=Severity.OK)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What is wrong, the worst first."""
+        """Present findings, the worst first."""
         return tuple(sorted(self._findings.values(), key=lambda f: -f.severity))
 
     def bus_counts(self) -> dict[str, int]:
-        """Requests, retries, missing and broken answers of a limb on a bus."""
+        """Return requests, retries, missing and broken answers of a limb on a bus."""
         return {} if self._bus_limb is None else asdict(self._bus_limb.bus.counters)
 
     def restart(self) -> None:
-        """A person has activated the limb: all is well until shown otherwise."""
+        """Clear all findings, after a person has activated the limb."""
         now = self._clock()
         self._findings: dict[str, Finding] = {}
         self._seen_s: dict[str, float] = {}
@@ -199,7 +199,7 @@ class SafetyMonitor:
     # -- what is seen ---------------------------------------------------------------------------
 
     def observe(self, state: LimbState | None) -> None:
-        """A reading of this period, or None where there was none."""
+        """Judge the reading of this period; None where there was none."""
         now = self._clock()
         if not self.driver.is_active:
             return
@@ -255,7 +255,7 @@ class SafetyMonitor:
             self._find(Severity.WARN, "lags", f"{self._joints(late)}: follows late")
 
     def _read_health(self, now: float) -> None:
-        """One servo at a time, each once a second."""
+        """Read the health of one servo per call, of each once a second."""
         count = len(self.health)
         if self._bus_limb is None or now - self._health_s < 1.0 / count:
             return
@@ -306,7 +306,7 @@ class SafetyMonitor:
     # -- what is done ---------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Do what the present rung asks for; raises nothing, and tries again where that failed."""
+        """Carry out the action of the present severity; raise nothing, retry where that failed."""
         self._rearm_after_gap()
         severity = self.severity
         if self._done is Severity.REST and severity is Severity.REST and not self.motion.is_moving:
@@ -330,7 +330,7 @@ class SafetyMonitor:
         self._done = severity
 
     def _rearm_after_gap(self) -> None:
-        """After a nap the servos have stopped by themselves: arm them where the limb is now."""
+        """Arm servos again, where the limb is now, after a gap of this program stopped them."""
         now = self._clock()
         gap_s, self._ticked_s = now - self._ticked_s, now
         limb = self._bus_limb

@@ -1,4 +1,4 @@
-"""From occasional commands and timed moves to the steady stream of small steps a driver takes."""
+"""From single commands and timed moves to the steady stream of small steps a driver takes."""
 
 from __future__ import annotations
 
@@ -85,11 +85,10 @@ class TrajectoryController:
         return self._goal is not None or self._path is not None
 
     def command(self, position_rad: npt.ArrayLike) -> None:
-        """Head for ``(n,)`` positions from now on.
+        """Move to ``(n,)`` positions from now on.
 
-        Raises:
-            CommandError: wrong length or not finite; the present motion goes on.
-            NotActiveError: the limb is not active, or the emergency stop is engaged.
+        CommandError is raised for a wrong length or values that are not finite, and the present
+        motion goes on; NotActiveError when the limb is not active, or stopped.
         """
         goal = self._admitted(position_rad)
         self._path, self._parked = None, None
@@ -134,11 +133,11 @@ class TrajectoryController:
         self.abandon()
 
     def refuse(self, reason: str) -> None:
-        """Refuse every request with this sentence; an empty one lets them through again."""
+        """Refuse every request with this sentence; an empty one accepts requests again."""
         self._refusal = reason
 
     def return_to_rest(self, speed_share: float) -> None:
-        """Go to the joints' home at a share of their velocity limits, also while refusing."""
+        """Move to the joints' home at a fraction of their velocity limits, also while refusing."""
         home = np.array([joint.home_rad for joint in self.driver.joints])
         speed = np.array([joint.velocity_limit_rad_s for joint in self.driver.joints])
         start = self.driver.last_sent_rad
@@ -146,7 +145,7 @@ class TrajectoryController:
         self._start_path(np.array([0.0, max(duration_s, 1e-3)]), np.array([start, home]))
 
     def abandon(self) -> None:
-        """Forget the present motion and hold."""
+        """Drop the present motion and hold."""
         self._forget()
         if self.driver.is_active:
             self.driver.hold()

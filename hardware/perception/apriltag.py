@@ -1,4 +1,4 @@
-"""AprilTags of family tag16h5: drawing them and finding them (OpenCV's ArUco module)."""
+"""AprilTags of family tag16h5: draw and detect them (OpenCV's ArUco module)."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def _detector() -> cv2.aruco.ArucoDetector:
 
 
 def tag_image(tag_id: int, cell_px: int = 16) -> ImageArray:
-    """Grey picture ``(8 c, 8 c)`` of a tag with one white cell around it, ``c = cell_px``."""
+    """Return the grey image ``(8 c, 8 c)`` of a tag, one white cell around it, ``c = cell_px``."""
     dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_16h5)
     inner = cv2.aruco.generateImageMarker(dictionary, tag_id, CELLS * cell_px, borderBits=1)
     return np.pad(inner, QUIET_CELLS * cell_px, constant_values=255).astype(np.uint8)
 
 
 def detect_tags(image: ImageArray, ids: Collection[int] | None = None) -> list[Detection]:
-    """Find tags in an ``(H, W, 3)`` RGB or ``(H, W)`` grey image; only ``ids`` when given."""
+    """Return the tags in an ``(H, W, 3)`` RGB or ``(H, W)`` grey image; only ``ids`` when given."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     corners, found, _ = _detector().detectMarkers(grey)
     if not corners:

@@ -1,4 +1,4 @@
-"""A contact sheet of finds: for each episode a strip of what the cameras saw at that moment."""
+"""A contact sheet of finds: for each episode a strip of the camera images at that moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAPER = 250
 def contact_sheet(
     rows: Sequence[Sequence[Tile]], titles: Sequence[str], heading: str, *, columns: int = 2
 ) -> ImageArray:
-    """Strips of tiles under their titles, ``columns`` strips beside each other; ``(H, W, 3)``."""
+    """Return ``(H, W, 3)``: strips of tiles under their titles, ``columns`` strips side by side."""
     strips = [sheet([row], [title], size_px=112) for row, title in zip(rows, titles, strict=True)]
     if not strips:
         strips = [sheet([[]], ["nothing was found"], size_px=112)]

@@ -36,7 +36,7 @@ class Tile:
 
 
 def draw_tile(tile: Tile, size_px: int = 192) -> ImageArray:
-    """``(size + 22, size, 3)`` picture: enlarged camera image, outlined tags, label below."""
+    """Return ``(size + 22, size, 3)``: enlarged camera image, outlined tags, label below."""
     height, width = tile.image.shape[:2]
     scale = size_px / max(height, width)
     shape = (round(width * scale), round(height * scale))
@@ -56,7 +56,7 @@ def draw_tile(tile: Tile, size_px: int = 192) -> ImageArray:
 
 
 def sheet(rows: Sequence[Sequence[Tile]], titles: Sequence[str], size_px: int = 192) -> ImageArray:
-    """A contact sheet: one titled row of tiles per entry; ``(H, W, 3)`` RGB."""
+    """Return a contact sheet ``(H, W, 3)`` RGB: one titled row of tiles per entry."""
     strips = []
     columns = max((len(row) for row in rows), default=1)
     width = 12 + columns * (size_px + 8)
@@ -71,7 +71,11 @@ def sheet(rows: Sequence[Sequence[Tile]], titles: Sequence[str], size_px: int = 
 
 
 def save_png(path: str, image: ImageArray) -> None:
-    """Write an RGB picture; raises OSError when the file cannot be written."""
+    """Write an RGB picture.
+
+    Raises:
+        OSError: the picture cannot be encoded, or the file cannot be written.
+    """
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
         raise OSError(f"{path}: the picture could not be encoded as PNG.")

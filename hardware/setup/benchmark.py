@@ -1,4 +1,4 @@
-"""Measures the drivers against emulated devices in another process: period, processor, limit."""
+"""Benchmark the drivers against emulated devices in another process: period, processor, limit."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LoopFigures:
 
     @property
     def is_good(self) -> bool:
-        """Whether it keeps what the drivers promise."""
+        """Whether the loop meets the figures that the drivers promise."""
         is_punctual = self.period_error_ms["p99"] < GOOD_PERIOD_ERROR_MS
         return is_punctual and self.processor_share < GOOD_PROCESSOR_SHARE
 
@@ -87,7 +87,14 @@ class BenchmarkDrivers:
     """Result file to write, for example results/hardware/bench.json."""
 
     def run(self) -> int:
-        """Measure, print, and write the result file if asked for."""
+        """Measure, print, and write the result file if asked for.
+
+        Returns:
+            0.
+
+        Raises:
+            HardwareError: an option is out of range.
+        """
         if not 1.0 <= self.duration_s < 3600.0 or not self.rates_hz:
             raise HardwareError("--duration-s takes 1 to 3600, --rates-hz at least one rate.")
         with tempfile.TemporaryDirectory() as folder:
@@ -153,7 +160,11 @@ def _print(loop: LoopFigures) -> None:
 def _bench_robot(
     robot: str, cameras: int, size_px: tuple[int, int], rate_hz: float
 ) -> RobotDescription:
-    """The robot with so many cameras, spread over its limbs, of this size and rate."""
+    """Return the robot with ``cameras`` cameras over its limbs, of this size and rate.
+
+    Raises:
+        HardwareError: the robot has fewer cameras.
+    """
     described = load_robot(robot)
     left, limbs = cameras, []
     for limb in described.limbs:
@@ -171,7 +182,7 @@ def _bench_robot(
 
 
 class DriverLoop:
-    """What ``limb_driver`` does each period, without ROS: guard, command, write, read, judge."""
+    """One period of ``limb_driver`` without ROS: monitor, command, write, read, observe."""
 
     def __init__(self, robot: RobotDescription, limbs: Sequence[BusLimb]) -> None:
         safety = devices_of(robot).safety
@@ -186,7 +197,7 @@ class DriverLoop:
         self.lost = 0
 
     def step(self) -> None:
-        """One period."""
+        """Run one period."""
         sway = SWAY_RAD * np.sin(2.0 * np.pi * SWAY_HZ * (time.monotonic() - self._start_s))
         for guard, motion, home in zip(self._guards, self._motions, self._home, strict=True):
             guard.tick()
@@ -237,7 +248,7 @@ def measure_loop(
 
 
 def measure_sdk(robot: RobotDescription, rate_hz: float, duration_s: float) -> LoopFigures:
-    """The vendor's library doing the same reads and writes, bus after bus.
+    """Return the figures of the vendor's library for the same reads and writes, bus after bus.
 
     Raises:
         HardwareError: it is not installed, or the robot has no serial buses.
@@ -294,7 +305,7 @@ class LoopTimes:
     def figures(
         self, rate_hz: float, *, lost: int, retries: int, camera_rates_hz: list[float]
     ) -> LoopFigures:
-        """The times in numbers."""
+        """Return the figures of these times."""
         errors_ms = 1000.0 * np.abs(np.diff(self.start_s) - 1.0 / rate_hz)
         rates = camera_rates_hz
         return LoopFigures(
@@ -312,7 +323,7 @@ class LoopTimes:
 
 
 def run_loop(step: Callable[[], None], rate_hz: float, duration_s: float) -> LoopTimes:
-    """Run a step at a rate; a step that is late does not make the next ones hurry."""
+    """Return the times of a step run at a rate; after a late step the next ones keep their rate."""
     period_s, starts, works = 1.0 / rate_hz, [], []
     begin_s, processor_s = time.perf_counter(), time.process_time()
     due_s = begin_s

@@ -1,4 +1,4 @@
-"""Examines a robot without moving it: what is wrong with bus, servo and camera, and what to do."""
+"""Examine a robot without moving it: faults of buses, servos and cameras, and their cures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LATENCY_MS = 1
 
 
 class PartStatus(str, Enum):
-    """How a part is."""
+    """Status of a part."""
 
     GOOD = "good"
     WARNING = "warning"
@@ -43,7 +43,7 @@ class PartStatus(str, Enum):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that was examined: the part, the status, and what to know and to do."""
+    """Result for one part: its status, what is wrong and what to do."""
 
     part: str
     status: PartStatus
@@ -53,8 +53,10 @@ class Diagnosis:
 def examine(robot: RobotDescription) -> Iterator[Diagnosis]:
     """Examine bus after bus, servo after servo, camera after camera.
 
-    Raises:
-        DescriptionError: the robot has no devices.
+    DescriptionError is raised when the robot has no devices.
+
+    Yields:
+        A diagnosis per part.
     """
     backend = devices_of(robot)
     for limb in robot.limbs:
@@ -99,7 +101,11 @@ def _age(calibration: Calibration, devices: LimbDevices) -> str:
 
 
 def _port(name: str, devices: LimbDevices) -> Iterator[Diagnosis]:
-    """Settings of the adapter that cost time."""
+    """Examine settings of the adapter that cost time.
+
+    Yields:
+        A warning where its latency is too long.
+    """
     if not isinstance(devices.bus, SerialBusSettings):
         return
     tty = Path(os.path.realpath(devices.bus.port)).name
@@ -199,7 +205,11 @@ def _complaints(health: ServoHealth | None, safety: SafetySettings) -> list[str]
 
 
 def _cameras(robot: RobotDescription) -> Iterator[Diagnosis]:
-    """All cameras at once, as they will have to work."""
+    """Examine all cameras at once, as they work later.
+
+    Yields:
+        A diagnosis per camera.
+    """
     with ExitStack() as stack:
         cameras: list[tuple[str, StreamCamera]] = []
         for limb in robot.limbs:

@@ -1,7 +1,7 @@
-"""What a person does at a limb: set ids one by one, calibrate by hand, go to rest, jog a joint.
+"""Procedures at a limb: set ids one by one, calibrate by hand, go to rest, jog a joint.
 
-Nothing here reads keys or prints: questions go through ``Ask``, so that a rehearsal can answer with
-the hands of an emulated limb.
+Nothing here reads keys or prints: questions go through ``Ask``, so that a rehearsal can answer by
+manual actions on an emulated limb.
 """
 
 from __future__ import annotations
@@ -73,10 +73,9 @@ def set_ids(bus: SerialBus, ask: Ask, most_id: int = 253) -> Iterator[str]:
 def calibrate(
     robot: str, limb: str, joints: tuple[JointDescription, ...], bus: ServoBus, ask: Ask
 ) -> Calibration:
-    """Measure zero, direction and range of each joint while a person moves the limb.
+    """Return zero, direction and range of each joint, measured while a person moves the limb.
 
-    Raises:
-        DeviceError: a servo does not answer, or a joint was not moved as asked.
+    DeviceError is raised when a servo does not answer, or a joint was not moved as asked.
     """
     ask("Hold the limb: it is going to be limp.", "hold", -1)
     bus.disarm()
@@ -101,7 +100,11 @@ def calibrate(
 
 
 def _shafts(bus: ServoBus) -> FloatArray:
-    """``(n,)`` shaft angles; the median of a few readings."""
+    """Return ``(n,)`` shaft angles in rad; the median of a few readings.
+
+    Raises:
+        DeviceError: a servo does not answer.
+    """
     position = np.median([bus.read().position_rad for _ in range(5)], axis=0)
     if np.isnan(position).any():
         name = bus.servos[int(np.argmax(np.isnan(position)))].name
@@ -110,7 +113,11 @@ def _shafts(bus: ServoBus) -> FloatArray:
 
 
 def _check_range(joint: JointDescription, upper_rad: float, lower_rad: float) -> None:
-    """The range that was turned through must be the described one, in one sense or the other."""
+    """Check that the range turned through is the described one, in either direction.
+
+    Raises:
+        DeviceError: it is too small, or lies elsewhere.
+    """
     span = abs(upper_rad - lower_rad)
     described = joint.limits_rad[1] - joint.limits_rad[0]
     if span < LEAST_SHARE * described:
@@ -137,7 +144,11 @@ def _degrees(ends_rad: Sequence[float] | FloatArray) -> str:
 
 
 def rest(limb: BusLimb, period_s: float) -> float:
-    """Go home slowly, then let go; the largest distance from home that is left, in rad."""
+    """Go home slowly, then switch the torque off.
+
+    Returns:
+        The largest distance from home that is left, in rad.
+    """
     motion = TrajectoryController(limb, time.monotonic)
     with limb:
         motion.return_to_rest(REST_SPEED)
@@ -177,11 +188,11 @@ class Jog:
         self._ticked_s = time.monotonic()
 
     def press(self, sign: int) -> None:
-        """The key for one direction is down."""
+        """Move in one direction for ``grant_s``; call at each press of its key."""
         self._sign, self._until_s = sign, time.monotonic() + self._grant_s
 
     def tick(self) -> float:
-        """One control period; the joint's measured angle in rad."""
+        """Return the measured angle of the joint in rad, after one control period."""
         now = time.monotonic()
         dt_s, self._ticked_s = min(now - self._ticked_s, 0.1), now
         if now < self._until_s:

@@ -1,4 +1,4 @@
-"""Finds what is plugged in: serial ports with their servos, boards on the network, USB cameras."""
+"""Find connected devices: serial ports with their servos, boards on the network, USB cameras."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ServosOnPort:
 
 
 def serial_ports() -> list[tuple[str, str]]:
-    """Device file, by id where there is a link, and what the adapter calls itself."""
+    """Return device file, by id where there is a link, and the adapter's description per port."""
     links = {}
     for link in Path("/dev/serial/by-id").glob("*"):
         links[str(link.resolve())] = str(link)
@@ -45,7 +45,9 @@ def scan_port(
     families: Sequence[str] = (),
     baud_rates: Sequence[int] = (),
 ) -> Iterator[ServosOnPort]:
-    """The servos on a port, family by family and rate by rate.
+    """Find the servos on a port, family by family and rate by rate.
+
+    DeviceError is raised when the port cannot be opened.
 
     Args:
         port: device file.
@@ -53,8 +55,8 @@ def scan_port(
         families: that are tried; empty: all.
         baud_rates: that are tried; empty: each family's usual ones.
 
-    Raises:
-        DeviceError: the port cannot be opened.
+    Yields:
+        The servos of one family at one rate, where any answer.
     """
     for family in families or serial_families():
         about = SERVO_FAMILIES.get(family)
@@ -70,10 +72,9 @@ def scan_port(
 
 
 def scan_network(interface: str, broadcast: str, port: int, key: str) -> list[Board]:
-    """The boards that answer a call on an interface.
+    """Return the boards that answer a call on an interface.
 
-    Raises:
-        DeviceError: this machine has no such address.
+    DeviceError is raised when this machine has no such address.
     """
     link = UdpLink(interface, broadcast, port, key)
     link.open()
@@ -86,7 +87,7 @@ def scan_network(interface: str, broadcast: str, port: int, key: str) -> list[Bo
 
 
 def usb_cameras() -> list[tuple[str, str]]:
-    """Device file, by id where there is a link, and name of each V4L2 camera."""
+    """Return device file, by id where there is a link, and name of each V4L2 camera."""
     links = {}
     for link in Path("/dev/v4l/by-id").glob("*"):
         links[str(link.resolve())] = str(link)

@@ -1,4 +1,4 @@
-"""A robot for the command line: the real one, or an emulated one with hands that do as asked."""
+"""A robot for the command line: the real one, or an emulated one that is moved as asked."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from hardware.setup.procedures import ManualAction
 
 @dataclass(frozen=True)
 class RobotSession:
-    """A robot, and the hands of an emulated one (None: a person's)."""
+    """A robot, and its emulation (None: a real robot, which a person moves)."""
 
     robot: RobotDescription
     emulated: EmulatedRobot | None = None
 
     def apply_manual_action(self, limb: int, action: ManualAction, joint: int) -> None:
-        """Do to the emulated limb what a person was asked to do."""
+        """Apply to the emulated limb what a person was asked to do."""
         if self.emulated is not None:
             _act(self.emulated.limbs[limb], action, joint)
 
     def unplug_servos(self, limb: int) -> None:
-        """Before ids are set, none of an emulated limb's servos is plugged in."""
+        """Unplug all servos of an emulated limb, before ids are set one by one."""
         if self.emulated is not None:
             bus_device = self.emulated.limbs[limb].bus_device
             if isinstance(bus_device, EmulatedLine):
@@ -35,10 +35,12 @@ class RobotSession:
 
 @contextmanager
 def open_session(robot: str, backend: str, family: str) -> Iterator[RobotSession]:
-    """The real robot, or with the backend ``emulated`` one that runs in this process.
+    """Open the real robot, or with the backend ``emulated`` one that runs in this process.
 
-    Raises:
-        DescriptionError: the description is wrong.
+    DescriptionError is raised when the description is wrong.
+
+    Yields:
+        The session; an emulated robot is closed at its end.
     """
     description = load_robot(robot)
     if backend != "emulated":

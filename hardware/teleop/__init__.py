@@ -1,1 +1,1 @@
-"""A person drives a limb: keys, sticks and a leader limb become small, limited steps."""
+"""Teleoperation of a limb: keys, sticks and a leader limb become small, limited steps."""

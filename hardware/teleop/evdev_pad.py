@@ -52,14 +52,14 @@ HATS = {ecodes.ABS_HAT0X: (13, 14), ecodes.ABS_HAT0Y: (11, 12)}
 
 
 class AxisRange(Protocol):
-    """The ends of an axis, as the kernel tells them."""
+    """The ends of an axis, as the kernel reports them."""
 
     min: int
     max: int
 
 
 class InputEvent(Protocol):
-    """One change, as the kernel tells it."""
+    """One change, as the kernel reports it."""
 
     type: int
     code: int
@@ -67,7 +67,7 @@ class InputEvent(Protocol):
 
 
 class PadState:
-    """Axes and buttons, kept from events.
+    """Axes and buttons, updated by events.
 
     Args:
         ranges: of the axes, by code.
@@ -83,7 +83,11 @@ class PadState:
         self._codes = buttons
 
     def take(self, event: InputEvent) -> bool:
-        """Note one event; whether a report is complete with it."""
+        """Record one event.
+
+        Returns:
+            Whether it ends a report.
+        """
         if event.type == ecodes.EV_KEY and event.code in self._codes:
             self.buttons[self._codes[event.code]] = int(event.value > 0)
         elif event.type == ecodes.EV_ABS and event.code in HATS:
@@ -95,7 +99,7 @@ class PadState:
         return bool(event.type == ecodes.EV_SYN and event.code == ecodes.SYN_REPORT)
 
     def turn(self, code: int, value: int) -> None:
-        """An axis is where the kernel says."""
+        """Set an axis to the value that the kernel reports."""
         number, sign = AXIS_CODES[code]
         ends = self._ranges.get(code)
         span = (ends.max - ends.min) if ends is not None else 0
@@ -118,7 +122,7 @@ def button_codes(name: str, vendor: int, driver: str = "") -> Mapping[int, int]:
         name: that the driver gives it, such as "Microsoft X-Box 360 pad".
         vendor: USB number of its maker.
         driver: of the kernel, such as ``xpad``, which also drives pads of other makers; empty:
-            not known, then name and maker tell.
+            not known, then name and maker decide.
     """
     if driver:
         return LETTER_CODES if driver.startswith(LETTER_DRIVERS) else BUTTON_CODES
@@ -146,12 +150,12 @@ class EvdevPad:
 
     @property
     def name(self) -> str:
-        """What the device calls itself."""
+        """Name that the device reports."""
         return str(self._device.name)
 
     @property
     def path(self) -> str:
-        """Where it is."""
+        """Path of the device file."""
         return str(self._device.path)
 
     @property
@@ -165,23 +169,25 @@ class EvdevPad:
         return list(self._state.buttons)
 
     def changes(self) -> Iterator[None]:
-        """One item after each report of the device, without end.
+        """Wait for reports of the device, without end.
 
-        Raises:
-            OSError: the device is gone.
+        OSError is raised when the device is gone.
+
+        Yields:
+            None after each report.
         """
         for event in self._device.read_loop():
             if self._state.take(event):
                 yield None
 
     def close(self) -> None:
-        """Let the device go."""
+        """Close the device."""
         self.is_closed = True
         self._device.close()
 
 
 def find_pad(path: str = "") -> EvdevPad:
-    """The game pad at ``path``, or the first there is.
+    """Return the game pad at ``path``, or the first one found.
 
     Raises:
         OSError: there is none, or it must not be read; the text says what to do.

@@ -1,4 +1,4 @@
-"""Which stick and button does what, by the numbers that they have in ``sensor_msgs/Joy``.
+"""Bindings of sticks and buttons, by the numbers that they have in ``sensor_msgs/Joy``.
 
 Axes: left x, left y, right x, right y, left trigger, right trigger; +1 is left or up. Buttons: A,
 B, X, Y, back, guide, start, left stick, right stick, left shoulder, right shoulder, and up, down,
@@ -34,12 +34,12 @@ class PadButtons:
 
 
 class PadPilot:
-    """A game pad in, wishes out.
+    """Converts the state of a game pad into commands.
 
     Args:
         joints: number of joints of the limb that is driven.
-        buttons: what is where.
-        dead_zone: share of a stick's way that counts as its middle.
+        buttons: bindings of the buttons.
+        dead_zone: fraction of a stick's travel that counts as its middle.
         turbo: factor on the speed while the turbo button is held.
     """
 
@@ -61,7 +61,11 @@ class PadPilot:
         self._down: frozenset[int] = frozenset()
 
     def take(self, axes: Sequence[float], buttons: Sequence[int]) -> frozenset[int]:
-        """Note what the pad says; the buttons that have just gone down."""
+        """Record axes and buttons.
+
+        Returns:
+            The numbers of the buttons that have just gone down.
+        """
         padded = np.zeros(AXES)
         given = np.clip(np.nan_to_num(np.asarray(axes, dtype=np.float64)), -1.0, 1.0)[:AXES]
         padded[: given.size] = given
@@ -78,7 +82,7 @@ class PadPilot:
         return fresh
 
     def release_all(self) -> None:
-        """The pad is gone: nothing is held."""
+        """Release all buttons and centre all axes, when the pad is gone."""
         self._axes, self._down = np.zeros(AXES), frozenset()
 
     @property
@@ -98,7 +102,7 @@ class PadPilot:
 
     @property
     def command(self) -> FloatArray:
-        """Shares from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
+        """Fractions from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
         left_x, left_y, right_x, right_y = self._axes[:4]
         if self.tip_mode:
             return np.array([left_y, left_x, right_y])

@@ -17,20 +17,20 @@ CENTRING = 0.05
 
 
 class Kinematics(Protocol):
-    """Where the tip of a limb is.
+    """Forward kinematics of the tip of a limb.
 
-    Implementations: :class:`sim.physics.kinematics.SoftLimb`, which knows how flexible links sag.
+    Implementations: :class:`sim.physics.kinematics.SoftLimb`, which models how flexible links sag.
     """
 
     def tip(self, servo_rad: npt.ArrayLike) -> FloatArray:
-        """``(3,)`` tip in m, in the limb's common frame (x along the straight limb, z up)."""
+        """Return the tip ``(3,)`` in m, in the limb's common frame (x along the limb, z up)."""
 
     def jacobian(self, servo_rad: npt.ArrayLike) -> FloatArray:
-        """``(3, n)`` m/rad: how the tip moves with each joint."""
+        """Return the Jacobian ``(3, n)`` of the tip in m/rad."""
 
 
 def damping(jacobian: FloatArray) -> float:
-    """The damping factor lambda in m for a ``(3, n)`` Jacobian.
+    """Return the damping factor lambda in m for a ``(3, n)`` Jacobian.
 
     Zero far from singular poses, so that the tip goes exactly where it is sent, and rising smoothly
     as the smallest singular value falls (Maciejewski and Klein, J. Robotic Systems 5, 1988).
@@ -51,11 +51,10 @@ def damped_step(
 ) -> FloatArray:
     """Return the ``(n,)`` joint step that moves the tip by ``displacement_m`` ``(3,)``.
 
-
     ``dq = J^T (J J^T + lambda^2 I)^-1 dx`` (Wampler, IEEE SMC 16, 1986; Nakamura and Hanafusa, J.
     Dyn. Sys. 108, 1986), plus a pull to the middle of the range where that does not move the tip. A
     joint that would pass a limit, or ``most_rad`` per step, stays at it, and the others take over
-    what it leaves (the active set of Baerlocher and Boulic, 2004, for one task).
+    the rest of the displacement (the active set of Baerlocher and Boulic, 2004, for one task).
     """
     low = np.maximum(lower_rad - position_rad, -np.asarray(most_rad))
     high = np.minimum(upper_rad - position_rad, np.asarray(most_rad))
@@ -80,7 +79,7 @@ def damped_step(
 def _least_squares(
     jacobian: FloatArray, displacement_m: FloatArray, pull_rad: FloatArray
 ) -> FloatArray:
-    """The damped step, and of ``pull_rad`` what leaves the tip where it is."""
+    """Return the damped step ``(n,)``, plus the part of ``pull_rad`` that does not move the tip."""
     factor = damping(jacobian) if jacobian.shape[1] >= 3 else MOST_DAMPING_M
     square = jacobian @ jacobian.T + factor**2 * np.eye(3)
     if factor == 0.0:
@@ -102,7 +101,7 @@ def solve(
     iterations: int = 100,
     most_m: float = 0.02,
 ) -> tuple[FloatArray, float]:
-    """Joint positions ``(n,)`` whose tip is nearest to ``target_m`` ``(3,)``, found from a start.
+    """Find joint positions ``(n,)`` whose tip is nearest to ``target_m`` ``(3,)``, from a start.
 
     Returns:
         The positions, inside the limits, and the distance in m that is left: above

@@ -1,4 +1,4 @@
-"""From what a person wishes (this joint, that way) to joint positions that a limb can follow."""
+"""Jogging: from directions that a person gives to joint positions that a limb can follow."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LONGEST_STEP_S = 0.1
 
 @dataclass(frozen=True)
 class JogLimits:
-    """How fast a person drives.
+    """Speed limits of jogging.
 
     Attributes:
-        joint_speed: share of each joint's velocity limit at full deflection.
+        joint_speed: fraction of each joint's velocity limit at full deflection.
         tip_speed_m_s: speed of the tip at full deflection.
-        lead_rad: the goal is at most so far ahead of the measured position; a joint that is
+        lead_rad: largest distance of the goal ahead of the measured position; a joint that is
             blocked does not wind up.
     """
 
@@ -36,7 +36,7 @@ class JogLimits:
 
 
 class Jogger:
-    """Keeps the goal that one person steers; not safe against calls from several threads at once.
+    """Holds the goal that one person steers; not safe against calls from several threads at once.
 
     Every method takes the measured position ``(n,)`` in rad, and returns the goal ``(n,)`` to send
     now, inside the joints' limits.
@@ -44,7 +44,7 @@ class Jogger:
     Args:
         limb: names, limits and speeds of the joints.
         kinematics: for steering the tip; None: joints only.
-        limits: how fast.
+        limits: of the speed.
     """
 
     def __init__(
@@ -62,17 +62,21 @@ class Jogger:
 
     @property
     def goal_rad(self) -> FloatArray | None:
-        """``(n,)`` the last goal; None before the first step."""
+        """Last goal ``(n,)`` in rad; None before the first step."""
         return None if self._goal is None else self._goal.copy()
 
     def start(self, measured: FloatArray) -> None:
-        """A hand takes over: go on from the last goal if the limb is still there, or from here."""
+        """Start from the last goal if the limb is still there, else from the measured position."""
         if self._goal is None or np.abs(self._goal - measured).max() > SAME_PLACE_RAD:
             self._goal = np.clip(measured, self.lower_rad, self.upper_rad)
         self._tip = None
 
     def jog_joints(self, share: npt.ArrayLike, measured: FloatArray, dt_s: float) -> FloatArray:
-        """Turn joints at ``(n,)`` shares, -1 to 1, of the driving speed for ``dt_s``."""
+        """Turn joints for ``dt_s`` at ``(n,)`` fractions, -1 to 1, of the driving speed.
+
+        Returns:
+            The goal ``(n,)`` in rad.
+        """
         goal = self._current_goal(measured)
         self._tip = None
         speed = self.speed * self.limits.joint_speed * self._speed_rad_s
@@ -80,9 +84,12 @@ class Jogger:
         return self._keep(goal + displacement * min(dt_s, LONGEST_STEP_S), measured)
 
     def jog_tip(self, share: npt.ArrayLike, measured: FloatArray, dt_s: float) -> FloatArray:
-        """Move the tip at ``(3,)`` shares, -1 to 1, of the driving speed along x, y and z.
+        """Move the tip at ``(3,)`` fractions, -1 to 1, of the driving speed along x, y and z.
 
         Axes are those of the limb's common frame: outwards, left, up.
+
+        Returns:
+            The goal ``(n,)`` in rad.
 
         Raises:
             ValueError: there are no kinematics.
@@ -113,7 +120,11 @@ class Jogger:
     def move_towards(
         self, target_rad: npt.ArrayLike, measured: FloatArray, dt_s: float
     ) -> FloatArray:
-        """Go towards ``(n,)`` positions, all joints arriving together."""
+        """Move towards ``(n,)`` positions in rad, all joints arriving together.
+
+        Returns:
+            The goal ``(n,)`` in rad.
+        """
         goal = self._current_goal(measured)
         self._tip = None
         displacement = np.clip(target_rad, self.lower_rad, self.upper_rad) - goal

@@ -31,7 +31,7 @@ _PARTIAL = re.compile(rb"\x1b(?:\[[0-9;:?<>=]*|O)?$")
 
 
 class KeyEvent(Enum):
-    """What a key did."""
+    """Event of a key."""
 
     DOWN = 1
     REPEAT = 2
@@ -47,10 +47,10 @@ class Key:
 
 
 class KeyDecoder:
-    """Takes bytes as they come, in pieces of any length; keeps what is not complete yet.
+    """Decodes bytes in pieces of any length; buffers incomplete sequences.
 
     Attributes:
-        reports_releases: the terminal has said that it tells when a key is let go.
+        reports_releases: the terminal has confirmed that it reports the release of keys.
     """
 
     def __init__(self) -> None:
@@ -60,11 +60,15 @@ class KeyDecoder:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the beginning of a sequence is kept; it may be the escape key by itself."""
+        """Whether the start of a sequence is buffered; it may be the escape key by itself."""
         return bool(self._rest)
 
     def feed(self, data: bytes) -> list[Key]:
-        """The keys in all bytes so far that are complete."""
+        """Append bytes.
+
+        Returns:
+            The keys in all bytes so far that are complete.
+        """
         text = self._rest + data
         self._rest = b""
         keys: list[Key] = []
@@ -85,7 +89,7 @@ class KeyDecoder:
         return keys
 
     def flush(self) -> list[Key]:
-        """What is kept has stayed alone for so long that it was the escape key."""
+        """Return the escape key, if its byte is buffered and nothing has followed in time."""
         was_kept, self._rest = self._rest, b""
         return [Key("escape")] if was_kept else []
 

@@ -1,4 +1,4 @@
-"""Which key does what: a keyboard as a source that moves a limb only while a key is held."""
+"""Bindings of a keyboard, a source that moves a limb only while a key is held."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SLOWEST, FASTEST = 0.1, 3.0
 
 
 class KeyAction(Enum):
-    """What a key asks for besides motion."""
+    """Action of a key other than motion."""
 
     STOP = "stop"
     RELEASE_STOP = "release stop"
@@ -50,12 +50,12 @@ class KeyAction(Enum):
 
 @dataclass
 class KeyboardPilot:
-    """Keys in, wishes out.
+    """Converts keys into commands.
 
     Attributes:
         joints: number of joints of the limb that is driven.
         clock: seconds, monotonic.
-        reports_releases: whether the terminal reports when a key is let go.
+        reports_releases: whether the terminal reports the release of keys.
         tip_mode: True: keys move the tip; False: keys turn joints.
         speed: factor on the driving speed.
     """
@@ -69,7 +69,11 @@ class KeyboardPilot:
     _until_s: dict[str, float] = field(default_factory=dict)
 
     def take(self, keys: Iterable[Key]) -> list[KeyAction]:
-        """Note what keys did; the orders among them."""
+        """Record keys.
+
+        Returns:
+            The actions among them.
+        """
         orders = []
         for key in keys:
             if key.event is KeyEvent.UP:
@@ -94,13 +98,13 @@ class KeyboardPilot:
 
     @property
     def held(self) -> tuple[str, ...]:
-        """The keys that count as held now."""
+        """Keys that count as held now."""
         now = self.clock()
         return tuple(name for name, until_s in self._until_s.items() if now < until_s)
 
     @property
     def command(self) -> FloatArray:
-        """Shares from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
+        """Fractions from -1 to 1: ``(3,)`` of the tip's speed, or ``(n,)`` of the joints'."""
         shares = np.zeros(3 if self.tip_mode else self.joints)
         for name in self.held:
             number, sign = self._meaning(name) or (0, 0)
@@ -150,7 +154,7 @@ _ACTIONS = {
 
 
 def help_text(joint_names: Iterable[str], reports_releases: bool) -> str:
-    """What a person reads who is about to drive."""
+    """Return the help text for a person who is about to drive."""
     names = list(joint_names)
     turns = ", ".join(f"{pair[0]}/{pair[1]} {name}" for pair, name in zip(COLUMNS, names))  # noqa: B905
     held = (

@@ -1,4 +1,4 @@
-"""A leader limb: another limb, moved by hand, that this one follows."""
+"""A leader limb: another limb, moved by hand, that the follower copies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hardware.description.limb import Limb
 
 
 class LeaderMap:
-    """From the leader's joints to goals of the follower.
+    """Mapping from the leader's joints to goals of the follower.
 
     Joints of the same name belong together; where none is shared, the order counts. ``signs`` and
     ``scale`` serve a leader that is built differently (mirrored, or with another range).
@@ -53,6 +53,6 @@ class LeaderMap:
         self.names = tuple(names)
 
     def goal(self, leader_rad: Sequence[float]) -> FloatArray:
-        """``(n,)`` where the follower shall be; NaN where the leader cannot be measured."""
+        """Return ``(n,)`` goals of the follower in rad; NaN where the leader cannot be measured."""
         goal: FloatArray = self._factors * np.asarray(leader_rad, dtype=np.float64)[self._columns]
         return goal

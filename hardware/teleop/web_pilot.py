@@ -1,4 +1,4 @@
-"""A web page as a source: one page at a time drives, and only while it keeps saying so."""
+"""A web page as a source: one page at a time drives, and only while it repeats its message."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ CommandKind = Literal["tip", "goal", "home"]
 
 
 class PageError(ValueError):
-    """A page has sent what makes no sense, or another page drives; the text is for a person."""
+    """A message of a page is invalid, or another page drives; the text is for a person."""
 
 
 @dataclass(frozen=True)
 class PageCommand:
-    """What a page wants now.
+    """Command of a page.
 
     Attributes:
         limb: number of the limb.
-        kind: ``tip``: shares ``(3,)`` of the tip's speed; ``goal``: go to joint positions ``(n,)``
-            in rad; ``home``: go home.
+        kind: ``tip``: fractions ``(3,)`` of the tip's speed; ``goal``: go to joint positions
+            ``(n,)`` in rad; ``home``: go home.
         values: see there; empty for ``home``.
         speed: factor on the driving speed.
     """
@@ -39,7 +39,7 @@ class PageCommand:
 
 
 class PagePilot:
-    """Messages of pages in, the command of the one that drives out.
+    """Converts messages of pages into the command of the page that drives.
 
     Args:
         joints: number of joints of each limb.
@@ -55,20 +55,20 @@ class PagePilot:
 
     @property
     def command(self) -> PageCommand | None:
-        """What the page that drives wants now; None when nothing is held."""
+        """Present command of the page that drives; None when no dead-man is held."""
         return self._command if self._clock() < self._until_s else None
 
     @property
     def holder(self) -> int | None:
-        """The page that drives."""
+        """Number of the page that drives."""
         return self._holder if self.command is not None else None
 
     def drive(self, page: int, message: Mapping[str, Any]) -> None:
-        """A page holds its dead-man, and wants something.
+        """Hold the dead-man for a page, and set its command.
 
         Raises:
-            PageError: that makes no sense, or another page drives. What was held before by the
-                same page is let go then.
+            PageError: the message is invalid, or another page drives. What the same page held
+                before is released then.
         """
         if self.holder is not None and self.holder != page:
             raise PageError("Another page drives; it must let go first.")
@@ -77,12 +77,12 @@ class PagePilot:
         self._holder, self._until_s = page, self._clock() + GRANT_S
 
     def release(self, page: int) -> None:
-        """A page lets go, or is gone."""
+        """Release the dead-man of a page, when it lets go or is closed."""
         if self._holder == page:
             self.release_all()
 
     def release_all(self) -> None:
-        """Nothing is held, whoever held it."""
+        """Release the dead-man, whichever page holds it."""
         self._holder, self._until_s = None, -math.inf
 
     def _parsed(self, message: Mapping[str, Any]) -> PageCommand:
