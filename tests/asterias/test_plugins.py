@@ -71,3 +71,82 @@ def test_a_planner_network_is_trained_and_plans_by_its_name(tmp_path: Path) -> N
         environment, "planners", "train", "15", "--out", str(out), "--model", "strange"
     )
     assert wrong.returncode == 2 and "stranger_vin" in wrong.stderr
+
+
+SKILL = """
+from learning.agents.graph.messages import Answer
+from learning.agents.skills.skill import Skill
+
+
+async def wave(body, call):
+    return Answer("I have waved")
+
+
+WAVE = Skill("wave", wave, moves=True, example="wave", phrases=("wave(?: your hand)?",))
+MISNAMED = Skill("nod", wave, moves=True, example="nod", phrases=("nod",))
+"""
+USE_SKILL = """
+from pathlib import Path
+from learning.agents.skills.orders import orders_understood, read_order
+from learning.agents.skills.registry import SKILLS
+from learning.agents.skills.skill_gate import load_skill_rules
+print(SKILLS.names()[-1], read_order("please wave your hand").calls)
+print(orders_understood(SKILLS.names()))
+print(list(load_skill_rules(Path("skills.yaml"))))
+"""
+
+
+def test_a_skill_is_ordered_offered_and_allowed_by_its_name(tmp_path: Path) -> None:
+    points = "wave = stranger:WAVE\nbow = stranger:MISNAMED"
+    environment = install(tmp_path / "site", "asterias.skills", points, SKILL)
+    (tmp_path / "skills.yaml").write_text("skills:\n  wave: {}\n")
+    done = run_python(environment, USE_SKILL, tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second, third = done.stdout.splitlines()
+    assert first == "wave [{'skill': 'wave', 'numbers': {}}]"
+    assert "'wave' (wave)" in second and third == "['wave']"
+    skipped = done.stderr.splitlines()
+    assert len(skipped) == 2 and "'bow'" in skipped[0] and "'broken'" in skipped[1]
+
+
+EXPORTER = """
+from learning.recordings.exporters.registry import Exporter
+
+
+def write(episodes, out, options):
+    out.write_text(f"{len(episodes)} episodes")
+
+
+TEXT = Exporter(
+    "one line of text", write, lambda path: path.suffix == ".line", lambda path: [path.read_text()]
+)
+"""
+USE_EXPORTER = """
+from pathlib import Path
+from learning.recordings.datasets import load_episodes
+print(load_episodes(Path("set.line")))
+"""
+
+
+def test_a_format_of_data_sets_is_offered_and_read_back(tmp_path: Path) -> None:
+    environment = install(tmp_path / "site", "asterias.exporters", "line = stranger:TEXT", EXPORTER)
+    offered = asterias(environment, "learning", "recordings", "export", "--help")
+    assert offered.returncode == 0 and "line: one line of text" in " ".join(offered.stdout.split())
+    (tmp_path / "set.line").write_text("2 episodes")
+    done = run_python(environment, USE_EXPORTER, tmp_path)
+    assert done.stdout == "['2 episodes']\n", done.stderr
+    assert [line for line in done.stderr.splitlines() if "'broken'" in line]
+
+
+def run_python(
+    environment: dict[str, str], code: str, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process that sees the package."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder,
+        check=False,
+    )
