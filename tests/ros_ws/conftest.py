@@ -19,8 +19,8 @@ from rclpy.node import Node
 
 from asterias_nodes.robot.emergency_stop_state import state_folder
 
-STOP_TIMEOUT_S = 10.0
-WAIT_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 20.0
+WAIT_TIMEOUT_S = 45.0  # on a machine that runs other tests, too
 
 
 @dataclass
