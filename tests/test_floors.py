@@ -25,7 +25,7 @@ FLOORS = {name: floor for floor, name in enumerate(ROOMS)} | dict.fromkeys(ROS_P
 WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "hardware": {
         "description": ("buses",),
-        "limbs": ("buses", "description", "faults"),
+        "limbs": ("buses", "description"),
         "cameras": ("buses", "description", "limbs"),
         "faults": ("buses", "cameras", "description", "limbs"),
         "teleop": ("description", "limbs"),
