@@ -22,7 +22,7 @@ from asterias.cli import run_command
 from asterias.errors import HardwareError
 from hardware.buses.serial_bus import SerialBus
 from hardware.cameras.http_stream import without_password
-from hardware.description.devices import UdpSettings
+from hardware.description.buses import UdpSettings
 from hardware.description.robot import RobotDescription
 from hardware.factory import calibration_path, devices_of, make_bus, make_limb, servos_of
 from hardware.limbs.calibration import default_path, save

@@ -13,21 +13,9 @@ from hardware.buses.serial_bus import SerialBus
 from hardware.buses.serial_port import SerialLine
 from hardware.buses.udp_bus import UdpBus
 from hardware.buses.udp_link import UdpLink
-from hardware.cameras.mjpeg import MjpegSource
-from hardware.cameras.replay import ReplaySource
-from hardware.cameras.stream import FrameSource, StreamCamera
-from hardware.cameras.udp_camera import UdpSource
-from hardware.cameras.usb import UsbSource
-from hardware.description.devices import (
-    CameraDevice,
-    DevicesBackend,
-    LimbDevices,
-    MjpegSettings,
-    ReplaySettings,
-    SerialBusSettings,
-    UdpSettings,
-    UsbSettings,
-)
+from hardware.cameras.stream import StreamCamera
+from hardware.description.buses import SerialBusSettings
+from hardware.description.devices import DevicesBackend, LimbDevices
 from hardware.description.limb import CameraDescription, JointDescription, Limb
 from hardware.description.robot import RobotDescription
 from hardware.limbs.bus_limb import BusLimb
@@ -152,18 +140,7 @@ def make_camera(robot: RobotDescription, limb: Limb, about: CameraDescription) -
     settings = devices.cameras[about.name]
     return StreamCamera(
         about,
-        _source(devices, settings, about),
+        settings.open(about, devices.bus),
         flip=settings.flip,
         silence_s=settings.silence_s,
     )
-
-
-def _source(devices: LimbDevices, settings: CameraDevice, about: CameraDescription) -> FrameSource:
-    if isinstance(settings, MjpegSettings):
-        return MjpegSource(about, settings.url)
-    if isinstance(settings, UsbSettings):
-        return UsbSource(about, settings.device, settings.controls)
-    if isinstance(settings, ReplaySettings):
-        return ReplaySource(about, settings.file, settings.topic, settings.loop)
-    assert isinstance(devices.bus, UdpSettings)  # as the description was checked
-    return UdpSource(about, devices.bus, settings.id)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from asterias.errors import DeviceError
 from hardware.cameras.http_stream import HttpStream, without_password
 from hardware.cameras.jpeg import decode_jpeg
 from hardware.cameras.multipart import MultipartReader
+from hardware.cameras.settings import CameraSettings
 from hardware.cameras.stream import FrameSource, Grab
+from hardware.description.buses import BusSettings
+from hardware.description.fields import HTTP
 from hardware.description.limb import CameraDescription
 
 BOUNDARY = re.compile(r'boundary="?([^";,\s]+)', re.IGNORECASE)
@@ -65,3 +71,18 @@ class MjpegSource(FrameSource):
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+
+class MjpegSettings(CameraSettings):
+    """A stream of JPEG pictures over HTTP, as ESP32-CAM boards serve it.
+
+    Attributes:
+        url: of the stream, for an ESP32-CAM ``http://<address>:81/stream``.
+    """
+
+    type: Literal["mjpeg"] = "mjpeg"
+    url: Annotated[str, Field(pattern=HTTP)]
+
+    def open(self, description: CameraDescription, bus: BusSettings) -> FrameSource:
+        """Return the source of the pictures, closed."""
+        return MjpegSource(description, self.url)

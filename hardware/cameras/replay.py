@@ -5,19 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
 from mcap.exceptions import McapError
 from mcap.reader import NonSeekingReader
 from mcap_ros2.decoder import DecoderFactory
+from pydantic import Field
 
 from asterias.arrays import ImageArray
 from asterias.errors import DeviceError
 from asterias.images.decode import ImageError
 from hardware.cameras.jpeg import decode_jpeg
+from hardware.cameras.settings import CameraSettings
 from hardware.cameras.stream import FrameSource, Grab
+from hardware.description.buses import BusSettings
 from hardware.description.limb import CameraDescription
 
 TimedPicture = tuple[float, ImageArray | ImageError]
@@ -141,3 +144,22 @@ class ReplaySource(FrameSource):
                 count += 1
         finally:
             capture.release()
+
+
+class ReplaySettings(CameraSettings):
+    """Pictures from a file, at the pace in which they were taken.
+
+    Attributes:
+        file: a recording (``.mcap``) or a video.
+        topic: of the recording; needed for ``.mcap`` only.
+        loop: start again at the end.
+    """
+
+    type: Literal["replay"] = "replay"
+    file: Annotated[str, Field(min_length=1)]
+    topic: str = ""
+    loop: bool = True
+
+    def open(self, description: CameraDescription, bus: BusSettings) -> FrameSource:
+        """Return the source of the pictures, closed."""
+        return ReplaySource(description, self.file, self.topic, self.loop)

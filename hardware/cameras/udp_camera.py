@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from asterias.errors import DeviceError
 from asterias.images.decode import ImageError
 from hardware.buses.udp_link import UdpLink
 from hardware.buses.udp_packets import PacketError, PacketKind, PicturePart, unpack_picture
 from hardware.cameras.jpeg import decode_jpeg
+from hardware.cameras.settings import CameraSettings
 from hardware.cameras.stream import FrameSource, Grab
-from hardware.description.devices import UdpSettings
+from hardware.description.buses import BusSettings, UdpSettings
 from hardware.description.limb import CameraDescription
 
 LOOK_S = 1.0  # a board is asked again so often
@@ -92,3 +96,28 @@ class UdpSource(FrameSource):
         jpeg = b"".join(self._parts[i] for i in sorted(self._parts))
         self._parts = {}
         return jpeg
+
+
+class UdpCameraSettings(CameraSettings):
+    """The camera of a board on the limb's ``udp`` bus.
+
+    Attributes:
+        id: number of the board.
+    """
+
+    type: Literal["udp"] = "udp"
+    id: Annotated[int, Field(ge=0, le=65535)]
+
+    def check_bus(self, bus: BusSettings) -> None:
+        """Refuse a bus without boards.
+
+        Raises:
+            ValueError: it is one.
+        """
+        if not isinstance(bus, UdpSettings):
+            raise ValueError("cameras of type udp need a bus of type udp")
+
+    def open(self, description: CameraDescription, bus: BusSettings) -> FrameSource:
+        """Return the source of the pictures, closed."""
+        assert isinstance(bus, UdpSettings)  # as the description was checked
+        return UdpSource(description, bus, self.id)

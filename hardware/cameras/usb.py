@@ -5,14 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
+from pydantic import Field
 
 from asterias.errors import DescriptionError, DeviceError
 from asterias.images.decode import ImageError
 from hardware.cameras.jpeg import decode_jpeg
+from hardware.cameras.settings import CameraSettings
 from hardware.cameras.stream import FrameSource, Grab
+from hardware.description.buses import BusSettings
+from hardware.description.fields import Finite
 from hardware.description.limb import CameraDescription
 
 _PREFIX = "CAP_PROP_"
@@ -105,3 +110,20 @@ class UsbSource(FrameSource):
         if self._capture is not None:
             self._capture.release()
             self._capture = None
+
+
+class UsbSettings(CameraSettings):
+    """A USB camera (V4L2).
+
+    Attributes:
+        device: ``/dev/video0``, or better a link below ``/dev/v4l/by-id``.
+        controls: values by name, for example ``{brightness: 0.5, auto_exposure: 1}``.
+    """
+
+    type: Literal["usb"] = "usb"
+    device: Annotated[str, Field(min_length=1)]
+    controls: dict[str, Finite] = Field(default_factory=dict)
+
+    def open(self, description: CameraDescription, bus: BusSettings) -> FrameSource:
+        """Return the source of the pictures, closed."""
+        return UsbSource(description, self.device, self.controls)

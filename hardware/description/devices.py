@@ -25,15 +25,13 @@ from pydantic import (
     Field,
     Tag,
     create_model,
-    field_validator,
     model_validator,
 )
 
 from hardware.buses.families import SERVO_FAMILIES, UDP, serial_families
+from hardware.camera_kinds import CAMERA_KINDS, CameraSettings
+from hardware.description.buses import SerialBusSettings, UdpSettings
 from hardware.description.fields import (
-    ADDRESS,
-    HTTP,
-    OPTIONAL_ADDRESS,
     Finite,
     Fraction,
     NotNegative,
@@ -60,37 +58,6 @@ class SimBackend(StrictModel):
     renderer: Literal["auto", "tiny", "egl"] = "tiny"
 
 
-# -- servo buses ----------------------------------------------------------------------------------
-
-
-class BusSettings(StrictModel):
-    """What all buses have in common.
-
-    Attributes:
-        answer_timeout_s: how long servos may take to answer, beyond the time on the wire.
-        retries: further attempts when an answer is missing or broken.
-        watchdog_s: silence on the bus after which the servos themselves stop.
-    """
-
-    answer_timeout_s: Annotated[float, Field(ge=1e-4, le=5.0, allow_inf_nan=False)] = 0.02
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
-    watchdog_s: Annotated[float, Field(ge=0.02, le=2.54)] = 0.2
-
-
-class SerialBusSettings(BusSettings):
-    """A bus on a serial port.
-
-    Attributes:
-        type: name of the servo family.
-        port: device file; ``/dev/serial/by-id/...`` survives replugging.
-        baud_rate: bits/s, as set in the servos.
-    """
-
-    type: str
-    port: Annotated[str, Field(min_length=1)]
-    baud_rate: Annotated[int, Field(ge=9600, le=4_500_000)] = 1_000_000
-
-
 def _serial_settings(family: str) -> type[SerialBusSettings]:
     """Return the settings of a family's bus: those of any serial one, under its name."""
     type_field: Any = (Literal[family], family)
@@ -100,32 +67,6 @@ def _serial_settings(family: str) -> type[SerialBusSettings]:
         __doc__=f"Bus of {family} servos.",
         type=type_field,
     )
-
-
-class UdpSettings(BusSettings):
-    """Boards with one servo and one camera each, on a network (:mod:`hardware.buses.udp_packets`).
-
-    Attributes:
-        interface: own address of the network that the boards are on; nothing else is listened to.
-        broadcast: address that reaches the boards; empty: the interface's own, ``x.y.z.255``.
-        port: UDP port on which the boards listen for the call to announce themselves.
-        key: secret shared with the boards, 16 characters or more; packets without it are dropped.
-    """
-
-    type: Literal["udp"] = "udp"
-    interface: Annotated[str, Field(pattern=ADDRESS)] = "127.0.0.1"
-    broadcast: Annotated[str, Field(pattern=OPTIONAL_ADDRESS)] = ""
-    port: Annotated[int, Field(gt=0, le=65535)] = 1200
-    key: str = ""
-    # A wireless network stalls for longer than a cable.
-    answer_timeout_s: Annotated[float, Field(ge=1e-4, le=5.0, allow_inf_nan=False)] = 0.05
-
-    @field_validator("key")
-    @classmethod
-    def _long_enough(cls, key: str) -> str:
-        if 0 < len(key) < 16:
-            raise ValueError("a key needs 16 characters or more; leave it empty for none")
-        return key
 
 
 class ServoSettings(StrictModel):
@@ -138,74 +79,6 @@ class ServoSettings(StrictModel):
 
     id: Annotated[int, Field(ge=0, le=65535)]
     model: str
-
-
-# -- cameras --------------------------------------------------------------------------------------
-
-
-SilenceS = Annotated[float, Field(ge=0.01, le=3600.0, allow_inf_nan=False)]
-
-
-class MjpegSettings(StrictModel):
-    """A stream of JPEG pictures over HTTP, as ESP32-CAM boards serve it.
-
-    Attributes:
-        url: of the stream, for an ESP32-CAM ``http://<address>:81/stream``.
-        flip: the picture is upside down.
-        silence_s: without a picture for so long, the connection is made anew.
-    """
-
-    type: Literal["mjpeg"] = "mjpeg"
-    url: Annotated[str, Field(pattern=HTTP)]
-    flip: bool = False
-    silence_s: SilenceS = 2.0
-
-
-class UsbSettings(StrictModel):
-    """A USB camera (V4L2).
-
-    Attributes:
-        device: ``/dev/video0``, or better a link below ``/dev/v4l/by-id``.
-        controls: values by name, for example ``{brightness: 0.5, auto_exposure: 1}``.
-        flip: the picture is upside down.
-        silence_s: without a picture for so long, the device is opened anew.
-    """
-
-    type: Literal["usb"] = "usb"
-    device: Annotated[str, Field(min_length=1)]
-    controls: dict[str, Finite] = Field(default_factory=dict)
-    flip: bool = False
-    silence_s: SilenceS = 2.0
-
-
-class ReplaySettings(StrictModel):
-    """Pictures from a file, at the pace in which they were taken.
-
-    Attributes:
-        file: a recording (``.mcap``) or a video.
-        topic: of the recording; needed for ``.mcap`` only.
-        loop: start again at the end.
-    """
-
-    type: Literal["replay"] = "replay"
-    file: Annotated[str, Field(min_length=1)]
-    topic: str = ""
-    loop: bool = True
-    flip: bool = False
-    silence_s: SilenceS = 2.0
-
-
-class UdpCameraSettings(StrictModel):
-    """The camera of a board on the limb's ``udp`` bus.
-
-    Attributes:
-        id: number of the board.
-    """
-
-    type: Literal["udp"] = "udp"
-    id: Annotated[int, Field(ge=0, le=65535)]
-    flip: bool = False
-    silence_s: SilenceS = 2.0
 
 
 def _tag(default: str = "") -> Callable[[Any], str | None]:
@@ -221,19 +94,17 @@ def _tag(default: str = "") -> Callable[[Any], str | None]:
 
 if TYPE_CHECKING:
     BusChoice = SerialBusSettings | UdpSettings
+    CameraDevice = CameraSettings
 else:
     _CHOICES = {name: _serial_settings(name) for name in serial_families()} | {UDP: UdpSettings}
     BusChoice = Annotated[
         Union[tuple(Annotated[kind, Tag(name)] for name, kind in _CHOICES.items())],  # noqa: UP007
         Discriminator(_tag()),
     ]
-CameraDevice = Annotated[
-    Annotated[MjpegSettings, Tag("mjpeg")]
-    | Annotated[UsbSettings, Tag("usb")]
-    | Annotated[ReplaySettings, Tag("replay")]
-    | Annotated[UdpCameraSettings, Tag("udp")],
-    Discriminator(_tag()),
-]
+    CameraDevice = Annotated[
+        Union[tuple(Annotated[kind, Tag(name)] for name, kind in CAMERA_KINDS.items())],  # noqa: UP007
+        Discriminator(_tag()),
+    ]
 
 
 # -- a limb's devices -----------------------------------------------------------------------------
@@ -267,8 +138,7 @@ class LimbDevices(StrictModel):
                 raise ValueError(f"servo of '{joint}': id {servo.id} is above 253")
         check_unique("servo", (f"id {servo.id}" for servo in self.servos.values()))
         for camera in self.cameras.values():
-            if camera.type == "udp" and self.bus.type != "udp":
-                raise ValueError("cameras of type udp need a bus of type udp")
+            camera.check_bus(self.bus)
         return self
 
     def check(

@@ -19,7 +19,7 @@ from asterias.images.jpeg import prepare
 from asterias.pacing import ask_for_priority
 from asterias.provenance import provenance
 from hardware.cameras.stream import StreamCamera
-from hardware.description.devices import SerialBusSettings
+from hardware.description.buses import SerialBusSettings
 from hardware.description.robot import RobotDescription, load_robot, save_robot
 from hardware.emulated.process import EmulatorProcess
 from hardware.factory import devices_of, make_camera, make_limb

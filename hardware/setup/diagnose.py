@@ -16,12 +16,8 @@ from asterias.errors import DeviceError, HardwareError
 from hardware.buses.bus import ServoBus, ServoHealth
 from hardware.cameras.health import ADVICE, CameraState
 from hardware.cameras.stream import StreamCamera
-from hardware.description.devices import (
-    DevicesBackend,
-    LimbDevices,
-    SafetySettings,
-    SerialBusSettings,
-)
+from hardware.description.buses import SerialBusSettings
+from hardware.description.devices import DevicesBackend, LimbDevices, SafetySettings
 from hardware.description.limb import Limb
 from hardware.description.robot import RobotDescription
 from hardware.factory import calibration_of, devices_of, make_bus, make_camera, servos_of

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from asterias.errors import DescriptionError, DeviceError
-from hardware.description.devices import DevicesBackend, MjpegSettings, SerialBusSettings
+from hardware.cameras.mjpeg import MjpegSettings
+from hardware.description.buses import SerialBusSettings
+from hardware.description.devices import DevicesBackend
 from hardware.description.robot import (
     ROBOTS_DIR,
     RobotDescription,

@@ -26,7 +26,7 @@ from hardware.cameras.multipart import MultipartReader
 from hardware.cameras.replay import ReplaySource
 from hardware.cameras.stream import StreamCamera
 from hardware.cameras.udp_camera import UdpSource
-from hardware.description.devices import UdpSettings
+from hardware.description.buses import UdpSettings
 from hardware.description.limb import CameraDescription
 from hardware.emulated.mjpeg_server import MjpegServer
 from hardware.emulated.motor import FailingMotor, IdealMotor

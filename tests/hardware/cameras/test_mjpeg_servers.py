@@ -14,9 +14,8 @@ from asterias.errors import DescriptionError, DeviceError
 from asterias.images.decode import ImageError
 from hardware.cameras.driver import Camera
 from hardware.cameras.jpeg import decode_jpeg
-from hardware.cameras.mjpeg import MjpegSource
+from hardware.cameras.mjpeg import MjpegSettings, MjpegSource
 from hardware.cameras.stream import FrameSource, Grab, StreamCamera
-from hardware.description.devices import MjpegSettings
 from hardware.description.limb import CameraDescription
 from hardware.description.robot import load_robot, parse_robot
 from hardware.emulated.pictures import encode_jpeg, pattern
