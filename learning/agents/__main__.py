@@ -54,7 +54,11 @@ class Run:
     """Picture of the run to write (.png)."""
 
     def run(self) -> int:
-        """Look, ask, print node by node."""
+        """Look, ask, print node by node.
+
+        Returns:
+            The exit code.
+        """
         around = LookAround(self.seed)
         look = next(iter(around.looks(1)))
         around.close()
@@ -92,7 +96,11 @@ class Optimise:
     """Picture of the learned graph to write (.png)."""
 
     def run(self) -> int:
-        """Look, learn, judge, write."""
+        """Look, learn, judge, write.
+
+        Returns:
+            The exit code.
+        """
         around = LookAround(self.seed)
         looks = []
         with progress_bars(24) as progress:
@@ -144,7 +152,11 @@ class Mindstorm:
     """Record to write (.json)."""
 
     def run(self) -> int:
-        """Explore, talk, decide twice: by the leader and by vote."""
+        """Explore, talk, decide twice: by the leader and by vote.
+
+        Returns:
+            The exit code.
+        """
         world, questions = next(iter(draw_worlds(1, self.seed)))
         question = next(one for one in questions if one.kind == self.question)
         size, model = len(world.maze), make_model(self.who)
@@ -183,7 +195,11 @@ class Draw:
     """Picture to write (.png)."""
 
     def run(self) -> int:
-        """Read and draw."""
+        """Read and draw.
+
+        Returns:
+            The exit code.
+        """
         record = RunRecord.load(self.record)
         save_png(str(self.picture), drawing.draw(recorded_graph(record), record))
         return 0
@@ -211,7 +227,14 @@ class Measure:
     """Picture to write (.png), for mindstorms and economies."""
 
     def run(self) -> int:
-        """Measure, print the summary, write."""
+        """Measure, print the summary, write.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            HardwareError: ``--plot`` is given to an experiment that draws nothing.
+        """
         module = _EXPERIMENTS[type(self.experiment)]
         plot = getattr(module, "plot", None)
         if self.plot is not None and plot is None:
@@ -223,7 +246,11 @@ class Measure:
         return 0
 
     def _measure(self, module: Any) -> dict[str, Any]:
-        """Measure and write; the edges, which take long, go on where they were stopped."""
+        """Measure and write; the edges, which take long, go on where they were stopped.
+
+        Returns:
+            The content of the result file.
+        """
         measure, kept = module.measure, None
         if isinstance(self.experiment, faulty_cameras.FaultyCameras):
             kept = KeptRows(self.json, asdict(self.experiment))
@@ -275,7 +302,11 @@ def _edge_table(
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m learning.agents") -> int:
-    """Run one command; a person's mistake ends in one sentence and exit code 2."""
+    """Run one command; a person's mistake ends in one sentence and exit code 2.
+
+    Returns:
+        The exit code.
+    """
     return run_command(COMMANDS, program, __doc__, arguments)
 
 

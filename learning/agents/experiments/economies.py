@@ -43,7 +43,11 @@ class Economies:
 
 
 def measure(options: Economies, on_progress: OnProgress) -> dict[str, Any]:
-    """Run the experiment; the content of ``results/agents/economy.json``."""
+    """Run the experiment; return the content of ``results/agents/economy.json``.
+
+    Returns:
+        What the file holds.
+    """
     rows = [_run(options, seed, on_progress) for seed in options.seeds]
     return {
         **provenance(options.seeds[0]),
@@ -56,7 +60,7 @@ def measure(options: Economies, on_progress: OnProgress) -> dict[str, Any]:
 
 
 def draw_founders(count: int, rng: np.random.Generator) -> list[Trader]:
-    """Members that differ; every second has bad eyes and short legs, and none knows it."""
+    """Return members that differ; every second has bad eyes and short legs, and none knows it."""
     founders = []
     for i in range(count):
         is_bad = i % 2 == 1
@@ -99,7 +103,11 @@ def _run(options: Economies, seed: int, on_progress: OnProgress) -> dict[str, An
 def _observe(
     options: Economies, seed: int, economy: Economy, on_progress: OnProgress
 ) -> dict[str, Any]:
-    """Play all rounds, and note what a reader wants to see."""
+    """Play all rounds; return the row of the seed.
+
+    Returns:
+        The curves and the sums that the result file holds for one seed.
+    """
     right: list[bool] = []
     bankrupt: dict[str, int] = {}
     members, bad_share, services, births, drift = [], [], 0, 0, 0

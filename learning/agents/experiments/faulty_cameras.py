@@ -65,9 +65,12 @@ class FaultyCameras:
 def measure(
     options: FaultyCameras, on_progress: OnProgress, kept: KeptRows | None = None
 ) -> dict[str, Any]:
-    """Run the experiment, seeds in parallel; the content of ``results/agents/edges.json``.
+    """Run the experiment, seeds in parallel; return what ``results/agents/edges.json`` holds.
 
     Seeds in ``kept`` are not run again.
+
+    Returns:
+        The content of the file.
     """
     done = dict(kept.rows) if kept is not None else {}
     for seed, rows_of_seed in _run_seeds(options, set(options.seeds) - set(done), on_progress):
@@ -88,7 +91,11 @@ def measure(
 def _run_seeds(
     options: FaultyCameras, seeds: Collection[int], on_progress: OnProgress
 ) -> Iterator[tuple[int, Rows]]:
-    """Seeds and their rows, as they are done."""
+    """Yield seeds and their rows, as they are done.
+
+    Yields:
+        A seed and its rows.
+    """
     # Fresh processes: forking one that has used PyTorch's threads may hang.
     context = get_context("spawn")
     cells = len(options.liars) * options.mixes
@@ -113,7 +120,7 @@ def _begin(count: Any) -> None:
 
 
 def _seed(options: FaultyCameras, seed: int) -> Rows:
-    """All choices of liars of one seed."""
+    """Return the rows of all choices of liars of one seed."""
     torch.set_num_threads(1)
     around = LookAround(seed, options.glances)
     try:
@@ -139,7 +146,7 @@ def _cell(
     looks: Sequence[Look],
     states: Mapping[str, str],
 ) -> dict[str, Any]:
-    """One choice of liars: learn on the first looks, judge on the others."""
+    """Return the row of one choice of liars: learn on the first looks, judge on the others."""
     swarm = camera_swarm(cameras)
     train, held_out = looks[: options.train], looks[options.train :]
     learned = asyncio.run(learn(swarm, train, states, replace(options.edges, seed=seed)))
@@ -178,7 +185,11 @@ async def learn(
     options: EdgeOptions,
     on_step: OnStep | None = None,
 ) -> EdgeResult:
-    """Optimise the edges of camera members with some cameras failing."""
+    """Optimise the edges of camera members with some cameras failing.
+
+    Returns:
+        The learned edges.
+    """
 
     async def utility(graph: Graph, look: Look) -> float:
         return await _is_right(graph, look, states)
@@ -187,7 +198,7 @@ async def learn(
 
 
 async def accuracy(graph: Graph, looks: Sequence[Look], states: Mapping[str, str]) -> float:
-    """Share of looks after which the graph names the target's place."""
+    """Return the fraction of looks after which the graph names the target's place."""
     return statistics.fmean([await _is_right(graph, look, states) for look in looks])
 
 
@@ -201,7 +212,7 @@ _COLUMNS = ("learned", "plain_vote", "oracle", "best_single", "random_graph", "s
 
 
 def _summary(k: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Means over the mixes of a seed; then mean and standard deviation over the seeds."""
+    """Return means over the mixes of a seed, then mean and standard deviation over the seeds."""
     seeds = sorted({row["seed"] for row in rows})
 
     def over_seeds(value: str, less: str = "") -> dict[str, float]:

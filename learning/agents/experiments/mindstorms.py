@@ -67,7 +67,11 @@ class _Case:
 
 
 def measure(options: Mindstorms, on_progress: OnProgress) -> dict[str, Any]:
-    """Run the experiment; the content of ``results/agents/mindstorm.json``."""
+    """Run the experiment; return the content of ``results/agents/mindstorm.json``.
+
+    Returns:
+        What the file holds.
+    """
     rows = []
     for seed in options.seeds:
         explorers = draw_explorers(max(options.members), seed)
@@ -95,7 +99,7 @@ def _cases(
 async def _society(
     options: Mindstorms, seed: int, explorers: Sequence[Explorer], cases: Sequence[Sequence[_Case]]
 ) -> list[dict[str, Any]]:
-    """One row per way to answer and kind of question: per cent right on held-out mazes."""
+    """Return one row per method and kind of question: per cent right on held-out mazes."""
     names = [explorer.name for explorer in explorers]
     train = [case for maze in cases[: options.train] for case in maze]
     held_out = [case for maze in cases[options.train :] for case in maze]

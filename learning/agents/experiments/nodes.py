@@ -50,7 +50,11 @@ class Nodes:
 
 
 def measure(options: Nodes, on_progress: OnProgress) -> dict[str, Any]:
-    """Run the experiment; the content of ``results/agents/nodes.json``."""
+    """Run the experiment; return the content of ``results/agents/nodes.json``.
+
+    Returns:
+        What the file holds.
+    """
     rows = []
     for done, seed in enumerate(options.seeds, start=1):
         rows.append(asyncio.run(_run(options, seed)))

@@ -27,12 +27,12 @@ class KeptRows:
         self.rows: dict[int, Rows] = self._read()
 
     def keep(self, seed: int, rows: Rows) -> None:
-        """The rows of a seed that is done."""
+        """Save the rows of a seed that is done."""
         self.rows[seed] = rows
         write_json(self._path, {"options": self._options, "seeds": self.rows})
 
     def forget(self) -> None:
-        """The result is written."""
+        """Remove the file of parts: the result is written."""
         self._path.unlink(missing_ok=True)
 
     def _read(self) -> dict[int, Rows]:

@@ -40,7 +40,11 @@ class Speed:
 
 
 def measure(options: Speed, on_progress: OnProgress) -> dict[str, Any]:
-    """Run the measurement; the content of ``results/agents/speed.json``."""
+    """Run the measurement; return the content of ``results/agents/speed.json``.
+
+    Returns:
+        What the file holds.
+    """
     durations = []
     for done in range(options.repeats):
         durations.append(_answer_once(options.members, (options.seed, done)))
@@ -56,7 +60,7 @@ def measure(options: Speed, on_progress: OnProgress) -> dict[str, Any]:
 
 
 def _answer_once(members: int, seed: Sequence[int]) -> float:
-    """Wall time to build and run one graph of scripted members, s."""
+    """Return the wall time to build and run one graph of scripted members, s."""
     rng = np.random.default_rng(seed)
     swarm = camera_swarm([f"camera_{i}" for i in range(members)])
     seen = _reports(members, rng)
@@ -68,7 +72,7 @@ def _answer_once(members: int, seed: Sequence[int]) -> float:
 
 
 def _optimise(options: Speed, on_progress: OnProgress) -> tuple[int, float]:
-    """Graphs sampled, run and learned from, and the wall time of that, s."""
+    """Return the graphs sampled, run and learned from, and the wall time of that, s."""
     rng = np.random.default_rng(options.seed)
     swarm = camera_swarm([f"camera_{i}" for i in range(options.swarm)])
     looks = [_reports(options.swarm, rng) for _ in range(20)]

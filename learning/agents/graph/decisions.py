@@ -19,7 +19,7 @@ from learning.agents.models.model import Model, Request
 
 
 def majority(votes: Sequence[tuple[str, float]]) -> tuple[str, bool]:
-    """The answer with most weight, and whether that was a tie; of equals the first named wins."""
+    """Return the answer with most weight and whether that was a tie; of equals, the first wins."""
     weights: Counter[str] = Counter()
     for choice, weight in votes:
         weights[choice] += weight  # type: ignore[assignment]  # weights may be fractions
@@ -28,7 +28,7 @@ def majority(votes: Sequence[tuple[str, float]]) -> tuple[str, bool]:
 
 
 def vote(name: str = "decision", silence: str | None = None) -> Node:
-    """Majority vote over ``data["answer"]``, each with ``data["weight"]`` (1 where not given).
+    """Return a majority vote over ``data["answer"]``, weighted by ``data["weight"]`` (default 1).
 
     Who says None abstains. The answer says who voted how, who abstained and who failed.
 
@@ -44,7 +44,11 @@ def vote(name: str = "decision", silence: str | None = None) -> Node:
 
 
 def count_votes(heard: Sequence[Message], silence: str | None = None) -> Answer:
-    """The vote of :func:`vote`; raises ``AgentError`` when there is nothing to count."""
+    """Return the majority of the messages; see :func:`vote`.
+
+    Raises:
+        AgentError: there is nothing to count.
+    """
     spoken = answers(heard)
     cast = [
         (who, str(said.data["answer"]), float(said.data.get("weight", 1.0)))
@@ -75,7 +79,7 @@ def count_votes(heard: Sequence[Message], silence: str | None = None) -> Answer:
 
 
 def self_consistency(agent: Routine, samples: int, name: str = "decision") -> Node:
-    """The most frequent of several answers that one routine gives to the same input.
+    """Return a node that answers with the most frequent of several answers of one routine.
 
     Samples that fail do not vote; when all fail, so does the node.
     """
@@ -93,7 +97,7 @@ def self_consistency(agent: Routine, samples: int, name: str = "decision") -> No
 
 
 def leader(model: Model, options: Sequence[str] = (), name: str = "decision") -> Node:
-    """A model reads what all have said, failures included, and decides.
+    """Return a node whose model reads all inputs, failures included, and decides.
 
     A decision that is none of the ``options`` is a ``malformed`` failure, not a guess.
     """

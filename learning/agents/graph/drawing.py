@@ -34,7 +34,7 @@ def draw(
     probabilities: Mapping[Edge, float] | None = None,
     title: str = "",
 ) -> ImageArray:
-    """A graph from left (first to speak) to right (its output), as an RGB picture ``(H, W, 3)``.
+    """Return a picture ``(H, W, 3)`` RGB of a graph, from its sources (left) to its output (right).
 
     Args:
         graph: what to draw.
@@ -84,7 +84,7 @@ def draw(
 
 
 def _layout(graph: Graph) -> dict[str, tuple[float, float]]:
-    """Where nodes lie, x from the left and y from below, a place taking about 1 by 1.
+    """Return where nodes lie, x from the left and y from below, a place taking about 1 by 1.
 
     In columns by the longest way from a source, the output last; on a ring, the output beside it,
     where that would be too many columns.

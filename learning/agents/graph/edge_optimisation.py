@@ -109,7 +109,11 @@ class EdgeDistribution:
         return dict(zip(self.potential, torch.sigmoid(self.logits).tolist(), strict=True))
 
     def draw(self, count: int, rng: np.random.Generator) -> Draw:
-        """Draw graphs."""
+        """Draw graphs.
+
+        Returns:
+            The graphs and what is needed for their likelihood.
+        """
         chance = torch.sigmoid(self.logits).detach().numpy()
         orders = np.stack([self._draw_order(rng) for _ in range(count)])
         taken = np.zeros((count, len(self._ends)), np.float32)
@@ -123,7 +127,7 @@ class EdgeDistribution:
         return Draw(edges, torch.from_numpy(taken), torch.from_numpy(visited), drawn)
 
     def log_likelihood(self, drawn: Draw) -> torch.Tensor:
-        """``(M,)`` log-probabilities of the drawn graphs, differentiable in the logits."""
+        """Return ``(M,)`` log-probabilities of the drawn graphs, differentiable in the logits."""
         logits = self.logits.expand_as(drawn.taken)
         losses = binary_cross_entropy_with_logits(logits, drawn.taken, reduction="none")
         total = -(losses * drawn.visited).sum(dim=1)
@@ -132,7 +136,7 @@ class EdgeDistribution:
         return total
 
     def realise(self, threshold: float = 0.5) -> tuple[Edge, ...]:
-        """The one graph to use: edges above the threshold, the likeliest first, no circles.
+        """Return the one graph to use: edges above the threshold, the likeliest first, no circles.
 
         Edges that lead to nodes off every path to the decision carry nothing, and are left out.
         """
@@ -145,7 +149,7 @@ class EdgeDistribution:
         return tuple(edge for edge in self._edges(taken) if edge[1] in needed)
 
     def random(self, count: int, rng: np.random.Generator) -> tuple[Edge, ...]:
-        """A control without learning: ``count`` edges by chance, fewer where circles forbid."""
+        """Return a control without learning: ``count`` random edges, fewer where circles forbid."""
         taken = np.zeros(len(self._ends), np.float32)
         everything = np.ones(len(self._ends), np.bool_)
         sequence = rng.permutation(len(self._ends)).tolist()
@@ -185,7 +189,7 @@ class EdgeDistribution:
                 _join(before, source, target)
 
     def _draw_order(self, rng: np.random.Generator | None) -> NDArray[np.int64]:
-        """Nodes in an order that inner edges allow; without ``rng``, the likeliest next each."""
+        """Return nodes in an order that inner edges allow; without ``rng``, the likeliest one."""
         if not self.learned_order:
             return np.arange(len(self._number))
         logits = self.order_logits.detach().numpy()
@@ -207,7 +211,7 @@ class EdgeDistribution:
         return total
 
     def _ready(self, done: Sequence[int]) -> list[int]:
-        """Nodes that may come next: all inner predecessors placed, and the decision last."""
+        """Return nodes that may come next: all inner predecessors placed, and the decision last."""
         waiting = {target for source, target in self._inner if source not in done}
         last = self._number[self.swarm.decision.name]
         ready = [i for i in self._number.values() if i not in done and i not in waiting]
@@ -253,6 +257,9 @@ async def optimise(
         utility: how well a graph does on a task, higher is better.
         options: of the optimisation.
         on_step: gets the number of each step done and its mean utility.
+
+    Returns:
+        The edges to use, their distribution and the course of the optimisation.
     """
     rng = np.random.default_rng(options.seed)
     distribution = EdgeDistribution(swarm, options.initial, options.learned_order)
@@ -280,7 +287,7 @@ async def optimise(
 
 
 def advantages(utilities: torch.Tensor, options: EdgeOptions) -> torch.Tensor:
-    """Utilities ``(M,)`` less the baseline."""
+    """Return utilities ``(M,)`` less the baseline."""
     if options.baseline == "none":
         return utilities
     if options.baseline == "constant":

@@ -48,7 +48,7 @@ class Stop:
 
 
 def blocking(function: Callable[[Task, Sequence[Message]], Answer]) -> Routine:
-    """A routine from a function that blocks; it gets a thread, which a time-out leaves behind."""
+    """Return a routine that calls a blocking function in a thread; a time-out leaves it behind."""
 
     @functools.wraps(function)
     async def routine(task: Task, heard: Sequence[Message]) -> Answer:
@@ -89,7 +89,7 @@ async def run(
     stop: Stop | None = None,
     on_step: OnStep | None = None,
 ) -> RunRecord:
-    """Let the nodes on paths to the output answer, each once all it listens to have.
+    """Run the nodes on paths to the output, each once all its predecessors have ended.
 
     Args:
         graph: who speaks, and who hears whom.
@@ -98,12 +98,15 @@ async def run(
         timeout_s: for the whole run; what has not answered by then fails with ``timeout``.
         stop: cancels the run.
         on_step: hears of each node as it ends.
+
+    Returns:
+        The record of the run.
     """
     return await _Run(graph, task, name, on_step).run(timeout_s, stop)
 
 
 def answer(graph: Graph, task: Task, **options: Any) -> RunRecord:
-    """:func:`run` for callers without an event loop."""
+    """Return what :func:`run` returns, for callers without an event loop."""
     return asyncio.run(run(graph, task, **options))
 
 
@@ -150,7 +153,14 @@ class _Run:
         finished.cancel()
 
     async def _turn(self, node: Node) -> Outcome:
-        """One node's wait for its predecessors, and its answer."""
+        """Wait for a node's predecessors, then for its answer.
+
+        Returns:
+            The answer or the failure.
+
+        Raises:
+            CancelledError: the run is cancelled.
+        """
         sources = self._graph.predecessors[node.name]
         started_s = time.perf_counter()
         try:
@@ -197,7 +207,11 @@ class _Run:
 
 
 async def _outcome(node: Node, task: Task, heard: tuple[Message, ...]) -> Outcome:
-    """A node's answer, or why there is none."""
+    """Return a node's answer, or why there is none.
+
+    Raises:
+        CancelledError: the run is cancelled.
+    """
     late = _Deadline(node.timeout_s)
     try:
         return await node.routine(task, heard)

@@ -103,15 +103,15 @@ class Graph:
         return frozenset(found)
 
     def node(self, name: str) -> Node:
-        """The node of that name."""
+        """Return the node of that name."""
         return next(node for node in self.nodes if node.name == name)
 
     def with_edges(self, edges: Iterable[Edge]) -> Graph:
-        """The same with more edges."""
+        """Return the same graph with more edges."""
         return Graph(self.nodes, self.edges | frozenset(edges), self.output)
 
     def without_edges(self, edges: Iterable[Edge]) -> Graph:
-        """The same with fewer edges."""
+        """Return the same graph with fewer edges."""
         return Graph(self.nodes, self.edges - frozenset(edges), self.output)
 
 

@@ -107,10 +107,10 @@ class AgentError(AsteriasError):
 
 
 def answers(heard: Sequence[Message]) -> list[tuple[str, Answer]]:
-    """Senders and answers among the messages, without the failures."""
+    """Return senders and answers among the messages, without the failures."""
     return [(m.sender, m.outcome) for m in heard if isinstance(m.outcome, Answer)]
 
 
 def failures(heard: Sequence[Message]) -> list[tuple[str, Failure]]:
-    """Senders and failures among the messages."""
+    """Return senders and failures among the messages."""
     return [(m.sender, m.outcome) for m in heard if isinstance(m.outcome, Failure)]

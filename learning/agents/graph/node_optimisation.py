@@ -72,7 +72,11 @@ class PromptedAgent:
     prompting: Prompting
 
     async def answer(self, task: str, heard: Sequence[Message] = ()) -> Answer:
-        """Answer one task."""
+        """Answer one task.
+
+        Returns:
+            The model's answer.
+        """
         request = Request(
             self.prompting.prompt,
             task,
@@ -83,7 +87,7 @@ class PromptedAgent:
         return await self.model.complete(request)
 
     def node(self, name: str) -> Node:
-        """The agent as a node of a graph."""
+        """Return the agent as a node of a graph."""
 
         async def routine(task: Task, heard: Sequence[Message]) -> Answer:
             return await self.answer(task.text, heard)
@@ -91,7 +95,11 @@ class PromptedAgent:
         return Node(name, routine, "model")
 
     async def attempt(self, examples: Sequence[Demonstration]) -> list[Try]:
-        """Answer tasks whose right answers are known; a failure counts as no answer."""
+        """Answer tasks whose right answers are known; a failure counts as no answer.
+
+        Returns:
+            One attempt per task.
+        """
         return list(await asyncio.gather(*(self._attempt(example) for example in examples)))
 
     async def _attempt(self, example: Demonstration) -> Try:
@@ -154,6 +162,9 @@ async def improve(
         improver: rewrites prompts; its fields are the prompt and the failures.
         options: of the optimisation.
         on_round: hears of each round done.
+
+    Returns:
+        The improved node, and the candidates tried and accepted.
     """
     rng = np.random.default_rng(options.seed)
     history: list[Try] = []
@@ -175,7 +186,7 @@ async def improve(
 
 
 async def score(agent: PromptedAgent, examples: Sequence[Demonstration]) -> float:
-    """Share of right answers."""
+    """Return the fraction of right answers."""
     return statistics.fmean([one.is_right for one in await agent.attempt(examples)])
 
 
@@ -200,7 +211,7 @@ async def _candidates(
 
 
 async def rewrite(improver: Model, prompt: str, failed: Sequence[Try]) -> str | None:
-    """A prompt that the improver thinks is better; None when it has no answer."""
+    """Return a prompt that the improver thinks is better; None when it has no answer."""
     fields = {"prompt": prompt, "failures": [vars(one) for one in failed]}
     request = Request(_IMPROVER, "Rewrite the prompt.", fields=fields, schema=Rewrite)
     try:

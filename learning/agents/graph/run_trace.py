@@ -72,7 +72,11 @@ class RunRecord:
         return tuple(sorted(spoke))
 
     def step(self, node: str) -> Step:
-        """A node's turn; raises ``KeyError`` for one that did not run."""
+        """Return a node's turn.
+
+        Raises:
+            KeyError: the node did not run.
+        """
         for step in self.steps:
             if step.node == node:
                 return step

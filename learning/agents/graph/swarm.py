@@ -68,7 +68,7 @@ class Swarm:
         return tuple((output, self.decision.name) for output in self.outputs)
 
     def graph(self, edges: Iterable[Edge]) -> Graph:
-        """The swarm with some of its potential edges."""
+        """Return the swarm with some of its potential edges."""
         return Graph(self.nodes, self.inner_edges | frozenset(edges), self.decision.name)
 
 
@@ -77,5 +77,5 @@ def _name(agent: str, graph: Graph, node: str) -> str:
 
 
 def single(node: Node) -> Graph:
-    """An agent of one node."""
+    """Return an agent of one node."""
     return Graph((node,), frozenset(), node.name)

@@ -56,7 +56,7 @@ class Request:
     schema: type[BaseModel] = Choice
 
     def prompt(self) -> str:
-        """The user's turn as text: examples, task, what is known, what others say, options."""
+        """Return the user's turn as text: examples, task, fields, inputs, options."""
         lines = [f"Example: {one.task}\nRight answer: {one.answer}" for one in self.demonstrations]
         lines.append(f"Task: {self.task}")
         if self.fields:

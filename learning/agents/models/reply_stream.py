@@ -139,7 +139,11 @@ class ReplyReader:
             self._line = [piece]
 
     def end(self) -> str:
-        """Take what is left; return the body, where the reply was no stream of events."""
+        """Take what is left; return the body, where the reply was no stream of events.
+
+        Returns:
+            The body as text; empty after a stream of events.
+        """
         self._take("".join(self._line).rstrip("\r"))
         self._take("")
         body = "\n".join(self._body).strip()

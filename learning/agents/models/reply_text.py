@@ -144,11 +144,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _fit(value: Any, schema: type[BaseModel]) -> dict[str, Any]:
-    """Return the fields of a value that fits the schema once its wrappings are off.
-
-    Raises:
-        ValidationError: it does not fit.
-    """
+    """Return the fields of a value without its wrappings, or raise ``ValidationError``."""
     error: ValidationError | None = None
     for candidate in _unwrapped(value):
         try:

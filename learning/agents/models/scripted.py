@@ -46,7 +46,14 @@ class ScriptedModel:
         self._rules, self._error_rate, self._seed = tuple(rules), error_rate, seed
 
     async def complete(self, request: Request, on_text: OnText | None = None) -> Answer:
-        """Answer by rule; see :class:`learning.agents.models.model.Model`."""
+        """Answer by rule; see :class:`learning.agents.models.model.Model`.
+
+        Returns:
+            The answer of the first rule that applies.
+
+        Raises:
+            AgentError: no rule applies.
+        """
         rule = next((rule for rule in self._rules if rule.covers(request)), None)
         if rule is None:
             known = ", ".join(rule.name for rule in self._rules)
@@ -62,7 +69,7 @@ class ScriptedModel:
         return Answer(said, fields, self.name, Usage(calls=1))
 
     def _errs(self, request: Request, fields: dict[str, Any]) -> bool:
-        """Replace the answer by a wrong one, now and then."""
+        """Return whether to replace the answer by a wrong one, now and then."""
         others = [option for option in request.options if option != fields.get("answer")]
         if self._error_rate == 0.0 or not others:
             return False

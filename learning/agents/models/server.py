@@ -130,7 +130,11 @@ class ServerModel:
         return Usage(1, prompt, completion, cost)
 
     def _check_finish(self, reply: ServerReply) -> None:
-        """Raise AgentError (refused) for a reply that was held back."""
+        """Raise ``AgentError`` (refused) for a reply that was held back.
+
+        Raises:
+            AgentError: the server held the reply back.
+        """
         if reply.finish_reason == "content_filter":
             text = f"{self.name}: the server's content filter held the reply back."
             raise AgentError(FailureKind.REFUSED, text)

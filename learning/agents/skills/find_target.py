@@ -13,6 +13,9 @@ async def _find_target(body: SkillBody, call: SkillCall) -> Answer:
 
     A soft limb may swing past it; then the search goes on.
 
+    Returns:
+        The camera that sees the target, and the steps taken.
+
     Raises:
         AgentError: the target was not found.
     """

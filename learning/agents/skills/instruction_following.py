@@ -63,7 +63,7 @@ def _plan(request: Request) -> Mapping[str, Any]:
 
 
 def planner(model: Model, gate: SkillGate, name: str = "plan") -> Node:
-    """*Which skills?* Hears nobody, so that only the person's words make the plan."""
+    """Return the node *Which skills?*, without inputs: only the person's words make the plan."""
 
     async def routine(task: Task, heard: Sequence[Message]) -> Answer:
         fields = {"skills": describe(gate.allowed)}
@@ -73,7 +73,7 @@ def planner(model: Model, gate: SkillGate, name: str = "plan") -> Node:
 
 
 def actor(gate: SkillGate, timeout_s: float, name: str = "act") -> Node:
-    """Does the planned skills one after the other, through the gate; ends at the first failure."""
+    """Return the node that does the planned skills in turn, through the gate, until one fails."""
 
     async def routine(task: Task, heard: Sequence[Message]) -> Answer:
         done: list[str] = []
@@ -95,7 +95,11 @@ def actor(gate: SkillGate, timeout_s: float, name: str = "act") -> Node:
 
 
 def _planned(heard: Sequence[Message]) -> list[SkillCall]:
-    """The calls of the plan that was heard; all of them can be read, or none is done."""
+    """Return the calls of the plan among the inputs; all of them can be read, or none is done.
+
+    Raises:
+        AgentError: the plan is missing, unreadable or too long.
+    """
     calls: list[SkillCall] = []
     for sender, failure in failures(heard):
         raise AgentError(FailureKind.NO_INPUT, f"'{sender}' made no plan: {failure.text}")
@@ -112,7 +116,7 @@ def _planned(heard: Sequence[Message]) -> list[SkillCall]:
 
 
 def joints_member(read: Callable[[], Mapping[str, float]], name: str = "joints") -> Node:
-    """Says where the joints are; ``read`` gives rad by joint, or nothing when none is known."""
+    """Return a node that reports joints; ``read`` gives rad by joint, empty when none is known."""
 
     async def routine(task: Task, heard: Sequence[Message]) -> Answer:
         position = read()
@@ -125,7 +129,7 @@ def joints_member(read: Callable[[], Mapping[str, float]], name: str = "joints")
 
 
 def order_graph(plan: Node, act: Node, witnesses: Sequence[Node]) -> Graph:
-    """Plan, act, look, answer."""
+    """Return the graph: plan, act, look, answer."""
     answer = Node("answer", _answer, "decision")
     edges = {(plan.name, act.name), (plan.name, answer.name), (act.name, answer.name)}
     for witness in witnesses:
@@ -134,12 +138,16 @@ def order_graph(plan: Node, act: Node, witnesses: Sequence[Node]) -> Graph:
 
 
 def plan_graph(plan: Node) -> Graph:
-    """*Which skill next?* The plan alone; nothing is done."""
+    """Return the graph of *Which skill next?*: the plan alone; nothing is done."""
     return Graph((plan,), frozenset(), plan.name)
 
 
 async def _answer(task: Task, heard: Sequence[Message]) -> Answer:
-    """What was done, and which healthy cameras see the target now; failures are told."""
+    """Return what was done, which healthy cameras see the target now, and the failures.
+
+    Raises:
+        AgentError: there is no plan, or it was not carried out.
+    """
     said, failed = dict(answers(heard)), dict(failures(heard))
     if "plan" in failed or "act" in failed:
         failure = failed.get("plan") or failed["act"]

@@ -28,7 +28,7 @@ _OPENINGS = ("please", "now", "robot", "could you", "next", "and then")
 
 
 def draw_orders(count: int, rng: np.random.Generator) -> list[Demonstration]:
-    """Orders with the skill that they ask for."""
+    """Return orders with the skill that they ask for."""
     orders = []
     for _ in range(count):
         skill = str(rng.choice(SKILL_NAMES))
@@ -38,12 +38,12 @@ def draw_orders(count: int, rng: np.random.Generator) -> list[Demonstration]:
 
 
 def scripted_assistant() -> ScriptedModel:
-    """Scores each option by the prompt's words first, then by the most similar demonstration."""
+    """Return a model that scores options by the prompt's words, then by similar demonstrations."""
     return ScriptedModel([Rule("words of prompt and examples", _has_options, _choose)])
 
 
 def scripted_improver() -> ScriptedModel:
-    """Adds a line to the prompt for the word that failures of one skill have most in common."""
+    """Return a model that adds to the prompt the word that failures of one skill share most."""
     return ScriptedModel([Rule("a word that failed", _has_failures, _add_words)])
 
 
@@ -82,7 +82,11 @@ def _add_words(request: Request) -> Mapping[str, Any]:
 
 
 def _suspects(request: Request, known: set[str]) -> Iterator[tuple[str, str]]:
-    """For each failure the word that is rarest among all failures, and not known."""
+    """Yield for each failure the word that is rarest among all failures, and not known.
+
+    Yields:
+        The skill and the word.
+    """
     failures = request.fields["failures"]
     counts = Counter(word for one in failures for word in set(_words(one["task"])))
     for one in failures:

@@ -113,6 +113,9 @@ def _read_clause(
 ) -> Skill | None:
     """Add what a clause means to the order; return the skill that it means, if any.
 
+    Returns:
+        The skill that the clause means; None when it only changes the order.
+
     Raises:
         UserError: it is not understood.
     """

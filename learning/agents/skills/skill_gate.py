@@ -173,6 +173,9 @@ class SkillGate:
     async def perform(self, call: SkillCall) -> Answer:
         """Check a call, ask for approval, do it; return the effect that was seen.
 
+        Returns:
+            The effect that was seen.
+
         Raises:
             AgentError: it is not allowed, not approved, or had no effect.
         """

@@ -39,7 +39,7 @@ class Look:
     reports: Mapping[str, Mapping[str, CameraReport]]
 
     def observations(self, states: Mapping[str, str]) -> dict[str, object]:
-        """What members observe when the cameras are in these states (healthy if not named)."""
+        """Return what members observe with the cameras in these states (healthy if not named)."""
         seen = {
             name: by_state[states.get(name, HEALTHY)] for name, by_state in self.reports.items()
         }
@@ -74,7 +74,11 @@ class LookAround:
         self._world.close()
 
     def looks(self, count: int) -> Iterator[Look]:
-        """Look around with the target somewhere else each time, or nowhere."""
+        """Look around with the target somewhere else each time, or nowhere.
+
+        Yields:
+            A look: the reports of all cameras, and where the target is.
+        """
         for number in range(count):
             truth = NOWHERE
             if self._rng.random() < _ABSENT:
@@ -89,7 +93,11 @@ class LookAround:
     # -- parts --------------------------------------------------------------------------------
 
     def _place_target(self) -> str:
-        """Put the target in reach of the cameras, facing the limb; its place."""
+        """Put the target in reach of the cameras, facing the limb; return its place.
+
+        Returns:
+            The name of the place.
+        """
         bearing = math.radians(self._rng.uniform(-50.0, 50.0))
         away, height = self._rng.uniform(0.55, 0.75), self._rng.uniform(0.1, 0.4)
         point = np.array([away * math.cos(bearing), away * math.sin(bearing), height])
@@ -98,7 +106,7 @@ class LookAround:
         return place_of(point)
 
     def _useful_glances(self) -> list[FloatArray]:
-        """Poses from which some camera sees targets; and what each camera may freeze at."""
+        """Return poses from which some camera sees targets; set what each camera may freeze at."""
         low = np.array([joint.limits_rad[0] for joint in self._limb.joints])
         high = np.array([joint.limits_rad[1] for joint in self._limb.joints])
         found: list[tuple[int, FloatArray]] = []
@@ -147,7 +155,11 @@ class LookAround:
 def draw_liars(
     cameras: Sequence[str], count: int, rng: np.random.Generator, first: Failing | None = None
 ) -> dict[str, str]:
-    """Which cameras fail, and how; the first of them as told, if told."""
+    """Return which cameras fail, and how; ``first`` sets how the first of them does.
+
+    Raises:
+        ValueError: so many cameras cannot fail.
+    """
     if not 0 <= count <= len(cameras):
         raise ValueError(f"{count} of {len(cameras)} cameras cannot fail.")
     chosen = rng.choice(len(cameras), size=count, replace=False)
@@ -158,7 +170,7 @@ def draw_liars(
 
 
 def break_picture(image: ImageArray, failing: Failing, frozen: ImageArray) -> ImageArray:
-    """What a failing camera shows instead of ``image``, all ``(H, W, 3)``.
+    """Return what a failing camera shows instead of ``image``, all ``(H, W, 3)``.
 
     black: nothing; frozen: an old picture; mirrored: left for right; shuffled: its quarters, each
     in the place of the one across.
@@ -174,7 +186,7 @@ def break_picture(image: ImageArray, failing: Failing, frozen: ImageArray) -> Im
 
 
 def wire_all_cameras(robot: RobotDescription) -> RobotDescription:
-    """The robot with the cameras enabled that are fitted but not wired."""
+    """Return the robot with the cameras enabled that are fitted but not wired."""
     limbs = tuple(
         limb.model_copy(
             update={

@@ -44,12 +44,12 @@ def _say(request: Request) -> Mapping[str, Any]:
 
 
 def scripted_witness() -> ScriptedModel:
-    """Says what the report says."""
+    """Return a model that answers with the camera's report."""
     return ScriptedModel([Rule("say what is seen", lambda r: "tile" in r.fields, _say)])
 
 
 def witness(name: str, look: Look, model: Model, timeout_s: float) -> Node:
-    """A member that speaks for one camera.
+    """Return a member that reports for one camera.
 
     What it says comes from a model; ``sees`` in its data comes from the detector alone, so that no
     text can make a camera see.
@@ -70,7 +70,7 @@ def witness(name: str, look: Look, model: Model, timeout_s: float) -> Node:
 
 
 def cameras_graph(witnesses: Sequence[Node]) -> Graph:
-    """*Which camera sees the target?*, without moving."""
+    """Return the graph of *Which camera sees the target?*, without moving."""
     decision = vote(silence="none")
     edges = frozenset((one.name, decision.name) for one in witnesses)
     return Graph((*witnesses, decision), edges, decision.name)

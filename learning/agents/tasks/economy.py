@@ -32,11 +32,15 @@ class Ledger:
         return self._accounts[name]
 
     def accounts(self) -> dict[str, int]:
-        """All accounts; a copy."""
+        """Return a copy of all accounts."""
         return dict(self._accounts)
 
     def open(self, name: str, payer: str, endowment: int) -> None:
-        """Open an account that ``payer`` endows; raises :class:`CreditError` if it cannot."""
+        """Open an account that ``payer`` endows.
+
+        Raises:
+            CreditError: the account exists already, or ``payer`` cannot pay for it.
+        """
         if name in self._accounts:
             raise CreditError(f"There is an account '{name}' already.")
         self._accounts[name] = 0
@@ -47,7 +51,11 @@ class Ledger:
             raise
 
     def pay(self, payer: str, payee: str, amount: int) -> None:
-        """Move credits; raises :class:`CreditError`, and then nothing has moved."""
+        """Move credits, or raise, and then nothing has moved.
+
+        Raises:
+            CreditError: an account is missing, the amount is no whole number from 0 up, or too high.
+        """
         for name in (payer, payee):
             if name not in self._accounts:
                 raise CreditError(f"There is no account '{name}'.")
@@ -85,7 +93,7 @@ class Trader:
     parent: str = ""
 
     def expects(self, kind: str) -> float:
-        """How likely it thinks that it can answer a question of this kind."""
+        """Return how likely it thinks that it can answer a question of this kind."""
         return self.belief.get(kind, 0.5)
 
     def learn(self, kind: str, was_right: bool, rate: float) -> None:
@@ -123,8 +131,10 @@ class EconomyOptions:
 
 @dataclass(frozen=True)
 class Round:
-    """What happened in a round: who won at what price, whose answer it bought (empty: its own),
-    whether that was right, who came and who went.
+    """What happened in a round.
+
+    Who won at what price, whose answer it bought (empty: its own), whether that was right, who came
+    and who went.
     """
 
     number: int
@@ -168,7 +178,11 @@ class Economy:
             self.members[trader.name] = trader
 
     def play(self, number: int) -> Round:
-        """One round, about question ``number``."""
+        """Play one round, about question ``number``.
+
+        Returns:
+            What happened.
+        """
         winner, price, adviser, was_right = "", 0, "", False
         if self.members:
             kind = self._kind_of(number)
@@ -188,17 +202,21 @@ class Economy:
         return [everyone[i] for i in self._rng.permutation(len(everyone))[:count]]
 
     def _auction(self, awake: list[Trader], kind: str) -> tuple[Trader, int]:
-        """The highest bidder and the second highest bid; nobody bids on credit."""
+        """Return the highest bidder and the second highest bid; nobody bids on credit."""
         ranked = sorted(awake, key=lambda one: self._bid(one, kind), reverse=True)
         return ranked[0], self._bid(ranked[1], kind) if len(ranked) > 1 else 0
 
     def _bid(self, trader: Trader, kind: str) -> int:
-        """A share of what it expects to earn."""
+        """Return the bid: a fraction of what the trader expects to earn."""
         worth = int(trader.margin * trader.expects(kind) * self._options.reward)
         return max(0, min(worth, self.ledger[trader.name]))
 
     def _hire(self, trader: Trader, awake: list[Trader], kind: str) -> str:
-        """Buy the answer of whoever is thought to be best, where that pays; the adviser's name."""
+        """Buy the answer of whoever is thought to be best, where that pays.
+
+        Returns:
+            The adviser's name; empty where nobody is hired.
+        """
         price = int(self._options.service_share * self._options.reward)
         others = [one for one in awake if one is not trader]
         if not others or self.ledger[trader.name] < price:
@@ -240,7 +258,7 @@ class Economy:
         return tuple(born)
 
     def _child(self, parent: Trader, name: str) -> Trader:
-        """A copy with small changes; it starts from its parent's beliefs."""
+        """Return a copy with small changes; it starts from its parent's beliefs."""
         factors = self._rng.lognormal(0.0, self._options.mutation, size=len(parent.traits) + 1)
         traits = {
             key: value * factor

@@ -33,7 +33,7 @@ class MazeWorld:
     things: Mapping[Cell, str]
 
     def content(self, cell: Cell) -> str:
-        """What is in a cell: ``wall``, ``floor`` or a thing."""
+        """Return what is in a cell: ``wall``, ``floor`` or a thing."""
         return self.things.get(cell, FLOOR if self.maze[cell] else WALL)
 
 
@@ -64,7 +64,7 @@ class Question:
 
 
 def answer_from(known: KnownMap, question: Question, size: int) -> str | None:
-    """What a map says; None where it does not say. Cells that are not known count as walls."""
+    """Return the answer of a map; None where it has none. Unknown cells count as walls."""
     if question.kind == "what":
         return known.get(question.cells[0])
     if question.kind == "how many":
@@ -82,7 +82,11 @@ def answer_from(known: KnownMap, question: Question, size: int) -> str | None:
 def draw_worlds(
     count: int, seed: int, size: int = 15
 ) -> Iterator[tuple[MazeWorld, list[Question]]]:
-    """Worlds, each with one question of every kind."""
+    """Yield worlds, each with one question of every kind.
+
+    Yields:
+        A world and its questions.
+    """
     rng = np.random.default_rng((seed, 7))
     mazes = generate(MazeRule(size), count, seed)
     for maze in mazes.mazes:
@@ -102,14 +106,14 @@ def draw_worlds(
 
 
 def truth(world: MazeWorld, question: Question) -> str:
-    """The right answer."""
+    """Return the right answer."""
     size = len(world.maze)
     whole = {(r, c): world.content((r, c)) for r in range(size) for c in range(size)}
     return str(answer_from(whole, question, size))
 
 
 def _connected(maze: MazeArray, rng: np.random.Generator) -> list[Cell]:
-    """Free cells that can be reached from one of them; the largest part of three tries."""
+    """Return free cells that can be reached from one of them; the largest part of three tries."""
     free = [(int(r), int(c)) for r, c in np.argwhere(maze)]
     parts = []
     for _ in range(3):
@@ -151,7 +155,11 @@ class Explorer:
     seed: int
 
     def explore(self, world: MazeWorld, number: int) -> dict[Cell, str]:
-        """Walk through world ``number`` and return what was seen; always the same for a number."""
+        """Walk through world ``number`` and return what was seen; always the same for a number.
+
+        Returns:
+            What was seen, by cell.
+        """
         rng = np.random.default_rng((self.seed, number))
         free = np.argwhere(world.maze)
         row, column = free[int(rng.integers(len(free)))]
@@ -182,7 +190,7 @@ class Explorer:
 
 
 def draw_explorers(count: int, seed: int) -> list[Explorer]:
-    """Explorers with different legs; every fourth has bad eyes."""
+    """Return explorers with different legs; every fourth has bad eyes."""
     rng = np.random.default_rng((seed, 3))
     return [
         Explorer(

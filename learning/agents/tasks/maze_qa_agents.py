@@ -22,19 +22,19 @@ _TOLD_OFTEN = 2  # what so many have said need not be said again
 
 
 def mission_of(question: Question) -> Mission:
-    """The question as a mission."""
+    """Return the question as a mission."""
     return Mission(question.text, {"question": question})
 
 
 def explorer_speaker(name: str, known: KnownMap, size: int, model: Model | None = None) -> Speaker:
-    """A member that knows a part of the maze."""
+    """Return a member that knows a part of the maze."""
     role = "You explored a part of a maze. Tell what you saw; answer null if nobody can know."
     facts = [[row, column, content] for (row, column), content in known.items()]
     return Speaker(name, model or SCRIPTED, role, {"known": facts, "size": size})
 
 
 def leader_speaker(size: int, model: Model | None = None, name: str = "leader") -> Speaker:
-    """The leader: no eyes, only ears."""
+    """Return the leader, who knows nothing of the maze but what members report."""
     role = "You lead explorers of a maze. Ask what you need to know, then answer from it."
     return Speaker(name, model or SCRIPTED, role, {"size": size})
 
@@ -53,7 +53,7 @@ def _known(request: Request) -> dict[Cell, str]:
 
 
 def fuse(own: KnownMap, facts: Iterable[tuple[Cell, str]]) -> dict[Cell, str]:
-    """One map from many reports: of each cell what most say; of equals, what was said first."""
+    """Return one map from many reports: of each cell the most frequent; of equals, the first."""
     reports: dict[Cell, Counter[str]] = {cell: Counter([said]) for cell, said in own.items()}
     for cell, content in facts:
         reports.setdefault(cell, Counter())[content] += 1
@@ -91,7 +91,7 @@ def _told_by(name: str, heard: Sequence[Message]) -> set[tuple[Cell, str]]:
 
 
 def _relevance(question: Question, cell: Cell, content: str) -> tuple[float, ...]:
-    """Sort key: what helps most comes first."""
+    """Return the sort key of a fact: what helps most comes first."""
     if question.kind == "how many":
         return (content != question.thing, content in (WALL, FLOOR), *cell)
     # Cells on the straight way between the ends; for a single cell, those around it.

@@ -89,7 +89,7 @@ class Speaker:
     async def say(
         self, phase: Phase, task: str, mission: Mission, heard: Sequence[Message]
     ) -> Outcome:
-        """Answer ``task``, having heard the record so far; a failure is an outcome, too."""
+        """Return the answer to ``task``, given the record so far; a failure is an outcome, too."""
         request = Request(
             system=self.role,
             task=task,
@@ -121,6 +121,9 @@ async def mindstorm(
         rounds: of interviews.
         timeout_s: after which interviews end and opinions are asked for.
         on_utterance: hears everything as it is said.
+
+    Returns:
+        What was said in the three phases.
     """
     said: list[Utterance] = []
 
@@ -153,7 +156,7 @@ def _heard(said: Sequence[Utterance]) -> list[Message]:
 
 
 def decide(record: MindstormRecord, policy: Policy) -> Outcome:
-    """The fourth phase: the leader's opinion, or the vote of the members' opinions.
+    """Return the decision: the leader's opinion, or the vote of the members' opinions.
 
     An opinion without a readable answer (``data["answer"]``, one of the mission's options where
     there are any) is an abstention; when all abstain, so does the society, with a failure.

@@ -70,7 +70,7 @@ class CameraReport:
 
 
 def place_of(point_m: FloatArray) -> str:
-    """Name of the place that a point ``(3,)`` about the limb's foot lies in."""
+    """Return the name of the place that a point ``(3,)`` about the limb's foot lies in."""
     bearing_deg = math.degrees(math.atan2(point_m[1], point_m[0]))
     side = _SIDES[bisect(_BEARINGS_DEG, bearing_deg)]
     return f"{side} {_LEVELS[bisect(_HEIGHTS_M, point_m[2])]}"
@@ -79,7 +79,11 @@ def place_of(point_m: FloatArray) -> str:
 def report_on(
     views: Sequence[View], camera: CameraDescription, tag: int, size_m: float
 ) -> CameraReport:
-    """Look for the tag, and for its mirror image, in each view, and say where it is."""
+    """Look for the tag, and for its mirror image, in each view, and say where it is.
+
+    Returns:
+        What the camera reports.
+    """
     votes: Counter[str] = Counter()
     largest = 0.0
     for view in views:
@@ -94,7 +98,7 @@ def report_on(
 
 
 def _look(image: ImageArray, tag: int) -> Detection | None:
-    """The tag in a picture; else the tag as a mirror shows it, where it appears."""
+    """Return the tag in a picture; else the tag as a mirror shows it, where it appears."""
     for is_mirrored in (False, True):
         found = detect_tags(np.ascontiguousarray(image[:, ::-1]) if is_mirrored else image, [tag])
         if found and is_mirrored:
@@ -107,7 +111,7 @@ def _look(image: ImageArray, tag: int) -> Detection | None:
 
 
 def _point(seen: Detection, camera: CameraDescription, size_m: float) -> FloatArray:
-    """Centre of the tag ``(3,)`` in the camera's frame (x along its view, z up in the picture)."""
+    """Return the tag's centre ``(3,)`` in the camera's frame (x along its view, z up)."""
     half, focal = size_m / 2, camera.focal_px
     corners_m = half * np.array([[-1, 1, 0], [1, 1, 0], [1, -1, 0], [-1, -1, 0]], dtype=np.float64)
     middle = (camera.width_px - 1) / 2, (camera.height_px - 1) / 2
@@ -154,7 +158,7 @@ RULES = (
 
 
 def camera_member(name: str, model: Model | None = None) -> Node:
-    """A member that speaks for one camera; it finds its report in the task's observations."""
+    """Return a member that reports for one camera, from the task's observations."""
     speaker = ScriptedModel(RULES) if model is None else model
 
     async def routine(task: Task, heard: Sequence[Message]) -> Answer:
@@ -176,7 +180,7 @@ def camera_member(name: str, model: Model | None = None) -> Node:
 
 
 def camera_swarm(names: Sequence[str], model: Model | None = None) -> Swarm:
-    """One agent per camera and a vote."""
+    """Return one agent per camera and a vote."""
     return Swarm(
         {name: single(camera_member(name, model)) for name in names}, vote(silence=NOWHERE)
     )

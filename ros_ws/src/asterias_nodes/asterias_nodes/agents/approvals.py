@@ -38,7 +38,7 @@ class Approvals:
         self._node.destroy_publisher(self._requests)
 
     async def ask(self, call: SkillCall) -> bool:
-        """Whether a person says yes to this call in time; waited for in the agents' thread."""
+        """Return whether a person approves this call in time; waited for in the agents' thread."""
         number, waiting = await in_executor(self._node, lambda: self._publish(call))
         try:
             return await asyncio.wait_for(asyncio.wrap_future(waiting), self._timeout_s)

@@ -91,7 +91,11 @@ class Trials:
         self._until(self._faults.service_is_ready, f"{self._prefix}/inject_fault")
 
     def run(self, number: int) -> dict[str, Any]:
-        """One trial."""
+        """Run one trial.
+
+        Returns:
+            Its row of the result file.
+        """
         camera = self._cameras[number % len(self._cameras)]
         fault = str(self._rng.choice(FAULTS))
         self._go_to(np.array([self._rng.uniform(*joint.limits_rad) for joint in self._joints]))
@@ -160,14 +164,18 @@ class Trials:
         return result.result().result
 
     def _truly_sees(self, camera: str) -> bool:
-        """Whether a camera, healthy by now, sees the target while the limb holds."""
+        """Return whether a camera, healthy by now, sees the target while the limb holds."""
         now_s = self._time_s
         self._until(lambda: self._sees[camera][0] > now_s + 0.2, camera)
         return self._sees[camera][1]
 
 
 def measure(options: AskBench) -> list[dict[str, Any]]:
-    """All trials; prints one line for each."""
+    """Run all trials; print one line for each.
+
+    Returns:
+        The rows of the result file.
+    """
     robot = LaunchedRobot(
         "launch/agents.launch.xml",
         f"robot:={options.robot}",
@@ -198,7 +206,11 @@ def measure(options: AskBench) -> list[dict[str, Any]]:
 
 
 def run(options: AskBench) -> int:
-    """Measure, print, write the result file if asked for; return 1 if too few are true."""
+    """Measure, print, write the result file if asked for.
+
+    Returns:
+        The exit code: 1 if too few answers are true.
+    """
     rows = measure(options)
     right = sum(row["true"] for row in rows)
     print(f"{right} of {len(rows)} answers are true")
@@ -208,7 +220,11 @@ def run(options: AskBench) -> int:
 
 
 def main() -> int:
-    """Run the bench from the command line; return its exit code."""
+    """Run the bench from the command line.
+
+    Returns:
+        The exit code.
+    """
     return run_bench(AskBench, "ask_bench", __doc__ or "", run)
 
 

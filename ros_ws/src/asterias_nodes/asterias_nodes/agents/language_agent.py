@@ -116,7 +116,11 @@ class LanguageAgent(ManagedNode):
     # -- life cycle -----------------------------------------------------------------------------
 
     def configure(self) -> None:
-        """Open topics, build the graphs; goals are refused until activation."""
+        """Open topics, build the graphs; goals are refused until activation.
+
+        Raises:
+            ValueError: the robot has no such limb.
+        """
         settings = self.settings
         robot = load_robot(settings.robot)
         if not 0 <= settings.limb < len(robot.limbs):
@@ -240,7 +244,14 @@ class LanguageAgent(ManagedNode):
         return Result(error_code=code, error_msg=text)
 
     async def _in_worker(self, job: Job) -> RunRecord:
-        """Run the graph in the agents' thread and wait for it without blocking this one."""
+        """Run the graph in the agents' thread and wait for it without blocking this one.
+
+        Returns:
+            The record of the run.
+
+        Raises:
+            RuntimeError: the node is shutting down.
+        """
         done = Event()
         executor = self.executor
 
@@ -345,5 +356,5 @@ class LanguageAgent(ManagedNode):
 
 
 def make_node() -> LanguageAgent:
-    """The node, for :func:`asterias_nodes.runtime.run_node.main_late`."""
+    """Return the node, for :func:`asterias_nodes.runtime.run_node.main_late`."""
     return LanguageAgent()

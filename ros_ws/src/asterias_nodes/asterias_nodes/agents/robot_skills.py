@@ -38,7 +38,11 @@ T = TypeVar("T")
 
 
 async def in_executor(node: Node, function: Callable[[], T]) -> T:
-    """Call a function in the executor's thread; return its result."""
+    """Call a function in the executor's thread.
+
+    Returns:
+        What the function returns.
+    """
     done: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     def work() -> None:
@@ -119,7 +123,11 @@ class RobotSkills:
         return (await self._next_tile(camera)).sees
 
     async def search(self, max_steps: int, seed: int | None, attempt: int) -> SearchResult:
-        """Search with ``/find_target``, without the cameras that are known to be broken."""
+        """Search with ``/find_target``, without the cameras that are known to be broken.
+
+        Returns:
+            Whether, where and by which camera the target was found.
+        """
         start = time.time_ns() % 2**31 if seed is None else seed
         result = await self._search(
             FindTarget.Goal(
@@ -150,7 +158,10 @@ class RobotSkills:
         await in_executor(self._node, lambda: self._commands.publish(message))
 
     async def move(self, goal_rad: FloatArray) -> FloatArray:
-        """Command joint positions until they are reached; return where the joints then are.
+        """Command joint positions until they are reached.
+
+        Returns:
+            Where the joints then are, rad.
 
         Raises:
             AgentError: they are not reached in time.
@@ -194,7 +205,15 @@ class RobotSkills:
         return self._state.tiles[camera][1]
 
     async def _search(self, goal: FindTarget.Goal) -> FindTarget.Result:
-        """Send a goal and wait for its result; cancelled with the task that waits."""
+        """Send a goal and wait for its result; cancelled with the task that waits.
+
+        Returns:
+            The result.
+
+        Raises:
+            AgentError: there is no action server, or it refused the goal.
+            CancelledError: the waiting task is cancelled.
+        """
         if not await until(self._finder.server_is_ready, _LOOK_S):
             raise AgentError(
                 FailureKind.ERROR, "No action server /find_target; launch target_finder."
@@ -210,7 +229,11 @@ class RobotSkills:
         return answer.result
 
     async def _await_ros(self, start: Callable[[], Any]) -> Any:
-        """Start something in the executor that gives a future of rclpy, and wait for that."""
+        """Start something in the executor that gives a future of rclpy, and wait for that.
+
+        Returns:
+            The future's result.
+        """
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()
 
         def hand_over(future: Any) -> None:

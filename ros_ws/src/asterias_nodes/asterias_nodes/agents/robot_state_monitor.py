@@ -57,17 +57,17 @@ class RobotStateMonitor:
 
     @property
     def position_rad(self) -> FloatArray | None:
-        """Return ``(n,)`` measured joints in description order; None: none have come lately."""
+        """``(n,)`` measured joints in description order; None: none have come lately."""
         return self._state.position_rad
 
     @property
     def is_stopped(self) -> bool:
-        """Return whether the emergency stop is engaged."""
+        """Whether the emergency stop is engaged."""
         return self._state.is_stopped
 
     @property
     def active_source(self) -> str:
-        """Return who has the limb; empty: nobody."""
+        """Who has the limb; empty: nobody."""
         return self._state.active_source
 
     def joint_angles(self) -> dict[str, float]:
@@ -76,7 +76,7 @@ class RobotStateMonitor:
 
     @property
     def robot_time_s(self) -> float:
-        """Return the stamp of the newest joint state."""
+        """Stamp of the newest joint state."""
         return float(self._state.robot_time_s)
 
     def close(self) -> None:
