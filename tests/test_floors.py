@@ -50,7 +50,6 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "learning.agents": {
         "graph": ("models",),
-        "models": ("graph",),
         "skills": ("graph", "models"),
         "tasks": ("graph", "models", "skills"),
         "experiments": ("graph", "models", "skills", "tasks"),

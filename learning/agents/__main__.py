@@ -26,8 +26,8 @@ from learning.agents.graph import drawing
 from learning.agents.graph.edge_optimisation import EdgeOptions
 from learning.agents.graph.executor import run
 from learning.agents.graph.graph import Edge, load_edges, save_edges
-from learning.agents.graph.messages import Answer, Outcome, Task
 from learning.agents.graph.run_trace import RunRecord, Step, recorded_graph
+from learning.agents.messages import Answer, Outcome, Task
 from learning.agents.models.back_ends import BackendOptions, make_model
 from learning.agents.tasks.camera_dataset import LookAround, draw_liars
 from learning.agents.tasks.embodied_qa import draw_explorers, draw_worlds, truth

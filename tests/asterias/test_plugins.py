@@ -74,7 +74,7 @@ def test_a_planner_network_is_trained_and_plans_by_its_name(tmp_path: Path) -> N
 
 
 SKILL = """
-from learning.agents.graph.messages import Answer
+from learning.agents.messages import Answer
 from learning.agents.skills.skill import Skill
 
 

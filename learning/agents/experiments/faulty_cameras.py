@@ -27,8 +27,8 @@ from learning.agents.graph.edge_optimisation import (
 )
 from learning.agents.graph.executor import run
 from learning.agents.graph.graph import Edge, Graph
-from learning.agents.graph.messages import Answer, Task
 from learning.agents.graph.swarm import Swarm
+from learning.agents.messages import Answer, Task
 from learning.agents.tasks.camera_dataset import FAILURES, Look, LookAround, draw_liars
 from learning.agents.tasks.target_location import QUESTION, camera_swarm
 

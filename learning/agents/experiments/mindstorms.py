@@ -16,7 +16,7 @@ from asterias.progress import OnProgress
 from asterias.provenance import provenance
 from asterias.statistics import mean_and_std
 from learning.agents.graph.decisions import count_votes
-from learning.agents.graph.messages import AgentError, Answer, Message, Outcome
+from learning.agents.messages import AgentError, Answer, Message, Outcome
 from learning.agents.tasks.embodied_qa import (
     QUESTION_KINDS,
     Explorer,

@@ -15,7 +15,7 @@ from asterias.provenance import provenance
 from learning.agents.graph.edge_optimisation import EdgeDistribution, EdgeOptions, optimise
 from learning.agents.graph.executor import run
 from learning.agents.graph.graph import Graph
-from learning.agents.graph.messages import Answer, Task
+from learning.agents.messages import Answer, Task
 from learning.agents.tasks.target_location import (
     NOWHERE,
     PLACES,

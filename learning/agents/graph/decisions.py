@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from learning.agents.graph.graph import Node, Routine
-from learning.agents.graph.messages import (
+from learning.agents.messages import (
     AgentError,
     Answer,
     FailureKind,

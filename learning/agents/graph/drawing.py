@@ -13,8 +13,8 @@ from matplotlib.patches import FancyArrowPatch
 
 from asterias.arrays import ImageArray
 from learning.agents.graph.graph import Edge, Graph
-from learning.agents.graph.messages import Failure
 from learning.agents.graph.run_trace import RunRecord
+from learning.agents.messages import Failure
 
 _COLORS = {
     "model": "#4c78a8",

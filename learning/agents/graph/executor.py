@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from learning.agents.graph.graph import Graph, Node, Routine
-from learning.agents.graph.messages import (
+from learning.agents.graph.run_trace import RunRecord, Step
+from learning.agents.messages import (
     AgentError,
     Answer,
     Failure,
@@ -20,7 +21,6 @@ from learning.agents.graph.messages import (
     Outcome,
     Task,
 )
-from learning.agents.graph.run_trace import RunRecord, Step
 
 OnStep = Callable[[Step], None]
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
-from learning.agents.graph.messages import Answer, Message, Task
+from learning.agents.messages import Answer, Message, Task
 
 Routine = Callable[[Task, Sequence[Message]], Awaitable[Answer]]
 NodeKind = Literal["model", "tool", "perception", "skill", "decision"]

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from learning.agents.graph.graph import Node
-from learning.agents.graph.messages import AgentError, Answer, Message, Task
+from learning.agents.messages import AgentError, Answer, Message, Task
 from learning.agents.models.model import Demonstration, Model, Request
 
 _IMPROVER = (

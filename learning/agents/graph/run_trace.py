@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from asterias.errors import UserError
 from asterias.files import TEXT_LIMIT_BYTES, read_bytes, write_bytes
 from learning.agents.graph.graph import Edge, Graph, Node, NodeKind, Routine
-from learning.agents.graph.messages import (
+from learning.agents.messages import (
     AgentError,
     Answer,
     Failure,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from learning.agents.graph.messages import Answer, Message
+from learning.agents.messages import Answer, Message
 
 OnText = Callable[[str], None]
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from asterias.errors import UserError
 from asterias.files import read_text
-from learning.agents.graph.messages import AgentError, Answer, FailureKind
+from learning.agents.messages import AgentError, Answer, FailureKind
 from learning.agents.models.model import Model, OnText, Request
 from learning.agents.models.reply_text import short
 

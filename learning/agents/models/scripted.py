@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from learning.agents.graph.messages import AgentError, Answer, FailureKind, Usage
+from learning.agents.messages import AgentError, Answer, FailureKind, Usage
 from learning.agents.models.model import OnText, Request
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from learning.agents.graph.messages import AgentError, Answer, FailureKind, Usage
+from learning.agents.messages import AgentError, Answer, FailureKind, Usage
 from learning.agents.models.model import OnText, Request
 from learning.agents.models.reply_stream import (
     ReplyReader,

@@ -6,7 +6,7 @@ import numpy as np
 
 from asterias.arrays import ImageArray
 from hardware.cameras.health import CameraState, compared_state
-from learning.agents.graph.messages import Answer
+from learning.agents.messages import Answer
 from learning.agents.skills.skill import Skill, SkillBody, SkillCall
 
 _AMPLITUDE_RAD = 0.2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learning.agents.graph.messages import AgentError, Answer, FailureKind
+from learning.agents.messages import AgentError, Answer, FailureKind
 from learning.agents.skills.skill import Skill, SkillBody, SkillCall
 
 _STEPS, _SEARCHES = 100, 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learning.agents.graph.messages import Answer
+from learning.agents.messages import Answer
 from learning.agents.skills.skill import Skill, SkillBody, SkillCall
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from asterias.errors import UserError
 from learning.agents.graph.graph import Graph, Node
-from learning.agents.graph.messages import (
+from learning.agents.messages import (
     AgentError,
     Answer,
     FailureKind,

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from asterias.arrays import FloatArray, ImageArray
-from learning.agents.graph.messages import Answer
+from learning.agents.messages import Answer
 
 Limits = Mapping[str, tuple[float, float]]
 

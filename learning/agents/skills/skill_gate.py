@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asterias.errors import UserError
 from asterias.files import read_text
-from learning.agents.graph.messages import AgentError, Answer, FailureKind
+from learning.agents.messages import AgentError, Answer, FailureKind
 from learning.agents.models.reply_text import short
 from learning.agents.skills.registry import SKILLS
 from learning.agents.skills.skill import SkillCall

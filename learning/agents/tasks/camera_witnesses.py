@@ -8,7 +8,7 @@ from typing import Any
 
 from learning.agents.graph.decisions import vote
 from learning.agents.graph.graph import Graph, Node
-from learning.agents.graph.messages import Answer, Message, Task
+from learning.agents.messages import Answer, Message, Task
 from learning.agents.models.model import Model, Request
 from learning.agents.models.scripted import Rule, ScriptedModel
 

@@ -54,7 +54,7 @@ class Ledger:
         """Move credits, or raise, and then nothing has moved.
 
         Raises:
-            CreditError: an account is missing, the amount is no whole number from 0 up, or too high.
+            CreditError: an account is missing, or the amount is negative, not whole or too high.
         """
         for name in (payer, payee):
             if name not in self._accounts:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from asterias.arrays import Cell
-from learning.agents.graph.messages import Message, answers
+from learning.agents.messages import Message, answers
 from learning.agents.models.model import Model, Request
 from learning.agents.models.scripted import Rule, ScriptedModel
 from learning.agents.tasks.embodied_qa import FLOOR, WALL, KnownMap, Question, answer_from

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from asterias.files import write_bytes
 from learning.agents.graph.decisions import count_votes
-from learning.agents.graph.messages import (
+from learning.agents.messages import (
     AgentError,
     Answer,
     Failure,

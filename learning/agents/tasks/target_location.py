@@ -23,8 +23,8 @@ from hardware.description.limb import CameraDescription
 from hardware.perception.apriltag import Detection, detect_tags
 from learning.agents.graph.decisions import vote
 from learning.agents.graph.graph import Node
-from learning.agents.graph.messages import AgentError, Answer, FailureKind, Message, Task, answers
 from learning.agents.graph.swarm import Swarm, single
+from learning.agents.messages import AgentError, Answer, FailureKind, Message, Task, answers
 from learning.agents.models.model import Model, Request
 from learning.agents.models.scripted import Rule, ScriptedModel
 

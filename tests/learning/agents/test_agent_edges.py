@@ -21,8 +21,8 @@ from learning.agents.graph.edge_optimisation import (
 )
 from learning.agents.graph.executor import run
 from learning.agents.graph.graph import Graph, Node
-from learning.agents.graph.messages import Answer, Message, Task
 from learning.agents.graph.swarm import Swarm, single
+from learning.agents.messages import Answer, Message, Task
 from learning.agents.tasks.camera_dataset import break_picture
 from learning.agents.tasks.target_location import (
     NOWHERE,

@@ -16,7 +16,9 @@ from learning.agents.graph.decisions import leader, self_consistency, vote
 from learning.agents.graph.drawing import draw
 from learning.agents.graph.executor import Stop, answer, blocking, run
 from learning.agents.graph.graph import Graph, GraphError, Node, Routine
-from learning.agents.graph.messages import (
+from learning.agents.graph.run_trace import RunRecord, replay
+from learning.agents.graph.swarm import Swarm, single
+from learning.agents.messages import (
     AgentError,
     Answer,
     Failure,
@@ -25,8 +27,6 @@ from learning.agents.graph.messages import (
     Task,
     answers,
 )
-from learning.agents.graph.run_trace import RunRecord, replay
-from learning.agents.graph.swarm import Swarm, single
 from learning.agents.models.model import Request
 from learning.agents.models.scripted import Rule, ScriptedModel
 

@@ -15,8 +15,8 @@ import pytest
 
 from asterias.errors import UserError
 from learning.agents.graph.graph import load_edges
-from learning.agents.graph.messages import AgentError, Answer, FailureKind, Message, Usage
 from learning.agents.graph.run_trace import RunRecord
+from learning.agents.messages import AgentError, Answer, FailureKind, Message, Usage
 from learning.agents.models.model import Demonstration, Request
 from learning.agents.models.recording import RecordingModel, ReplayModel
 from learning.agents.models.scripted import Rule, ScriptedModel

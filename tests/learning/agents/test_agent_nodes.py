@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from learning.agents.graph.executor import answer
-from learning.agents.graph.messages import Answer, Task
 from learning.agents.graph.node_optimisation import (
     NodeOptions,
     PromptedAgent,
@@ -19,6 +18,7 @@ from learning.agents.graph.node_optimisation import (
     score,
 )
 from learning.agents.graph.swarm import single
+from learning.agents.messages import Answer, Task
 from learning.agents.models.model import Demonstration
 from learning.agents.models.scripted import Rule, ScriptedModel
 from learning.agents.skills.next_skill import (

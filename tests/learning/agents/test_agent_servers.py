@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from learning.agents.graph.messages import AgentError, Answer, FailureKind
+from learning.agents.messages import AgentError, Answer, FailureKind
 from learning.agents.models.model import Choice, Request
 from learning.agents.models.reply_text import UnreadableReplyError, read_reply
 from learning.agents.models.server import ServerModel, ServerOptions

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from asterias.errors import UserError
 from learning.agents.graph.executor import answer
 from learning.agents.graph.graph import Node
-from learning.agents.graph.messages import AgentError, Answer, Failure, FailureKind, Task
 from learning.agents.graph.run_trace import RunRecord
+from learning.agents.messages import AgentError, Answer, Failure, FailureKind, Task
 from learning.agents.models.model import Request
 from learning.agents.skills.check_cameras import diagnose
 from learning.agents.skills.instruction_following import (

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from learning.agents.graph.messages import Answer, Failure
+from learning.agents.messages import Answer, Failure
 from learning.agents.models.scripted import Rule, ScriptedModel
 from learning.agents.tasks.economy import (
     ENVIRONMENT,

@@ -15,7 +15,7 @@ from hardware.cameras.health import (
 )
 from hardware.cameras.limb_monitor import LimbCameraMonitor
 from hardware.faults.words import Fault
-from learning.agents.tasks.camera_witnesses import diagnose
+from learning.agents.skills.check_cameras import diagnose
 
 
 @pytest.mark.parametrize("sigma", [0, 10, 20, 30, 35, 40, 45, 50, 60, 80, 120])

@@ -36,8 +36,8 @@ from hardware.description.robot import load_robot
 from learning.agents.graph.drawing import draw
 from learning.agents.graph.executor import Stop, answer
 from learning.agents.graph.graph import Graph
-from learning.agents.graph.messages import AgentError, Answer, Failure, FailureKind, Task
 from learning.agents.graph.run_trace import RunRecord, Step
+from learning.agents.messages import AgentError, Answer, Failure, FailureKind, Task
 from learning.agents.models.back_ends import BACKENDS, Backend, BackendOptions, make_model
 from learning.agents.models.server import ServerOptions
 from learning.agents.skills.instruction_following import (

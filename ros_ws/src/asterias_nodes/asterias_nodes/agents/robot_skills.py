@@ -22,7 +22,7 @@ from std_msgs.msg import Float64MultiArray
 from asterias.arrays import FloatArray, ImageArray
 from asterias_nodes.agents.robot_state_monitor import RobotStateMonitor
 from asterias_nodes.runtime.qos import reliable_qos
-from learning.agents.graph.messages import AgentError, FailureKind
+from learning.agents.messages import AgentError, FailureKind
 from learning.agents.skills.registry import SKILLS
 from learning.agents.skills.skill import SearchResult
 from learning.agents.skills.skill_gate import Perform
