@@ -8,6 +8,9 @@ import numpy.typing as npt
 # Angles, positions, forces: float64, the shape stands in the docstring of who takes it.
 FloatArray = npt.NDArray[np.float64]
 
+# Yes or no for each of several.
+BoolArray = npt.NDArray[np.bool_]
+
 # A picture: uint8, (H, W, 3) RGB unless the docstring says otherwise.
 ImageArray = npt.NDArray[np.uint8]
 

@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from asterias.arrays import FloatArray
+from asterias.arrays import BoolArray, FloatArray
 from asterias.errors import DeviceError
 from hardware.faults.injection import FaultInjection
 from hardware.faults.words import HEALTHY, Fault
 from hardware.limbs.driver import LimbDriver, LimbState
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 class FaultyLimb(LimbDriver, FaultInjection):

@@ -31,9 +31,8 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
-from asterias.arrays import FloatArray
+from asterias.arrays import BoolArray, FloatArray
 from asterias.errors import HardwareError
 from hardware.buses.bus import ServoHealth
 from hardware.description.devices import SafetySettings
@@ -41,8 +40,6 @@ from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import Clock, LimbDriver, LimbState
 from hardware.limbs.outlier_filter import OutlierFilter
 from hardware.limbs.trajectory import TrajectoryController
-
-BoolArray = npt.NDArray[np.bool_]
 
 TIMEOUT_S = 0.2  # a joint may be off its way for so long
 WARN_S = 1.0  # a warning stays for so long after its last cause

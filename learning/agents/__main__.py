@@ -21,7 +21,7 @@ from asterias.files import write_json
 from asterias.progress import Stages, progress_bars
 from hardware.perception.images import save_png
 from learning.agents.experiments import economies, faulty_cameras, mindstorms, nodes, speed
-from learning.agents.experiments.resumable_rows import KeptRows
+from learning.agents.experiments.resumable_rows import ResumableRows
 from learning.agents.graph import drawing
 from learning.agents.graph.edge_optimisation import EdgeOptions
 from learning.agents.graph.executor import run
@@ -251,15 +251,15 @@ class Measure:
         Returns:
             The content of the result file.
         """
-        measure, kept = module.measure, None
+        measure, saved = module.measure, None
         if isinstance(self.experiment, faulty_cameras.FaultyCameras):
-            kept = KeptRows(self.json, asdict(self.experiment))
-            measure = partial(measure, kept=kept)
+            saved = ResumableRows(self.json, asdict(self.experiment))
+            measure = partial(measure, saved=saved)
         with progress_bars(28) as progress:
             data: dict[str, Any] = measure(self.experiment, Stages(progress))
         write_json(self.json, data)
-        if kept is not None:
-            kept.forget()
+        if saved is not None:
+            saved.remove()
         return data
 
 

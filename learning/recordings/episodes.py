@@ -18,7 +18,7 @@ CARD = "episode.json"
 CARD_LIMIT_BYTES = 4 * 1024 * 1024
 FOLDER = re.compile(r"episode_(\d{6,})")
 
-Outcome = Literal["unknown", "success", "failure"]
+EpisodeOutcome = Literal["unknown", "success", "failure"]
 State = Literal["recording", "complete", "failed"]
 
 
@@ -41,7 +41,7 @@ class EpisodeCard:
 
     episode: int
     task: str = ""
-    outcome: Outcome = "unknown"
+    outcome: EpisodeOutcome = "unknown"
     state: State = "recording"
     problem: str = ""
     started: str = ""
@@ -78,7 +78,7 @@ def load_card(folder: Path) -> EpisodeCard:
 
 def _card_problem(card: EpisodeCard) -> str:
     """Return what a card's fields should not be; empty where all is well."""
-    if card.outcome not in get_args(Outcome) or card.state not in get_args(State):
+    if card.outcome not in get_args(EpisodeOutcome) or card.state not in get_args(State):
         return f"outcome {card.outcome!r}, state {card.state!r}"
     if not all(isinstance(name, str) for name in card.files):
         return "its files are no names"
@@ -138,7 +138,7 @@ class EpisodeStore:
         card.save(self.folder(card))
         self.cards = [*(kept for kept in self.cards if kept.episode != card.episode), card]
 
-    def mark_last(self, outcome: Outcome) -> EpisodeCard | None:
+    def mark_last(self, outcome: EpisodeOutcome) -> EpisodeCard | None:
         """Mark the last finished episode; None where there is none.
 
         Returns:

@@ -21,7 +21,7 @@ from learning.recordings.bags.bag_recording import (
 )
 from learning.recordings.bags.bag_writer import Bag, Split, Topic
 from learning.recordings.bags.ring import Ring
-from learning.recordings.episodes import EpisodeCard, Outcome, State
+from learning.recordings.episodes import EpisodeCard, EpisodeOutcome, State
 
 NO_NUMBER = -1
 # Snapshots are in memory already, whatever their size.
@@ -57,7 +57,7 @@ class Store(Protocol):
     def end(self, card: EpisodeCard) -> None:
         """Note a finished one."""
 
-    def mark_last(self, outcome: Outcome) -> EpisodeCard | None:
+    def mark_last(self, outcome: EpisodeOutcome) -> EpisodeCard | None:
         """Mark the last finished one; None where there is none."""
 
     def discard(self, card: EpisodeCard) -> None:
@@ -83,7 +83,7 @@ class SingleFile:
     def end(self, card: EpisodeCard) -> None:
         """Nothing is kept of it."""
 
-    def mark_last(self, outcome: Outcome) -> EpisodeCard | None:
+    def mark_last(self, outcome: EpisodeOutcome) -> EpisodeCard | None:
         """Return there are no marks without episodes."""
         return None
 
@@ -204,7 +204,7 @@ class RecordingSession:
         running.recording.close()
         return self._finish(running)
 
-    def mark(self, outcome: Outcome) -> EpisodeCard:
+    def mark(self, outcome: EpisodeOutcome) -> EpisodeCard:
         """Mark the present episode, or the last one.
 
         Returns:

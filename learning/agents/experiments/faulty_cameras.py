@@ -18,7 +18,7 @@ from asterias.progress import OnProgress
 from asterias.provenance import provenance
 from asterias.statistics import mean_and_std
 from asterias.workers import worker_pool
-from learning.agents.experiments.resumable_rows import KeptRows, Rows
+from learning.agents.experiments.resumable_rows import ResumableRows, Rows
 from learning.agents.graph.edge_optimisation import (
     EdgeDistribution,
     EdgeOptions,
@@ -32,7 +32,7 @@ from learning.agents.messages import Answer, Task
 from learning.agents.tasks.camera_dataset import FAILURES, Look, LookAround, draw_liars
 from learning.agents.tasks.target_location import QUESTION, camera_swarm
 
-OnStep = Callable[[int, float], None]
+OnIteration = Callable[[int, float], None]
 _count: Any = None  # in a worker: choices of liars done by all workers, a shared integer
 _CONTROLS = 20  # graphs per random control
 _LOOK_S = 0.5
@@ -63,20 +63,20 @@ class FaultyCameras:
 
 
 def measure(
-    options: FaultyCameras, on_progress: OnProgress, kept: KeptRows | None = None
+    options: FaultyCameras, on_progress: OnProgress, saved: ResumableRows | None = None
 ) -> dict[str, Any]:
     """Run the experiment, seeds in parallel; return what ``results/agents/edges.json`` holds.
 
-    Seeds in ``kept`` are not run again.
+    Seeds in ``saved`` are not run again.
 
     Returns:
         The content of the file.
     """
-    done = dict(kept.rows) if kept is not None else {}
+    done = dict(saved.rows) if saved is not None else {}
     for seed, rows_of_seed in _run_seeds(options, set(options.seeds) - set(done), on_progress):
         done[seed] = rows_of_seed
-        if kept is not None:
-            kept.keep(seed, rows_of_seed)
+        if saved is not None:
+            saved.save(seed, rows_of_seed)
     rows = [row for seed in options.seeds for row in done[seed]]
     rows.sort(key=lambda row: (row["seed"], row["k"]))
     return {
@@ -183,7 +183,7 @@ async def learn(
     looks: Sequence[Look],
     states: Mapping[str, str],
     options: EdgeOptions,
-    on_step: OnStep | None = None,
+    on_step: OnIteration | None = None,
 ) -> EdgeResult:
     """Optimise the edges of camera members with some cameras failing.
 

@@ -1,4 +1,4 @@
-"""Finished parts of a long measurement, kept beside its result file until that is written."""
+"""Finished parts of a long measurement, saved beside its result file until that is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from asterias.files import write_json
 Rows = list[dict[str, Any]]
 
 
-class KeptRows:
+class ResumableRows:
     """Rows of each finished seed in ``RESULT.part``, so that a stopped measurement goes on.
 
     Args:
@@ -26,12 +26,12 @@ class KeptRows:
         self._options = json.loads(json.dumps(options))
         self.rows: dict[int, Rows] = self._read()
 
-    def keep(self, seed: int, rows: Rows) -> None:
+    def save(self, seed: int, rows: Rows) -> None:
         """Save the rows of a seed that is done."""
         self.rows[seed] = rows
         write_json(self._path, {"options": self._options, "seeds": self.rows})
 
-    def forget(self) -> None:
+    def remove(self) -> None:
         """Remove the file of parts: the result is written."""
         self._path.unlink(missing_ok=True)
 
@@ -41,5 +41,5 @@ class KeptRows:
             if content["options"] == self._options:
                 return {int(number): rows for number, rows in content["seeds"].items()}
         except (OSError, ValueError, KeyError):
-            pass  # nothing is kept, or not by this code: the measurement begins anew
+            pass  # nothing is saved, or not by this code: the measurement starts anew
         return {}

@@ -67,7 +67,7 @@ class EdgeOptions:
 
 
 @dataclass(frozen=True)
-class Draw:
+class DrawnGraphs:
     """Some graphs drawn at once.
 
     Attributes:
@@ -108,7 +108,7 @@ class EdgeDistribution:
         """Each potential edge's probability."""
         return dict(zip(self.potential, torch.sigmoid(self.logits).tolist(), strict=True))
 
-    def draw(self, count: int, rng: np.random.Generator) -> Draw:
+    def draw(self, count: int, rng: np.random.Generator) -> DrawnGraphs:
         """Draw graphs.
 
         Returns:
@@ -124,9 +124,9 @@ class EdgeDistribution:
             self._admit(wanted, order, taken[m], visited[m])
         edges = tuple(self._edges(row) for row in taken)
         drawn = orders if self.learned_order else None
-        return Draw(edges, torch.from_numpy(taken), torch.from_numpy(visited), drawn)
+        return DrawnGraphs(edges, torch.from_numpy(taken), torch.from_numpy(visited), drawn)
 
-    def log_likelihood(self, drawn: Draw) -> torch.Tensor:
+    def log_likelihood(self, drawn: DrawnGraphs) -> torch.Tensor:
         """Return ``(M,)`` log-probabilities of the drawn graphs, differentiable in the logits."""
         logits = self.logits.expand_as(drawn.taken)
         losses = binary_cross_entropy_with_logits(logits, drawn.taken, reduction="none")

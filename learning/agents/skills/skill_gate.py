@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from asterias.errors import UserError
 from asterias.files import read_text
+from hardware.description.fields import Finite
 from learning.agents.messages import AgentError, Answer, FailureKind
 from learning.agents.models.reply_text import short
 from learning.agents.skills.registry import SKILLS
@@ -23,8 +24,6 @@ from learning.agents.skills.skill import SkillCall
 
 _LIMIT_BYTES = 64 * 1024
 _MOST_DEPTH = 8  # of limits in numbers in skills: 4
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class SkillRule(BaseModel):

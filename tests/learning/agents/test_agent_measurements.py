@@ -1,4 +1,4 @@
-"""Long measurements of language agents: what is done is kept, and not done again."""
+"""Long measurements of language agents: what is done is saved, and not done again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from learning.agents.experiments.faulty_cameras import FaultyCameras, measure
-from learning.agents.experiments.resumable_rows import KeptRows
+from learning.agents.experiments.resumable_rows import ResumableRows
 from learning.agents.graph.edge_optimisation import EdgeOptions
 
 SMALL = FaultyCameras(
@@ -24,16 +24,20 @@ SMALL = FaultyCameras(
 def test_a_stopped_measurement_goes_on_with_the_seeds_that_are_left(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     result = tmp_path / "edges.json"
-    once = measure(SMALL, lambda *progress: told.append(progress), KeptRows(result, asdict(SMALL)))
+    once = measure(
+        SMALL, lambda *progress: told.append(progress), ResumableRows(result, asdict(SMALL))
+    )
     assert told[0] == ("choices of liars", 0, 1) and told[-1] == ("choices of liars", 1, 1)
 
     both = replace(SMALL, seeds=(0, 1))
-    assert not KeptRows(result, asdict(both)).rows, "other options, other rows"
-    kept = KeptRows(result, asdict(both))
-    kept.keep(0, once["rows"])
-    kept.keep(1, [{**row, "seed": 1} for row in once["rows"]])
-    again = measure(both, lambda *progress: told.append(progress), KeptRows(result, asdict(both)))
+    assert not ResumableRows(result, asdict(both)).rows, "other options, other rows"
+    saved = ResumableRows(result, asdict(both))
+    saved.save(0, once["rows"])
+    saved.save(1, [{**row, "seed": 1} for row in once["rows"]])
+    again = measure(
+        both, lambda *progress: told.append(progress), ResumableRows(result, asdict(both))
+    )
     assert [row["seed"] for row in again["rows"]] == [0, 1]
     assert told[-1] == ("choices of liars", 2, 2)
-    kept.forget()
+    saved.remove()
     assert not list(tmp_path.iterdir())
