@@ -104,20 +104,21 @@ class FailingMotor:
 
     def is_silent(self) -> bool:
         """Return whether the servo fails to answer this time."""
-        chance = self.fault.value if self.fault.word is Fault.INTERMITTENT else 0.0
-        return self._random.random() < chance
+        model = self.fault.model
+        chance = model.loss_probability(self.fault.value) or 0.0
+        return model.is_off or self._random.random() < chance
 
     def drive(self, goal_rad: float | None, speed_limit_rad_s: float) -> None:
         """Turn towards a shaft angle, as far as the fault allows."""
-        word, value = self.fault.word, self.fault.value
-        if word is Fault.STUCK:
+        model, value = self.fault.model, self.fault.value
+        delay_s, fraction = model.delay_s(value), model.speed_fraction(value)
+        speed_limit_rad_s *= 1.0 if fraction is None else fraction
+        if model.jams:
             self.inner.drive(self.inner.motion().position_rad, speed_limit_rad_s)
-        elif word is Fault.OFF:
+        elif model.is_off:
             self.inner.drive(None, speed_limit_rad_s)
-        elif word is Fault.SLOW:
-            self.inner.drive(goal_rad, value * speed_limit_rad_s)
-        elif word is Fault.DELAYED:
-            self._late.append((self._clock() + value, goal_rad, speed_limit_rad_s))
+        elif delay_s is not None:
+            self._late.append((self._clock() + delay_s, goal_rad, speed_limit_rad_s))
         else:
             self.inner.drive(goal_rad, speed_limit_rad_s)
 
@@ -126,8 +127,6 @@ class FailingMotor:
         while self._late and self._late[0][0] <= self._clock():
             self.inner.drive(*self._late.popleft()[1:])
         motion = self.inner.motion()
-        if self.fault.word is Fault.WRONG:
-            return motion._replace(position_rad=motion.position_rad + self.fault.value)
-        if self.fault.word is Fault.GARBAGE:
-            return motion._replace(position_rad=self._random.uniform(-3.1, 3.1))
-        return motion
+        fault = self.fault
+        position = fault.model.encoder_rad(motion.position_rad, fault.value, self._random)
+        return motion._replace(position_rad=position)

@@ -67,7 +67,7 @@ class FailingPictures:
     @property
     def is_off(self) -> bool:
         """Whether no pictures come at all."""
-        return self.fault.word is Fault.OFF
+        return self.fault.model.is_off
 
     def inject(self, word: Fault | str, value: float | None = None) -> None:
         """Inject a fault; ``ok`` ends it."""
@@ -84,7 +84,7 @@ class FailingPictures:
         if shot is not None:
             number = shot.number
             if not self._is_lost():
-                late_s = self.fault.value if self.fault.word is Fault.DELAYED else 0.0
+                late_s = self.fault.model.delay_s(self.fault.value) or 0.0
                 self._late.append((shot.time_s + late_s, shot))
         if self._late and self._late[0][0] <= time.monotonic():
             shot = self._late.popleft()[1]
@@ -92,22 +92,22 @@ class FailingPictures:
         return number, None
 
     def _is_lost(self) -> bool:
-        word, value = self.fault.word, self.fault.value
-        if word is Fault.SLOW:
-            self._passed += value
+        model, value = self.fault.model, self.fault.value
+        chance, fraction = model.loss_probability(value) or 0.0, model.speed_fraction(value)
+        if fraction is not None:
+            self._passed += fraction
             is_lost = self._passed < 1.0
             self._passed -= 0.0 if is_lost else 1.0
-            return is_lost
-        return word is Fault.OFF or (word is Fault.INTERMITTENT and self._random.random() < value)
+            if is_lost:
+                return True
+        return model.is_off or self._random.random() < chance
 
     def _content(self, jpeg: bytes) -> bytes:
-        word = self.fault.word
-        if word is Fault.STUCK:
+        model = self.fault.model
+        if model.freezes:
             self._frozen = self._frozen or jpeg
             return self._frozen
-        if word is Fault.GARBAGE:
-            return self._random.randbytes(len(jpeg))
-        return jpeg[: len(jpeg) // 2] if word is Fault.WRONG else jpeg
+        return model.jpeg(jpeg, self._random)
 
 
 class PatternCamera:

@@ -34,7 +34,6 @@ from hardware.buses.udp_packets import (
 )
 from hardware.emulated.motor import FailingMotor
 from hardware.emulated.pictures import FailingPictures, PictureSource
-from hardware.faults.words import Fault
 from hardware.limbs.driver import Clock
 
 WATCH_S = 0.005
@@ -155,7 +154,7 @@ class EmulatedBoard:
         if session is None:
             raise PacketError("session")
         packet = unpack(data, session.key)
-        if packet.board != self.id or self.motor.fault.word is Fault.OFF or self.motor.is_silent():
+        if packet.board != self.id or self.motor.is_silent():
             return
         if packet.sequence <= session.sequence:
             raise PacketError("sequence")
@@ -277,5 +276,5 @@ class EmulatedNetwork:
             return
         if call.kind is PacketKind.CALL:
             for board in self.boards:
-                if board.motor.fault.word is not Fault.OFF:
+                if not board.motor.fault.model.is_off:
                     board.announce(call, address)

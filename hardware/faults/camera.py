@@ -74,14 +74,15 @@ class FaultyCamera(Camera, FaultInjection):
     # -- the three reads ------------------------------------------------------------------------
 
     def _capture(self) -> Frame:
-        word = self.fault.word
-        if word is Fault.OFF:
+        model, value = self.fault.model, self.fault.value
+        is_lossy = model.loss_probability(value) is not None
+        if model.is_off:
             raise DeviceError(f"Camera '{self.name}' does not answer; check its cable.")
         for _ in range(_MOST_LOST_FRAMES):
             self._offer(self.inner.read())
-            if self._fresh() is not None or word is not Fault.INTERMITTENT:
+            if self._fresh() is not None or not is_lossy:
                 break
-        if self._arrived is None or (word is Fault.INTERMITTENT and self._fresh() is None):
+        if self._arrived is None or (is_lossy and self._fresh() is None):
             raise DeviceError(f"Camera '{self.name}' delivers no picture; check its cable.")
         return self._arrived
 
@@ -117,7 +118,7 @@ class FaultyCamera(Camera, FaultInjection):
         self._seen = frame
         if self._is_lost(frame):
             self.counters.dropped += 1
-        elif self.fault.word is Fault.DELAYED:
+        elif self.fault.model.delay_s(self.fault.value) is not None:
             self._late.append(frame)
         else:
             self._arrived = self._altered(frame)
@@ -125,37 +126,37 @@ class FaultyCamera(Camera, FaultInjection):
     def _let_arrive(self) -> None:
         """Delayed frames whose time has come; one from the future is of an earlier clock."""
         now = self._clock()
+        delay_s = self.fault.model.delay_s(self.fault.value) or 0.0
         while self._late:
             age_s = now - self._late[0].time_s
-            if 0.0 <= age_s < self.fault.value - _CLOCK_TOLERANCE_S:
+            if 0.0 <= age_s < delay_s - _CLOCK_TOLERANCE_S:
                 return
             frame = self._late.popleft()
             if age_s >= 0.0:
                 self._arrived = frame
 
     def _is_lost(self, frame: Frame) -> bool:
-        word, value = self.fault.word, self.fault.value
-        if word is Fault.INTERMITTENT:
-            return bool(self._rng(frame).random() < value)
-        if word is Fault.SLOW:
-            period_s = 1.0 / (value * self.description.rate_hz)
+        model, value = self.fault.model, self.fault.value
+        chance, fraction = model.loss_probability(value), model.speed_fraction(value)
+        if chance is not None and self._rng(frame).random() < chance:
+            return True
+        if fraction is not None:
+            period_s = 1.0 / (fraction * self.description.rate_hz)
             if 0.0 <= frame.time_s - self._passed_s < period_s - _CLOCK_TOLERANCE_S:
                 return True
             self._passed_s = frame.time_s
-        return word is Fault.OFF
+        return model.is_off
 
     def _altered(self, frame: Frame) -> Frame:
-        word = self.fault.word
-        if word is Fault.STUCK:
+        model = self.fault.model
+        if model.freezes:
             if self._frozen is None:
                 self._frozen = (self._arrived or frame).image
             return replace(frame, image=np.array(self._frozen))
-        if word is Fault.GARBAGE:
-            noise = self._rng(frame).integers(0, 256, frame.image.shape, dtype=np.uint8)
-            return replace(frame, image=noise)
-        if word is Fault.WRONG:
-            return replace(frame, image=np.ascontiguousarray(frame.image[:, ::-1]))
-        return frame
+        if self.fault.word == Fault.OK:
+            return frame
+        image = model.image(frame.image, self._rng(frame))
+        return frame if image is frame.image else replace(frame, image=image)
 
     def _rng(self, frame: Frame) -> np.random.Generator:
         return np.random.default_rng((*self._seed, frame.sequence))

@@ -12,6 +12,7 @@ import numpy as np
 from asterias.arrays import BoolArray, FloatArray
 from asterias.errors import DeviceError
 from hardware.faults.injection import FaultInjection
+from hardware.faults.models import FaultModel, JointRange, JointReading
 from hardware.faults.words import HEALTHY, Fault
 from hardware.limbs.driver import LimbDriver, LimbState
 
@@ -85,34 +86,31 @@ class FaultyLimb(LimbDriver, FaultInjection):
     def _disable_torque(self) -> None:
         self.inner._disable_torque()
 
-    def _failing(self, *words: Fault) -> Iterator[tuple[str, int, float]]:
-        """Name, number and value of the joints with one of these faults."""
+    def _failing(self) -> Iterator[tuple[str, int, float, FaultModel]]:
+        """Yield name, number, value and model of the joints that fail."""
         for name, fault in self._faults.items():
-            if fault.word in words:
-                yield name, self._number[name], fault.value
+            if fault.word != Fault.OK:
+                yield name, self._number[name], fault.value, fault.model
+
+    def _is_lost(self, i: int, chance: float | None) -> bool:
+        return chance is not None and bool(self._rng[i].random() < chance)
 
     # -- readings -------------------------------------------------------------------------------
 
     def _read(self) -> LimbState:
-        for name, i, chance in self._failing(Fault.INTERMITTENT):
-            if self._rng[i].random() < chance:
+        for name, i, value, model in self._failing():
+            if self._is_lost(i, model.loss_probability(value)):
                 raise DeviceError(
                     f"Limb '{self.name}' got no answer from joint '{name}'; check its wiring."
                 )
         state = self.inner.read()
         position = np.array(state.position_rad)
         velocity = np.array(state.velocity_rad_s)
-        for _, i, offset in self._failing(Fault.WRONG):
-            position[i] += offset
-        for _, i, width in self._failing(Fault.GARBAGE):
-            position[i] = self._noise(i, position[i], width)
-            velocity[i] = self._rng[i].uniform(-self._speed[i], self._speed[i])
+        for _, i, value, model in self._failing():
+            reading = JointReading(float(position[i]), float(velocity[i]))
+            joint = JointRange(float(self._lower[i]), float(self._upper[i]), float(self._speed[i]))
+            position[i], velocity[i] = model.reading(reading, value, joint, self._rng[i])
         return replace(state, position_rad=position, velocity_rad_s=velocity)
-
-    def _noise(self, i: int, center_rad: float, width_rad: float) -> float:
-        if math.isinf(width_rad):
-            return float(self._rng[i].uniform(self._lower[i], self._upper[i]))
-        return float(center_rad + self._rng[i].uniform(-width_rad, width_rad))
 
     # -- commands -------------------------------------------------------------------------------
 
@@ -122,13 +120,13 @@ class FaultyLimb(LimbDriver, FaultInjection):
         is_clean = self._clean()
         self._asked = np.array(position_rad)
         goal = np.array(position_rad)
-        for _, i, _ in self._failing(Fault.OFF, Fault.STUCK, Fault.DELAYED):
-            goal[i] = self._goal[i]
-        for _, i, chance in self._failing(Fault.INTERMITTENT):
-            if self._rng[i].random() < chance:
+        for name, i, value, model in self._failing():
+            delay_s = model.delay_s(value)
+            is_lost = self._is_lost(i, model.loss_probability(value))
+            if delay_s is not None and not is_lost:
+                self._late[name].append((self._clock() + delay_s, float(position_rad[i])))
+            if model.is_off or model.jams or is_lost or delay_s is not None:
                 goal[i] = self._goal[i]
-        for name, i, delay_s in self._failing(Fault.DELAYED):
-            self._late[name].append((self._clock() + delay_s, float(position_rad[i])))
         self._goal = goal
         self._deliver(is_clean, repeat=True)
 
@@ -140,7 +138,7 @@ class FaultyLimb(LimbDriver, FaultInjection):
 
     def _clean(self) -> BoolArray:
         """Joints that work and whose device has what was asked of it: goals pass unchanged."""
-        healthy = np.array([fault.word is Fault.OK for fault in self._faults.values()])
+        healthy = np.array([fault.word == Fault.OK for fault in self._faults.values()])
         is_clean: BoolArray = healthy & (self._delivered == self._asked)
         return is_clean
 
@@ -150,11 +148,13 @@ class FaultyLimb(LimbDriver, FaultInjection):
         now = self._clock()
         self._goal = self._present_goal(now)
         step = self._speed * min(max(now - self._delivered_s, 0.0), self.max_step_period_s)
-        for _, i, share in self._failing(Fault.SLOW):
-            step[i] *= share
+        for _, i, value, model in self._failing():
+            fraction = model.speed_fraction(value)
+            step[i] *= 1.0 if fraction is None else fraction
         led = np.clip(self._goal, self._delivered - step, self._delivered + step)
-        for _, i, _ in self._failing(Fault.OFF):
-            led[i] = self._goal[i]  # it is there already
+        for _, i, _, model in self._failing():
+            if model.is_off:
+                led[i] = self._goal[i]  # it is there already
         sent = np.where(is_clean, self._goal, led)
         if repeat or not np.array_equal(sent, self._delivered):
             self.inner._write(sent)
@@ -164,16 +164,19 @@ class FaultyLimb(LimbDriver, FaultInjection):
     def _present_goal(self, now: float) -> FloatArray:
         """What the faults that depend on time or on the position make of the goals."""
         goal = np.array(self._goal)
-        for name, i, delay_s in self._failing(Fault.DELAYED):
-            late = self._late[name]
+        for name, i, value, model in self._failing():
+            late, delay_s = self._late[name], model.delay_s(value) or 0.0
             # A due time beyond the delay comes from a clock that was set back since.
             while late and not 0.0 < late[0][0] - now <= delay_s:
                 goal[i] = late.popleft()[1]
-        blocked = tuple(self._failing(Fault.OFF, Fault.STUCK))
+        blocked = [
+            (name, i, model.is_off)
+            for name, i, _, model in self._failing()
+            if model.is_off or model.jams
+        ]
         if blocked:
             position = self._true_position(unknown=goal)
-            for name, i, _ in blocked:
-                is_off = self._faults[name].word is Fault.OFF
+            for name, i, is_off in blocked:
                 goal[i] = (
                     position[i]
                     if is_off

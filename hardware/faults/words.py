@@ -1,4 +1,4 @@
-"""The eight failure words of PX4, and what value each of them takes.
+"""The eight failure words of PX4, and how a fault with its value is checked.
 
 Source of the words: PX4's failure injection (docs/en/debug/failure_injection.md).
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from asterias.errors import FaultError
+from hardware.faults.models import FAULT_MODELS, FaultModel
 
 
 class Fault(str, Enum):
@@ -31,27 +32,16 @@ class Fault(str, Enum):
 class ActiveFault:
     """A fault and its value, in the unit of the table above; NaN where it has none."""
 
-    word: Fault
+    word: Fault | str
     value: float
+
+    @property
+    def model(self) -> FaultModel:
+        """What the fault does."""
+        return FAULT_MODELS.get(self.word)()
 
 
 HEALTHY = ActiveFault(Fault.OK, math.nan)
-
-_DEFAULTS = {
-    Fault.GARBAGE: math.inf,
-    Fault.WRONG: 0.2,
-    Fault.SLOW: 0.25,
-    Fault.DELAYED: 0.3,
-    Fault.INTERMITTENT: 0.3,
-}
-# Lowest and highest value, and the words for them.
-_RANGES = {
-    Fault.GARBAGE: (0.0, math.inf, "an amplitude of at least 0 rad"),
-    Fault.WRONG: (-math.inf, math.inf, "an offset in rad"),
-    Fault.SLOW: (0.01, 1.0, "a share of the full speed from 0.01 to 1"),
-    Fault.DELAYED: (0.0, 60.0, "a delay from 0 to 60 s"),
-    Fault.INTERMITTENT: (0.0, 1.0, "a probability from 0 to 1"),
-}
 
 
 def closest(word: str, choices: Sequence[str]) -> str:
@@ -68,16 +58,19 @@ def checked_fault(fault: Fault | str | bool, value: float | None) -> ActiveFault
     """
     # YAML reads a bare `off` as false, and hands it on as that or as the text of it.
     named = "off" if str(fault).lower() == "false" else fault
-    try:
-        word = Fault(named)
-    except ValueError as error:
-        words = [f.value for f in Fault]
-        raise FaultError(f"There is no fault '{fault}'; {closest(str(fault), words)}") from error
-    if word not in _RANGES:
+    text = named.value if isinstance(named, Fault) else str(named)
+    if text not in FAULT_MODELS:
+        words = FAULT_MODELS.names()
+        raise FaultError(f"There is no fault '{fault}'; {closest(str(fault), words)}")
+    # A word of an installed package is no member of the enumeration.
+    word = Fault(text) if text in {known.value for known in Fault} else text
+    strength = FAULT_MODELS.get(text).strength
+    if strength is None:
         return ActiveFault(word, math.nan)  # no value belongs to it, so any is ignored
-    amount = _DEFAULTS[word] if value is None else float(value)
-    low, high, meaning = _RANGES[word]
-    is_allowed = low <= amount <= high and (value is None or math.isfinite(amount))
+    amount = strength.default if value is None else float(value)
+    is_allowed = strength.low <= amount <= strength.high and (
+        value is None or math.isfinite(amount)
+    )
     if not is_allowed:
-        raise FaultError(f"The fault '{word.value}' takes {meaning}, not {amount:g}.")
+        raise FaultError(f"The fault '{text}' takes {strength.meaning}, not {amount:g}.")
     return ActiveFault(word, amount)

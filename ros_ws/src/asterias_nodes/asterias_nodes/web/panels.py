@@ -16,7 +16,7 @@ from asterias_nodes.web.node_services import FaultRemote, RecorderRemote
 from asterias_nodes.web.text import duration_text, shortened, values_text
 from asterias_nodes.web.topic_plots import TopicPlots
 from hardware.description.robot import RobotDescription
-from hardware.faults.words import Fault
+from hardware.faults.models import FAULT_MODELS
 
 FIND_TARGET = "/find_target"
 FIND_GOAL = "{random_start: true}"
@@ -331,7 +331,7 @@ def fault_panel(model: PageModel) -> None:
         limb = select(dict(enumerate(one.name for one in robot.limbs)), 0, "Limb")
         limb.set_visibility(len(robot.limbs) > 1)
         part = select(components(0), components(0)[0], "Part")
-        fault = select([word.value for word in Fault], "off", "Fault")
+        fault = select(list(FAULT_MODELS.names()), "off", "Fault")
         value = ui.number("Value", value=0.0, step=0.1).props("dense outlined").classes("short")
 
         def inject() -> None:
