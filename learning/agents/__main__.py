@@ -166,8 +166,9 @@ class Mindstorm:
         ]
         console = Console(highlight=False, markup=False)
 
-        def tell(said: Utterance) -> None:
-            console.print(f"{said.phase} {said.round or ''} {said.speaker}: {said.outcome.text}")
+        def tell(utterance: Utterance) -> None:
+            place = f"{utterance.phase} {utterance.round or ''} {utterance.speaker}"
+            console.print(f"{place}: {utterance.outcome.text}")
 
         storm = mindstorm(
             mission_of(question),

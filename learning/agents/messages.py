@@ -106,11 +106,11 @@ class AgentError(AsteriasError):
         return Failure(self.kind, str(self))
 
 
-def answers(heard: Sequence[Message]) -> list[tuple[str, Answer]]:
+def answers(inputs: Sequence[Message]) -> list[tuple[str, Answer]]:
     """Return senders and answers among the messages, without the failures."""
-    return [(m.sender, m.outcome) for m in heard if isinstance(m.outcome, Answer)]
+    return [(m.sender, m.outcome) for m in inputs if isinstance(m.outcome, Answer)]
 
 
-def failures(heard: Sequence[Message]) -> list[tuple[str, Failure]]:
+def failures(inputs: Sequence[Message]) -> list[tuple[str, Failure]]:
     """Return senders and failures among the messages."""
-    return [(m.sender, m.outcome) for m in heard if isinstance(m.outcome, Failure)]
+    return [(m.sender, m.outcome) for m in inputs if isinstance(m.outcome, Failure)]

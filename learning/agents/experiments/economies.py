@@ -87,8 +87,8 @@ def _run(options: Economies, seed: int, on_progress: OnProgress) -> dict[str, An
         world, question, right = asked[order[number]]
         steps, misreads = max(1, round(trader.traits["steps"])), min(trader.traits["misreads"], 1.0)
         explorer = Explorer(trader.name, min(steps, 150), misreads, seed)
-        said = answer_from(explorer.explore(world, number), question, options.size)
-        return bool(said == right)
+        reply = answer_from(explorer.explore(world, number), question, options.size)
+        return bool(reply == right)
 
     economy = Economy(
         options.rules,

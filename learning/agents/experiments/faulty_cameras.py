@@ -204,8 +204,8 @@ async def accuracy(graph: Graph, looks: Sequence[Look], states: Mapping[str, str
 
 async def _is_right(graph: Graph, look: Look, states: Mapping[str, str]) -> float:
     record = await run(graph, Task(QUESTION, look.observations(states)))
-    said = record.result
-    return float(isinstance(said, Answer) and said.data["answer"] == look.truth)
+    reply = record.result
+    return float(isinstance(reply, Answer) and reply.data["answer"] == look.truth)
 
 
 _COLUMNS = ("learned", "plain_vote", "oracle", "best_single", "random_graph", "same_density")

@@ -108,8 +108,8 @@ async def _society(
     for case in held_out:
         outcomes = await _answers(case, names, options)
         for way in WAYS:
-            said = _alone(case, best, options) if way == "best_single" else outcomes[way]
-            right.setdefault((way, case.question.kind), []).append(float(said))
+            reply = _alone(case, best, options) if way == "best_single" else outcomes[way]
+            right.setdefault((way, case.question.kind), []).append(float(reply))
     return [
         {
             "seed": seed,
@@ -142,8 +142,8 @@ async def _answers(case: _Case, names: Sequence[str], options: Mindstorms) -> di
     except AgentError as error:
         outcomes["plain_vote"] = error.failure
     return {
-        way: isinstance(said, Answer) and said.data["answer"] == case.truth
-        for way, said in outcomes.items()
+        way: isinstance(reply, Answer) and reply.data["answer"] == case.truth
+        for way, reply in outcomes.items()
     }
 
 

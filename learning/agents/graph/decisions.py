@@ -37,34 +37,34 @@ def vote(name: str = "decision", silence: str | None = None) -> Node:
         silence: the answer when all who answer abstain; None makes that a failure.
     """
 
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
-        return count_votes(heard, silence)
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
+        return count_votes(inputs, silence)
 
     return Node(name, routine, "decision")
 
 
-def count_votes(heard: Sequence[Message], silence: str | None = None) -> Answer:
+def count_votes(inputs: Sequence[Message], silence: str | None = None) -> Answer:
     """Return the majority of the messages; see :func:`vote`.
 
     Raises:
         AgentError: there is nothing to count.
     """
-    spoken = answers(heard)
+    replies = answers(inputs)
     cast = [
-        (who, str(said.data["answer"]), float(said.data.get("weight", 1.0)))
-        for who, said in spoken
-        if said.data.get("answer") is not None
+        (who, str(reply.data["answer"]), float(reply.data.get("weight", 1.0)))
+        for who, reply in replies
+        if reply.data.get("answer") is not None
     ]
-    abstained = [who for who, said in spoken if said.data.get("answer") is None]
-    failed = {who: failure.text for who, failure in failures(heard)}
+    abstained = [who for who, reply in replies if reply.data.get("answer") is None]
+    failed = {who: failure.text for who, failure in failures(inputs)}
     votes = [(choice, weight) for _, choice, weight in cast if weight > 0.0]
     if votes:
         choice, tied = majority(votes)
-    elif silence is not None and spoken:
+    elif silence is not None and replies:
         choice, tied = silence, False
     else:
-        told = "; ".join(f"{who}: {text}" for who, text in failed.items()) or "all abstain"
-        raise AgentError(FailureKind.NO_INPUT, f"Nobody voted ({told}).")
+        reasons = "; ".join(f"{who}: {text}" for who, text in failed.items()) or "all abstain"
+        raise AgentError(FailureKind.NO_INPUT, f"Nobody voted ({reasons}).")
     supporters = [who for who, voted, weight in cast if voted == choice and weight > 0.0]
     text = f"{choice}, say {', '.join(supporters) or 'none, for all abstain'}."
     data = {
@@ -84,14 +84,14 @@ def self_consistency(agent: Routine, samples: int, name: str = "decision") -> No
     Samples that fail do not vote; when all fail, so does the node.
     """
 
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
-        said: list[Message] = []
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
+        replies: list[Message] = []
         for number in range(samples):
             try:
-                said.append(Message(f"sample {number}", await agent(task, heard)))
+                replies.append(Message(f"sample {number}", await agent(task, inputs)))
             except AgentError as error:
-                said.append(Message(f"sample {number}", error.failure))
-        return count_votes(said)
+                replies.append(Message(f"sample {number}", error.failure))
+        return count_votes(replies)
 
     return Node(name, routine, "decision")
 
@@ -102,11 +102,11 @@ def leader(model: Model, options: Sequence[str] = (), name: str = "decision") ->
     A decision that is none of the ``options`` is a ``malformed`` failure, not a guess.
     """
 
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
         request = Request(
             system="You lead a team. Decide from what its members say; they may err or lie.",
             task=task.text,
-            heard=tuple(heard),
+            inputs=tuple(inputs),
             options=tuple(options),
         )
         reply = await model.complete(request)

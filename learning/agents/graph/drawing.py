@@ -1,4 +1,4 @@
-"""Graphs and runs as pictures: who hears whom, how sure that is, and what each node said."""
+"""Graphs and runs as pictures: edges, their probabilities, and what each node answered."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def draw(
 
     Args:
         graph: what to draw.
-        record: of a run; adds what each node said, failures in red.
+        record: of a run; adds what each node answered, failures in red.
         probabilities: of edges, drawn by the width of their arrows.
         title: heading; None takes the record's task.
     """
@@ -54,17 +54,17 @@ def draw(
         strength = 1.0 if probabilities is None else probabilities.get(edge, 1.0)
         is_live = {*edge} <= graph.needed
         axes.add_patch(_arrow(places[edge[0]], places[edge[1]], strength, is_live))
-    said = {step.node: step.outcome for step in record.steps} if record is not None else {}
+    outcomes = {step.node: step.outcome for step in record.steps} if record is not None else {}
     for node in graph.nodes:
         x, y = places[node.name]
-        is_failed = isinstance(said.get(node.name), Failure)
+        is_failed = isinstance(outcomes.get(node.name), Failure)
         color = _COLORS[node.kind] if node.name in graph.needed else _SKIPPED
         edge_color = _FAILED if is_failed else color
         axes.scatter([x], [y], s=260, color=color, edgecolors=edge_color, linewidths=3, zorder=3)
         name = node.name + (" (output)" if node.name == graph.output else "")
         axes.text(x, y + 0.22, name, ha="center", size=8, weight="bold", color=_INK, zorder=4)
-        if node.name in said:
-            text = textwrap.shorten(said[node.name].text, 72, placeholder=" …")
+        if node.name in outcomes:
+            text = textwrap.shorten(outcomes[node.name].text, 72, placeholder=" …")
             text = "\n".join(textwrap.wrap(text, 38))
             color = _FAILED if is_failed else _INK
             about: dict[str, Any] = {

@@ -51,7 +51,7 @@ def blocking(function: Callable[[Task, Sequence[Message]], Answer]) -> Routine:
     """Return a routine that calls a blocking function in a thread; a time-out leaves it behind."""
 
     @functools.wraps(function)
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
         # A daemon thread of its own: at its end, an event loop waits for those of its pool.
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Answer] = loop.create_future()
@@ -59,7 +59,7 @@ def blocking(function: Callable[[Task, Sequence[Message]], Answer]) -> Routine:
         def work() -> None:
             done: Callable[[], None]
             try:
-                done = functools.partial(_settle, result, function(task, heard), None)
+                done = functools.partial(_settle, result, function(task, inputs), None)
             except Exception as error:
                 done = functools.partial(_settle, result, None, error)
             with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -167,9 +167,9 @@ class _Run:
             for source in sources:
                 if not self._nodes[source].done():
                     await asyncio.wait([self._nodes[source]])
-            heard = tuple(Message(source, self._nodes[source].result()) for source in sources)
+            inputs = tuple(Message(source, self._nodes[source].result()) for source in sources)
             started_s = time.perf_counter()
-            outcome = await _outcome(node, self._task, heard)
+            outcome = await _outcome(node, self._task, inputs)
         except asyncio.CancelledError:
             if self._ending is None:
                 raise
@@ -206,7 +206,7 @@ class _Run:
         )
 
 
-async def _outcome(node: Node, task: Task, heard: tuple[Message, ...]) -> Outcome:
+async def _outcome(node: Node, task: Task, inputs: tuple[Message, ...]) -> Outcome:
     """Return a node's answer, or why there is none.
 
     Raises:
@@ -214,7 +214,7 @@ async def _outcome(node: Node, task: Task, heard: tuple[Message, ...]) -> Outcom
     """
     late = _Deadline(node.timeout_s)
     try:
-        return await node.routine(task, heard)
+        return await node.routine(task, inputs)
     except asyncio.CancelledError:
         if not late.has_passed:
             raise

@@ -87,10 +87,10 @@ class Graph:
     def predecessors(self) -> dict[str, tuple[str, ...]]:
         """For each node, who it hears, in the order in which nodes were given."""
         rank = {node.name: place for place, node in enumerate(self.nodes)}
-        heard: dict[str, list[str]] = {name: [] for name in rank}
+        inputs: dict[str, list[str]] = {name: [] for name in rank}
         for source, target in self.edges:
-            heard[target].append(source)
-        return {name: tuple(sorted(who, key=rank.__getitem__)) for name, who in heard.items()}
+            inputs[target].append(source)
+        return {name: tuple(sorted(who, key=rank.__getitem__)) for name, who in inputs.items()}
 
     @cached_property
     def needed(self) -> frozenset[str]:

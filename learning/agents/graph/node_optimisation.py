@@ -1,7 +1,7 @@
 """Improving one node: its prompt, and its demonstrations (arXiv 2402.16823, section 2.4).
 
-A node keeps the history of what it was asked, what it said, and what would have been right. From
-that, candidates are made: demonstrations drawn from the history, and prompts rewritten by an
+A node saves the history of tasks, its replies, and what would have been right. From that,
+candidates are made: demonstrations drawn from the history, and prompts rewritten by an
 improver that reads the failures. A candidate replaces what there is only when it scores higher on
 tasks that are held out from the history.
 """
@@ -48,13 +48,13 @@ class Try:
     """One entry of a node's history."""
 
     task: str
-    said: str | None
+    reply: str | None
     right: str
 
     @property
     def is_right(self) -> bool:
         """Whether the node had it right."""
-        return self.said == self.right
+        return self.reply == self.right
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class PromptedAgent:
     options: tuple[str, ...]
     prompting: Prompting
 
-    async def answer(self, task: str, heard: Sequence[Message] = ()) -> Answer:
+    async def answer(self, task: str, inputs: Sequence[Message] = ()) -> Answer:
         """Answer one task.
 
         Returns:
@@ -80,7 +80,7 @@ class PromptedAgent:
         request = Request(
             self.prompting.prompt,
             task,
-            tuple(heard),
+            tuple(inputs),
             self.options,
             demonstrations=self.prompting.demonstrations,
         )
@@ -89,8 +89,8 @@ class PromptedAgent:
     def node(self, name: str) -> Node:
         """Return the agent as a node of a graph."""
 
-        async def routine(task: Task, heard: Sequence[Message]) -> Answer:
-            return await self.answer(task.text, heard)
+        async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
+            return await self.answer(task.text, inputs)
 
         return Node(name, routine, "model")
 
@@ -104,10 +104,10 @@ class PromptedAgent:
 
     async def _attempt(self, example: Demonstration) -> Try:
         try:
-            said = (await self.answer(example.task)).data.get("answer")
+            reply = (await self.answer(example.task)).data.get("answer")
         except AgentError:
-            said = None
-        return Try(example.task, None if said is None else str(said), example.answer)
+            reply = None
+        return Try(example.task, None if reply is None else str(reply), example.answer)
 
 
 @dataclass(frozen=True)

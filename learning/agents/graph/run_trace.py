@@ -1,12 +1,13 @@
-"""The record of a run: what each node heard and said; saved as JSON, replayed, drawn."""
+"""The record of a run: inputs and outcome of each node; saved as JSON, replayed, drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from asterias.errors import UserError
 from asterias.files import TEXT_LIMIT_BYTES, read_bytes, write_bytes
@@ -29,7 +30,8 @@ class Step:
 
     node: str
     kind: NodeKind
-    heard: tuple[str, ...]
+    # The key in files is older than the name.
+    inputs: Annotated[tuple[str, ...], Field(validation_alias="heard", serialization_alias="heard")]
     outcome: Outcome
     started_s: float
     ended_s: float
@@ -68,8 +70,8 @@ class RunRecord:
     @property
     def backends(self) -> tuple[str, ...]:
         """Who spoke, each once."""
-        spoke = {s.outcome.backend for s in self.steps if isinstance(s.outcome, Answer)}
-        return tuple(sorted(spoke))
+        back_ends = {s.outcome.backend for s in self.steps if isinstance(s.outcome, Answer)}
+        return tuple(sorted(back_ends))
 
     def step(self, node: str) -> Step:
         """Return a node's turn.
@@ -84,7 +86,7 @@ class RunRecord:
 
     def save(self, path: Path) -> None:
         """Write JSON, whole or not at all."""
-        write_bytes(path, _JSON.dump_json(self, indent=2) + b"\n")
+        write_bytes(path, _JSON.dump_json(self, indent=2, by_alias=True) + b"\n")
 
     @classmethod
     def load(cls, path: Path) -> RunRecord:
@@ -104,14 +106,14 @@ class RunRecord:
 
 def recorded_graph(record: RunRecord) -> Graph:
     """Return the graph that was run, to be drawn or replayed from the record."""
-    said = {step.node: step for step in record.steps}
+    steps = {step.node: step for step in record.steps}
     ends = [name for edge in record.edges for name in edge]
-    names = dict.fromkeys([*said, *record.skipped, *ends])
-    nodes = [Node(name, _silence, said[name].kind if name in said else "tool") for name in names]
+    names = dict.fromkeys([*steps, *record.skipped, *ends])
+    nodes = [Node(name, _silence, steps[name].kind if name in steps else "tool") for name in names]
     return replay(Graph(tuple(nodes), frozenset(record.edges), record.output), record)
 
 
-async def _silence(task: Task, heard: Sequence[Message]) -> Answer:
+async def _silence(task: Task, inputs: Sequence[Message]) -> Answer:
     raise AgentError(FailureKind.ERROR, "This node was not recorded.")
 
 
@@ -121,17 +123,17 @@ def replay(graph: Graph, record: RunRecord, live: Collection[str] = ()) -> Graph
     Nodes in ``live`` keep their routines: a decision can be tried anew over recorded witnesses.
     Nodes that the record does not hold fail, as do those that now hear other nodes than then.
     """
-    said = {step.node: step for step in record.steps}
+    steps = {step.node: step for step in record.steps}
     nodes = [
-        node if node.name in live else replace(node, routine=_repeat(node, said.get(node.name)))
+        node if node.name in live else replace(node, routine=_repeat(node, steps.get(node.name)))
         for node in graph.nodes
     ]
     return Graph(tuple(nodes), graph.edges, graph.output)
 
 
 def _repeat(node: Node, step: Step | None) -> Routine:
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
-        if step is None or step.heard != tuple(message.sender for message in heard):
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
+        if step is None or step.inputs != tuple(message.sender for message in inputs):
             text = f"The record holds no answer of '{node.name}' to what it hears now; run it live."
             raise AgentError(FailureKind.ERROR, text)
         if isinstance(step.outcome, Failure):

@@ -63,10 +63,10 @@ class ScriptedModel:
         text = str(fields.pop("text", fields.get("answer")))
         if self._errs(request, fields):
             text = str(fields["answer"])
-        said = f"[scripted, rule {rule.name}] {text}"
+        reply = f"[scripted, rule {rule.name}] {text}"
         if on_text is not None:
-            on_text(said)
-        return Answer(said, fields, self.name, Usage(calls=1))
+            on_text(reply)
+        return Answer(reply, fields, self.name, Usage(calls=1))
 
     def _errs(self, request: Request, fields: dict[str, Any]) -> bool:
         """Return whether to replace the answer by a wrong one, now and then."""

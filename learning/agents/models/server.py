@@ -63,7 +63,7 @@ class _TryAgainError(Exception):
     """An attempt failed on the way.
 
     Attributes:
-        failure: told when no attempt is left.
+        failure: reported when no attempt is left.
         pause_s: how long the server asks to wait; None where it does not.
     """
 
@@ -268,9 +268,9 @@ class ServerModel:
                 reader.feed(data)
                 if reader.is_done:
                     break
-            said = reader.end()
+            rest = reader.end()
         if not reply.is_chat:
-            text = f"{self._where} does not speak the chat protocol: {short(said) or 'nothing'}"
+            text = f"{self._where} does not speak the chat protocol: {short(rest) or 'nothing'}"
             raise AgentError(FailureKind.MALFORMED, text)
         return reply
 

@@ -65,7 +65,7 @@ def _plan(request: Request) -> Mapping[str, Any]:
 def planner(model: Model, gate: SkillGate, name: str = "plan") -> Node:
     """Return the node *Which skills?*, without inputs: only the person's words make the plan."""
 
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
         fields = {"skills": describe(gate.allowed)}
         return await model.complete(Request(_SYSTEM, task.text, fields=fields, schema=Plan))
 
@@ -75,10 +75,10 @@ def planner(model: Model, gate: SkillGate, name: str = "plan") -> Node:
 def actor(gate: SkillGate, timeout_s: float, name: str = "act") -> Node:
     """Return the node that does the planned skills in turn, through the gate, until one fails."""
 
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
         done: list[str] = []
         facts: dict[str, Any] = {}
-        calls = _planned(heard)
+        calls = _planned(inputs)
         for call in calls:
             gate.check(call)  # all of them, before the first is done
         for call in calls:
@@ -94,16 +94,16 @@ def actor(gate: SkillGate, timeout_s: float, name: str = "act") -> Node:
     return Node(name, routine, "skill", timeout_s)
 
 
-def _planned(heard: Sequence[Message]) -> list[SkillCall]:
+def _planned(inputs: Sequence[Message]) -> list[SkillCall]:
     """Return the calls of the plan among the inputs; all of them can be read, or none is done.
 
     Raises:
         AgentError: the plan is missing, unreadable or too long.
     """
     calls: list[SkillCall] = []
-    for sender, failure in failures(heard):
+    for sender, failure in failures(inputs):
         raise AgentError(FailureKind.NO_INPUT, f"'{sender}' made no plan: {failure.text}")
-    for sender, plan in answers(heard):
+    for sender, plan in answers(inputs):
         try:
             calls += [SkillCall.model_validate(call) for call in plan.data.get("calls", [])]
         except (ValidationError, TypeError) as error:
@@ -118,7 +118,7 @@ def _planned(heard: Sequence[Message]) -> list[SkillCall]:
 def joints_member(read: Callable[[], Mapping[str, float]], name: str = "joints") -> Node:
     """Return a node that reports joints; ``read`` gives rad by joint, empty when none is known."""
 
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
         position = read()
         if not position:
             raise AgentError(FailureKind.ERROR, "No joint states come.")
@@ -142,26 +142,26 @@ def plan_graph(plan: Node) -> Graph:
     return Graph((plan,), frozenset(), plan.name)
 
 
-async def _answer(task: Task, heard: Sequence[Message]) -> Answer:
+async def _answer(task: Task, inputs: Sequence[Message]) -> Answer:
     """Return what was done, which healthy cameras see the target now, and the failures.
 
     Raises:
         AgentError: there is no plan, or it was not carried out.
     """
-    said, failed = dict(answers(heard)), dict(failures(heard))
+    replies, failed = dict(answers(inputs)), dict(failures(inputs))
     if "plan" in failed or "act" in failed:
         failure = failed.get("plan") or failed["act"]
         raise AgentError(failure.kind, failure.text)
-    plan, act = said.get("plan"), said["act"]
+    plan, act = replies.get("plan"), replies["act"]
     if plan is not None and plan.data.get("help"):
         return Answer(str(plan.data["help"]), {"answer": None, "evidence": [], "broken": {}})
     reason = "" if plan is None or plan.data.get("calls") else str(plan.data.get("reason", ""))
     broken: Mapping[str, str] = act.data.get("broken", {})
-    cameras = {who: one for who, one in said.items() if one.data.get("sees") is not None}
+    cameras = {who: one for who, one in replies.items() if one.data.get("sees") is not None}
     seeing = [who for who, one in cameras.items() if one.data["sees"] and who not in broken]
     # The camera that an act named comes first, if it still sees the target.
     seeing.sort(key=lambda who: who != act.data.get("camera"))
-    evidence = [f"{who}: {one.text}" for who, one in said.items() if who != "plan" and one.text]
+    evidence = [f"{who}: {one.text}" for who, one in replies.items() if who != "plan" and one.text]
     evidence += [f"{who} failed: {failure.text}" for who, failure in failed.items()]
     where = f"{seeing[0]} sees the target" if seeing else "No healthy camera sees the target now"
     text = (

@@ -60,12 +60,12 @@ def _words(text: str) -> list[str]:
 
 
 def _choose(request: Request) -> Mapping[str, Any]:
-    said = set(_words(request.task))
+    ordered = set(_words(request.task))
     scores: Counter[str] = Counter()
     for word, skill in _MEANS.findall(request.system):
-        scores[skill] += 10 * (word in said)
+        scores[skill] += 10 * (word in ordered)
     for one in request.demonstrations:
-        scores[one.answer] = max(scores[one.answer], len(said & set(_words(one.task)) - {"the"}))
+        scores[one.answer] = max(scores[one.answer], len(ordered & set(_words(one.task)) - {"the"}))
     allowed = [(scores[option], option) for option in request.options]
     best, option = max(allowed, key=lambda entry: entry[0])
     return {"answer": option if best > 0 else None, "reason": f"It scores {best}."}

@@ -142,14 +142,14 @@ class LookAround:
         return report_on(views, camera, target.id, target.size_m)
 
     def _reports(self, name: str, views: list[View]) -> dict[str, CameraReport]:
-        said = {HEALTHY: self._report_on(name, views)}
+        reports = {HEALTHY: self._report_on(name, views)}
         for failing in FAILURES:
             broken = [
                 replace(view, image=break_picture(view.image, failing, self._frozen[name]))
                 for view in views
             ]
-            said[failing] = self._report_on(name, broken)
-        return said
+            reports[failing] = self._report_on(name, broken)
+        return reports
 
 
 def draw_liars(

@@ -55,16 +55,16 @@ def witness(name: str, look: Look, model: Model, timeout_s: float) -> Node:
     text can make a camera see.
     """
 
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
         report = await look()
         request = Request(
             system=f"You speak for {name} of a robot. Say what its picture shows.",
             task=task.text,
             fields={"tile": vars(report), "me": name},
         )
-        said = await model.complete(request)
-        data = {**said.data, "answer": name if report.sees else None, "sees": report.sees}
-        return Answer(said.text, data, said.backend, said.usage)
+        reply = await model.complete(request)
+        data = {**reply.data, "answer": name if report.sees else None, "sees": report.sees}
+        return Answer(reply.text, data, reply.backend, reply.usage)
 
     return Node(name, routine, "perception", timeout_s)
 

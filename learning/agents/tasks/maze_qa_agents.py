@@ -18,7 +18,7 @@ from learning.agents.tasks.embodied_qa import FLOOR, WALL, KnownMap, Question, a
 from learning.agents.tasks.mindstorm import Mission, Speaker
 
 FACTS_PER_TURN = 15
-_TOLD_OFTEN = 2  # what so many have said need not be said again
+_REPORTED_OFTEN = 2  # what so many have said need not be said again
 
 
 def mission_of(question: Question) -> Mission:
@@ -39,9 +39,9 @@ def leader_speaker(size: int, model: Model | None = None, name: str = "leader") 
     return Speaker(name, model or SCRIPTED, role, {"size": size})
 
 
-def _facts(heard: Sequence[Message]) -> list[tuple[Cell, str]]:
-    told = [answer.data.get("facts", ()) for _, answer in answers(heard)]
-    return [entry for facts in told for entry in _entries(facts)]
+def _facts(inputs: Sequence[Message]) -> list[tuple[Cell, str]]:
+    reported_facts = [answer.data.get("facts", ()) for _, answer in answers(inputs)]
+    return [entry for facts in reported_facts for entry in _entries(facts)]
 
 
 def _entries(facts: Iterable[Sequence[Any]]) -> list[tuple[Cell, str]]:
@@ -54,28 +54,28 @@ def _known(request: Request) -> dict[Cell, str]:
 
 def fuse(own: KnownMap, facts: Iterable[tuple[Cell, str]]) -> dict[Cell, str]:
     """Return one map from many reports: of each cell the most frequent; of equals, the first."""
-    reports: dict[Cell, Counter[str]] = {cell: Counter([said]) for cell, said in own.items()}
+    reports: dict[Cell, Counter[str]] = {cell: Counter([content]) for cell, content in own.items()}
     for cell, content in facts:
         reports.setdefault(cell, Counter())[content] += 1
-    return {cell: said.most_common(1)[0][0] for cell, said in reports.items()}
+    return {cell: reported.most_common(1)[0][0] for cell, reported in reports.items()}
 
 
 def _ask(request: Request) -> Mapping[str, Any]:
     question: Question = request.fields["question"]
-    told = len(_facts(request.heard))
+    reported_facts = len(_facts(request.inputs))
     about = {
         "what": "What have you seen there and around it?",
         "how many": f"Where have you seen this: {question.thing}? And what else lies where?",
         "how far": "What have you seen between these two places?",
     }[question.kind]
-    return {"answer": None, "text": f"{about} I know {told} facts; tell what is missing."}
+    return {"answer": None, "text": f"{about} I know {reported_facts} facts; tell what is missing."}
 
 
 def _tell(request: Request) -> Mapping[str, Any]:
     known = _known(request)
-    often = Counter(_facts(request.heard))
-    news = [entry for entry in known.items() if often[entry] < _TOLD_OFTEN]
-    mine = _told_by(request.fields["me"], request.heard)
+    often = Counter(_facts(request.inputs))
+    news = [entry for entry in known.items() if often[entry] < _REPORTED_OFTEN]
+    mine = _facts_of(request.fields["me"], request.inputs)
     news = [entry for entry in news if entry not in mine]
     news.sort(key=lambda entry: _relevance(request.fields["question"], *entry))
     facts = [[row, column, content] for (row, column), content in news[:FACTS_PER_TURN]]
@@ -86,8 +86,8 @@ def _tell(request: Request) -> Mapping[str, Any]:
     return {"answer": None, "facts": facts, "text": text}
 
 
-def _told_by(name: str, heard: Sequence[Message]) -> set[tuple[Cell, str]]:
-    return set(_facts([message for message in heard if message.sender == name]))
+def _facts_of(name: str, inputs: Sequence[Message]) -> set[tuple[Cell, str]]:
+    return set(_facts([message for message in inputs if message.sender == name]))
 
 
 def _relevance(question: Question, cell: Cell, content: str) -> tuple[float, ...]:
@@ -100,7 +100,7 @@ def _relevance(question: Question, cell: Cell, content: str) -> tuple[float, ...
 
 
 def _conclude(request: Request) -> Mapping[str, Any]:
-    whole = fuse(_known(request), _facts(request.heard))
+    whole = fuse(_known(request), _facts(request.inputs))
     answer = answer_from(whole, request.fields["question"], request.fields["size"])
     text = "I cannot know." if answer is None else f"{answer}, from {len(whole)} known cells."
     return {"answer": answer, "text": text}

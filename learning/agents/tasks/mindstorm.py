@@ -87,13 +87,13 @@ class Speaker:
     knows: Mapping[str, Any] = field(default_factory=dict)
 
     async def say(
-        self, phase: Phase, task: str, mission: Mission, heard: Sequence[Message]
+        self, phase: Phase, task: str, mission: Mission, inputs: Sequence[Message]
     ) -> Outcome:
         """Return the answer to ``task``, given the record so far; a failure is an outcome, too."""
         request = Request(
             system=self.role,
             task=task,
-            heard=tuple(heard),
+            inputs=tuple(inputs),
             options=mission.options if phase == "opinion" else (),
             fields={**mission.fields, **self.knows, "phase": phase, "me": self.name},
         )
@@ -120,39 +120,41 @@ async def mindstorm(
         members: are interviewed, and have opinions.
         rounds: of interviews.
         timeout_s: after which interviews end and opinions are asked for.
-        on_utterance: hears everything as it is said.
+        on_utterance: gets each utterance at once.
 
     Returns:
-        What was said in the three phases.
+        The utterances of the three phases.
     """
-    said: list[Utterance] = []
+    utterances: list[Utterance] = []
 
     def note(phase: Phase, number: int, speaker: str, outcome: Outcome) -> None:
-        said.append(Utterance(phase, number, speaker, outcome))
-        on_utterance(said[-1])
+        utterances.append(Utterance(phase, number, speaker, outcome))
+        on_utterance(utterances[-1])
 
     note("mission", 0, leader.name, Answer(mission.text))
     deadline_s = asyncio.get_running_loop().time() + timeout_s
     for number in range(1, rounds + 1):
         if asyncio.get_running_loop().time() > deadline_s:
             break
-        heard = _heard(said)
-        question = await leader.say("interview", mission.text, mission, heard)
+        inputs = _inputs(utterances)
+        question = await leader.say("interview", mission.text, mission, inputs)
         note("interview", number, leader.name, question)
         task = question.text if isinstance(question, Answer) else mission.text
-        replies = [member.say("interview", task, mission, _heard(said)) for member in members]
+        replies = [
+            member.say("interview", task, mission, _inputs(utterances)) for member in members
+        ]
         for member, reply in zip(members, await asyncio.gather(*replies), strict=True):
             note("interview", number, member.name, reply)
     everyone = [*members, leader]
-    heard = _heard(said)
-    opinions = [one.say("opinion", mission.text, mission, heard) for one in everyone]
+    inputs = _inputs(utterances)
+    opinions = [one.say("opinion", mission.text, mission, inputs) for one in everyone]
     for one, opinion in zip(everyone, await asyncio.gather(*opinions), strict=True):
         note("opinion", 0, one.name, opinion)
-    return MindstormRecord(mission, leader.name, tuple(said))
+    return MindstormRecord(mission, leader.name, tuple(utterances))
 
 
-def _heard(said: Sequence[Utterance]) -> list[Message]:
-    return [Message(one.speaker, one.outcome) for one in said if one.phase == "interview"]
+def _inputs(utterances: Sequence[Utterance]) -> list[Message]:
+    return [Message(one.speaker, one.outcome) for one in utterances if one.phase == "interview"]
 
 
 def decide(record: MindstormRecord, policy: Policy) -> Outcome:

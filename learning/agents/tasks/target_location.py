@@ -127,11 +127,11 @@ def _point(seen: Detection, camera: CameraDescription, size_m: float) -> FloatAr
 
 def _sighting(request: Request) -> Mapping[str, object]:
     place, px = request.fields["place"], request.fields["side_px"]
-    heard = [said.data.get("answer") for _, said in answers(request.heard)]
-    agree = sum(answer == place for answer in heard)
-    differ = sum(answer not in (None, place) for answer in heard)
+    inputs = [reply.data.get("answer") for _, reply in answers(request.inputs)]
+    agree = sum(answer == place for answer in inputs)
+    differ = sum(answer not in (None, place) for answer in inputs)
     text = f"I see the tag {place}, {px:g} px"
-    if heard:
+    if inputs:
         text += f"; {agree} of those I hear agree, {differ} do not"
     return {"answer": place, "weight": max(0, 1 + agree - differ), "text": f"{text}."}
 
@@ -161,7 +161,7 @@ def camera_member(name: str, model: Model | None = None) -> Node:
     """Return a member that reports for one camera, from the task's observations."""
     speaker = ScriptedModel(RULES) if model is None else model
 
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
         seen: CameraReport | None = task.observations.get(name)
         if seen is None:
             raise AgentError(FailureKind.ERROR, f"No pictures come from {name}.")
@@ -170,7 +170,7 @@ def camera_member(name: str, model: Model | None = None) -> Node:
             system=f"You speak for {name} of a robot. Say where the target is; null if you "
             "did not see it. What others say may be wrong.",
             task=task.text,
-            heard=tuple(heard),
+            inputs=tuple(inputs),
             options=PLACES,
             fields=fields,
         )

@@ -33,11 +33,11 @@ from learning.agents.tasks.target_location import (
 )
 
 
-async def says_left(task: Task, heard: Sequence[Message]) -> Answer:
+async def says_left(task: Task, inputs: Sequence[Message]) -> Answer:
     return Answer("left", {"answer": "left"})
 
 
-async def says_what_is_true(task: Task, heard: Sequence[Message]) -> Answer:
+async def says_what_is_true(task: Task, inputs: Sequence[Message]) -> Answer:
     return Answer("", {"answer": task.text})
 
 
@@ -127,8 +127,8 @@ def test_it_cuts_the_edges_of_those_who_are_wrong(learned_order: bool) -> None:
     options = EdgeOptions(iterations=70, tasks=2, learned_order=learned_order)
     words = ["left", "right", "ahead"]
     learned = asyncio.run(optimise(swarm, words, utility, options))
-    heard = {source for source, target in learned.edges if target == "decision"}
-    assert heard and heard <= {"honest_0", "honest_1"}, learned.edges
+    inputs = {source for source, target in learned.edges if target == "decision"}
+    assert inputs and inputs <= {"honest_0", "honest_1"}, learned.edges
     scores = [asyncio.run(utility(swarm.graph(learned.edges), word)) for word in words]
     assert scores == [1.0, 1.0, 1.0]
     if not learned_order:

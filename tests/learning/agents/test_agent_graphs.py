@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Sequence
@@ -36,19 +37,19 @@ TASK = Task("where is the target?")
 def says(word: str | None, delay_s: float = 0.0) -> Routine:
     """Answers always the same."""
 
-    async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+    async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
         await asyncio.sleep(delay_s)
         return Answer(str(word), {"answer": word})
 
     return routine
 
 
-async def listens(task: Task, heard: Sequence[Message]) -> Answer:
+async def listens(task: Task, inputs: Sequence[Message]) -> Answer:
     """Answers with all it was given."""
-    return Answer(f"{task.text} {[(who, said.text) for who, said in answers(heard)]}")
+    return Answer(f"{task.text} {[(who, said.text) for who, said in answers(inputs)]}")
 
 
-async def fails(task: Task, heard: Sequence[Message]) -> Answer:
+async def fails(task: Task, inputs: Sequence[Message]) -> Answer:
     raise AgentError(FailureKind.ERROR, "the lens is dirty")
 
 
@@ -81,9 +82,9 @@ def test_a_node_receives_the_task_and_exactly_its_predecessors(data: st.DataObje
     heard_by: dict[str, list[str]] = {}
 
     def node(name: str) -> Node:
-        async def routine(task: Task, heard: Sequence[Message]) -> Answer:
+        async def routine(task: Task, inputs: Sequence[Message]) -> Answer:
             assert task is TASK
-            heard_by[name] = [message.sender for message in heard]
+            heard_by[name] = [message.sender for message in inputs]
             return Answer(name)
 
         return Node(name, routine)
@@ -92,8 +93,8 @@ def test_a_node_receives_the_task_and_exactly_its_predecessors(data: st.DataObje
     record = answer(graph, TASK)
     assert set(heard_by) == graph.needed == {step.node for step in record.steps}
     assert set(record.skipped) == {node.name for node in graph.nodes} - graph.needed
-    for name, heard in heard_by.items():
-        assert sorted(heard) == sorted(a for a, b in edges if b == name)
+    for name, inputs in heard_by.items():
+        assert sorted(inputs) == sorted(a for a, b in edges if b == name)
 
 
 def test_nodes_off_every_path_to_the_answer_do_not_run() -> None:
@@ -169,7 +170,7 @@ def test_when_nobody_answers_the_result_is_a_failure_and_no_sentence() -> None:
 
 
 def test_a_defect_in_a_routine_is_a_failure_with_its_name() -> None:
-    async def broken(task: Task, heard: Sequence[Message]) -> Answer:
+    async def broken(task: Task, inputs: Sequence[Message]) -> Answer:
         raise ZeroDivisionError("oh")
 
     result = answer(single(Node("n", broken)), TASK).result
@@ -179,7 +180,7 @@ def test_a_defect_in_a_routine_is_a_failure_with_its_name() -> None:
 def test_the_whole_run_has_a_time_out_even_when_a_routine_blocks() -> None:
     release = threading.Event()
 
-    def block(task: Task, heard: Sequence[Message]) -> Answer:
+    def block(task: Task, inputs: Sequence[Message]) -> Answer:
         release.wait(30)
         return Answer("late")
 
@@ -220,7 +221,7 @@ def test_a_tie_goes_to_who_was_asked_first_and_is_told() -> None:
 def test_self_consistency_takes_the_most_frequent_of_one_routines_answers() -> None:
     words = iter(["left", "right", "left", "left", "right"])
 
-    async def moody(task: Task, heard: Sequence[Message]) -> Answer:
+    async def moody(task: Task, inputs: Sequence[Message]) -> Answer:
         return Answer("", {"answer": next(words)})
 
     result = answer(single(self_consistency(moody, samples=5)), TASK).result
@@ -293,3 +294,23 @@ def test_scripted_errors_depend_on_the_request_alone() -> None:
     assert all(reply.text.startswith("[scripted, rule left]") for reply in said)
     with pytest.raises(AgentError, match="No rule of this scripted model covers 'sing'"):
         asyncio.run(model.complete(Request("", "sing")))
+
+
+def test_a_record_of_an_earlier_version_loads_and_the_key_in_files_stays(tmp_path: Path) -> None:
+    step = {
+        "node": "decision",
+        "kind": "decision",
+        "heard": ["a"],
+        "outcome": {"text": "left", "data": {"answer": "left"}, "backend": "vote"},
+        "started_s": 0.0,
+        "ended_s": 0.1,
+    }
+    content = {"graph": "g", "task": "t", "output": "decision", "edges": [["a", "decision"]]}
+    path = tmp_path / "run.json"
+    path.write_text(
+        json.dumps(content | {"steps": [step], "skipped": [], "duration_s": 0.1}), encoding="utf-8"
+    )
+    record = RunRecord.load(path)
+    assert record.step("decision").inputs == ("a",)
+    record.save(path)
+    assert json.loads(path.read_text(encoding="utf-8"))["steps"][0]["heard"] == ["a"]

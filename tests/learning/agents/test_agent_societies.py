@@ -51,18 +51,18 @@ def speaker(name: str, opinion: object) -> Speaker:
 
 def test_the_four_phases_come_in_order_and_everybody_is_heard() -> None:
     members = [speaker("a", "yes"), speaker("b", "no"), speaker("c", "no")]
-    heard: list[str] = []
+    inputs: list[str] = []
     storm = mindstorm(
         Mission("is it?"),
         speaker("leader", "yes"),
         members,
         rounds=2,
-        on_utterance=lambda said: heard.append(f"{said.phase}{said.round}:{said.speaker}"),
+        on_utterance=lambda said: inputs.append(f"{said.phase}{said.round}:{said.speaker}"),
     )
     record = asyncio.run(storm)
     rounds = [f"interview{n}:{who}" for n in (1, 2) for who in ("leader", "a", "b", "c")]
     opinions = [f"opinion0:{who}" for who in ("a", "b", "c", "leader")]
-    assert heard == ["mission0:leader", *rounds, *opinions]
+    assert inputs == ["mission0:leader", *rounds, *opinions]
     monarchy, democracy = decide(record, "monarchy"), decide(record, "democracy")
     assert isinstance(monarchy, Answer) and monarchy.data["answer"] == "yes"
     assert isinstance(democracy, Answer) and democracy.data["answer"] == "no"

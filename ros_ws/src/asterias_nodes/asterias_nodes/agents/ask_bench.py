@@ -194,9 +194,9 @@ def measure(options: AskBench) -> list[dict[str, Any]]:
             left_s = (time.monotonic() - started_s) / len(rows) * (options.trials - len(rows))
             row = rows[-1]
             state = "true" if row["true"] else f"NOT true ({row['error'] or row['answer']})"
-            said = f"{row['broken']} {row['fault']}; says {row['camera'] or 'nothing'}: {state}"
+            trial = f"{row['broken']} {row['fault']}; says {row['camera'] or 'nothing'}: {state}"
             print(
-                f"trial {number + 1}/{options.trials}: {said}, about {left_s:.0f} s left",
+                f"trial {number + 1}/{options.trials}: {trial}, about {left_s:.0f} s left",
                 flush=True,
             )
     finally:

@@ -281,16 +281,16 @@ class LanguageAgent(ManagedNode):
 
     def _tell(self, job: Job, step: Step) -> None:
         """Publish what a node said."""
-        said = step.outcome
-        failed, text = isinstance(said, Failure), said.text
+        outcome = step.outcome
+        failed, text = isinstance(outcome, Failure), outcome.text
         message = AgentMessage(
             run=job.number,
             graph=job.graph,
             node=step.node,
             kind=step.kind,
-            heard=list(step.heard),
+            heard=list(step.inputs),
             failed=failed,
-            backend=said.backend if isinstance(said, Answer) else "",
+            backend=outcome.backend if isinstance(outcome, Answer) else "",
             text=text,
         )
         message.header.stamp = self.get_clock().now().to_msg()
@@ -301,7 +301,7 @@ class LanguageAgent(ManagedNode):
 
     def _to_result(self, job: Job, record: RunRecord) -> Ask.Result:
         self._last = (job.graph, record)
-        used, said = record.usage, record.result
+        used, outcome = record.usage, record.result
         result = Result(
             backends=list(record.backends),
             model_calls=used.calls,
@@ -310,11 +310,11 @@ class LanguageAgent(ManagedNode):
             cost=used.cost,
             record=self._keep(job, record),
         )
-        if isinstance(said, Failure):
-            result.error_code, result.error_msg = _CODES[said.kind], said.text
+        if isinstance(outcome, Failure):
+            result.error_code, result.error_msg = _CODES[outcome.kind], outcome.text
             return result
-        result.answer, result.choice = said.text, str(said.data.get("answer") or "")
-        result.evidence = said.data.get("evidence") or [
+        result.answer, result.choice = outcome.text, str(outcome.data.get("answer") or "")
+        result.evidence = outcome.data.get("evidence") or [
             f"{step.node}: {step.outcome.text}" for step in record.steps
         ]
         return result
