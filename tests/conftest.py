@@ -19,7 +19,7 @@ from xdist.scheduler import LoadFileScheduling
 from asterias_nodes.runtime.domains import reserve_domain_id
 
 # Files whose tests start whole systems: one group.
-SYSTEMS = ("tests/system/", "tests/test_readme.py")
+SYSTEMS = ("tests/system/", "tests/docs/test_documents.py")
 # Files that take longest, but for those, the longest first.
 LONG = (
     "tests/learning/target_finding/test_target_finding_env.py",
