@@ -3,11 +3,12 @@
 #   PYTHON=...       the Python that set-up builds on (3.11 or 3.10)
 #   TORCH_INDEX=...  where set-up takes PyTorch from: for a CPU-only or a CUDA build, the index that
 #                    PyTorch's "Start Locally" page names for it
+#   MINUTES=...      how long `make fuzz` takes
 #   ARGS=...         more arguments for `make demo` (name:=value) or `make test` (of pytest)
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test fuzz lint format clean
 
 ROOMS := $(wildcard asterias hardware sim planners learning)
 IN_VENV := source ./setup.bash &&
@@ -18,6 +19,7 @@ help:
 	@echo "make setup   build .venv and the ROS 2 workspace (does nothing the second time)"
 	@echo "make demo    let the simulated limb search for its target, 20 times"
 	@echo "make test    linters, type checks and all tests"
+	@echo "make fuzz    broken input for every reader of files and streams, for MINUTES=30"
 	@echo "make lint    linters and type checks only"
 	@echo "make format  put the source into shape"
 	@echo "make clean   remove what set-up has built"
@@ -38,6 +40,10 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 test: lint
 	@$(IN_VENV) exec python -m pytest $(PARALLEL) $(ARGS)
+
+MINUTES ?= 30
+fuzz: ready
+	@$(IN_VENV) python tests/fuzz/fuzzing.py --minutes $(MINUTES) $(ARGS)
 
 lint: ready
 	@$(IN_VENV) ruff check . && ruff format --check .

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from asterias.errors import DescriptionError
 from asterias.files import write_text
+from asterias.yaml_text import load_yaml
 from hardware.description.devices import BackendSettings, DevicesBackend, SimBackend
 from hardware.description.fields import (
     Fraction,
@@ -136,11 +137,10 @@ def load_robot(robot: str | os.PathLike[str]) -> RobotDescription:
     """
     path = robot_path(robot)
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except Exception as error:  # PyYAML leaks KeyError, RecursionError and more on odd input
-        raise DescriptionError(
-            f"{path}: this is not a readable YAML file: {_yaml_reason(error)}."
-        ) from error
+        data = load_yaml(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise DescriptionError(f"{path}: this is not a readable YAML file: {reason}.") from error
     return parse_robot(data, source=str(path))
 
 
@@ -180,12 +180,3 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
-
-
-def _yaml_reason(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"{error.problem} (line {mark.line + 1}, column {mark.column + 1})"
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    return " ".join(f"{error}".split()).rstrip(".") or type(error).__name__

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from asterias.errors import UserError
 from asterias.files import read_text
+from asterias.yaml_text import check_brackets, load_yaml
 from planners.mazes.pictures import Shades
 
 _MOST_BYTES = 64 * 1024  # a map's YAML has half a kilobyte
@@ -106,15 +107,16 @@ def _mapping(path: Path) -> dict[str, object]:
         UserError: it is no YAML file with a mapping.
     """
     text = read_text(path, _MOST_BYTES)
+    has_aliases = False
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise UserError(f"{path} uses YAML aliases (*name): a map file needs none.")
-        about = yaml.safe_load(text)
-    except UserError:
-        raise
+        check_brackets(text)
+        has_aliases = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))
+        about = None if has_aliases else load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is no ROS map, since it is no YAML file: {reason}.") from error
+    if has_aliases:
+        raise UserError(f"{path} uses YAML aliases (*name): a map file needs none.")
     if not isinstance(about, dict):
         raise UserError(f"{path} is no ROS map: it needs image, resolution and origin [x, y, yaw].")
     return about

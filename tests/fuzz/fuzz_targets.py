@@ -165,7 +165,8 @@ def _bag(data: bytes, folder: Path) -> None:
 
 
 EPISODE = {
-    **{"task": "find it", "outcome": "success", "state": "finished", "problem": ""},
+    "episode": 3,
+    **{"task": "find it", "outcome": "success", "state": "complete", "problem": ""},
     **{"started": "2026-01-01T00:00:00", "duration_s": 2.0, "messages": 5, "pictures": 1},
     **{"bytes": 100, "dropped": {"/a": 1}, "files": ["a.mcap"]},
 }
@@ -176,7 +177,6 @@ EPISODE = {
     [json.dumps(EPISODE).encode()],
     is_text=True,
     files=("episode.json",),
-    has_good_seeds=False,
 )
 def _card(data: bytes, folder: Path) -> None:
     (folder / "episode.json").write_bytes(data)

@@ -120,7 +120,7 @@ class Fuzzer:
             self._note(target, kind, origin, data, traceback.format_exc())
         took_s = time.process_time() - began_s
         counts.seconds += took_s
-        if SLOWEST_S < took_s and not hung:
+        if took_s > SLOWEST_S and not hung:
             self._note(target, f"took more than {SLOWEST_S:g} s", origin, data)
         if _memory_bytes("VmHWM") - before > MOST_BYTES:
             self._note(target, "took more than 500 MB", origin, data)
@@ -197,7 +197,6 @@ def _quiet() -> Iterator[None]:
 @contextlib.contextmanager
 def _limited() -> Iterator[None]:
     """Raise HangError after the longest time; start the measurement of memory."""
-
     began_s = time.process_time()
     end_s = time.monotonic() + SLOWEST_WALL_S
 

@@ -7,7 +7,7 @@ The gate looks at the call alone, never at the words around it.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from asterias.errors import UserError
 from asterias.files import read_text
+from asterias.yaml_text import load_yaml
 from hardware.description.fields import Finite
 from learning.agents.messages import AgentError, Answer, FailureKind
 from learning.agents.models.reply_text import short
@@ -59,11 +60,13 @@ def load_skill_rules(path: Path) -> dict[str, SkillRule]:
         UserError: the file cannot be read, or names what no skill has; file, key and reason.
     """
     text = read_text(path, _LIMIT_BYTES)
+    _check_structure(path, text)
     try:
-        _check_structure(path, text)
-        rules = _File.model_validate(yaml.safe_load(text)).skills
-    except yaml.YAMLError as error:
+        content = load_yaml(text)
+    except UserError as error:
         raise UserError(f"{path} is no YAML: {short(str(error))}.") from error
+    try:
+        rules = _File.model_validate(content).skills
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "the whole"
@@ -78,13 +81,25 @@ def _check_structure(path: Path, text: str) -> None:
         UserError: there are aliases, or lists in lists in lists.
     """
     depth = 0
-    for event in yaml.parse(text):
+    for event in _events(path, text):
         if isinstance(event, yaml.AliasEvent):
             raise UserError(f"{path} holds YAML aliases, which allow-lists do without.")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _MOST_DEPTH:
             raise UserError(f"{path} is nested too deep for an allow-list.")
+
+
+def _events(path: Path, text: str) -> Iterator[yaml.Event]:
+    """Yield the events of a YAML text.
+
+    Raises:
+        UserError: it is no YAML.
+    """
+    try:
+        yield from yaml.parse(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is no YAML: {short(str(error))}.") from error
 
 
 def _narrowed(path: Path, name: str, rule: SkillRule) -> SkillRule:

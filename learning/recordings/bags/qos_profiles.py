@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
+from asterias import yaml_text
+from asterias.errors import UserError
 
 # Far above what hundreds of publishers write; a longer text is damage.
 MOST_TEXT = 256 * 1024
@@ -64,8 +65,8 @@ def _load(text: str) -> Any:
     if len(text) > MOST_TEXT:
         return None
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError, OverflowError):
+        return yaml_text.load_yaml(text)
+    except UserError:
         return None
 
 

@@ -68,7 +68,7 @@ def load_policy(path: Path) -> Policy:
         return _assemble(tensors, card)
     except KeyError as error:
         raise UserError(f"{path} and its card do not fit together: {error} is missing.") from error
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
         reason = str(error).rstrip(".")
         raise UserError(f"{path} and its card do not fit together: {reason}.") from error
 

@@ -23,6 +23,7 @@ from rosidl_parser.definition import (
 )
 
 from asterias_ros2.errors import VerbError
+from asterias_ros2.safe_yaml import DepthError, load_yaml
 
 DEFAULT_TRUNCATE_LENGTH = 128
 SEQUENCES = (list, tuple, array.array, np.ndarray)
@@ -129,10 +130,10 @@ def parse_yaml(text: str) -> object:
         VerbError: it is not valid YAML.
     """
     try:
-        return yaml.load(text, _Loader)
-    except RecursionError:
+        return load_yaml(text, _Loader)
+    except DepthError:
         raise VerbError(f"{text[:40]!r}… is nested too deep") from None
-    except (yaml.YAMLError, ValueError, TypeError) as error:
+    except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise VerbError(f"{text!r} is not valid YAML: {reason}") from None
 

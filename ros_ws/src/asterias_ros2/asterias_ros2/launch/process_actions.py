@@ -20,6 +20,7 @@ from asterias_ros2.launch.log import OUTPUTS
 from asterias_ros2.launch.substitutions import evaluate
 from asterias_ros2.launch.templates import Template, parse_template
 from asterias_ros2.launch.values import ParameterValue, Value, final_value, parse_bool
+from asterias_ros2.safe_yaml import DepthError, load_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,9 @@ class ParameterFile:
             return path
         text = evaluate(parse_template(path.read_text(encoding="utf-8")), context)
         try:
-            yaml.safe_load(text)
+            load_yaml(text)
+        except DepthError as error:
+            raise LaunchError(f"{path} is nested too deep") from error
         except yaml.YAMLError as error:
             raise LaunchError(f"{path} is not YAML once its $(…) are replaced: {error}") from error
         copy = context.parameter_file()

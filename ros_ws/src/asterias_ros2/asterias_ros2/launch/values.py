@@ -14,6 +14,7 @@ import yaml
 
 from asterias_ros2.errors import LaunchError
 from asterias_ros2.launch.templates import Template, Text, parse_template
+from asterias_ros2.safe_yaml import DepthError, load_yaml
 
 Scalar = bool | int | float | str
 Value = Scalar | list[Scalar]
@@ -217,8 +218,8 @@ def _from_yaml(text: str, may_be_text: bool) -> Value:
     if not text:
         return text
     try:
-        value: Any = yaml.safe_load(text)
-    except RecursionError:
+        value: Any = load_yaml(text)
+    except DepthError:
         raise LaunchError(f"value {text[:40]!r}… is nested too deep") from None
     except yaml.YAMLError:
         if may_be_text:
