@@ -26,7 +26,7 @@ NO_CALIBRATION = "none"
 
 
 def devices_of(robot: RobotDescription) -> DevicesBackend:
-    """The devices behind a robot.
+    """Return the devices behind a robot.
 
     Raises:
         DescriptionError: it is a simulated one.
@@ -40,7 +40,7 @@ def devices_of(robot: RobotDescription) -> DevicesBackend:
 
 
 def limb_named(robot: RobotDescription, name: str) -> Limb:
-    """A limb of a robot by name.
+    """Return a limb of a robot by name.
 
     Raises:
         DescriptionError: there is none.
@@ -53,7 +53,7 @@ def limb_named(robot: RobotDescription, name: str) -> Limb:
 
 
 def servos_of(devices: LimbDevices, joints: Sequence[JointDescription]) -> list[Servo]:
-    """The servos of a limb in joint order, with the limits that they get."""
+    """Return the servos of a limb in joint order, with the limits that they get."""
     return [
         Servo(
             joint.name,
@@ -67,7 +67,7 @@ def servos_of(devices: LimbDevices, joints: Sequence[JointDescription]) -> list[
 
 
 def make_bus(devices: LimbDevices, servos: Sequence[Servo]) -> ServoBus:
-    """The bus of a limb, closed."""
+    """Return the bus of a limb, closed."""
     settings = devices.bus
     if isinstance(settings, SerialBusSettings):
         return SerialBus(
@@ -88,7 +88,7 @@ def make_bus(devices: LimbDevices, servos: Sequence[Servo]) -> ServoBus:
 
 
 def calibration_path(robot: str, limb: str, devices: LimbDevices) -> Path | None:
-    """Where a limb's calibration is; None where its servos need none."""
+    """Return where a limb's calibration is; None where its servos need none."""
     if devices.calibration == NO_CALIBRATION:
         return None
     return Path(devices.calibration) if devices.calibration else default_path(robot, limb)
@@ -97,10 +97,9 @@ def calibration_path(robot: str, limb: str, devices: LimbDevices) -> Path | None
 def calibration_of(
     robot: str, limb: str, devices: LimbDevices, servos: Sequence[Servo]
 ) -> Calibration:
-    """A limb's calibration, checked against its servos.
+    """Return a limb's calibration, checked against its servos.
 
-    Raises:
-        DeviceError: there is none, or it does not fit.
+    DeviceError comes when there is none, or it does not fit.
     """
     path = calibration_path(robot, limb, devices)
     if path is None:
@@ -111,11 +110,10 @@ def calibration_of(
 
 
 def make_limb(robot: RobotDescription, number: int, clock: Clock = time.monotonic) -> BusLimb:
-    """Limb ``number`` of a real robot, unconnected.
+    """Return limb ``number`` of a real robot, unconnected.
 
-    Raises:
-        DescriptionError: the robot has no devices.
-        DeviceError: the calibration is missing or does not fit.
+    DescriptionError comes when the robot has no devices, and DeviceError when the calibration is
+    missing or does not fit.
     """
     limb = robot.limbs[number]
     devices = devices_of(robot).limbs[limb.name]
@@ -131,10 +129,9 @@ def make_limb(robot: RobotDescription, number: int, clock: Clock = time.monotoni
 
 
 def make_camera(robot: RobotDescription, limb: Limb, about: CameraDescription) -> StreamCamera:
-    """A camera of a real robot, unconnected.
+    """Return a camera of a real robot, unconnected.
 
-    Raises:
-        DescriptionError: the robot has no devices, or a control does not exist.
+    DescriptionError comes when the robot has no devices, or a control does not exist.
     """
     devices = devices_of(robot).limbs[limb.name]
     settings = devices.cameras[about.name]

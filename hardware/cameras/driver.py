@@ -63,7 +63,7 @@ class Camera(ABC):
 
     @property
     def device(self) -> Camera:
-        """Return the camera itself, which a wrapper stands before."""
+        """The camera itself, which a wrapper stands before."""
         return self
 
     @property
@@ -97,22 +97,22 @@ class Camera(ABC):
         self.disconnect()
 
     def read(self) -> Frame:
-        """Take a picture now and wait for it.
+        """Return a picture taken now, and wait for it.
 
-        Raises:
-            NotConnectedError: before ``connect()``.
-            DeviceError: the camera does not deliver, or not the size it was described with.
+        NotConnectedError comes before ``connect()``, and DeviceError when the camera does not
+        deliver, or not the size it was described with.
         """
         self._require_connected()
         return self._keep(self._capture())
 
     def read_next(self, timeout_s: float = 0.2) -> Frame:
-        """Wait for the next picture that has not been returned before.
+        """Return the next picture that has not been returned before, and wait for it.
+
+        NotConnectedError comes before ``connect()``, and DeviceError when the picture is not of the
+        size it was described with.
 
         Raises:
-            NotConnectedError: before ``connect()``.
             StaleFrameError: none came within ``timeout_s``.
-            DeviceError: the picture is not of the size it was described with.
         """
         self._require_connected()
         frame = self._next(timeout_s)
@@ -124,11 +124,10 @@ class Camera(ABC):
         return self._keep(frame)
 
     def poll(self) -> Frame | None:
-        """The next picture that has not been returned before, or None; never waits.
+        """Return the next picture that has not been returned before, or None; never wait.
 
-        Raises:
-            NotConnectedError: before ``connect()``.
-            DeviceError: the picture is not of the size it was described with.
+        NotConnectedError comes before ``connect()``, and DeviceError when the picture is not of the
+        size it was described with.
         """
         self._require_connected()
         frame = self._next(0.0)
@@ -137,8 +136,9 @@ class Camera(ABC):
     def read_latest(self, max_age_s: float = 0.5) -> Frame:
         """Return the newest picture without waiting.
 
+        NotConnectedError comes before ``connect()``.
+
         Raises:
-            NotConnectedError: before ``connect()``.
             StaleFrameError: there is none, or it is older than ``max_age_s``, or its stamp lies as
                 far in the future (the clock was set back).
         """
@@ -174,7 +174,7 @@ class Camera(ABC):
         """Wait for a picture newer than the last one returned; None after ``timeout_s``."""
 
     def _peek(self) -> Frame | None:
-        """The newest picture there is, without waiting."""
+        """Return the newest picture there is, without waiting."""
         return self._latest
 
     def _keep(self, frame: Frame) -> Frame:

@@ -113,7 +113,8 @@ def compared_state(before: ImageArray | None, after: ImageArray | None) -> Camer
     """Return what two pictures show of a camera that has moved between them.
 
     Args:
-        before, after: ``(H, W, 3)``; None: none came.
+        before: ``(H, W, 3)``; None: none came.
+        after: the same, from after the movement.
     """
     if before is None or after is None:
         return CameraState.SILENT
@@ -135,7 +136,7 @@ class PictureWatch:
         self._since_s = 0.0
 
     def see(self, image: ImageArray, time_s: float) -> PictureSigns:
-        """Signs of the next picture, ``(H, W)`` or ``(H, W, 3)``."""
+        """Return the signs of the next picture, ``(H, W)`` or ``(H, W, 3)``."""
         if self._last is None or not np.array_equal(image, self._last):
             self._last, self._since_s = image, time_s
         mean, deviation = cv2.meanStdDev(image.reshape(-1, 1))
@@ -176,12 +177,12 @@ class CameraHealthMonitor:
         self._forget(now_s)
 
     def drop(self, now_s: float) -> None:
-        """A picture has come that could not be used."""
+        """Note that a picture has come that could not be used."""
         self._broken.append(now_s)
         self._forget(now_s)
 
     def health(self, now_s: float) -> CameraHealth:
-        """How the camera is now."""
+        """Return how the camera is now."""
         self._forget(now_s)
         span_s = min(max(now_s - self._start_s, 1e-9), WINDOW_S)
         rate_hz = len(self._good) / span_s

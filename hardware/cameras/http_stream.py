@@ -54,10 +54,9 @@ class HttpStream:
             raise DeviceError(f"{self.url} does not answer ({error.strerror or error})") from error
 
     def read(self, timeout_s: float) -> bytes:
-        """What has come; empty after ``timeout_s``.
+        """Return what has come; empty after ``timeout_s``.
 
-        Raises:
-            DeviceError: the server has ended the stream, or its chunks make no sense.
+        DeviceError comes when the server has ended the stream, or its chunks make no sense.
         """
         data, self._rest = self._rest, b""
         if not data:
@@ -79,7 +78,11 @@ class HttpStream:
         return data
 
     def _read_head(self) -> tuple[str, bytes]:
-        """Content type, and the first bytes of the body."""
+        """Return the content type, and the first bytes of the body.
+
+        Raises:
+            DeviceError: the server does not answer in HTTP, or serves no stream.
+        """
         deadline_s, buffer = time.monotonic() + CONNECT_S, b""
         while b"\r\n\r\n" not in buffer:
             if time.monotonic() > deadline_s or len(buffer) > MOST_HEAD_BYTES:
@@ -112,10 +115,9 @@ class Dechunker:
         self._left = 0  # bytes of the present chunk and of its line end that are still to come
 
     def feed(self, data: bytes) -> bytes:
-        """The content in these bytes.
+        """Return the content in these bytes.
 
-        Raises:
-            DeviceError: the stream has ended, or a size makes no sense.
+        DeviceError comes when the stream has ended, or a size makes no sense.
         """
         self._buffer += data
         content = bytearray()
@@ -136,7 +138,11 @@ class Dechunker:
         return bytes(content)
 
     def _begin_chunk(self) -> int:
-        """Length of the size line; 0 when it has not come yet."""
+        """Return the length of the size line; 0 when it has not come yet.
+
+        Raises:
+            DeviceError: the stream has ended, or the size makes no sense.
+        """
         end = self._buffer.find(b"\r\n")
         if end < 0:
             if len(self._buffer) > 64:

@@ -18,7 +18,8 @@ def decode_jpeg(data: bytes, width_px: int, height_px: int) -> ImageArray:
 
     Args:
         data: the file.
-        width_px, height_px: size that it must have.
+        width_px: width that it must have.
+        height_px: height that it must have.
 
     Raises:
         ImageError: it is cut off, damaged, no JPEG, or of another size.

@@ -52,7 +52,11 @@ class MjpegSource(FrameSource):
         self._reader = MultipartReader(b"" if found is None else found[1].encode("latin-1"))
 
     def grab(self, timeout_s: float) -> Grab | None:
-        """The next picture, or None after about ``timeout_s``."""
+        """Return the next picture, or None after about ``timeout_s``.
+
+        Raises:
+            DeviceError: the stream is not open.
+        """
         if self._stream is None:
             raise DeviceError(f"{self.url} is not open")
         deadline_s = time.monotonic() + timeout_s

@@ -49,7 +49,11 @@ class ReplaySource(FrameSource):
         self._first_s: float | None = None
 
     def open(self) -> None:
-        """Open the file at its beginning."""
+        """Open the file at its beginning.
+
+        Raises:
+            DeviceError: there is no such file, or it holds no picture.
+        """
         if not self.file.is_file():
             raise DeviceError(f"there is no file {self.file}")
         self._rewind()
@@ -59,7 +63,7 @@ class ReplaySource(FrameSource):
             raise DeviceError(f"{self.file} holds no picture{where}")
 
     def grab(self, timeout_s: float) -> Grab | None:
-        """The next picture when its time has come, or None after ``timeout_s``."""
+        """Return the next picture when its time has come, or None after ``timeout_s``."""
         if self._waiting is None:
             time.sleep(timeout_s)
             return None
@@ -96,7 +100,14 @@ class ReplaySource(FrameSource):
     # -- files ----------------------------------------------------------------------------------
 
     def _recorded(self) -> Iterator[TimedPicture]:
-        """Pictures of a topic; a recording that is cut off is read up to there."""
+        """Yield the pictures of a topic; a recording that is cut off is read up to there.
+
+        Yields:
+            Time stamp and picture, in the order of the file.
+
+        Raises:
+            DeviceError: the file is no readable recording.
+        """
         factory = DecoderFactory()
         with self.file.open("rb") as file:
             # In the order of the file: the index may be missing after a crash.
@@ -111,7 +122,7 @@ class ReplaySource(FrameSource):
                     raise DeviceError(f"{self.file} is no readable recording ({error})") from error
 
     def _picture(self, message: Any) -> ImageArray | ImageError:
-        """Picture of a sensor_msgs Image (rgb8, bgr8) or CompressedImage."""
+        """Return the picture of a sensor_msgs Image (rgb8, bgr8) or CompressedImage."""
         about = self._about
         try:
             if hasattr(message, "format"):

@@ -49,7 +49,7 @@ class FrameSource(ABC):
 
     @abstractmethod
     def grab(self, timeout_s: float) -> Grab | None:
-        """The next picture, or None after about ``timeout_s``.
+        """Return the next picture, or None after about ``timeout_s``.
 
         Raises:
             ImageError: a picture came that cannot be used; the stream goes on.
@@ -100,7 +100,7 @@ class StreamCamera(Camera):
         return self._problem
 
     def health(self) -> CameraHealth:
-        """State, real rate and age of the newest picture."""
+        """Return the state, the real rate and the age of the newest picture."""
         with self._arrival:
             return self._watch.health(self._clock())
 
@@ -141,7 +141,7 @@ class StreamCamera(Camera):
         return self._newest
 
     def _wait(self, sequence: int, timeout_s: float) -> Frame | None:
-        """The newest picture once it is newer than ``sequence``; called with the lock held."""
+        """Return the newest picture once newer than ``sequence``; called with the lock held."""
 
         def is_newer() -> bool:
             return self._newest is not None and self._newest.sequence > sequence
@@ -175,7 +175,11 @@ class StreamCamera(Camera):
             self.source.close()
 
     def _pump(self) -> None:
-        """Take pictures until the source fails or falls silent."""
+        """Take pictures until the source fails or falls silent.
+
+        Raises:
+            DeviceError: no picture came for ``silence_s``.
+        """
         heard_s = time.monotonic()
         while not self._closing.is_set():
             try:
@@ -218,7 +222,7 @@ class StreamCamera(Camera):
             self._arrival.notify_all()
 
     def _taken_s(self, stamp_s: float | None, now: float) -> float:
-        """When a picture was taken, on our clock: the quickest one shows how the clocks differ."""
+        """Return when a picture was taken, on our clock: the quickest shows how clocks differ."""
         if stamp_s is None:
             return now
         age_s = 0.0 if self._newest is None else now - self._newest.time_s

@@ -40,7 +40,11 @@ class UdpSource(FrameSource):
         self._coming: list[PicturePart] = []
 
     def open(self) -> None:
-        """Find the board and ask for pictures."""
+        """Find the board and ask for pictures.
+
+        Raises:
+            DeviceError: the board does not announce itself.
+        """
         self._link.open()
         self._link.find({self.board}, LOOK_S)
         if self.board not in self._link.boards:
@@ -48,7 +52,7 @@ class UdpSource(FrameSource):
         self._parts, self._number, self._looked_s, self._coming = {}, -1, 0.0, []
 
     def grab(self, timeout_s: float) -> Grab | None:
-        """The next whole picture, or None after ``timeout_s``."""
+        """Return the next whole picture, or None after ``timeout_s``."""
         deadline_s = time.monotonic() + timeout_s
         while True:
             self._look()
@@ -84,7 +88,11 @@ class UdpSource(FrameSource):
                 self._link.dropped[str(error)] += 1
 
     def _joined(self, part: PicturePart) -> bytes | None:
-        """The JPEG file when its last part has come; a picture with a lost part is dropped."""
+        """Return the JPEG file when its last part has come; else None.
+
+        Raises:
+            ImageError: a part of the picture before was lost; that picture is dropped.
+        """
         is_lost = part.number != self._number and bool(self._parts)
         if part.number != self._number:
             self._number, self._parts = part.number, {}

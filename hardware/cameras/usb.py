@@ -26,13 +26,13 @@ _RESERVED = {"FRAME_WIDTH", "FRAME_HEIGHT", "FPS", "FOURCC", "POS_MSEC", "FORMAT
 
 
 def control_names() -> list[str]:
-    """Names of the controls that OpenCV knows; which of them a camera has, only it can tell."""
+    """Return the names of the controls that OpenCV knows; only a camera can tell which it has."""
     known = (name.removeprefix(_PREFIX) for name in dir(cv2) if name.startswith(_PREFIX))
     return sorted(name.lower() for name in known if name not in _RESERVED)
 
 
 def control_number(name: str) -> int:
-    """OpenCV's number of a control such as ``brightness``.
+    """Return OpenCV's number of a control such as ``brightness``.
 
     Raises:
         DescriptionError: there is no such control.
@@ -64,7 +64,11 @@ class UsbSource(FrameSource):
         self._is_jpeg = False
 
     def open(self) -> None:
-        """Open the device and set size, rate and controls."""
+        """Open the device and set size, rate and controls.
+
+        Raises:
+            DeviceError: there is no such device, or it cannot be opened.
+        """
         if not Path(self.device).exists():
             raise DeviceError(f"there is no {self.device}; plug the camera in")
         about, motion_jpeg = self._about, cv2.VideoWriter.fourcc(*"MJPG")
@@ -90,7 +94,12 @@ class UsbSource(FrameSource):
         capture.set(cv2.CAP_PROP_CONVERT_RGB, 0.0 if self._is_jpeg else 1.0)
 
     def grab(self, timeout_s: float) -> Grab | None:
-        """The next picture; blocks for as long as OpenCV does."""
+        """Return the next picture, or None after ``timeout_s``; block for as long as OpenCV does.
+
+        Raises:
+            DeviceError: the device is not open, or has stopped.
+            ImageError: the picture is empty.
+        """
         if self._capture is None:
             raise DeviceError(f"{self.device} is not open")
         started_s = time.monotonic()

@@ -82,7 +82,7 @@ class ServoSettings(StrictModel):
 
 
 def _tag(default: str = "") -> Callable[[Any], str | None]:
-    """Reads the type of a part; None where there is no part at all."""
+    """Return a function that reads the type of a part; None where there is no part at all."""
 
     def tag(value: Any) -> str | None:
         if isinstance(value, BaseModel):
@@ -144,7 +144,11 @@ class LimbDevices(StrictModel):
     def check(
         self, limb: str, joints: Sequence[str], cameras: Sequence[str], enabled: Sequence[str]
     ) -> None:
-        """Complain where the devices do not fit the limb."""
+        """Complain where the devices do not fit the limb.
+
+        Raises:
+            ValueError: a joint or an enabled camera of the limb has no device.
+        """
         for name in self.servos:
             check_known(f"backend of '{limb}'", "joint", name, joints)
         for name in joints:

@@ -30,7 +30,11 @@ class StrictModel(BaseModel):
 
 
 def check_ordered(limits: tuple[float, float]) -> None:
-    """Complain about reversed limits."""
+    """Complain about reversed limits.
+
+    Raises:
+        ValueError: the limits are reversed.
+    """
     if limits[0] >= limits[1]:
         raise ValueError(
             f"limits_rad [{limits[0]:g}, {limits[1]:g}] are reversed; write [lower, upper]"
@@ -38,7 +42,11 @@ def check_ordered(limits: tuple[float, float]) -> None:
 
 
 def check_unique(kind: str, names: Iterable[str]) -> set[str]:
-    """The names as a set; complains when one comes twice."""
+    """Return the names as a set; complain when one comes twice.
+
+    Raises:
+        ValueError: a name comes twice.
+    """
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -48,14 +56,18 @@ def check_unique(kind: str, names: Iterable[str]) -> set[str]:
 
 
 def check_known(owner: str, kind: str, name: str, names: Iterable[str]) -> None:
-    """Complain when ``owner`` names something that there is not."""
+    """Complain when ``owner`` names something that there is not.
+
+    Raises:
+        ValueError: ``name`` is not one of ``names``.
+    """
     choices = sorted(names)
     if name not in choices:
         raise ValueError(f"{owner} names unknown {kind} '{name}'; {choices_hint(name, choices)}")
 
 
 def choices_hint(word: str, choices: Sequence[str]) -> str:
-    """What a person who wrote ``word`` may have meant."""
+    """Return what a person who wrote ``word`` may have meant."""
     close = difflib.get_close_matches(word, choices, n=1)
     if close:
         return f"did you mean '{close[0]}'?"

@@ -266,7 +266,11 @@ class Limb(StrictModel):
 
 
 def _check_tree(body: Body, links: set[str]) -> None:
-    """Hinges run from the root outwards: each parent is the root or an earlier child."""
+    """Check that hinges run from the root outwards: each parent is the root or an earlier child.
+
+    Raises:
+        ValueError: a hinge breaks that order, or a link is carried by two hinges or by none.
+    """
     root = body.links[0].name
     reached = {root}
     for hinge in body.hinges:

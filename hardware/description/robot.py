@@ -111,7 +111,7 @@ class RobotDescription(StrictModel):
 
 
 def robot_path(robot: str | os.PathLike[str]) -> Path:
-    """Find the file of a robot given by name (``limb_p1``) or by path.
+    """Return the file of a robot given by name (``limb_p1``) or by path.
 
     Raises:
         DescriptionError: there is no such file.
@@ -130,7 +130,7 @@ def robot_path(robot: str | os.PathLike[str]) -> Path:
 
 
 def load_robot(robot: str | os.PathLike[str]) -> RobotDescription:
-    """Load and check a robot description, by name or by path.
+    """Return a robot description, loaded by name or by path and checked.
 
     Raises:
         DescriptionError: one sentence with the file, the key and what was expected.
@@ -151,7 +151,7 @@ def save_robot(robot: RobotDescription, path: str | os.PathLike[str]) -> None:
 
 
 def parse_robot(data: Any, *, source: str = "robot description") -> RobotDescription:
-    """Check a description that is already in memory; ``source`` is named in errors.
+    """Return a description that is already in memory, checked; ``source`` is named in errors.
 
     Raises:
         DescriptionError: one sentence with the source, the key and what was expected.

@@ -49,7 +49,7 @@ _PATTERNS = {
 def format_validation_error(
     root: type[StrictModel], source: str, data: Any, error: ValidationError
 ) -> str:
-    """One sentence for the first mistake, and the count of the others.
+    """Return one sentence for the first mistake, and the count of the others.
 
     Args:
         root: the part that was read.
@@ -72,13 +72,13 @@ def format_validation_error(
 
 
 def _innermost(errors: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out echoes: a list whose element is wrong is also called too short by pydantic."""
+    """Return the errors without echoes: a list with a wrong element also counts as too short."""
     inner = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
     return [error for error in errors if error["loc"] not in inner]
 
 
 def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
-    """The first mistake; but a misspelt key explains a missing one, so it goes before that."""
+    """Return the first mistake; but a misspelt key goes before the missing one that it explains."""
     first = errors[0]
     if first["type"] == "missing":
         for other in errors[1:]:
@@ -111,7 +111,7 @@ def _expectation(error: ErrorDetails) -> str:
 
 
 def _wrong_type(error: ErrorDetails) -> str:
-    """A part that comes in several types, without one or with one that does not exist."""
+    """Return what is wrong with a part of several types: it has none, or one that is unknown."""
     choices = error["ctx"]["expected_tags"].replace("'", "")
     if "type" not in error["input"]:
         return f"this key is missing; choose one of: {choices}."
@@ -141,7 +141,7 @@ def _shown(value: object) -> str:
 
 
 def _walk(root: type[StrictModel], location: Location) -> tuple[Location, type[StrictModel]]:
-    """The keys as they stand in the file, and the part they lead to.
+    """Return the keys as they stand in the file, and the part they lead to.
 
     Where a part comes in several types, pydantic puts the type's name into the location.
     """
@@ -159,7 +159,7 @@ def _walk(root: type[StrictModel], location: Location) -> tuple[Location, type[S
 
 
 def _types_in(annotation: Any) -> dict[str, type[StrictModel]]:
-    """The types of a part, by the name that tells them apart."""
+    """Return the types of a part, by the name that tells them apart."""
     found: dict[str, type[StrictModel]] = {}
     inner = get_args(annotation)
     for other in inner[1:]:
@@ -179,7 +179,10 @@ def _part_in(annotation: Any) -> type[StrictModel] | None:
 
 
 def _key(location: Location, data: Any) -> str:
-    """``limbs[0].cameras[2] (tip_down).width_px``: the innermost element with a name shows it."""
+    """Return the key as a person reads it, such as ``limbs[0].cameras[2] (tip_down).width_px``.
+
+    The innermost element with a name shows it.
+    """
     pieces: list[str] = []
     named: tuple[int, str] | None = None
     for step in location:
@@ -194,7 +197,7 @@ def _key(location: Location, data: Any) -> str:
 
 
 def _one_line(key: str) -> str:
-    """A key as it is, or quoted where it would break the sentence."""
+    """Return a key as it is, or quoted where it would break the sentence."""
     return key if key.isprintable() else repr(key)
 
 

@@ -51,7 +51,7 @@ class FaultyCamera(Camera, FaultInjection):
 
     @property
     def device(self) -> Camera:
-        """Return the wrapped camera."""
+        """The wrapped camera."""
         return self.inner.device
 
     def _device_name(self) -> str:
@@ -106,7 +106,7 @@ class FaultyCamera(Camera, FaultInjection):
         return self._arrived
 
     def _fresh(self) -> Frame | None:
-        """The newest picture, unless ``read`` or ``read_next`` has returned it before."""
+        """Return the newest picture, unless ``read`` or ``read_next`` has returned it before."""
         self._let_arrive()
         return None if self._arrived is self._latest else self._arrived
 

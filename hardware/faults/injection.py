@@ -58,13 +58,13 @@ class FaultInjection(ABC):
     def inject(self, component: str, fault: Fault | str, value: float | None = None) -> None:
         """Let a component fail from now on; replaces its earlier fault, ``ok`` heals it.
 
+        FaultError comes for an unknown word or component, or a value out of range. Nothing changes
+        then.
+
         Args:
             component: one of ``components``, or the device's own name for all of them.
             fault: one of the eight words; YAML's false is ``off``.
             value: strength, in the unit of the module's table; None takes the default.
-
-        Raises:
-            FaultError: unknown word or component, or a value out of range. Nothing changes then.
         """
         active = checked_fault(fault, value)
         for name in self._named(component):
@@ -89,7 +89,7 @@ class FaultInjection(ABC):
 
     @abstractmethod
     def _device_name(self) -> str:
-        """The name that stands for all components."""
+        """Return the name that stands for all components."""
 
     @abstractmethod
     def _reset_fault(self, component: str) -> None:

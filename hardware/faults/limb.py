@@ -52,11 +52,11 @@ class FaultyLimb(LimbDriver, FaultInjection):
 
     @property
     def device(self) -> LimbDriver:
-        """Return the wrapped driver."""
+        """The wrapped driver."""
         return self.inner.device
 
     def tick(self) -> bool:
-        """As for any limb; delayed and slow joints move on as well."""
+        """Return the same as for any limb; delayed and slow joints move on as well."""
         holding = super().tick()
         if self._connected and self._delivered is not None:
             self._deliver(self._clean(), repeat=False)
@@ -137,7 +137,7 @@ class FaultyLimb(LimbDriver, FaultInjection):
         self._delivered_s = self._clock()
 
     def _clean(self) -> BoolArray:
-        """Joints that work and whose device has what was asked of it: goals pass unchanged."""
+        """Return which joints work and have what was asked of them: their goals pass unchanged."""
         healthy = np.array([fault.word == Fault.OK for fault in self._faults.values()])
         is_clean: BoolArray = healthy & (self._delivered == self._asked)
         return is_clean
@@ -162,7 +162,7 @@ class FaultyLimb(LimbDriver, FaultInjection):
             self._delivered_s = now
 
     def _present_goal(self, now: float) -> FloatArray:
-        """What the faults that depend on time or on the position make of the goals."""
+        """Return what the faults that depend on time or on the position make of the goals."""
         goal = np.array(self._goal)
         for name, i, value, model in self._failing():
             late, delay_s = self._late[name], model.delay_s(value) or 0.0
@@ -185,7 +185,7 @@ class FaultyLimb(LimbDriver, FaultInjection):
         return goal
 
     def _true_position(self, unknown: FloatArray) -> FloatArray:
-        """Where the joints really are, within their range; ``unknown`` where they cannot tell."""
+        """Return where the joints are, within their range; ``unknown`` where they cannot tell."""
         position = np.asarray(self.inner.read().position_rad)
         known = np.where(np.isfinite(position), position, unknown)
         return np.clip(known, self._lower, self._upper)

@@ -51,7 +51,7 @@ def closest(word: str, choices: Sequence[str]) -> str:
 
 
 def checked_fault(fault: Fault | str | bool, value: float | None) -> ActiveFault:
-    """A fault with its value; None takes the word's default.
+    """Return a fault with its value; None takes the word's default.
 
     Raises:
         FaultError: there is no such word, or the value is out of range.
