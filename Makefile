@@ -1,6 +1,6 @@
 # Asterias. `make help` lists what can be done here.
 #
-#   PYTHON=...       the Python that set-up builds on (3.11 or 3.10)
+#   PYTHON=...       the Python that set-up builds on (3.11)
 #   TORCH_INDEX=...  where set-up takes PyTorch from: for a CPU-only or a CUDA build, the index that
 #                    PyTorch's "Start Locally" page names for it
 #   MINUTES=...      how long `make fuzz` takes

@@ -35,13 +35,12 @@ def documents() -> list[Path]:
 def fill_tables(document: str, results: Path = RESULTS, folder: Path = ROOT) -> str:
     """Return the document with each marked table made anew.
 
+    An unknown table and a missing result file are a ``UserError``.
+
     Args:
         document: Markdown text.
         results: folder of the result files.
         folder: where the document lies; links to result files are relative to it.
-
-    Raises:
-        UserError: a table is unknown, or a result file is missing.
     """
     # Links are written for readers of the checkout, so with forward slashes.
     to_results = os.path.relpath(ROOT / "results", folder).replace(os.sep, "/")
@@ -57,10 +56,12 @@ def fill_tables(document: str, results: Path = RESULTS, folder: Path = ROOT) -> 
 
 
 def update(path: Path) -> bool:
-    """Rewrite a document where its tables differ from the results; return whether they did.
+    """Rewrite a document where its tables differ from the results.
 
-    Raises:
-        UserError: see :func:`fill_tables`.
+    Passes on the ``UserError`` of :func:`fill_tables`.
+
+    Returns:
+        Whether they differed.
     """
     text = path.read_text(encoding="utf-8")
     filled = fill_tables(text, folder=path.resolve().parent)

@@ -10,7 +10,11 @@ from docs.tables import documents, update
 
 
 def main(arguments: list[str]) -> int:
-    """Update the documents that are named, or all that hold tables; print which changed."""
+    """Update the documents that are named, or all that hold tables; print which changed.
+
+    Returns:
+        The exit code.
+    """
     try:
         for path in [Path(name) for name in arguments] or documents():
             if update(path):

@@ -10,7 +10,7 @@ from docs.tables.markdown import load, markdown_table, mean_std
 
 
 def _agents(results: Path) -> str:
-    """Whom to believe: learned edges beside their controls, per cent right on held-out looks."""
+    """Return the table of learned edges beside their controls: per cent right on unseen data."""
     rows: list[tuple[str, ...]] = [
         (
             "of 6 cameras lie",
@@ -33,7 +33,10 @@ def _agents(results: Path) -> str:
 
 
 def _liars_edges_cut(cells: list[dict[str, Any]]) -> float:
-    """Share of the liars' edges that no answer passes: cut, or into members that nobody hears."""
+    """Return the fraction of the liars' edges that no answer passes.
+
+    They are cut, or lead to members that nobody hears.
+    """
     possible = carrying = 0
     for cell in cells:
         heard, before = {"decision"}, 0
@@ -46,7 +49,7 @@ def _liars_edges_cut(cells: list[dict[str, Any]]) -> float:
 
 
 def _mindstorms(results: Path) -> str:
-    """Right answers about unseen mazes, per cent, over the size of the society."""
+    """Return the table of right answers about unseen mazes by the number of members."""
     ways = ("monarchy", "democracy", "plain_vote", "best_single")
     heading = ("members", "leader decides", "members vote", "vote without talk", "best member")
     rows: list[tuple[str, ...]] = [heading]

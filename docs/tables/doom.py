@@ -9,7 +9,7 @@ from docs.tables.markdown import load, markdown_table
 
 
 def _doom(results: Path) -> str:
-    """ViZDoom, all views given: planner, planner on soft maps and A* on what the mapper sees."""
+    """Return the table of ViZDoom with all views given: planner, soft maps, A*."""
     rows: list[tuple[str, ...]] = [
         (
             "mazes",
@@ -45,7 +45,7 @@ def _doom(results: Path) -> str:
 
 
 def _doom_explored(results: Path) -> str:
-    """ViZDoom, exploring: goals reached, and the way's length over that with the map known."""
+    """Return the table of exploring ViZDoom: goals reached, path over the shortest path."""
     agents = {"dt_vin": "DT-VIN", "a_star": "A*", "random_walk": "random walk"}
     rows: list[tuple[str, ...]] = [
         ("mazes", "textures", "agent", "goals reached", "way over shortest", "looks", "mazes tried")

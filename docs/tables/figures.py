@@ -92,7 +92,7 @@ def _driver_figures(results: Path) -> list[tuple[str, ...]]:
 
 
 def _recording_figures(results: Path) -> list[tuple[str, ...]]:
-    """Rows about the recorder, and what is learned from recordings."""
+    """Return rows about the recorder, and what is learned from recordings."""
     rows: list[tuple[str, ...]] = []
     if (results / "recording/kills.json").exists():
         kills = load(results, "recording/kills.json")
@@ -130,7 +130,7 @@ def _recording_figures(results: Path) -> list[tuple[str, ...]]:
 
 
 def _teleop_figures(results: Path) -> list[tuple[str, ...]]:
-    """Rows about people who drive a limb."""
+    """Return rows about people who drive a limb."""
     bench = load(results, "teleop/latency.json")
     texts = {
         "key_press_to_motion": "key press to motion of a simulated joint",
@@ -148,7 +148,7 @@ def _teleop_figures(results: Path) -> list[tuple[str, ...]]:
 
 
 def _agent_figures(results: Path) -> list[tuple[str, ...]]:
-    """Rows about language agents."""
+    """Return rows about language agents."""
     ask, speed = load(results, "agents/ask.json"), load(results, "agents/speed.json")
     economy, nodes = load(results, "agents/economy.json"), load(results, "agents/nodes.json")
     lives, learns = economy["summary"], nodes["summary"]

@@ -19,7 +19,7 @@ _NETWORK_NAMES = {
 
 
 def _planners(results: Path) -> str:
-    """DT-VIN of each size, on fresh mazes sampled evenly over path lengths, beside the paper."""
+    """Return the table of DT-VIN by maze size, beside the paper."""
     rows: list[tuple[str, ...]] = [
         ("mazes", "steps", "starts, mazes", "success", "optimal", "paper", "processor time")
     ]
@@ -43,7 +43,7 @@ def _planners(results: Path) -> str:
 
 
 def _networks(results: Path) -> str:
-    """All networks at 15 x 15, by start."""
+    """Return the table of all networks at 15 x 15, by start."""
     data = load(results, "planners/maze_15.json")
     about = {run["case"]: run for run in data["runs"]}
     spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
@@ -63,7 +63,7 @@ def _networks(results: Path) -> str:
 
 
 def _plain_35(results: Path) -> str:
-    """DT-VIN at 35 x 35 by start, seed by seed."""
+    """Return the table of DT-VIN at 35 x 35 by start, seed by seed."""
     data = load(results, "planners/maze_35.json")
     spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
     rows: list[tuple[str, ...]] = [("start", "seed", *spans, "updates", "processor time")]
@@ -82,7 +82,7 @@ def _plain_35(results: Path) -> str:
 
 
 def _ablations(results: Path) -> str:
-    """DT-VIN at 15 x 15 with one thing changed."""
+    """Return the table of DT-VIN at 15 x 15 with one thing changed."""
     data = load(results, "planners/maze_15_ablations.json")
     about = {run["case"]: run["about"] for run in data["runs"]}
     spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
@@ -99,7 +99,7 @@ def _ablations(results: Path) -> str:
 
 
 def _transfer(results: Path) -> str:
-    """DT-VIN of 100 x 100 on larger mazes."""
+    """Return the table of DT-VIN of 100 x 100 on larger mazes."""
     data = load(results, "planners/transfer.json")
     rows: list[tuple[str, ...]] = [
         ("mazes", "sharpness", "steps", "starts, mazes", "success", "optimal", "layers", "per maze")
@@ -122,7 +122,7 @@ def _transfer(results: Path) -> str:
 
 
 def _operator(results: Path) -> str:
-    """Speed of the fused operator against plain PyTorch, and exact search beside DT-VIN."""
+    """Return the table of the operator's speed beside PyTorch, and of search beside DT-VIN."""
     data = load(results, "planners/bench.json")
     rows: list[tuple[str, ...]] = [
         ("map x layers", "forward", "PyTorch", "training step", "PyTorch", "BFS", "A*", "DT-VIN")

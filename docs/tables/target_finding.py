@@ -29,7 +29,7 @@ def _baselines(results: Path) -> str:
 
 
 def _policies(results: Path) -> str:
-    """Trained policies, over their trainings, beside the paper's figures and what is possible."""
+    """Return the table of trained policies beside the paper's and the oracle bound."""
     head = (
         "learner",
         "dead cameras",
@@ -67,7 +67,7 @@ def _policies(results: Path) -> str:
 
 
 def _beyond(results: Path) -> str:
-    """Policies for what the paper left open, each tested as it was trained and otherwise."""
+    """Return the table of policies for what the paper left open."""
     rows: list[tuple[str, ...]] = [("policy", "tested with", "steps", "found", "within")]
     for row in load(results, "target_finding/beyond.json")["rows"]:
         rows.append(
