@@ -47,7 +47,7 @@ fuzz: ready
 
 lint: ready
 	@$(IN_VENV) ruff check . && ruff format --check .
-	@$(IN_VENV) mypy $(ROOMS) ros_ws/bootstrap.py ros_ws/src
+	@$(IN_VENV) mypy $(ROOMS) docs/tables ros_ws/bootstrap.py ros_ws/src
 
 format: ready
 	@$(IN_VENV) ruff check --fix . ; ruff format .
