@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cloudpickle
 import pytest
 
 from asterias.errors import UserError
@@ -63,6 +64,11 @@ class Failing(TargetFindingEnv):
         raise KeyError("no such thing")
 
 
+def make_failing(options: TargetFindingOptions, padded: bool) -> Failing:
+    """Return the environment that fails, in a worker."""
+    return Failing(options)
+
+
 @pytest.mark.parametrize(
     ("target", "error", "words"),
     [
@@ -78,10 +84,12 @@ def test_an_error_of_a_process_is_told_as_it_is(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("learning.target_finding.algorithms.training.TargetFindingEnv", Failing)
     monkeypatch.setattr(
-        "learning.target_finding.algorithms.training.START_METHOD", "fork"
-    )  # with the class above
+        "learning.target_finding.algorithms.training._make_environment", make_failing
+    )
+    # By value, since the workers cannot import this module. They are not forked from this process,
+    # whose threads may hold locks.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     options = TargetFindingOptions(wait_s=0.05, target=target)  # type: ignore[arg-type]
     with pytest.raises(error, match=words):
         train(TrainingConfig(tmp_path, options, steps=75, processes=3))
