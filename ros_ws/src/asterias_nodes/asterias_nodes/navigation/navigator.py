@@ -22,6 +22,7 @@ from asterias_interfaces.srv import LookAround
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PointStamped
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
+from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.action.server import ServerGoalHandle
 from std_srvs.srv import Trigger
@@ -247,6 +248,18 @@ class Navigator(ActionNode[NavigationGoal]):
 
         return await wait_until(self, holds, self.settings.patience_s, period_s=POLL_PERIOD_S)
 
+    async def _require(
+        self, goal: NavigationGoal, client: ActionClient, action: str, node: str
+    ) -> None:
+        """Wait for an action server; what is sent before it is there would be lost.
+
+        Raises:
+            GoalError: it does not come up.
+        """
+        if not await self._until(goal, client.server_is_ready):
+            text = f"Nobody serves {action}; is {node} active?"
+            raise GoalError(Result.UNKNOWN, text)
+
     # -- planning -------------------------------------------------------------------------------
 
     async def _plan(self, goal: NavigationGoal) -> Path | None:
@@ -272,6 +285,7 @@ class Navigator(ActionNode[NavigationGoal]):
 
     async def _ask_planner(self, goal: NavigationGoal, planner_id: str) -> Any:
         request = ComputePath.Goal(goal=goal.request.goal, planner_id=planner_id)
+        await self._require(goal, self._planner, "/compute_path", "planner")
         planned = await ask(self._planner, request, None, goal.hold)
         goal.raise_if_stopped()
         goal.result.plans += 1
@@ -314,6 +328,7 @@ class Navigator(ActionNode[NavigationGoal]):
         def note(feedback: Any) -> None:
             goal.to_go_m = float(feedback.feedback.distance_to_goal) + rest_m
 
+        await self._require(goal, self._follower, "/follow_path", "path_follower")
         walked = await ask(
             self._follower,
             FollowPath.Goal(path=part),
