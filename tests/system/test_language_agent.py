@@ -62,6 +62,12 @@ class Asker:
     def position(self) -> Any:
         return np.array(self.joints[-1].position[:4])
 
+    def wait_for_rest(self) -> None:
+        """Wait until the limb, which sags after a start, has come to rest."""
+        self.client.until(
+            lambda: len(self.joints) > 10 and np.abs(self.joints[-1].velocity[:4]).max() < 0.001
+        )
+
 
 def test_asked_on_the_robot(launch: Callable[..., Any], client: Any, tmp_path: Path) -> None:
     """One launch, many questions: each launch costs seconds."""
@@ -143,6 +149,7 @@ def test_a_model_that_was_taken_over_moves_nothing(launch: Callable[..., Any], c
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
         launch("launch/agents.launch.xml", "backend:=openai", "model:=m", f"base_url:={url}")
         asker = Asker(client)
+        asker.wait_for_rest()
         before = asker.position()
         result = asker.ask("what do the cameras see?")
         assert result.error_code == Ask.Result.REFUSED, result

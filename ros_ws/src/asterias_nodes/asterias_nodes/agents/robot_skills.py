@@ -22,16 +22,16 @@ from std_msgs.msg import Float64MultiArray
 from asterias.arrays import FloatArray, ImageArray
 from asterias_nodes.agents.robot_state_monitor import RobotStateMonitor
 from asterias_nodes.runtime.qos import reliable_qos
-from learning.agents.messages import AgentError, FailureKind
+from learning.agents.messages import AgentError, Answer, FailureKind
 from learning.agents.skills.registry import SKILLS
-from learning.agents.skills.skill import SearchResult
+from learning.agents.skills.skill import SearchResult, Skill, SkillCall
 from learning.agents.skills.skill_gate import Perform
 from learning.agents.tasks.camera_witnesses import TileReport
 
 SOURCE = "language_agent"
 _PERIOD_S = 0.05  # between repeated commands
 _MOVE_S = 6.0  # wall time for a move
-_LOOK_S = 3.0  # wall time for a new picture
+_LOOK_S = 3.0  # wall time for a new picture, or joint states
 _THERE_RAD = 0.06
 _REST_LOOKS, _RESTS_RAD = 20, 0.005
 T = TypeVar("T")
@@ -85,7 +85,12 @@ class RobotSkills:
     @property
     def by_name(self) -> dict[str, Perform]:
         """All skills of the registry, for the gate."""
-        return {name: partial(skill.routine, self) for name, skill in SKILLS.items()}
+        return {name: partial(self._perform, skill) for name, skill in SKILLS.items()}
+
+    async def _perform(self, skill: Skill, call: SkillCall) -> Answer:
+        """Return the answer of a skill; it begins when the joints are known, soon after a start."""
+        await until(lambda: self._state.position_rad is not None, _LOOK_S)
+        return await skill.routine(self, call)
 
     def close(self) -> None:
         """Take the topics down."""
