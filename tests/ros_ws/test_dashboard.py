@@ -309,6 +309,12 @@ CONTRAST = """() => {
   }
   return poor;
 }"""
+# What a person would have to scroll sideways for: elements in sight that end beyond the screen.
+WIDE = """width => [...document.querySelectorAll('body *')].filter(one => {
+    const box = one.getBoundingClientRect();
+    return box.width > 0 && box.right > width + 1 && one.checkVisibility()
+        && getComputedStyle(one).position !== 'fixed' && !one.closest('.chart, svg, #tabs');
+}).map(one => `${one.tagName} ${one.className} ${Math.round(one.getBoundingClientRect().right)}`)"""
 SMALL = """() => [...document.querySelectorAll("button, select, input, summary, #stick, #lever")]
   .filter(one => one.checkVisibility() && !one.closest(".q-field"))
   .map(one => [one, (one.closest("label.check") || one).getBoundingClientRect()])
@@ -329,7 +335,8 @@ def test_on_a_phone_every_control_can_be_touched_and_driving_and_seeing_fit_one_
         expect(opened.locator(selector)).to_be_in_viewport(ratio=0.99)
     for tab in ("Drive", "Limb", "Record", "Actions", "Health", "Plots"):
         opened.locator("#tabs").get_by_role("button", name=tab).click()
-        assert opened.evaluate("document.documentElement.scrollWidth") <= size[0]
+        assert opened.evaluate(WIDE, size[0]) == [], tab
+        assert opened.evaluate("document.documentElement.scrollWidth") <= size[0], tab
         assert opened.evaluate(SMALL) == [], tab
         assert opened.evaluate(CONTRAST) == [], tab
     phone.close()
