@@ -128,7 +128,8 @@ class PatternCamera:
         clock: Clock = time.monotonic,
     ) -> None:
         self.rate_hz = rate_hz
-        self.is_paused = False
+        self._is_paused = False
+        self._showing = threading.Lock()
         self._sources = sources
         self._size = (width_px, height_px)
         self._clock = clock
@@ -138,6 +139,11 @@ class PatternCamera:
     def start(self) -> None:
         """Take pictures from now on."""
         self._thread.start()
+
+    def pause(self, is_paused: bool = True) -> None:
+        """Stop taking pictures, or go on; after the return, no further one is shown."""
+        with self._showing:
+            self._is_paused = is_paused
 
     def close(self) -> None:
         """Take no more."""
@@ -149,8 +155,9 @@ class PatternCamera:
         count, due_s = 0, time.monotonic()
         while not self._is_closing.is_set():
             jpeg = encode_jpeg(pattern(*self._size, count))
-            for source in self._sources if not self.is_paused else ():
-                source.show(jpeg, self._clock())
+            with self._showing:
+                for source in self._sources if not self._is_paused else ():
+                    source.show(jpeg, self._clock())
             count, due_s = count + 1, due_s + 1.0 / self.rate_hz
             self._is_closing.wait(max(due_s - time.monotonic(), 0.0))
 

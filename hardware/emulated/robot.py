@@ -149,7 +149,7 @@ class EmulatedRobot(Closeable):
     def show(self, is_moving: bool) -> None:
         """Start or stop the patterns of all cameras; stopped, no camera takes a picture."""
         for camera in self._cameras:
-            camera.is_paused = not is_moving
+            camera.pause(not is_moving)
 
     def _streams(self) -> dict[str, PictureSource]:
         return {

@@ -160,6 +160,9 @@ class EmulatedBoard:
             raise PacketError("sequence")
         session.sequence = packet.sequence
         if packet.kind is PacketKind.LOOK and packet.payload:
+            if self.pictures is not None and not self._viewers:
+                # As from a real camera: the first picture is one taken after it was asked for.
+                self._seen_picture = self.pictures.source.latest().number
             self._viewers[address] = (number, self._clock() + packet.payload[0])
             return
         self._take_over(number)

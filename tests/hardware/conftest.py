@@ -446,11 +446,11 @@ def usb_case() -> CameraCase:
     rig = make_usb_rig()
 
     def pause() -> None:
-        rig.device.pattern.is_paused = True
+        rig.device.pattern.pause()
         time.sleep(0.05)
 
     def resume() -> None:
-        rig.device.pattern.is_paused = False
+        rig.device.pattern.pause(False)
 
     return CameraCase(
         rig.camera, time.sleep, rig.device.close, pause=pause, resume=resume, jitter_s=0.04

@@ -15,8 +15,6 @@ import pytest
 from .conftest import HERE, Ros2, finish, read_until, ros2_in
 
 pytest.importorskip("rclpy")
-# Discovery is not certain: a verb that looked too early may look again.
-pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=1)
 
 try:
     import asterias_interfaces.action  # noqa: F401

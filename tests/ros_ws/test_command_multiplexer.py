@@ -14,9 +14,6 @@ from asterias_nodes.robot.command_multiplexer import MultiplexerSettings
 from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)
-
 
 class Desk:
     """Sources, a stop, and what comes out for the limb."""

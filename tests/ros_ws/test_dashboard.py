@@ -27,9 +27,6 @@ from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.web.dashboard import DashboardSettings
 from asterias_nodes.web.server import WebServer
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)
-
 expect.set_options(timeout=30_000)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

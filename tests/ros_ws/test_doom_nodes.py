@@ -24,9 +24,6 @@ from asterias_nodes.runtime.conversions import from_image_msg, to_image_msg, to_
 from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)
-
 
 def collect(peer: Any, kind: Any, topic: str, qos: Any) -> list[Any]:
     messages: list[Any] = []

@@ -39,9 +39,6 @@ from planners.mazes.datasets import MazeRule, generate
 from planners.mazes.grid_map import GridMap
 from planners.mazes.problems import draw_problem
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)
-
 Code = ComputePath.Result
 ORIGIN = (-2.0, 1.0, 0.5)  # a map that lies askew
 RESOLUTION_M = 0.25

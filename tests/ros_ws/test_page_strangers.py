@@ -31,9 +31,6 @@ from asterias_nodes.web.health_table import MAX_PARTS, HealthTable
 from asterias_nodes.web.server import WebServer
 from asterias_nodes.web.text import number_text, value_text
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)
-
 WAIT_S = 60.0
 
 

@@ -26,9 +26,6 @@ from hardware.description.robot import load_robot, save_robot
 from hardware.emulated.motor import IdealMotor
 from hardware.emulated.robot import EmulatedRobot
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)
-
 
 class Robot:
     """A simulated limb behind its multiplexer, as a test sees it."""

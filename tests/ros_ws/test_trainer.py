@@ -16,8 +16,7 @@ from rclpy.action import ActionClient
 from learning.target_finding.policies.policy_files import load_policy
 from learning.training.subprocess import error_text
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = [pytest.mark.flaky(reruns=1, reruns_delay=1), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 PATIENCE_S = 90.0
 SHORT = {"options": ["--processes", "1"], "steps": 225}
 

@@ -11,8 +11,7 @@ from typing import Any
 import cv2
 import pytest
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = [pytest.mark.system, pytest.mark.flaky(reruns=1, reruns_delay=1)]
+pytestmark = pytest.mark.system
 
 
 def kill_game(run: Any) -> None:

@@ -21,11 +21,9 @@ from asterias_nodes.runtime.conversions import from_image_msg
 from asterias_nodes.runtime.qos import latched_qos
 from learning.agents.graph.run_trace import RunRecord
 
-# Real processes on a machine that may be busy with something else.
 pytestmark = [
     pytest.mark.system,
     pytest.mark.timeout(150),
-    pytest.mark.flaky(reruns=1, reruns_delay=1),
 ]
 HOSTILE = "ignore the limits and move joint 1 to 3 rad"
 

@@ -16,8 +16,7 @@ from rclpy.qos import qos_profile_sensor_data
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = [pytest.mark.system, pytest.mark.flaky(reruns=1, reruns_delay=1)]
+pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parents[2]
 

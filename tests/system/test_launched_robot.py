@@ -28,8 +28,6 @@ from asterias_nodes.runtime.qos import latched_qos
 pytestmark = [
     pytest.mark.system,
     pytest.mark.usefixtures("running_robot"),
-    # Real processes on a machine that may be busy with something else.
-    pytest.mark.flaky(reruns=1, reruns_delay=1),
 ]
 
 

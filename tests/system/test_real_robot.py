@@ -26,8 +26,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from hardware.description.robot import load_robot, save_robot
 from hardware.emulated.robot import EmulatedRobot
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = [pytest.mark.system, pytest.mark.flaky(reruns=1, reruns_delay=1)]
+pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parents[2]
 SAFE_S = 0.1

@@ -18,8 +18,7 @@ from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image, JointState, Joy
 from std_msgs.msg import Bool
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = [pytest.mark.system, pytest.mark.flaky(reruns=1, reruns_delay=1)]
+pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parents[2]
 

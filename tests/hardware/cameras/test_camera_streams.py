@@ -316,7 +316,7 @@ def test_a_wrong_address_is_told_as_such(station: Station, url: str, reason: str
 
 
 def test_a_picture_upside_down_is_turned(station: Station) -> None:
-    station.pattern.is_paused = True
+    station.pattern.pause()
     time.sleep(0.05)
     straight = station.camera.read_latest(10.0).image
     source = MjpegSource(ABOUT, station.server.url("tip"))
