@@ -9,13 +9,13 @@ from pathlib import Path
 
 import cv2
 import pytest
+from command_line import run_here
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_sim(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sim", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_here("sim", *arguments)
 
 
 def test_view_draws_the_limb_and_its_tiles(tmp_path: Path) -> None:
@@ -61,7 +61,8 @@ def test_mistakes_are_one_sentence(arguments: tuple[str, ...], words: str) -> No
 
 
 def test_warm_says_nothing_but_the_renderer() -> None:
-    done = run_sim("warm")
+    command = [sys.executable, "-m", "sim", "warm"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert done.stderr == "Cameras are drawn by TinyRenderer on the CPU.\n"

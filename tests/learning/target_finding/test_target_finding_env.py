@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from command_line import run_here
 from gymnasium.utils.env_checker import check_env
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,8 +174,7 @@ def test_trained_policies_come_along(name: str) -> None:
 
 
 def run_learning(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "learning", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_here("learning", *arguments)
 
 
 @pytest.mark.parametrize(
