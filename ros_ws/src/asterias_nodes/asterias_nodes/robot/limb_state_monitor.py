@@ -81,7 +81,12 @@ class LimbStateMonitor:
     @property
     def is_fresh(self) -> bool:
         """Whether joints have come lately."""
-        return time.monotonic() - self._received_s <= FRESH_S
+        return self.age_s <= FRESH_S
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the newest joints came; infinite before the first."""
+        return float(time.monotonic() - self._received_s)
 
     @property
     def active_source(self) -> str:

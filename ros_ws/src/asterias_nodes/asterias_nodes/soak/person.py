@@ -46,12 +46,15 @@ class Person:
     Attributes:
         done: how often each action was done, with its outcome.
         moved_rad: the largest motion while the emergency stop was engaged.
+        watched_stops: how often a stopped limb was provoked and measured.
+        unwatched_stops: how often it could not be measured.
         forgotten_stops: stops that were not engaged any more after a restart.
     """
 
     def __init__(self, robot: RobotDescription, limb: int, page: str, seed: int) -> None:
         self.done: Counter[str] = Counter()
         self.moved_rad = 0.0
+        self.watched_stops = self.unwatched_stops = 0
         self.forgotten_stops = 0
         self._page, self._rng = page, random.Random(seed)
         self._node, self._executor = Node("soak_bench"), SingleThreadedExecutor()
@@ -60,7 +63,7 @@ class Person:
         self._components = [joint.name for joint in self._joints] + [
             f"camera_{number}" for number in range(len(robot.limbs[limb].live_cameras))
         ]
-        self._broken = ""
+        self._broken: set[str] = set()
         self._state = LimbStateMonitor(self._node, robot, limb)
         node, prefix = self._node, f"/limb_{limb}"
         self._stop = node.create_client(SetBool, "/e_stop")
@@ -116,13 +119,14 @@ class Person:
         self._note("question", self._goal(self._ask, goal, 20.0))
 
     def _break(self) -> None:
-        self._broken = self._rng.choice(self._components)
-        self._inject(self._broken, self._rng.choice(FAULTS))
+        component = self._rng.choice(self._components)
+        self._broken.add(component)
+        self._inject(component, self._rng.choice(FAULTS))
 
     def _repair(self) -> None:
-        if self._broken:
-            self._inject(self._broken, "ok")
-            self._broken = ""
+        for component in sorted(self._broken):
+            if self._inject(component, "ok"):
+                self._broken.discard(component)
 
     def _look_at_page(self) -> None:
         try:
@@ -131,10 +135,12 @@ class Person:
         except (urllib.error.URLError, OSError):
             self._note("page", "no answer")
 
-    def _inject(self, component: str, fault: str) -> None:
+    def _inject(self, component: str, fault: str) -> bool:
+        """Return whether the component now has the fault."""
         request = InjectFault.Request(component=component, fault=fault)
         response = self._call(self._faults, request)
         self._note("fault", "no answer" if response is None else str(response.success))
+        return response is not None and bool(response.success)
 
     def _goal(self, client: ActionClient, goal: Any, timeout_s: float) -> str:
         """Return how a goal ended, in a word; one that takes too long is canceled."""
@@ -171,15 +177,19 @@ class Person:
         Args:
             disturb: called while the stop is engaged; it may kill and restart the robot.
         """
+        self._repair()  # a joint that measures wrongly would seem to move
         if self._broken:
-            self._repair()  # a joint that measures wrongly would seem to move
+            self._note("stop", "not tried: a fault could not be ended")
+            return
         if self._call(self._stop, SetBool.Request(data=True)) is None:
             self._note("stop", "no answer")
             return
         self._rest()
         self._provoke()
         disturb()
-        if not self.wait_for_robot(60.0):
+        self.spin(0.5)  # what the robot sent before its end
+        ended_s = time.monotonic()
+        if not self.until(lambda: self._state.age_s < time.monotonic() - ended_s, 60.0):
             self._note("stop", "the robot did not come back")
             return
         self.spin(1.0)
@@ -208,3 +218,7 @@ class Person:
             after = self._state.position_rad
             if before is not None and after is not None:
                 self.moved_rad = max(self.moved_rad, float(np.abs(after - before).max()))
+        if before is None or self._state.position_rad is None:
+            self.unwatched_stops += 1
+        else:
+            self.watched_stops += 1

@@ -120,6 +120,8 @@ def soak(options: SoakBench) -> dict[str, Any]:
         "ended_uncleanly": unclean,
         "actions": dict(sorted(person.done.items())),
         "stop_motion_rad_max": round(person.moved_rad, 5),
+        "stops_watched": person.watched_stops,
+        "stops_not_watched": person.unwatched_stops,
         "stops_forgotten": person.forgotten_stops,
         "recordings": _of_recordings(options.folder / "recordings"),
         **_clean_shared_memory(),
@@ -253,6 +255,9 @@ def complaints(figures: dict[str, Any]) -> list[str]:
         f"a node has {worst_files:.0f} more open files": worst_files <= MOST_FILE_GROWTH,
         f"the limb moved by {figures['stop_motion_rad_max']} rad while stopped": (
             figures["stop_motion_rad_max"] < MOST_MOTION_RAD
+        ),
+        f"{figures['stops_not_watched']} stops could not be watched": (
+            figures["stops_watched"] > 0 and not figures["stops_not_watched"]
         ),
         f"{figures['stops_forgotten']} stops were forgotten": not figures["stops_forgotten"],
         f"recordings cannot be read: {figures['recordings']['unreadable']}": (
