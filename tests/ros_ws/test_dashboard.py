@@ -339,6 +339,48 @@ def test_on_a_phone_every_control_can_be_touched_and_driving_and_seeing_fit_one_
     phone.close()
 
 
+# All that the header can show at once, at its longest; the next state of the robot undoes it.
+FULL_BAR = """() => {
+  const texts = { link: "the robot is silent", owner: `moved by ${"a_long_name_".repeat(8)}`,
+    rec: "999:59", delay: "12345 ms", stop: "STOPPED", unstop: "Release" };
+  for (const [id, text] of Object.entries(texts)) {
+    const one = document.getElementById(id);
+    one.hidden = false; one.textContent = text;
+  }
+  document.body.classList.add("stopped");
+  document.getElementById("note").textContent = "a_word_without_end_".repeat(20);
+  const ends = ["stop", "unstop", "note"].map(id => document.getElementById(id))
+    .map(one => one.getBoundingClientRect().right);
+  return [document.documentElement.scrollWidth, innerWidth, ...ends].map(Math.round);
+}"""
+TWO_FRAMES = """() => new Promise(
+  done => requestAnimationFrame(() => requestAnimationFrame(done)))"""
+
+
+@pytest.mark.parametrize("size", [(320, 568), (390, 844), (844, 390)])
+def test_no_state_makes_the_page_wider_than_a_phone(
+    browser: Browser, address: str, size: tuple[int, int]
+) -> None:
+    phone = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, has_touch=True, is_mobile=True
+    )
+    # The font of the icons does not come: they are words.
+    phone.route(re.compile(r"\.woff2?"), lambda route: route.abort())
+    opened = phone.new_page()
+    open_page(opened, address)
+    for tab in ("Plots", "Record", "Drive"):
+        opened.locator("#tabs").get_by_role("button", name=tab).click()
+        if tab == "Plots":
+            plots = opened.locator("section[aria-label=Plots]")
+            expect(plots.locator("canvas")).to_be_visible()
+            expect(plots.get_by_text("arrow_drop_down").first).to_be_visible()
+        # Chromium widens its screen in the frame after the one that was too wide.
+        opened.evaluate(TWO_FRAMES)
+        widths = opened.evaluate(FULL_BAR)
+        assert max(widths) <= size[0], (tab, widths)
+    phone.close()
+
+
 @pytest.mark.parametrize("size", [(1440, 900), (2560, 1440)])
 def test_on_a_desk_tiles_grow_with_the_screen_and_the_limb_is_in_sight(
     browser: Browser, address: str, size: tuple[int, int]
