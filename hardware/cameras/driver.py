@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TypeVar
 
 import numpy as np
 
 from asterias.arrays import ImageArray
-from asterias.errors import DeviceError, NotConnectedError, StaleFrameError
+from asterias.context import ConnectedDevice
+from asterias.errors import DeviceError, StaleFrameError
+from hardware.cameras.health import CameraHealth
 from hardware.description.limb import CameraDescription
 from hardware.limbs.driver import Clock
-
-SelfCamera = TypeVar("SelfCamera", bound="Camera")
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class FrameCounters:
     dropped: int = 0
 
 
-class Camera(ABC):
+class Camera(ConnectedDevice):
     """A source of RGB pictures of a fixed size and a nominal rate.
 
     Args:
@@ -50,10 +48,10 @@ class Camera(ABC):
     """
 
     def __init__(self, description: CameraDescription, *, clock: Clock = time.monotonic) -> None:
+        super().__init__()
         self.description = description
         self.counters = FrameCounters()
         self._clock = clock
-        self._connected = False
         self._latest: Frame | None = None
 
     @property
@@ -62,39 +60,18 @@ class Camera(ABC):
         return self.description.name
 
     @property
-    def device(self) -> Camera:
-        """The camera itself, which a wrapper stands before."""
-        return self
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the device is open."""
-        return self._connected
-
-    def connect(self) -> None:
-        """Open the device and start taking pictures; harmless when already open."""
-        if not self._connected:
-            self._open()
-            self._connected = True
+    def title(self) -> str:
+        """Kind and name, as messages begin."""
+        return f"Camera '{self.name}'"
 
     def disconnect(self) -> None:
         """Stop and close the device; harmless when already closed."""
-        if self._connected:
-            self._connected = False
-            self._latest = None
-            self._close()
+        self._latest = None
+        super().disconnect()
 
-    def __enter__(self: SelfCamera) -> SelfCamera:
-        self.connect()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.disconnect()
+    def health(self) -> CameraHealth | None:
+        """Return how the camera is now; None: it does not watch itself."""
+        return None
 
     def read(self) -> Frame:
         """Return a picture taken now, and wait for it.
@@ -158,14 +135,6 @@ class Camera(ABC):
         return frame
 
     @abstractmethod
-    def _open(self) -> None:
-        """Open the device."""
-
-    @abstractmethod
-    def _close(self) -> None:
-        """Close the device."""
-
-    @abstractmethod
     def _capture(self) -> Frame:
         """Take one picture and wait for it."""
 
@@ -187,7 +156,3 @@ class Camera(ABC):
             )
         self._latest = frame
         return frame
-
-    def _require_connected(self) -> None:
-        if not self._connected:
-            raise NotConnectedError(f"Camera '{self.name}' is not connected; call connect() first.")

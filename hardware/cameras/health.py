@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 from asterias.arrays import ImageArray
-from hardware.cameras.driver import Frame
 
 WINDOW_S = 1.0
 EARLY_S = 0.5
@@ -65,12 +64,23 @@ FAULT_SHOWS_AS: Mapping[str, CameraState] = {
 
 @dataclass(frozen=True)
 class CameraHealth:
-    """State, real rate and age of the newest picture (infinite before the first)."""
+    """How a camera is.
+
+    Attributes:
+        state: the worst that applies.
+        rate_hz: good pictures a second.
+        age_s: time since the newest picture came; infinite before the first.
+        delay_s: time from when it was taken to when it came.
+        problem: the last thing that went wrong; empty while all is well.
+        reconnects: times that the device was opened anew.
+    """
 
     state: CameraState
     rate_hz: float
     age_s: float
     delay_s: float
+    problem: str = ""
+    reconnects: int = 0
 
 
 def is_blank(image: ImageArray) -> bool:
@@ -167,12 +177,18 @@ class CameraHealthMonitor:
         self._last_s = -np.inf
         self._delay_s = 0.0
 
-    def accept(self, frame: Frame, now_s: float) -> None:
-        """Judge a picture that has come."""
-        self._signs = self._watch.see(frame.image, now_s)
+    def accept(self, image: ImageArray, taken_s: float, now_s: float) -> None:
+        """Judge a picture that has come.
+
+        Args:
+            image: ``(H, W, 3)`` uint8.
+            taken_s: when it was taken.
+            now_s: when it came, on the same clock.
+        """
+        self._signs = self._watch.see(image, now_s)
         is_broken = picture_state(self._signs) is CameraState.CORRUPT
         (self._broken if is_broken else self._good).append(now_s)
-        self._delay_s = now_s - frame.time_s
+        self._delay_s = now_s - taken_s
         self._last_s = now_s
         self._forget(now_s)
 

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -87,22 +87,18 @@ class StreamCamera(Camera):
         prepare()
         self.source = source
         self.silence_s = silence_s
-        self.reconnects = 0
+        self._reconnects = 0
         self._flip = flip
         self._arrival = threading.Condition()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._reset()
 
-    @property
-    def problem(self) -> str:
-        """The last thing that went wrong; empty while all is well."""
-        return self._problem
-
     def health(self) -> CameraHealth:
-        """Return the state, the real rate and the age of the newest picture."""
+        """Return how the camera is now; any thread may ask."""
         with self._arrival:
-            return self._watch.health(self._clock())
+            health = self._watch.health(self._clock())
+        return replace(health, problem=self._problem, reconnects=self._reconnects)
 
     # -- the contract ---------------------------------------------------------------------------
 
@@ -166,7 +162,7 @@ class StreamCamera(Camera):
                 self._close_source()
             if self._sequence > before:
                 backoff_s = FIRST_BACKOFF_S
-            self.reconnects += 1
+            self._reconnects += 1
             self._closing.wait(backoff_s)
             backoff_s = min(2.0 * backoff_s, LONGEST_BACKOFF_S)
 
@@ -218,7 +214,7 @@ class StreamCamera(Camera):
             self._newest = frame
             self._problem = ""
             self.counters.captured += 1
-            self._watch.accept(frame, now)
+            self._watch.accept(frame.image, frame.time_s, now)
             self._arrival.notify_all()
 
     def _taken_s(self, stamp_s: float | None, now: float) -> float:

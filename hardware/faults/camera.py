@@ -13,6 +13,7 @@ import numpy as np
 from asterias.arrays import ImageArray
 from asterias.errors import DeviceError, StaleFrameError
 from hardware.cameras.driver import Camera, Frame
+from hardware.cameras.health import CameraHealth, CameraHealthMonitor
 from hardware.faults.injection import FaultInjection
 from hardware.faults.words import HEALTHY, ActiveFault, Fault
 
@@ -43,16 +44,20 @@ class FaultyCamera(Camera, FaultInjection):
         self._late: deque[Frame] = deque()
         self._frozen: ImageArray | None = None
         self._passed_s = -math.inf
+        self._monitor: CameraHealthMonitor | None = None
 
     @property
     def fault(self) -> ActiveFault:
         """The present fault."""
         return self._faults[self.name]
 
-    @property
-    def device(self) -> Camera:
-        """The wrapped camera."""
-        return self.inner.device
+    def health(self) -> CameraHealth | None:
+        """Return how the pictures that come out are; None: the wrapped camera watches nothing."""
+        inner = self.inner.health()
+        if inner is None or self._monitor is None:
+            return None
+        health = self._monitor.health(self._clock())
+        return replace(health, problem=inner.problem, reconnects=inner.reconnects)
 
     def _device_name(self) -> str:
         return self.name
@@ -67,6 +72,15 @@ class FaultyCamera(Camera, FaultInjection):
         self.inner.connect()
         self._seen = self._arrived = None
         self._reset_fault(self.name)
+        # Judging pictures takes time: only where somebody does so anyway.
+        is_watched = self.inner.health() is not None
+        rate_hz = self.description.rate_hz
+        self._monitor = CameraHealthMonitor(rate_hz, self._clock()) if is_watched else None
+
+    def _keep(self, frame: Frame) -> Frame:
+        if self._monitor is not None and frame is not self._latest:
+            self._monitor.accept(frame.image, frame.time_s, self._clock())
+        return super()._keep(frame)
 
     def _close(self) -> None:
         self.inner.disconnect()

@@ -11,10 +11,11 @@ import numpy as np
 
 from asterias.arrays import BoolArray, FloatArray
 from asterias.errors import DeviceError
+from hardware.buses.bus import ServoHealth
 from hardware.faults.injection import FaultInjection
 from hardware.faults.models import FaultModel, JointRange, JointReading
 from hardware.faults.words import HEALTHY, Fault
-from hardware.limbs.driver import LimbDriver, LimbState
+from hardware.limbs.driver import LimbDriver, LimbHealth, LimbState
 
 
 class FaultyLimb(LimbDriver, FaultInjection):
@@ -50,10 +51,17 @@ class FaultyLimb(LimbDriver, FaultInjection):
         self._delivered: FloatArray | None = None  # what the device got; None before the first
         self._delivered_s = -math.inf
 
-    @property
-    def device(self) -> LimbDriver:
-        """The wrapped driver."""
-        return self.inner.device
+    def health(self) -> LimbHealth:
+        """Return the health of the wrapped limb."""
+        return self.inner.health()
+
+    def read_health(self, number: int) -> ServoHealth | None:
+        """Return the health of a servo of the wrapped limb."""
+        return self.inner.read_health(number)
+
+    def request(self) -> None:
+        """Ask the devices of the wrapped limb."""
+        self.inner.request()
 
     def tick(self) -> bool:
         """Return the same as for any limb; delayed and slow joints move on as well."""

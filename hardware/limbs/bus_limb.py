@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from asterias.errors import DeviceError
 from hardware.buses.bus import ServoBus, ServoHealth
 from hardware.description.limb import JointDescription
 from hardware.limbs.calibration import Calibration
-from hardware.limbs.driver import Clock, LimbDriver, LimbState
+from hardware.limbs.driver import Clock, LimbDriver, LimbHealth, LimbState
 from hardware.limbs.outlier_filter import OutlierFilter
 
 
@@ -47,14 +49,25 @@ class BusLimb(LimbDriver):
         self._is_armed = False
         self.outlier_filter = OutlierFilter(self._speed)
 
+    def health(self) -> LimbHealth:
+        """Return counts of the bus, and which readings were rejected."""
+        counters = self.bus.counters
+        return LimbHealth(
+            rejected=self.outlier_filter.rejected.copy(),
+            doubted=self.outlier_filter.doubted.copy(),
+            counts=asdict(counters),
+            lost=counters.retries + counters.missing,
+            watchdog_s=self.bus.watchdog_s if self.bus.has_watchdog else math.inf,
+        )
+
     def read_health(self, number: int) -> ServoHealth | None:
         """Return the health of the servo of joint ``number``; None when it does not answer."""
         self._require_connected()
         return self.bus.read_health(number)
 
     def request(self) -> None:
-        """Ask for the state that the next :meth:`read` returns: several buses work at once."""
-        self._require_connected()
+        """Ask all servos; the next :meth:`read` receives the answers."""
+        super().request()
         self.bus.request()
 
     def _open(self) -> None:

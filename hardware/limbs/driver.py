@@ -6,22 +6,22 @@ safe is here, once, so that a simulated limb and a servo bus cannot differ in it
 
 from __future__ import annotations
 
+import math
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from types import TracebackType
-from typing import TypeVar
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from asterias.arrays import FloatArray
-from asterias.errors import CommandError, DeviceError, NotActiveError, NotConnectedError
+from asterias.arrays import BoolArray, FloatArray
+from asterias.context import ConnectedDevice
+from asterias.errors import CommandError, DeviceError, NotActiveError
+from hardware.buses.bus import ServoHealth
 from hardware.description.limb import JointDescription
 
 Clock = Callable[[], float]
-SelfLimb = TypeVar("SelfLimb", bound="LimbDriver")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,26 @@ class CommandCounters:
     timeouts: int = 0
 
 
-class LimbDriver(ABC):
+@dataclass(frozen=True)
+class LimbHealth:
+    """What a limb knows of the devices below it without asking them.
+
+    Attributes:
+        rejected: ``(n,)`` readings so far that no joint can have had.
+        doubted: ``(n,)`` joints whose last reading was one of these: they do answer.
+        counts: requests by what became of them, for diagnostics; empty without a bus.
+        lost: requests that were repeated or had no answer.
+        watchdog_s: silence after which the servos stop by themselves; infinite: never.
+    """
+
+    rejected: npt.NDArray[np.int64]
+    doubted: BoolArray
+    counts: Mapping[str, int] = field(default_factory=dict)
+    lost: int = 0
+    watchdog_s: float = math.inf
+
+
+class LimbDriver(ConnectedDevice):
     """Position-controlled limb with limits and a command time-out.
 
     ``send`` moves towards a target, never past a limit: each position is clipped to its range, and
@@ -77,6 +96,7 @@ class LimbDriver(ABC):
         clock: Clock = time.monotonic,
         max_step_period_s: float = 0.1,
     ) -> None:
+        super().__init__()
         self.name = name
         self.joints = tuple(joints)
         self.command_timeout_s = command_timeout_s
@@ -86,7 +106,6 @@ class LimbDriver(ABC):
         self._lower = np.array([j.limits_rad[0] for j in self.joints])
         self._upper = np.array([j.limits_rad[1] for j in self.joints])
         self._speed = np.array([j.velocity_limit_rad_s for j in self.joints])
-        self._connected = False
         self._active = False
         self._holding = True
         self._last_command_s = -np.inf
@@ -102,14 +121,9 @@ class LimbDriver(ABC):
         return tuple(j.name for j in self.joints)
 
     @property
-    def device(self) -> LimbDriver:
-        """The driver of the device itself, without wrappers."""
-        return self
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the device is open."""
-        return self._connected
+    def title(self) -> str:
+        """Kind and name, as messages begin."""
+        return f"Limb '{self.name}'"
 
     @property
     def is_active(self) -> bool:
@@ -136,8 +150,7 @@ class LimbDriver(ABC):
     def connect(self) -> None:
         """Open the device; harmless when already open."""
         if not self._connected:
-            self._open()
-            self._connected = True
+            super().connect()
             self._holding = True
             self._hold_goal = None
 
@@ -181,26 +194,11 @@ class LimbDriver(ABC):
         try:
             self.deactivate()
         finally:
-            self._connected = False
             self._hold_goal = None
-            self._close()
+            super().disconnect()
 
-    def __enter__(self: SelfLimb) -> SelfLimb:
-        self.connect()
-        try:
-            self.activate()
-        except BaseException:
-            self.disconnect()  # Python calls __exit__ only after a successful __enter__
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.disconnect()
+    def _begin(self) -> None:
+        self.activate()
 
     # -- data -----------------------------------------------------------------------------------
 
@@ -212,6 +210,26 @@ class LimbDriver(ABC):
         """
         self._require_connected()
         return self._read()
+
+    def request(self) -> None:
+        """Ask for the state that the next :meth:`read` returns, so that several buses work at once.
+
+        NotConnectedError is raised before ``connect()``.
+        """
+        self._require_connected()
+
+    def health(self) -> LimbHealth:
+        """Return what is known of the devices below."""
+        count = len(self.joints)
+        return LimbHealth(np.zeros(count, np.int64), np.zeros(count, np.bool_))
+
+    def read_health(self, number: int) -> ServoHealth | None:
+        """Return the health of the servo of joint ``number``; None: it tells none.
+
+        NotConnectedError is raised before ``connect()``.
+        """
+        self._require_connected()
+        return None
 
     def check(self, position_rad: npt.ArrayLike) -> FloatArray:
         """Return ``(n,)`` positions that may be sent now, not limited yet; count a refusal.
@@ -321,15 +339,7 @@ class LimbDriver(ABC):
 
     # -- for subclasses -------------------------------------------------------------------------
 
-    @abstractmethod
-    def _open(self) -> None:
-        """Open the device."""
-
-    @abstractmethod
-    def _close(self) -> None:
-        """Make the device safe (no torque where that is safe) and close it."""
-
-    def _clear_faults(self) -> None:  # noqa: B027 - most devices have nothing to do
+    def _clear_faults(self) -> None:
         """Clear what an earlier fault left behind, before a first command."""
 
     def _disable_torque(self) -> None:
@@ -345,10 +355,6 @@ class LimbDriver(ABC):
         """Send goal positions, already limited."""
 
     # -- checks ---------------------------------------------------------------------------------
-
-    def _require_connected(self) -> None:
-        if not self._connected:
-            raise NotConnectedError(f"Limb '{self.name}' is not connected; call connect() first.")
 
     def _require_active(self) -> None:
         self._require_connected()

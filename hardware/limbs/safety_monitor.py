@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -36,7 +36,6 @@ from asterias.arrays import BoolArray, FloatArray
 from asterias.errors import HardwareError
 from hardware.buses.bus import ServoHealth
 from hardware.description.devices import SafetySettings
-from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import Clock, LimbDriver, LimbState
 from hardware.limbs.outlier_filter import OutlierFilter
 from hardware.limbs.trajectory import TrajectoryController
@@ -135,7 +134,7 @@ class SafetyMonitor:
     """Watches one limb and raises its severity; tick it once per control period, before the motion.
 
     Args:
-        driver: the limb; of a :class:`BusLimb` the servos' health is read as well.
+        driver: the limb; the health of its servos is read as well.
         motion: controller that moves the limb.
         settings: thresholds.
         clock: the driver's clock.
@@ -151,8 +150,6 @@ class SafetyMonitor:
         self.driver = driver
         self.motion = motion
         self.health: list[ServoHealth | None] = [None] * len(driver.joints)
-        device = driver.device
-        self._bus_limb = device if isinstance(device, BusLimb) else None
         self._settings = settings
         self._clock = clock
         self._outlier_filter = OutlierFilter(
@@ -171,10 +168,6 @@ class SafetyMonitor:
         """Present findings, the worst first."""
         return tuple(sorted(self._findings.values(), key=lambda f: -f.severity))
 
-    def bus_counts(self) -> dict[str, int]:
-        """Return requests, retries, missing and broken answers of a limb on a bus."""
-        return {} if self._bus_limb is None else asdict(self._bus_limb.bus.counters)
-
     def restart(self) -> None:
         """Clear all findings, after a person has activated the limb."""
         now = self._clock()
@@ -182,7 +175,7 @@ class SafetyMonitor:
         self._seen_s: dict[str, float] = {}
         self._answered_s = np.full(len(self.driver.joints), now)
         self._lost, self._wild = RateWindow(), RateWindow()
-        self._counted = self._count_lost()
+        self._counted = self.driver.health().lost
         self._rejected = 0
         self._next_health = 0
         self._health_s = now
@@ -203,9 +196,7 @@ class SafetyMonitor:
         position = np.full(len(self.driver.joints), np.nan)
         if state is not None:
             position = self._outlier_filter.filtered(state.position_rad, now)
-            has_answered = np.isfinite(state.position_rad)
-            if self._bus_limb is not None:
-                has_answered |= self._bus_limb.outlier_filter.doubted
+            has_answered = np.isfinite(state.position_rad) | self.driver.health().doubted
             self._answered_s = np.where(has_answered, now, self._answered_s)
         self._judge_answers(now, state is None)
         self._judge_motion(now, position)
@@ -213,7 +204,7 @@ class SafetyMonitor:
         self._forget_warnings(now)
 
     def _judge_answers(self, now: float, is_lost: bool) -> None:
-        lost = self._count_lost()
+        lost = self.driver.health().lost
         self._lost.add(now, lost - self._counted + is_lost)
         self._counted = lost
         if self._lost.count(now) >= LOST_PER_SECOND:
@@ -227,16 +218,8 @@ class SafetyMonitor:
                 Severity.DISABLE_TORQUE, "bus_silent", "no servo answers; check power and cable"
             )
 
-    def _count_lost(self) -> int:
-        if self._bus_limb is None:
-            return 0
-        counters = self._bus_limb.bus.counters
-        return counters.retries + counters.missing
-
     def _judge_motion(self, now: float, position: FloatArray) -> None:
-        rejected = self._outlier_filter.rejected.copy()
-        if self._bus_limb is not None:
-            rejected += self._bus_limb.outlier_filter.rejected
+        rejected = self._outlier_filter.rejected + self.driver.health().rejected
         if self._rejected:
             self._wild.add(now, int(rejected.sum()) - self._rejected)
         self._rejected = max(int(rejected.sum()), 1)
@@ -254,12 +237,12 @@ class SafetyMonitor:
     def _read_health(self, now: float) -> None:
         """Read the health of one servo per call, of each once a second."""
         count = len(self.health)
-        if self._bus_limb is None or now - self._health_s < 1.0 / count:
+        if now - self._health_s < 1.0 / count:
             return
         number, self._health_s = self._next_health, now
         self._next_health = (number + 1) % count
         try:
-            self.health[number] = self._bus_limb.read_health(number)
+            self.health[number] = self.driver.read_health(number)
         except HardwareError:
             self.health[number] = None
         for finding in self._of_health(self.driver.joints[number].name, self.health[number]):
@@ -330,10 +313,9 @@ class SafetyMonitor:
         """Arm servos again, where the limb is now, after a gap of this program stopped them."""
         now = self._clock()
         gap_s, self._ticked_s = now - self._ticked_s, now
-        limb = self._bus_limb
-        if limb is None or not limb.bus.has_watchdog or not self.driver.is_active:
+        if not self.driver.is_active or self.severity > Severity.WARN:
             return
-        if gap_s <= limb.bus.watchdog_s or self.severity > Severity.WARN:
+        if gap_s <= self.driver.health().watchdog_s:
             return
         self._gaps_s = [at for at in self._gaps_s if now - at < MINUTE_S] + [now]
         if len(self._gaps_s) > GAPS_PER_MINUTE:

@@ -228,6 +228,6 @@ def _camera(part: str, camera: StreamCamera) -> Diagnosis:
     if health.state is CameraState.OK:
         return Diagnosis(part, PartStatus.GOOD, text)
     bad = health.state in (CameraState.SILENT, CameraState.CORRUPT)
-    reasons = [health.state.value, text, camera.problem, ADVICE[health.state]]
+    reasons = [health.state.value, text, health.problem, ADVICE[health.state]]
     status = PartStatus.BAD if bad else PartStatus.WARNING
     return Diagnosis(part, status, "; ".join(reason for reason in reasons if reason))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from asterias.errors import DeviceError, FaultError, HardwareError, StaleFrameError
 from hardware.cameras.driver import Frame
+from hardware.cameras.health import CameraHealth, CameraState
 from hardware.faults.camera import FaultyCamera
 from hardware.faults.words import HEALTHY, Fault, checked_fault
 
@@ -231,3 +232,25 @@ def test_any_sequence_of_faults_keeps_the_contract(
 @pytest.mark.parametrize("word", ["off", False, "False", "false"])
 def test_yamls_reading_of_off_is_off(word: str | bool) -> None:
     assert checked_fault(word, None).word is Fault.OFF
+
+
+def test_a_watched_camera_is_judged_by_the_pictures_that_come_out(
+    array_camera: ArrayCamera, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = CameraHealth(CameraState.OK, 10.0, 0.0, 0.0, "it was off", 2)
+    monkeypatch.setattr(array_camera, "health", lambda: inner)
+    with FaultyCamera(array_camera, seed=7) as camera:
+        take(camera, 20)
+        health = camera.health()
+        assert health is not None and health.state is CameraState.OK
+        assert (health.problem, health.reconnects) == ("it was off", 2)
+        camera.inject("tip", "garbage")
+        take(camera, 20)
+        health = camera.health()
+        assert health is not None and health.state is CameraState.CORRUPT
+
+
+def test_a_camera_that_does_not_watch_itself_tells_no_health(camera: FaultyCamera) -> None:
+    with camera:
+        take(camera, 3)
+        assert camera.health() is None

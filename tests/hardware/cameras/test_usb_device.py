@@ -29,7 +29,7 @@ def test_usb_controls_of_the_description_are_set(usb_rig: UsbRig) -> None:
 def test_usb_camera_that_is_pulled_out_is_opened_anew(usb_rig: UsbRig) -> None:
     usb_rig.camera.read_next(10.0)
     usb_rig.device.pull()
-    wait_until(lambda: usb_rig.camera.reconnects > 0)
+    wait_until(lambda: usb_rig.camera.health().reconnects > 0)
     wait_until(lambda: usb_rig.camera.health().state is CameraState.OK)
 
 

@@ -370,3 +370,17 @@ def test_timed_out_limb_tries_to_hold_until_it_answers(
             assert not driver.is_holding
         assert driver.tick()
         assert driver.counters.timeouts == 1
+
+
+# -- health ---------------------------------------------------------------------------------------
+
+
+def test_health_has_a_figure_per_joint_and_asks_no_device(limb_case: LimbCase) -> None:
+    driver = limb_case.driver
+    health = driver.health()
+    assert health.rejected.shape == health.doubted.shape == (len(driver.joints),)
+    assert health.lost == 0 and health.watchdog_s > 0.0
+    with pytest.raises(NotConnectedError):
+        driver.read_health(0)
+    with pytest.raises(NotConnectedError):
+        driver.request()

@@ -390,3 +390,14 @@ def test_a_garbled_encoder_does_not_drive_the_limb_away(make_rig: Callable[[str]
     for _ in range(100):
         rig.step()
     assert abs(rig.driver.last_sent_rad[JOINT]) < 0.3
+
+
+def test_a_wrapped_limb_tells_the_health_of_its_servos(make_rig: Callable[[str], Rig]) -> None:
+    rig = make_rig("dynamixel")
+    wrapped = FaultyLimb(rig.driver)
+    rig.driver.read()
+    health = wrapped.health()
+    assert health.counts["requests"] > 0
+    assert health.watchdog_s < 1.0
+    servo = wrapped.read_health(JOINT)
+    assert servo is not None and servo.voltage_v > 5.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hardware.cameras.driver import Frame
 from hardware.cameras.health import (
     FAULT_SHOWS_AS,
     CameraHealthMonitor,
@@ -33,7 +32,7 @@ def test_noise_of_any_strength_gets_the_same_answer_everywhere(sigma: int) -> No
     finder.see(0, signs)
     monitor = CameraHealthMonitor(10.0, 0.0)
     for i in range(10):
-        monitor.accept(Frame(0.1 * i, i, picture()), 0.1 * i)
+        monitor.accept(picture(), 0.1 * i, 0.1 * i)
     agents = diagnose(before, after)
     answers = {
         "detector": signs.is_noise,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from builtin_interfaces.msg import Time
@@ -19,8 +18,7 @@ from asterias_nodes.runtime.conversions import (
 from asterias_nodes.runtime.diagnostics import OK, STALE, WARN, DiagnosticReport
 from asterias_nodes.runtime.qos import sensor_qos
 from hardware.cameras.driver import Camera, Frame
-from hardware.cameras.health import ADVICE, CameraHealthMonitor, CameraState
-from hardware.cameras.stream import StreamCamera
+from hardware.cameras.health import ADVICE, CameraHealth, CameraState
 
 
 class CameraInterface:
@@ -54,14 +52,6 @@ class CameraInterface:
         )
         self._info = node.create_publisher(CameraInfo, f"{prefix}/camera_info", sensor_qos())
         self._model = to_camera_info_msg(camera.description, Time(), self.frame_id)
-        device = camera.device
-        self._stream = device if isinstance(device, StreamCamera) else None
-        # Of a camera that fails on purpose, what counts is what comes out in the end.
-        self._watch = (
-            CameraHealthMonitor(camera.description.rate_hz, time.monotonic())
-            if self._stream is not camera and self._stream is not None
-            else None
-        )
         self._failed = 0
         self._published = 0
         self._published_before = 0
@@ -71,8 +61,6 @@ class CameraInterface:
         frame = self._due_frame()
         if frame is None:
             return
-        if self._watch is not None:
-            self._watch.accept(frame, time.monotonic())
         stamp = self._to_stamp(frame.time_s)
         self._raw.publish(to_image_msg(frame.image, stamp, self.frame_id))
         self._model.header.stamp = stamp
@@ -94,22 +82,22 @@ class CameraInterface:
         }
         stale = self._published > 0 and fresh == 0
         level, message = (STALE, "no new frames") if stale else (OK, "ok")
-        if self._stream is not None:
-            level, message = self._health(self._stream, values)
+        health = self.camera.health()
+        if health is not None:
+            level, message = self._judge(health, values)
         name = f"{self._node.get_name()}: {self.label} ({self.camera.name})"
         return DiagnosticReport(name, level, message, values)
 
-    def _health(self, camera: StreamCamera, values: dict[str, object]) -> tuple[bytes, str]:
+    @staticmethod
+    def _judge(health: CameraHealth, values: dict[str, object]) -> tuple[bytes, str]:
         """Return level and message of a camera that watches itself."""
-        watch = self._watch
-        health = camera.health() if watch is None else watch.health(time.monotonic())
         values["state"] = health.state.value
         values["rate_hz"] = round(health.rate_hz, 1)
         values["delay_s"] = round(health.delay_s, 3)
-        values["reconnects"] = camera.reconnects
+        values["reconnects"] = health.reconnects
         if health.state is CameraState.OK:
             return OK, "ok"
-        reasons = [health.state.value, camera.problem, ADVICE[health.state]]
+        reasons = [health.state.value, health.problem, ADVICE[health.state]]
         level = STALE if health.state is CameraState.SILENT else WARN
         return level, "; ".join(reason for reason in reasons if reason)
 

@@ -23,7 +23,6 @@ from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import reliable_qos
 from hardware.cameras.driver import Camera
 from hardware.description.devices import SafetySettings
-from hardware.limbs.bus_limb import BusLimb
 from hardware.limbs.driver import LimbDriver, LimbState
 from hardware.limbs.safety_monitor import SafetyMonitor, Severity
 from hardware.limbs.trajectory import MOST_POINTS, TrajectoryController, Waypoint
@@ -140,12 +139,10 @@ class LimbInterface:
 
     def request(self) -> None:
         """Ask a bus for the state that :meth:`publish` takes, so that all buses work at once."""
-        device = self.driver.device
-        if isinstance(device, BusLimb):
-            try:
-                device.request()
-            except HardwareError:
-                self._device_errors += 1
+        try:
+            self.driver.request()
+        except HardwareError:
+            self._device_errors += 1
 
     def publish(self, stamp: Time) -> None:
         """Measure and publish the joints; a device that does not answer is counted."""
@@ -176,7 +173,7 @@ class LimbInterface:
         if self._last_state is not None:
             load = zip(self.driver.joint_names, self._last_state.effort_nm.tolist(), strict=True)
             values |= {f"{name}_nm": round(effort, 3) for name, effort in load}
-        return values | {f"bus_{key}": count for key, count in self.guard.bus_counts().items()}
+        return values | {f"bus_{key}": count for key, count in self.driver.health().counts.items()}
 
     def _measure(self) -> LimbState | None:
         try:
