@@ -20,11 +20,12 @@ import tyro
 
 from asterias.cli import run_command
 from asterias.errors import HardwareError
+from hardware.buses.bus import open_bus
 from hardware.buses.serial_bus import SerialBus
 from hardware.cameras.http_stream import without_password
 from hardware.description.buses import UdpSettings
 from hardware.description.robot import RobotDescription
-from hardware.factory import calibration_path, devices_of, make_bus, make_limb, servos_of
+from hardware.factory import calibration_path, devices_of, make_limb, make_limb_bus
 from hardware.limbs.calibration import default_path, save
 from hardware.setup.benchmark import BenchmarkDrivers
 from hardware.setup.diagnose import PartStatus, examine
@@ -166,18 +167,13 @@ class SetId:
         """
         with _session(self.options) as here:
             number = self.options.limb_number(here.robot, self.limb)
-            limb = here.robot.limbs[number]
-            devices = devices_of(here.robot).limbs[limb.name]
-            bus = make_bus(devices, servos_of(devices, limb.joints))
+            bus = make_limb_bus(here.robot, number)
             if not isinstance(bus, SerialBus):
                 raise HardwareError("Boards on a network have their number in their firmware.")
             here.unplug_servos(number)
-            bus.open()
-            try:
+            with open_bus(bus):
                 for sentence in set_ids(bus, _asker(here, number), self.most_id):
                     print(sentence)
-            finally:
-                bus.close()
         return 0
 
 
@@ -197,13 +193,9 @@ class Calibrate:
             number = self.options.limb_number(here.robot, self.limb)
             limb = here.robot.limbs[number]
             devices = devices_of(here.robot).limbs[limb.name]
-            bus = make_bus(devices, servos_of(devices, limb.joints))
-            bus.open()
-            try:
+            with open_bus(make_limb_bus(here.robot, number)) as bus:
                 bus.handshake()
                 done = calibrate(here.robot.name, limb.name, limb.joints, bus, _asker(here, number))
-            finally:
-                bus.close()
             place = self.out or calibration_path(here.robot.name, limb.name, devices)
             if place is None and here.emulated is not None:
                 print("All joints are calibrated; a rehearsal writes no file without --out.")

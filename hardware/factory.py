@@ -87,6 +87,16 @@ def make_bus(devices: LimbDevices, servos: Sequence[Servo]) -> ServoBus:
     )
 
 
+def make_limb_bus(robot: RobotDescription, number: int) -> ServoBus:
+    """Return the bus of limb ``number``, closed.
+
+    DescriptionError comes when the robot has no devices.
+    """
+    limb = robot.limbs[number]
+    devices = devices_of(robot).limbs[limb.name]
+    return make_bus(devices, servos_of(devices, limb.joints))
+
+
 def calibration_path(robot: str, limb: str, devices: LimbDevices) -> Path | None:
     """Return where a limb's calibration is; None where its servos need none."""
     if devices.calibration == NO_CALIBRATION:

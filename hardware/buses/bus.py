@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from asterias.arrays import FloatArray
 from asterias.errors import DeviceError
@@ -178,3 +180,22 @@ class ServoBus(ABC):
     def _handshake_ids(self) -> list[int]:
         """Return the ids asked at a handshake: the described ones, and 1 to 12 for others."""
         return sorted({*range(1, 13), *(servo.id for servo in self.servos)})
+
+
+BusT = TypeVar("BusT", bound=ServoBus)
+
+
+@contextmanager
+def open_bus(bus: BusT) -> Iterator[BusT]:
+    """Open a bus without arming its servos, for scans, ids and calibration.
+
+    DeviceError is raised when the port cannot be opened.
+
+    Yields:
+        The bus, which is closed at the end.
+    """
+    bus.open()
+    try:
+        yield bus
+    finally:
+        bus.close()

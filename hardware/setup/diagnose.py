@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from asterias.errors import DeviceError, HardwareError
-from hardware.buses.bus import ServoBus, ServoHealth
+from hardware.buses.bus import ServoBus, ServoHealth, open_bus
 from hardware.cameras.health import ADVICE, CameraState
 from hardware.cameras.stream import StreamCamera
 from hardware.description.buses import SerialBusSettings
@@ -74,20 +74,13 @@ def _limb(robot: RobotDescription, limb: Limb, backend: DevicesBackend) -> Itera
         yield Diagnosis(part, PartStatus.BAD, str(error))
         calibration = centered(robot.name, limb.name, servos)
     yield from _port(limb.name, devices)
-    bus = make_bus(devices, servos)
     try:
-        bus.open()
+        with open_bus(make_bus(devices, servos)) as bus:
+            yield _handshake(limb.name, bus)
+            driver = BusLimb(limb.name, limb.joints, bus, calibration)
+            yield from _servos(driver, backend.safety, 1.0 / robot.control_rate_hz)
     except HardwareError as error:
         yield Diagnosis(f"{limb.name} bus", PartStatus.BAD, str(error))
-        return
-    try:
-        yield _handshake(limb.name, bus)
-        driver = BusLimb(limb.name, limb.joints, bus, calibration)
-        yield from _servos(driver, backend.safety, 1.0 / robot.control_rate_hz)
-    except HardwareError as error:
-        yield Diagnosis(f"{limb.name} bus", PartStatus.BAD, str(error))
-    finally:
-        bus.close()
 
 
 def _age(calibration: Calibration, devices: LimbDevices) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from serial.tools import list_ports
 
-from hardware.buses.bus import Identity
+from hardware.buses.bus import Identity, open_bus
 from hardware.buses.families import SERVO_FAMILIES, serial_families
 from hardware.buses.serial_bus import SerialBus
 from hardware.buses.serial_port import SerialLine
@@ -61,12 +61,8 @@ def scan_port(
     for family in families or serial_families():
         about = SERVO_FAMILIES.get(family)
         for baud_rate in baud_rates or about.baud_rates:
-            bus = SerialBus(SerialLine(port, baud_rate), [], about.models)
-            bus.open()
-            try:
+            with open_bus(SerialBus(SerialLine(port, baud_rate), [], about.models)) as bus:
                 servos = tuple(bus.scan(ids, thorough=True))
-            finally:
-                bus.close()
             if servos:
                 yield ServosOnPort(port, family, baud_rate, servos)
 

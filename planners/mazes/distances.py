@@ -32,11 +32,10 @@ def distances(
     _check(mazes, goals)
     count, rows, columns = mazes.shape
     result = np.full((count, moves.orientations, rows, columns), UNREACHABLE, np.int32)
-    search = _drive_distances if moves.is_drive else _grid_distances
-    search(
+    _breadth_first(
         np.ascontiguousarray(mazes),
         goals.astype(np.int64),
-        moves.offset_array(),
+        _steps_back(moves),
         result,
         goal_orientation,
     )
@@ -68,31 +67,51 @@ def _check(mazes: NDArray[np.uint8], goals: NDArray[np.int64]) -> None:
         )
 
 
+def _steps_back(moves: Moves) -> NDArray[np.int64]:
+    """Return from where each orientation is reached, ``(orientations, k, 3)``.
+
+    A row is the orientation before, and the rows and columns from the present cell to that one. A
+    grid has one orientation and a step per action; a drive has four, and comes from both turns and
+    from the cell behind.
+    """
+    if not moves.is_drive:
+        return np.array([[(0, -down, -right) for down, right in moves.offsets]], np.int64)
+    back = [
+        [((facing - 1) % 4, 0, 0), ((facing + 1) % 4, 0, 0), (facing, -down, -right)]
+        for facing, (down, right) in enumerate(moves.offsets)
+    ]
+    return np.array(back, np.int64)
+
+
 @compiled
-def _grid_distances(
+def _breadth_first(
     mazes: NDArray[np.uint8],
     goals: NDArray[np.int64],
-    offsets: NDArray[np.int64],
+    steps_back: NDArray[np.int64],
     result: NDArray[np.int32],
     goal_orientation: int,
 ) -> None:
     _, rows, columns = mazes.shape
-    queue = np.empty(rows * columns, np.int64)
+    area = rows * columns
+    queue = np.empty(len(steps_back) * area, np.int64)
     for n in range(len(mazes)):
-        maze, dist = mazes[n], result[n, 0]
+        maze, dist = mazes[n], result[n]
         if not maze[goals[n, 0], goals[n, 1]]:
             continue
-        dist[goals[n, 0], goals[n, 1]] = 0
-        queue[0] = goals[n, 0] * columns + goals[n, 1]
+        dist[goal_orientation, goals[n, 0], goals[n, 1]] = 0
+        queue[0] = goal_orientation * area + goals[n, 0] * columns + goals[n, 1]
         head, tail = 0, 1
         while head < tail:
-            row, column = queue[head] // columns, queue[head] % columns
+            facing, cell = queue[head] // area, queue[head] % area
             head += 1
-            for k in range(len(offsets)):
-                r, c = row + offsets[k, 0], column + offsets[k, 1]
-                if 0 <= r < rows and 0 <= c < columns and maze[r, c] and dist[r, c] < 0:
-                    dist[r, c] = dist[row, column] + 1
-                    queue[tail] = r * columns + c
+            row, column = cell // columns, cell % columns
+            for k in range(steps_back.shape[1]):
+                before = steps_back[facing, k, 0]
+                r, c = row + steps_back[facing, k, 1], column + steps_back[facing, k, 2]
+                inside = 0 <= r < rows and 0 <= c < columns
+                if inside and maze[r, c] and dist[before, r, c] < 0:
+                    dist[before, r, c] = dist[facing, row, column] + 1
+                    queue[tail] = before * area + r * columns + c
                     tail += 1
 
 
@@ -110,42 +129,6 @@ def _grid_actions(
                     inside = 0 <= r < rows and 0 <= c < columns
                     if here > 0 and inside and lengths[n, r, c] == here - 1:
                         result[n, row, column] |= np.uint8(1 << k)
-
-
-@compiled
-def _drive_distances(
-    mazes: NDArray[np.uint8],
-    goals: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    result: NDArray[np.int32],
-    goal_orientation: int,
-) -> None:
-    _, rows, columns = mazes.shape
-    area = rows * columns
-    queue = np.empty(4 * area, np.int64)
-    for n in range(len(mazes)):
-        maze, dist = mazes[n], result[n]
-        if not maze[goals[n, 0], goals[n, 1]]:
-            continue
-        dist[goal_orientation, goals[n, 0], goals[n, 1]] = 0
-        queue[0] = goal_orientation * area + goals[n, 0] * columns + goals[n, 1]
-        head, tail = 0, 1
-        while head < tail:
-            facing, cell = queue[head] // area, queue[head] % area
-            head += 1
-            row, column = cell // columns, cell % columns
-            step = dist[facing, row, column] + 1
-            for turn in (-1, 1):
-                before = (facing + turn) % 4
-                if dist[before, row, column] < 0:
-                    dist[before, row, column] = step
-                    queue[tail] = before * area + cell
-                    tail += 1
-            r, c = row - offsets[facing, 0], column - offsets[facing, 1]
-            if 0 <= r < rows and 0 <= c < columns and maze[r, c] and dist[facing, r, c] < 0:
-                dist[facing, r, c] = step
-                queue[tail] = facing * area + r * columns + c
-                tail += 1
 
 
 def _drive_actions(lengths: NDArray[np.int32], moves: Moves) -> NDArray[np.uint8]:

@@ -18,9 +18,10 @@ import pytest
 
 from asterias.errors import DeviceError
 from hardware.__main__ import main
+from hardware.buses.bus import open_bus
 from hardware.description.robot import load_robot, save_robot
 from hardware.emulated.robot import EmulatedRobot
-from hardware.factory import devices_of, make_bus, servos_of
+from hardware.factory import make_limb_bus
 from hardware.limbs.calibration import load
 from hardware.setup.diagnose import Diagnosis, PartStatus, examine
 from hardware.setup.procedures import ManualAction, calibrate
@@ -231,9 +232,6 @@ def test_the_doctor_tells_of_a_port_that_is_not_there(run: Run, tmp_path: Path) 
 def test_a_range_that_does_not_fit_is_refused(share: float, offset: float, words: str) -> None:
     with EmulatedRobot(load_robot("limb_p1"), "dynamixel", pattern=False) as robot:
         limb = robot.description.limbs[0]
-        devices = devices_of(robot.description).limbs["limb_0"]
-        bus = make_bus(devices, servos_of(devices, limb.joints))
-        bus.open()
 
         def ask(text: str, action: ManualAction, joint: int) -> None:
             low, high = limb.joints[joint].limits_rad
@@ -245,7 +243,9 @@ def test_a_range_that_does_not_fit_is_refused(share: float, offset: float, words
             for one in range(len(limb.joints)) if joint < 0 else [joint]:
                 ask(text, action, one)
 
-        with pytest.raises(DeviceError) as caught:
+        with (
+            open_bus(make_limb_bus(robot.description, 0)) as bus,
+            pytest.raises(DeviceError) as caught,
+        ):
             calibrate("limb_p1", "limb_0", limb.joints, bus, ask_all)
-        bus.close()
     assert words in str(caught.value)
