@@ -21,9 +21,9 @@ from builtin_interfaces.msg import Duration
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from asterias_nodes.robot.limb_state_monitor import LimbStateMonitor
 from asterias_nodes.runtime.bench import BenchOptions, run_bench
 from asterias_nodes.runtime.conversions import to_seconds
 from asterias_nodes.runtime.launched_robot import LaunchedRobot
@@ -62,13 +62,9 @@ class Trials:
         self._prefix = f"/limb_{options.limb}"
         self._node, self._executor = Node("ask_bench"), SingleThreadedExecutor()
         self._executor.add_node(self._node)
-        self._position: dict[str, float] = {}
-        self._time_s = -np.inf
         self._sees: dict[str, tuple[float, bool]] = {}
         node = self._node
-        node.create_subscription(
-            JointState, f"{self._prefix}/joint_states", self._on_joints, reliable_qos()
-        )
+        self._state = LimbStateMonitor(node, options.description(), options.limb)
         node.create_subscription(
             TagDetections, "/target/detections", self._on_detections, reliable_qos(100)
         )
@@ -86,7 +82,7 @@ class Trials:
 
     def wait_for_robot(self) -> None:
         """Until everything that is needed is there."""
-        self._until(lambda: self._position and self._sees, "the robot")
+        self._until(lambda: self._state.is_fresh and self._sees, "the robot")
         self._until(self._ask.server_is_ready, "/ask")
         self._until(self._faults.service_is_ready, f"{self._prefix}/inject_fault")
 
@@ -128,23 +124,18 @@ class Trials:
                 raise TimeoutError(f"Nothing came from {what} within {_PATIENCE_S:g} s.")
             self._executor.spin_once(timeout_sec=0.05)
 
-    def _on_joints(self, message: JointState) -> None:
-        self._position = dict(zip(message.name, message.position, strict=True))
-        self._time_s = to_seconds(message.header.stamp)
-
     def _on_detections(self, message: TagDetections) -> None:
         sees = any(tag.id == self._tag for tag in message.detections)
         self._sees[message.camera] = (to_seconds(message.header.stamp), sees)
 
     def _go_to(self, goal_rad: Any) -> None:
-        names = [joint.name for joint in self._joints]
         point = JointTrajectoryPoint(positions=goal_rad, time_from_start=Duration(sec=1))
         self._until(self._moves.get_subscription_count, f"{self._prefix}/joint_trajectory")
-        self._moves.publish(JointTrajectory(joint_names=names, points=[point]))
+        self._moves.publish(JointTrajectory(joint_names=self._state.names, points=[point]))
 
         def is_there() -> bool:
-            here = np.array([self._position[name] for name in names])
-            return bool(np.abs(here - goal_rad).max() < 0.1)
+            here = self._state.position_rad
+            return here is not None and bool(np.abs(here - goal_rad).max() < 0.1)
 
         self._until(is_there, "the limb on its way")
 
@@ -165,7 +156,7 @@ class Trials:
 
     def _truly_sees(self, camera: str) -> bool:
         """Return whether a camera, healthy by now, sees the target while the limb holds."""
-        now_s = self._time_s
+        now_s = self._state.robot_time_s
         self._until(lambda: self._sees[camera][0] > now_s + 0.2, camera)
         return self._sees[camera][1]
 

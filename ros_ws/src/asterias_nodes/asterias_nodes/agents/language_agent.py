@@ -11,25 +11,26 @@ data. Agents run in a thread of their own; cancel and topics are served meanwhil
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
 
 from asterias_interfaces.action import Ask
 from asterias_interfaces.msg import AgentMessage
 from asterias_interfaces.srv import DrawGraph
-from rclpy.action import CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 
 from asterias_nodes.agents.approvals import Approvals
 from asterias_nodes.agents.robot_skills import RobotSkills
 from asterias_nodes.agents.robot_state_monitor import RobotStateMonitor
-from asterias_nodes.runtime.actions.event_action_server import Event, EventActionServer
+from asterias_nodes.runtime.actions.action_node import ActionNode, ActiveGoal
+from asterias_nodes.runtime.actions.event_action_server import GoalError
+from asterias_nodes.runtime.actions.waiting import in_thread
 from asterias_nodes.runtime.conversions import to_image_msg
 from asterias_nodes.runtime.diagnostics import DiagnosticReport, Diagnostics
-from asterias_nodes.runtime.lifecycle_node import ManagedNode
+from asterias_nodes.runtime.executor import soon
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import reliable_qos
 from hardware.description.robot import load_robot
@@ -89,18 +90,30 @@ class LanguageAgentSettings:
             raise SettingsError("Parameters 'timeout_s' and 'approval_timeout_s' must be above 0.")
 
 
-@dataclass
-class Job:
-    """A task in progress."""
+class AskGoal(ActiveGoal):
+    """A task in progress; the agents' thread reads ``run_stop``."""
 
-    handle: ServerGoalHandle
-    number: int
-    graph: str
-    stop: Stop = field(default_factory=Stop)
+    canceled_text = "The task was canceled."
+
+    def __init__(self, handle: ServerGoalHandle, number: int) -> None:
+        super().__init__(handle, Ask.Result())
+        self.number = number
+        self.graph = handle.request.graph or "orders"
+        self.run_stop = Stop()
+
+    def on_stop(self) -> None:
+        """End the run of the graph."""
+        self.run_stop.set()
 
 
-class LanguageAgent(ManagedNode):
+class LanguageAgent(ActionNode[AskGoal]):
     """Serves ``/ask``, one task at a time."""
+
+    action_type = Ask
+    action_name = "/ask"
+    replaces = False
+    busy_text = "Another task is running; cancel it or wait for its end."
+    internal_error = Result.INTERNAL
 
     def __init__(self) -> None:
         super().__init__("language_agent")
@@ -108,15 +121,12 @@ class LanguageAgent(ManagedNode):
         self._graphs: dict[str, Graph] = {}
         self._last: tuple[str, RunRecord] | None = None
         self._worker: ThreadPoolExecutor | None = None
-        self._job: Job | None = None
         self._runs = self._failures = 0
-        self._is_active = False
-        self._closers: list[Callable[[], None]] = []
 
     # -- life cycle -----------------------------------------------------------------------------
 
-    def configure(self) -> None:
-        """Open topics, build the graphs; goals are refused until activation.
+    def open(self) -> None:
+        """Open topics and build the graphs.
 
         Raises:
             ValueError: the robot has no such limb.
@@ -126,26 +136,13 @@ class LanguageAgent(ManagedNode):
         if not 0 <= settings.limb < len(robot.limbs):
             raise ValueError(f"Robot {settings.robot} has no limb {settings.limb}.")
         state = RobotStateMonitor(self, robot, settings.limb)
-        self._closers.append(state.close)
+        self.owned.add(state.close)
         skills = RobotSkills(self, state, settings.limb)
-        self._closers.append(skills.close)
+        self.owned.add(skills.close)
         self._graphs = self._make_graphs(state, skills)
-        self._messages = self.create_publisher(AgentMessage, "/agents/messages", reliable_qos(100))
-        drawing = self.create_service(DrawGraph, "/agents/draw_graph", self._on_draw)
-        server = EventActionServer(
-            self,
-            Ask,
-            "/ask",
-            self._execute,
-            goal_callback=self._on_goal,
-            cancel_callback=self._on_cancel,
-        )
-        self._closers += [
-            server.destroy,
-            lambda: self.destroy_service(drawing),
-            lambda: self.destroy_publisher(self._messages),
-            Diagnostics(self, [self._report]).close,
-        ]
+        self._messages = self.owned.publisher(AgentMessage, "/agents/messages", reliable_qos(100))
+        self.owned.service(DrawGraph, "/agents/draw_graph", self._on_draw)
+        self.owned.add(Diagnostics(self, [self._report]).close)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="agents")
 
     def _make_graphs(self, state: RobotStateMonitor, skills: RobotSkills) -> dict[str, Graph]:
@@ -154,7 +151,7 @@ class LanguageAgent(ManagedNode):
         approve: Approve | None = None
         if settings.approval:
             approvals = Approvals(self, settings.approval_timeout_s)
-            self._closers.append(approvals.close)
+            self.owned.add(approvals.close)
             approve = approvals.ask
         gate = SkillGate(rules, skills.by_name, approve)
         server = ServerOptions(settings.model, settings.base_url)
@@ -180,15 +177,9 @@ class LanguageAgent(ManagedNode):
 
     def activate(self) -> None:
         """Accept goals."""
-        self._is_active = True
-        who = self.settings.backend
-        self.get_logger().info(f"Graphs: {', '.join(self._graphs)}; the back end is {who}.")
-
-    def deactivate(self) -> None:
-        """Refuse goals; a task in progress is stopped."""
-        self._is_active = False
-        if self._job is not None:
-            self._job.stop.set()
+        super().activate()
+        backend = self.settings.backend
+        self.get_logger().info(f"Graphs: {', '.join(self._graphs)}; the back end is {backend}.")
 
     def cleanup(self) -> None:
         """Close everything."""
@@ -196,96 +187,51 @@ class LanguageAgent(ManagedNode):
             # Not waited for: the thread may itself be waiting for this one.
             self._worker.shutdown(wait=False, cancel_futures=True)
             self._worker = None
-        for close in self._closers:
-            close()
-        self._closers, self._graphs = [], {}
+        super().cleanup()
+        self._graphs = {}
 
     # -- one task -------------------------------------------------------------------------------
 
-    def _on_goal(self, goal: Ask.Goal) -> GoalResponse:
-        return GoalResponse.ACCEPT if self._is_active else GoalResponse.REJECT
-
-    def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
-        if self._job is not None and self._job.handle is handle:
-            self._job.stop.set()
-        return CancelResponse.ACCEPT
-
-    async def _execute(self, handle: ServerGoalHandle) -> Ask.Result:
-        name = handle.request.graph or "orders"
-        if name not in self._graphs:
-            known = ", ".join(self._graphs)
-            text = f"There is no graph '{name}'; this server has {known}."
-            return self._refuse(handle, Result.UNKNOWN_GRAPH, text)
-        if self._job is not None:
-            text = "Another task is running; cancel it or wait for its end."
-            return self._refuse(handle, Result.BUSY, text)
+    def make_goal(self, handle: ServerGoalHandle) -> AskGoal:
+        """Return the record of a goal."""
         self._runs += 1
-        job = self._job = Job(handle, self._runs, name)
-        started_s = time.monotonic()
-        try:
-            result = self._to_result(job, await self._in_worker(job))
-        except Exception as error:
-            self.get_logger().error(f"The task failed: {error!r}")
-            result = Result(error_code=Result.INTERNAL, error_msg=repr(error))
-        finally:
-            self._job = None
-        result.duration_s = time.monotonic() - started_s
-        self._failures += result.error_code != Result.NONE
-        if result.error_code == Result.NONE:
-            handle.succeed()
-        elif result.error_code == Result.CANCELED and handle.is_cancel_requested:
-            handle.canceled()
-        else:
-            handle.abort()
-        return result
+        return AskGoal(handle, self._runs)
 
-    def _refuse(self, handle: ServerGoalHandle, code: int, text: str) -> Ask.Result:
-        handle.abort()
-        return Result(error_code=code, error_msg=text)
-
-    async def _in_worker(self, job: Job) -> RunRecord:
-        """Run the graph in the agents' thread and wait for it without blocking this one.
-
-        Returns:
-            The record of the run.
+    async def on_goal(self, goal: AskGoal) -> None:
+        """Run the graph in the agents' thread and fill in the result.
 
         Raises:
-            RuntimeError: the node is shutting down.
+            GoalError: there is no such graph, or the node is shutting down.
         """
-        done = Event()
-        executor = self.executor
-
-        def complete(future: Future[RunRecord]) -> None:
-            try:
-                done.complete(future.result())
-            except Exception as error:
-                done.fail(error)
-
-        def run() -> RunRecord:
-            request = job.handle.request
-            return answer(
-                self._graphs[job.graph],
-                Task(request.task),
-                name=job.graph,
-                timeout_s=request.timeout_s or self.settings.timeout_s,
-                stop=job.stop,
-                on_step=lambda step: executor.create_task(lambda: self._tell(job, step)),
-            )
-
+        if goal.graph not in self._graphs:
+            known = ", ".join(self._graphs)
+            text = f"There is no graph '{goal.graph}'; this server has {known}."
+            raise GoalError(Result.UNKNOWN_GRAPH, text)
         if self._worker is None:
-            raise RuntimeError("The node is shutting down.")
-        future = self._worker.submit(run)
-        future.add_done_callback(lambda f: executor.create_task(lambda: complete(f)))
-        record: RunRecord = await done
-        return record
+            raise GoalError(Result.CANCELED, "The node is shutting down.")
+        work = partial(
+            answer,
+            self._graphs[goal.graph],
+            Task(goal.request.task),
+            name=goal.graph,
+            timeout_s=goal.request.timeout_s or self.settings.timeout_s,
+            stop=goal.run_stop,
+            on_step=lambda step: soon(self, self._publish_step, goal, step),
+        )
+        self._fill_in(goal, await in_thread(self, self._worker, work))
 
-    def _tell(self, job: Job, step: Step) -> None:
-        """Publish what a node said."""
+    def on_end(self, goal: AskGoal) -> None:
+        """Complete the result and count it."""
+        goal.result.duration_s = goal.elapsed_s
+        self._failures += goal.result.error_code != Result.NONE
+
+    def _publish_step(self, goal: AskGoal, step: Step) -> None:
+        """Publish the outcome of a node of the graph."""
         outcome = step.outcome
         failed, text = isinstance(outcome, Failure), outcome.text
         message = AgentMessage(
-            run=job.number,
-            graph=job.graph,
+            run=goal.number,
+            graph=goal.graph,
             node=step.node,
             kind=step.kind,
             heard=list(step.inputs),
@@ -295,35 +241,35 @@ class LanguageAgent(ManagedNode):
         )
         message.header.stamp = self.get_clock().now().to_msg()
         self._messages.publish(message)
-        if job.handle.is_active:
-            feedback = Ask.Feedback(node=step.node, kind=step.kind, failed=failed, text=text)
-            job.handle.publish_feedback(feedback)
+        goal.send_feedback(Ask.Feedback(node=step.node, kind=step.kind, failed=failed, text=text))
 
-    def _to_result(self, job: Job, record: RunRecord) -> Ask.Result:
-        self._last = (job.graph, record)
-        used, outcome = record.usage, record.result
-        result = Result(
-            backends=list(record.backends),
-            model_calls=used.calls,
-            prompt_tokens=used.prompt_tokens,
-            completion_tokens=used.completion_tokens,
-            cost=used.cost,
-            record=self._keep(job, record),
-        )
+    def _fill_in(self, goal: AskGoal, record: RunRecord) -> None:
+        """Complete the result from the record of the run.
+
+        Raises:
+            GoalError: the graph has no answer.
+        """
+        self._last = (goal.graph, record)
+        used, outcome, result = record.usage, record.result, goal.result
+        result.backends = list(record.backends)
+        result.model_calls = used.calls
+        result.prompt_tokens = used.prompt_tokens
+        result.completion_tokens = used.completion_tokens
+        result.cost = used.cost
+        result.record = self._keep(goal, record)
         if isinstance(outcome, Failure):
-            result.error_code, result.error_msg = _CODES[outcome.kind], outcome.text
-            return result
+            raise GoalError(_CODES[outcome.kind], outcome.text)
         result.answer, result.choice = outcome.text, str(outcome.data.get("answer") or "")
         result.evidence = outcome.data.get("evidence") or [
             f"{step.node}: {step.outcome.text}" for step in record.steps
         ]
-        return result
 
-    def _keep(self, job: Job, record: RunRecord) -> str:
+    def _keep(self, goal: AskGoal, record: RunRecord) -> str:
         if not self.settings.records:
             return ""
         stamp = time.strftime("%Y-%m-%d-%H%M%S")
-        path = Path(self.settings.records).expanduser() / f"{stamp}-{job.graph}-{job.number}.json"
+        name = f"{stamp}-{goal.graph}-{goal.number}.json"
+        path = Path(self.settings.records).expanduser() / name
         record.save(path)
         return str(path)
 
@@ -350,7 +296,7 @@ class LanguageAgent(ManagedNode):
             "graphs": ", ".join(self._graphs),
             "runs": self._runs,
             "failures": self._failures,
-            "running": self._job.graph if self._job is not None else "nothing",
+            "running": self.goal.graph if self.goal is not None else "nothing",
         }
         return DiagnosticReport(f"{self.get_name()}: agents", values=values)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import numpy as np
 from rclpy.node import Node
 
 from asterias.arrays import Cell
-from asterias_nodes.runtime.actions.event_action_server import Event
-from asterias_nodes.runtime.executor import soon
+from asterias_nodes.runtime.actions.waiting import in_thread
 from planners.mazes.grid_map import GridMap
 from planners.planning.exact import EXACT, ExactPlanner
 from planners.planning.factory import find_weights
@@ -77,7 +76,6 @@ class PlanningWorker:
             is_stopped: asked in the worker's thread; True ends the planning.
             on_progress: called in the worker's thread.
         """
-        done = Event()
 
         def work() -> GridPlan:
             if is_stopped():
@@ -86,13 +84,10 @@ class PlanningWorker:
             planner = self._planner(name, max(grid.free.shape))
             return planner.plan(grid.free, *ends, limits)
 
-        def hand_over(future: Future[GridPlan]) -> None:
-            # In the worker's thread; events belong to the node's.
-            soon(self._node, _complete, done, future)
-
-        self._thread.submit(work).add_done_callback(hand_over)
-        plan: GridPlan = await done
-        return plan
+        try:
+            return await in_thread(self._node, self._thread, work)
+        except CancelledError:
+            return GridPlan(PlanStatus.CANCELED, (), (), "the planner is shutting down.")
 
     def close(self) -> None:
         """Wait for the plan in progress, drop those that wait, forget the networks."""
@@ -107,14 +102,3 @@ class PlanningWorker:
         if str(path) not in self._loaded:
             self._loaded[str(path)] = LearnedPlanner.load(path, self._depth, self._device)
         return self._loaded[str(path)]
-
-
-def _complete(done: Event, future: Future[GridPlan]) -> None:
-    if future.cancelled():
-        done.complete(GridPlan(PlanStatus.CANCELED, (), (), "the planner is shutting down."))
-        return
-    error = future.exception()
-    if error is not None:
-        done.fail(error)
-    else:
-        done.complete(future.result())

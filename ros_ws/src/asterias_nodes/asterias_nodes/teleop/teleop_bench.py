@@ -28,12 +28,13 @@ from typing import Any
 import psutil
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import String
+from sensor_msgs.msg import Image
 
+from asterias_nodes.robot.limb_state_monitor import LimbStateMonitor
 from asterias_nodes.runtime.bench import BenchOptions, run_bench
 from asterias_nodes.runtime.launched_robot import LaunchedRobot
-from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
+from asterias_nodes.runtime.qos import sensor_qos
+from hardware.description.robot import RobotDescription
 
 LAUNCH_FILE = "launch/teleop.launch.xml"
 START_TIMEOUT_S = 90.0
@@ -64,21 +65,14 @@ class TeleopBench(BenchOptions):
 class MotionWatcher(Node):
     """When the first joint moves, and when each picture is published; spun in a thread."""
 
-    def __init__(self, limb: int, cameras: int) -> None:
+    def __init__(self, robot: RobotDescription, limb: int) -> None:
         super().__init__("teleop_bench")
-        self.position = float("nan")
         self.published_s: dict[tuple[int, float], float] = {}
-        self.has_owner = False
         self._changed = threading.Condition()
         self._from: float | None = None
         self._moved_s = 0.0
-        self.create_subscription(
-            JointState, f"/limb_{limb}/joint_states", self._on_joints, reliable_qos(50)
-        )
-        self.create_subscription(
-            String, f"/limb_{limb}/active_source", self._on_owner, latched_qos()
-        )
-        for camera in range(cameras):
+        self._state = LimbStateMonitor(self, robot, limb, on_joints=self._on_joints)
+        for camera in range(len(robot.limbs[limb].live_cameras)):
             take = partial(self._on_image, camera)
             self.create_subscription(
                 Image,
@@ -87,6 +81,17 @@ class MotionWatcher(Node):
                 lambda image, info, take=take: take(image, info),
                 sensor_qos(20),
             )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether joints are measured and a multiplexer is there."""
+        return self._state.last_position_rad is not None and self._state.has_multiplexer
+
+    @property
+    def position(self) -> float:
+        """The first joint's angle in rad; NaN before the first."""
+        joints = self._state.last_position_rad
+        return float("nan") if joints is None else float(joints[0])
 
     def arm(self) -> None:
         """Wait for the next motion away from here."""
@@ -100,17 +105,13 @@ class MotionWatcher(Node):
             self._from = None
             return self._moved_s or None
 
-    def _on_joints(self, message: JointState) -> None:
+    def _on_joints(self) -> None:
         now = time.monotonic()
         with self._changed:
-            self.position = float(message.position[0])
             start = self._from
             if start is not None and not self._moved_s and abs(self.position - start) > MOVED_RAD:
                 self._moved_s = now
                 self._changed.notify_all()
-
-    def _on_owner(self, message: String) -> None:
-        self.has_owner = True
 
     def _on_image(self, camera: int, image: Image, info: Any) -> None:
         stamp_s = image.header.stamp.sec + image.header.stamp.nanosec * 1e-9
@@ -280,13 +281,14 @@ def watch_pictures(
 
 
 @contextmanager
-def watching(limb: int, cameras: int) -> Iterator[MotionWatcher]:
+def watching(options: TeleopBench) -> Iterator[MotionWatcher]:
     """Serve a watcher in a thread.
 
     Yields:
         The watcher.
     """
-    watcher, executor = MotionWatcher(limb, cameras), SingleThreadedExecutor()
+    watcher = MotionWatcher(options.description(), options.limb)
+    executor = SingleThreadedExecutor()
     executor.add_node(watcher)
 
     def spin() -> None:
@@ -324,10 +326,10 @@ def measure(options: TeleopBench) -> dict[str, Any]:
     robot = LaunchedRobot(LAUNCH_FILE, "source:=web", f"robot:={options.robot}", f"port:={port}")
     try:
         with (
-            watching(options.limb, options.cameras) as watcher,
+            watching(options) as watcher,
             closing(TerminalKeyboard(options.robot, options.limb)) as keyboard,
         ):
-            wait_until(lambda: watcher.has_owner and watcher.position == watcher.position, "A limb")
+            wait_until(lambda: watcher.is_ready, "A limb")
             wait_until(lambda: re.search(r"moved by \w", keyboard.shown), "The keyboard's node")
             wait_until(lambda: _answers(port), "The page")
             time.sleep(2.0)

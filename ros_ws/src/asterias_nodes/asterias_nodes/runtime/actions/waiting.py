@@ -1,15 +1,19 @@
-"""Waits of coroutines (see ``event_action_server``) on wall time."""
+"""Waits of coroutines (see ``event_action_server``) on wall time and on threads."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from asterias_nodes.runtime.actions.event_action_server import Event
+from asterias_nodes.runtime.executor import soon
 
+T = TypeVar("T")
 POLL_PERIOD_S = 0.02
 STEADY = ClockType.STEADY_TIME
 
@@ -41,3 +45,22 @@ async def wait_until(
             return False
         await pause(node, period_s)
     return True
+
+
+async def in_thread(node: Node, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    """Return what ``work`` returns in a thread of ``pool``; the node serves others meanwhile.
+
+    An exception of ``work`` is passed on, and ``CancelledError`` where the pool is shut down first.
+    """
+    done = Event()
+
+    def resume(future: Future[T]) -> None:
+        try:
+            done.complete(future.result())
+        except Exception as error:
+            done.fail(error)
+
+    # Callbacks of a future run in its thread; events belong to the node's.
+    pool.submit(work).add_done_callback(lambda future: soon(node, resume, future))
+    result: T = await done
+    return result
