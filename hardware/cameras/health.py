@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -46,19 +45,6 @@ ADVICE = {
     CameraState.LATE: "its pictures come late: lower the size, or get it a better network",
     CameraState.SLOW: "it takes fewer pictures than described: more light, or a lower rate_hz",
     CameraState.UNSTEADY: "it loses pictures: check cable, USB bandwidth or signal strength",
-}
-
-
-# What a fault (hardware.faults.words) shows itself as; a mirrored picture shows nothing.
-FAULT_SHOWS_AS: Mapping[str, CameraState] = {
-    "ok": CameraState.OK,
-    "off": CameraState.SILENT,
-    "stuck": CameraState.FROZEN,
-    "garbage": CameraState.CORRUPT,
-    "wrong": CameraState.OK,
-    "slow": CameraState.SLOW,
-    "delayed": CameraState.LATE,
-    "intermittent": CameraState.UNSTEADY,
 }
 
 

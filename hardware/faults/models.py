@@ -17,6 +17,7 @@ import numpy as np
 
 from asterias.arrays import ImageArray
 from asterias.registry import Registry
+from hardware.cameras.health import CameraState
 
 ENCODER_RANGE_RAD = 3.1  # a servo's encoder reads hardly more than half a turn either way
 
@@ -61,6 +62,7 @@ class FaultModel:
         is_off: the device does not answer; a joint yields.
         jams: a joint stays where it is.
         freezes: a camera repeats one picture.
+        shows_as: the state in which a camera with this fault is found.
     """
 
     word: str = "ok"
@@ -68,6 +70,7 @@ class FaultModel:
     is_off: bool = False
     jams: bool = False
     freezes: bool = False
+    shows_as: CameraState = CameraState.OK
 
     def loss_probability(self, value: float) -> float | None:
         """Return how likely a command, an answer or a frame is lost; None: nothing is."""
@@ -119,6 +122,7 @@ class Off(FaultModel):
     """Does not answer."""
 
     word = "off"
+    shows_as = CameraState.SILENT
     is_off = True
 
 
@@ -127,6 +131,7 @@ class Stuck(FaultModel):
     """Stays where it was, or repeats its last picture."""
 
     word = "stuck"
+    shows_as = CameraState.FROZEN
     jams = freezes = True
 
 
@@ -135,6 +140,7 @@ class Garbage(FaultModel):
     """Reads noise."""
 
     word = "garbage"
+    shows_as = CameraState.CORRUPT
     strength = FaultStrength(math.inf, 0.0, math.inf, "an amplitude of at least 0 rad")
 
     def reading(
@@ -162,7 +168,7 @@ class Garbage(FaultModel):
 
 @FAULT_MODELS.register("wrong")
 class Wrong(FaultModel):
-    """Reads plausible, but wrong values."""
+    """Reads plausible, but wrong values; a mirrored picture shows nothing of it."""
 
     word = "wrong"
     strength = FaultStrength(0.2, -math.inf, math.inf, "an offset in rad")
@@ -191,6 +197,7 @@ class Slow(FaultModel):
     """Moves or sends at a fraction of its rate."""
 
     word = "slow"
+    shows_as = CameraState.SLOW
     strength = FaultStrength(0.25, 0.01, 1.0, "a share of the full speed from 0.01 to 1")
 
     def speed_fraction(self, value: float) -> float | None:
@@ -203,6 +210,7 @@ class Delayed(FaultModel):
     """Obeys or sends late."""
 
     word = "delayed"
+    shows_as = CameraState.LATE
     strength = FaultStrength(0.3, 0.0, 60.0, "a delay from 0 to 60 s")
 
     def delay_s(self, value: float) -> float | None:
@@ -215,6 +223,7 @@ class Intermittent(FaultModel):
     """Loses commands, answers and frames."""
 
     word = "intermittent"
+    shows_as = CameraState.UNSTEADY
     strength = FaultStrength(0.3, 0.0, 1.0, "a probability from 0 to 1")
 
     def loss_probability(self, value: float) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from asterias_interfaces.msg import TagDetection, TagDetections
+from asterias_interfaces.srv import InjectFault
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from mcap.records import Schema
 from mcap_ros2.decoder import DecoderFactory
@@ -16,6 +17,8 @@ from std_msgs.msg import Bool, Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias_nodes.runtime.message_definitions import DefinitionNotFoundError, message_definition
+from hardware.faults.models import FAULT_MODELS
+from hardware.faults.words import Fault
 
 TAG = TagDetection(id=29, corners_px=np.arange(8.0), center_px=[1.5, 2.5], side_px=3.5)
 STATUS = DiagnosticStatus(level=DiagnosticStatus.STALE, name="a: b", values=[KeyValue(key="k")])
@@ -78,3 +81,10 @@ def test_each_used_type_is_given_once() -> None:
 def test_an_unknown_type_is_named(name: str) -> None:
     with pytest.raises(DefinitionNotFoundError, match=name or "''"):
         message_definition(name)
+
+
+def test_fault_words_of_the_service_are_those_of_the_registry() -> None:
+    request = InjectFault.Request
+    values = [getattr(request, name) for name in dir(request) if name.isupper()]
+    words = {value for value in values if isinstance(value, str)}
+    assert words == set(FAULT_MODELS.names()) == {word.value for word in Fault}

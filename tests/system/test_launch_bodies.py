@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 
+from asterias_nodes.robot.command_multiplexer import MultiplexerSettings
+from asterias_nodes.teleop.teleop_leader import DEADMEN
 from asterias_ros2.launch.context import LaunchContext, ProcessDescription
 from asterias_ros2.launch.service import evaluate_file
 from hardware.buses.families import SERVO_FAMILIES
+from hardware.description.devices import SimBackend
+from hardware.faults.models import FAULT_MODELS
+from learning.agents.models.back_ends import BACKENDS
+from planners.mazes.datasets import MazeKind
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "launch"
@@ -101,14 +109,64 @@ def test_a_person_is_asked_before_each_motion_of_a_real_body() -> None:
     assert not approval(body="real", approval="false")
 
 
-def test_help_texts_name_every_servo_family() -> None:
-    for name in ("robot", *WITH_BODY):
-        root = ElementTree.parse(LAUNCH / f"{name}.launch.xml").getroot()
-        (family,) = [arg for arg in root.iter("arg") if arg.get("name") == "family"]
-        missing = [
-            word for word in SERVO_FAMILIES.names() if word not in family.get("description", "")
-        ]
-        assert not missing, f"{name}.launch.xml does not name {missing} at the argument family"
+def _arguments() -> Iterator[tuple[str, ElementTree.Element]]:
+    """Name of its file and element of every argument of every launch file."""
+    for path in FILES:
+        name = str(path.relative_to(LAUNCH)).removesuffix(".launch.xml")
+        for element in ElementTree.parse(path).getroot().findall("arg"):
+            yield name, element
+
+
+def _people() -> set[str]:
+    """The sources of the multiplexer that have a dead-man."""
+    settings = MultiplexerSettings()
+    sources = {text.partition(":")[0] for text in settings.sources}
+    return sources - set(settings.without_deadman)
+
+
+def test_every_list_of_choices_is_the_one_that_the_registries_hold() -> None:
+    choices = {
+        (name, str(argument.get("name"))): {str(one.get("value")) for one in argument}
+        for name, argument in _arguments()
+        if len(argument)
+    }
+    assert choices == {
+        ("include/body", "body"): {"sim", "real", "emulated", *SERVO_FAMILIES.names()},
+        ("robot", "body"): {"real", "emulated"},
+        ("teleop", "source"): _people(),
+    }
+
+
+WORDS: dict[str, Sequence[str]] = {
+    "family": SERVO_FAMILIES.names(),
+    "kind": get_args(MazeKind),
+    "backend": BACKENDS,
+    "deadman": DEADMEN,
+    "renderer": get_args(get_type_hints(SimBackend)["renderer"]),
+}
+
+
+@pytest.mark.parametrize("argument", WORDS)
+def test_help_texts_name_every_word_of_the_registry(argument: str) -> None:
+    texts = {
+        name: element.get("description", "")
+        for name, element in _arguments()
+        if element.get("name") == argument
+    }
+    assert texts
+    for name, text in texts.items():
+        missing = [word for word in WORDS[argument] if word not in text]
+        assert not missing, f"{name}.launch.xml does not name {missing} at {argument}"
+
+
+def test_faults_that_launch_files_offer_are_faults() -> None:
+    (text,) = [
+        element.get("description", "")
+        for name, element in _arguments()
+        if (name, element.get("name")) == ("find_target", "fault")
+    ]
+    words = re.findall(r"[a-z]+", text.partition(":")[2])
+    assert set(words) - {"or"} <= set(FAULT_MODELS.names())
 
 
 def test_no_viewer_ends_a_launch_that_drives_a_body() -> None:

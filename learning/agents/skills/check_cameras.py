@@ -6,11 +6,11 @@ import numpy as np
 
 from asterias.arrays import ImageArray
 from hardware.cameras.health import CameraState, compared_state
+from hardware.faults.models import FAULT_MODELS
 from learning.agents.messages import Answer
 from learning.agents.skills.skill import Skill, SkillBody, SkillCall
 
 _AMPLITUDE_RAD = 0.2
-_WORDS = {CameraState.SILENT: "off", CameraState.CORRUPT: "garbage", CameraState.FROZEN: "stuck"}
 
 
 async def _check_cameras(body: SkillBody, call: SkillCall) -> Answer:
@@ -37,7 +37,10 @@ def diagnose(before: ImageArray | None, after: ImageArray | None) -> str:
     wall no two pictures differ, so it is no sign.
     """
     state = compared_state(before, after)
-    return "" if state is CameraState.OK else _WORDS.get(state, state.value)
+    if state is CameraState.OK:
+        return ""
+    faults = (word for word, model in FAULT_MODELS.items() if model.shows_as is state)
+    return next(faults, state.value)
 
 
 _ONE = r"(?:something|anything|(?:a|any|some|one) camera)"

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 from hardware.cameras.health import (
-    FAULT_SHOWS_AS,
     CameraHealthMonitor,
     CameraState,
     PictureWatch,
     is_noise,
 )
 from hardware.cameras.limb_monitor import LimbCameraMonitor
-from hardware.faults.words import Fault
 from learning.agents.skills.check_cameras import diagnose
 
 
@@ -42,7 +40,3 @@ def test_noise_of_any_strength_gets_the_same_answer_everywhere(sigma: int) -> No
     }
     assert len(set(answers.values())) == 1, answers
     assert answers["detector"] == is_noise(after) == (sigma >= 50)
-
-
-def test_each_fault_word_has_something_that_it_shows_itself_as() -> None:
-    assert set(FAULT_SHOWS_AS) == {word.value for word in Fault}

@@ -24,13 +24,15 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from asterias_nodes.robot.limb_state_monitor import LimbStateMonitor
 from asterias_nodes.runtime.qos import reliable_qos
 from hardware.description.robot import RobotDescription
+from hardware.faults.models import FAULT_MODELS
+from hardware.faults.words import Fault
 
 CALL_TIMEOUT_S = 10.0
 PAGE_TIMEOUT_S = 5.0
 # After a stop the limb swings out; then it has to rest.
 SETTLE_S = 1.5
 WATCH_S = 3.0
-FAULTS = ("off", "stuck", "garbage", "wrong", "slow", "delayed", "intermittent")
+FAULTS = tuple(word for word in FAULT_MODELS.names() if word != Fault.OK)
 ORDERS = ("find the target", "which camera sees the target?", "go home", "what can you do?")
 
 
