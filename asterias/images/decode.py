@@ -7,7 +7,6 @@ import warnings
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from asterias.arrays import ImageArray
 from asterias.images.jpeg import START_OF_IMAGE, ImageError, check_jpeg, jpeg_size
@@ -67,6 +66,9 @@ def image_size(data: bytes) -> tuple[int, int]:
     """
     if START_OF_IMAGE in data[:64]:
         return jpeg_size(data)
+    # Here, since most programs meet JPEG only, and never load Pillow.
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with warnings.catch_warnings():
             # Pillow warns of sizes that our own limit judges.

@@ -9,9 +9,6 @@ from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
-from mcap.exceptions import McapError
-from mcap.reader import NonSeekingReader
-from mcap_ros2.decoder import DecoderFactory
 from pydantic import Field
 
 from asterias.arrays import ImageArray
@@ -108,6 +105,11 @@ class ReplaySource(FrameSource):
         Raises:
             DeviceError: the file is no readable recording.
         """
+        # Here, since every robot description imports this file, and few cameras are replayed.
+        from mcap.exceptions import McapError
+        from mcap.reader import NonSeekingReader
+        from mcap_ros2.decoder import DecoderFactory
+
         factory = DecoderFactory()
         with self.file.open("rb") as file:
             # In the order of the file: the index may be missing after a crash.
