@@ -214,7 +214,7 @@ class UdpLink:
         try:
             self._socket.sendto(pack(packet, key), address)
         except OSError:
-            self.dropped["unsent"] += 1  # network down: the servo's silence tells the rest
+            self.dropped["unsent"] += 1  # network down: the servo's silence shows the rest
 
 
 def _broadcast(interface: str) -> str:

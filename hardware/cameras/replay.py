@@ -27,7 +27,7 @@ class ReplaySource(FrameSource):
     """Plays a file.
 
     Args:
-        description: size of the pictures; its rate counts for videos that tell none.
+        description: size of the pictures; its rate counts for videos that state none.
         file: recording or video.
         topic: of the recording.
         loop: begin again at the end; else the camera is silent then.

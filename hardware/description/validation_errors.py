@@ -1,4 +1,4 @@
-"""How mistakes in a robot description are told: one sentence with the key and what was expected."""
+"""Report mistakes in a robot description in one sentence, with the key and what was expected."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``python -m hardware.emulated``: an emulated robot in a process of its own.
 
 Writes a robot description with its ports and addresses once everything answers, and runs until its
-standard input is closed or it is told to stop.
+standard input is closed or it is stopped.
 """
 
 from __future__ import annotations

@@ -224,7 +224,7 @@ class LimbDriver(ConnectedDevice):
         return LimbHealth(np.zeros(count, np.int64), np.zeros(count, np.bool_))
 
     def read_health(self, number: int) -> ServoHealth | None:
-        """Return the health of the servo of joint ``number``; None: it tells none.
+        """Return the health of the servo of joint ``number``; None: it reports none.
 
         NotConnectedError is raised before ``connect()``.
         """

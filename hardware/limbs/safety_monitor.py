@@ -256,7 +256,7 @@ class SafetyMonitor:
             text = f"{joint}: {' and '.join(health.errors)}"
             yield Finding(Severity.HOLD, "servo_error", text)
         if health.is_stopped:
-            text = f"{joint}: its own watchdog stopped it, for nobody spoke on the bus"
+            text = f"{joint}: its own watchdog stopped it, for nothing was sent on the bus"
             yield Finding(Severity.HOLD, "stopped", text)
         if health.temperature_c > limits.too_hot_c:
             text = f"{joint}: {health.temperature_c:g} degrees C; let it cool down"

@@ -29,10 +29,10 @@ TIP_KEYS: dict[str, tuple[int, int]] = {
     "page_up": (2, 1),
     "page_down": (2, -1),
 }
-# A terminal that tells no releases: a press counts so long, and each repeat again. The gap before
+# A terminal that reports no releases: a press counts so long, and each repeat again. The gap before
 # a key begins to repeat is longer, so that a tap is a nudge, and the limb never runs on.
 GRANT_S = 0.15
-# One that does tell them repeats, too; silence of this length means that it is gone.
+# One that does report them repeats, too; silence of this length means that it is gone.
 LOST_S = 1.2
 SPEED_STEP = 1.25
 SLOWEST, FASTEST = 0.1, 3.0
@@ -88,7 +88,7 @@ class KeyboardPilot:
         if not self.reports_releases:
             self._until_s[name] = self.clock() + GRANT_S
             return
-        # Only the last key repeats; that it does shows that the others' releases would be told.
+        # Only the last key repeats; that it does shows that the others' releases would be reported.
         for held in (*self.held, name):
             self._until_s[held] = self.clock() + LOST_S
 
@@ -160,7 +160,7 @@ def help_text(joint_names: Iterable[str], reports_releases: bool) -> str:
     held = (
         "A key counts while it is down."
         if reports_releases
-        else "Hold a key to move on; a tap is a nudge (this terminal tells no releases)."
+        else "Hold a key to move on; a tap is a nudge (this terminal reports no releases)."
     )
     return "\n".join(
         (

@@ -136,7 +136,7 @@ class Optimise:
 
 @dataclass(frozen=True)
 class Mindstorm:
-    """Hold a mindstorm of explorers about one maze, and print what is said."""
+    """Hold a mindstorm of explorers about one maze, and print the replies."""
 
     members: int = 5
     """Explorers."""

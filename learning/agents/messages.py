@@ -50,7 +50,7 @@ class Answer:
     Attributes:
         text: for people and for language models.
         data: the same as typed fields; ``answer`` is what votes count, None abstains.
-        backend: who spoke: a model's back end, or the kind of rule.
+        backend: what answered: a model's back end, or the kind of rule.
         usage: what it cost.
     """
 

@@ -52,7 +52,7 @@ _RENAMED = {"rate": "learning_rate", "begin_with": "init_weights"}
 
 
 def config_from_card(training: Mapping[str, Any]) -> MapperTrainConfig:
-    """Return the options of the training that a mapper's card tells of, in old or new words.
+    """Return the options of the training that a mapper's card states, in old or new words.
 
     Raises:
         UserError: an option is unknown.

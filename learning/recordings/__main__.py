@@ -124,9 +124,9 @@ class Play:
     path: tyro.conf.Positional[Path]
     """A file *.mcap, an episode's folder, or a folder of episodes."""
     to: Literal["topics", "simulation"] = "topics"
-    """Publish in ROS 2 (what the robot said), or move a simulated limb here, without ROS."""
+    """Publish in ROS 2 (what the robot published), or move a simulated limb here, without ROS."""
     commands: bool = False
-    """To topics: publish what the robot heard instead, so that it does it again."""
+    """To topics: publish the commands instead, so that the robot does it again."""
     topics: tuple[str, ...] = ("*",)
     """To topics: patterns of those to play."""
     rate: float = 1.0

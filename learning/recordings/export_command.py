@@ -47,7 +47,7 @@ class Export:
     fps: int = 0
     """Frames per second; 0 takes the rate of the slowest camera."""
     task: str = ""
-    """For recordings that tell none."""
+    """For recordings that state none."""
     only: Chosen = "all"
     """Which episodes: all, those marked as a success, or those marked at all."""
     robot: str = "asterias"

@@ -54,7 +54,7 @@ class Raw:
 
     @property
     def time_ns(self) -> int:
-        """When it was measured, where its header tells a time of the recording's clock.
+        """When it was measured, where its header holds a time of the recording's clock.
 
         Otherwise when it was recorded. A recorder that is busy takes messages in bursts.
         """

@@ -52,7 +52,7 @@ def replay(
         recording: with joint states and commands of the limb.
         robot: name or path of a robot description.
         limb: its number.
-        on_seconds: told how much of the recording is done.
+        on_seconds: gets how much of the recording is done.
 
     Returns:
         What was recorded, and what the simulation did.

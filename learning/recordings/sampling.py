@@ -36,7 +36,7 @@ class TooShortError(UserError):
     """An episode with less than two frames."""
 
 
-# Told how many frames are done.
+# Gets how many frames are done.
 OnFrames = Callable[[int], None]
 
 
@@ -46,7 +46,7 @@ class SampledEpisode:
 
     Attributes:
         recording: where it comes from.
-        task, success: as told and marked; ``success`` is None where nobody marked it, and where
+        task, success: as recorded and marked; ``success`` is None where nobody marked it, and where
             the end of the recording, to which the mark belongs, is not part of the episode.
         fps: frames per second of the recording's clock.
         times_s: ``(T,)`` since the recording's first message.
@@ -385,7 +385,7 @@ class _Sampler:
             return np.vstack([state[1:], state[-1:]])
         joints = run.joints[limb]
         mine = [commands.names.index(joints.names[column]) for column in columns]
-        # Before the first command the limb was told nothing: it stays where it is.
+        # Before the first command the limb has no goal: it stays where it is.
         action = np.full_like(state, np.nan)
         if limb in self._last_goals:
             action[:] = self._last_goals[limb][mine]

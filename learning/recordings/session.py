@@ -176,7 +176,7 @@ class RecordingSession:
         return self._running is not None
 
     def start(self, task: str, now_ns: int) -> EpisodeCard:
-        """Begin an episode; what latched topics said last is its beginning, stamped ``now_ns``.
+        """Begin an episode with the last messages of latched topics, stamped ``now_ns``.
 
         Returns:
             The episode's card.

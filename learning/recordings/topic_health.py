@@ -159,7 +159,7 @@ class TopicJudge:
         topic: filled in here.
         times_ns: of its messages, in the order of the files.
         span_ns: of the recording.
-        start_ns: time 0 of what is told.
+        start_ns: time 0 of what is reported.
         holes: times at which no topic had messages.
     """
 
@@ -208,7 +208,7 @@ class TopicJudge:
     def _period_ns(self, pauses: Times) -> float:
         """Return the period: the declared one, or the usual pause.
 
-        A recorder that was busy takes messages in bursts: then their mean tells more.
+        A recorder that was busy takes messages in bursts: then their mean says more.
         """
         if self.topic.declared_hz:
             return 1e9 / self.topic.declared_hz
@@ -222,7 +222,7 @@ class TopicJudge:
             limit = max(limit, JITTER_PAUSES * float(np.quantile(pauses, 0.95)))
         for number in np.flatnonzero(pauses > limit):
             start, end = int(ordered[number]), int(ordered[number + 1])
-            # What no topic has is told once, of the clock.
+            # What no topic has is reported once, of the clock.
             length = (
                 end
                 - start

@@ -169,7 +169,7 @@ class _Gatherer:
     """Takes message after message.
 
     Args:
-        check: tells whether a picture can be decoded; None does not look into pictures.
+        check: returns whether a picture can be decoded; None does not look into pictures.
     """
 
     def __init__(self, check: PictureChecker | None = None) -> None:

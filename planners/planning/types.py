@@ -81,7 +81,7 @@ def _ignore(progress: PlanProgress) -> None:
 
 @dataclass(frozen=True)
 class PlanLimits:
-    """What a plan may cost, how it is canceled, and who is told of its progress."""
+    """What a plan may cost, how it is canceled, and who receives its progress."""
 
     time_limit_s: float = float("inf")
     """Seconds after which a learned planner answers with what it has."""

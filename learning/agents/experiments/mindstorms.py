@@ -48,7 +48,7 @@ class Mindstorms:
     members: tuple[int, ...] = (1, 2, 3, 5, 7, 10, 15, 20)
     """Sizes of the society."""
     train: int = 20
-    """Mazes that tell which member is the best, per seed."""
+    """Mazes that decide which member is the best, per seed."""
     held_out: int = 40
     """Mazes that judge, per seed; three questions each."""
     size: int = 15

@@ -65,7 +65,7 @@ class Graph:
                     f"There is no node '{name}'; known are {', '.join(sorted(known))}."
                 )
         try:
-            self.order  # noqa: B018 - computed now, so that cycles are told where they are made
+            self.order  # noqa: B018 - computed now, so that cycles are reported where they are made
         except CycleError as error:
             circle = " -> ".join(map(str, error.args[1]))
             raise GraphError(f"The edges go round in a circle: {circle}.") from error

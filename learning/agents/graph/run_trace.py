@@ -69,7 +69,7 @@ class RunRecord:
 
     @property
     def backends(self) -> tuple[str, ...]:
-        """Who spoke, each once."""
+        """Back ends that answered, each once."""
         back_ends = {s.outcome.backend for s in self.steps if isinstance(s.outcome, Answer)}
         return tuple(sorted(back_ends))
 

@@ -83,7 +83,7 @@ def _reason(error: Exception) -> str:
 
 
 def _key(request: Request) -> str:
-    """Return a digest that is equal for requests that a server could not tell apart."""
+    """Return a digest that is equal for requests that a server could not distinguish."""
     schema = json.dumps(request.schema.model_json_schema(), sort_keys=True)
     text = "\x00".join((request.system, request.prompt(), schema))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

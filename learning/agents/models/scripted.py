@@ -18,7 +18,7 @@ class Rule:
     """What a scripted model does with one kind of request.
 
     Attributes:
-        name: said in every reply.
+        name: in every reply.
         covers: whether the rule has an answer to this request.
         decide: the answer's fields, ``answer`` among them, and ``text`` to say it with.
     """

@@ -29,7 +29,7 @@ class Look:
     """One look around.
 
     Attributes:
-        number: tells looks apart.
+        number: distinguishes looks.
         truth: the place of the target, or ``nowhere``.
         reports: by camera, then by state: ``healthy`` or one of :data:`FAILURES`.
     """

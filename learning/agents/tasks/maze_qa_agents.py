@@ -18,7 +18,7 @@ from learning.agents.tasks.embodied_qa import FLOOR, WALL, KnownMap, Question, a
 from learning.agents.tasks.mindstorm import Mission, Speaker
 
 FACTS_PER_TURN = 15
-_REPORTED_OFTEN = 2  # what so many have said need not be said again
+_REPORTED_OFTEN = 2  # what so many have reported need not be reported again
 
 
 def mission_of(question: Question) -> Mission:

@@ -35,7 +35,7 @@ POLICIES: tuple[Policy, ...] = ("monarchy", "democracy")
 
 @dataclass(frozen=True)
 class Utterance:
-    """One thing said: in which phase and round (from 1; 0 outside interviews), by whom."""
+    """One reply: in which phase and round (from 1; 0 outside interviews), by whom."""
 
     phase: Phase
     round: int
@@ -60,7 +60,7 @@ class Mission:
 
 @dataclass(frozen=True)
 class MindstormRecord:
-    """All that was said; the decisions of both policies are made from it."""
+    """All replies; the decisions of both policies are made from it."""
 
     mission: Mission
     leader: str

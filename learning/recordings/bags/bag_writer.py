@@ -214,7 +214,7 @@ class BagWriter:
 
     @property
     def part(self) -> BagPart:
-        """This file, as bag metadata tells it."""
+        """This file, as bag metadata describes it."""
         return BagPart(self._name, self.statistics, self._topics)
 
 

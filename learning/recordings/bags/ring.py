@@ -46,7 +46,7 @@ class Ring:
                 return
 
     def clear(self) -> None:
-        """Forgets everything but what latched topics said last."""
+        """Forgets everything but the last messages of latched topics."""
         self._messages.clear()
         self.size_bytes = 0
 

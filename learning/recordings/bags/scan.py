@@ -312,7 +312,7 @@ def open_scan(path: Path) -> Iterator[Scan]:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from error
 
 
-# Records whose own fields tell their length.
+# Records whose own fields state their length.
 _CHECKED = frozenset(
     {
         Opcode.HEADER,

@@ -39,7 +39,7 @@ def export_folder(
     Args:
         episodes: with the same joints, cameras and rate.
         out: folder, which must not exist.
-        on_frames: told how many pictures are done.
+        on_frames: gets how many pictures are done.
 
     Passes on the UserError of an existing folder, or of episodes that do not fit together.
     """

@@ -18,11 +18,11 @@ from learning.recordings.sampling import OnFrames, SampledEpisode
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What an exporter is told beside the episodes.
+    """What an exporter gets beside the episodes.
 
     Attributes:
         robot: name of the robot.
-        on_frames: told how many pictures are done.
+        on_frames: gets how many pictures are done.
     """
 
     robot: str = "asterias"

@@ -47,7 +47,7 @@ def export_lerobot(
         episodes: at one rate, with the same joints and cameras.
         out: folder, which must not exist.
         robot_type: name of the robot.
-        on_frames: told how many frames are done.
+        on_frames: gets how many frames are done.
 
     Passes on the UserError of an existing folder, or of episodes that do not fit together.
     """

@@ -102,7 +102,7 @@ def film(sampled: Sampled, path: Path, on_progress: OnFilm = lambda done, total:
     Args:
         sampled: a recording on a grid; its parts follow each other.
         path: video to write.
-        on_progress: told how many frames are done, and how many there are.
+        on_progress: gets how many frames are done, and how many there are.
 
     Returns:
         Number of frames.

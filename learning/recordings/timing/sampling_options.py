@@ -19,7 +19,7 @@ class SamplingOptions:
 
     Attributes:
         fps: frames per second; 0 takes the rate of the slowest camera, or 10 without cameras.
-        task: for recordings that tell none.
+        task: for recordings that state none.
         topics: patterns of the camera topics to take; empty takes all.
         without: patterns of topics to leave out: cameras, or joint states of limbs.
         max_age_s: greatest age of a picture or a state in a frame; 0 takes 2.5 periods of its

@@ -15,7 +15,7 @@ from learning.agents.skills.skill import SkillCall
 
 
 class Approvals:
-    """Asks on ``/agents/approval_requests``, hears the answer on ``/agents/approve``.
+    """Asks on ``/agents/approval_requests``, takes the answer on ``/agents/approve``.
 
     Args:
         node: the hosting node.

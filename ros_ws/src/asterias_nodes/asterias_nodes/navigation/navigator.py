@@ -369,7 +369,7 @@ class Navigator(ActionNode[NavigationGoal]):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(Navigator))
 
 

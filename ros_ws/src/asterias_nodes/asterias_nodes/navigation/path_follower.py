@@ -209,7 +209,7 @@ class PathFollowerNode(ActionNode[PathGoal]):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(PathFollowerNode))
 
 

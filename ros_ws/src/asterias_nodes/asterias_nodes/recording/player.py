@@ -165,7 +165,7 @@ class Player(Node):
 
 
 def main() -> None:
-    """Run the node until the recording ends, or it is told to stop."""
+    """Run the node until the recording ends, or it is stopped."""
     sys.exit(run_node(Player, sends_pictures=True))
 
 

@@ -114,7 +114,7 @@ class CameraDriverNode(ManagedNode):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(CameraDriverNode, sends_pictures=True))
 
 

@@ -217,7 +217,7 @@ class CommandMultiplexer(ManagedNode):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(CommandMultiplexer))
 
 

@@ -133,7 +133,7 @@ class LimbDriverNode(ManagedNode):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(LimbDriverNode))
 
 

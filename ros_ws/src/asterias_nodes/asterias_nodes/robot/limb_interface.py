@@ -108,21 +108,21 @@ class LimbInterface:
             self.guard.restart()
 
     def deactivate(self) -> None:
-        """Hold and refuse commands; a device that does not answer is told."""
+        """Hold and refuse commands; a device that does not answer is logged."""
         try:
             self.driver.deactivate()
         except HardwareError as error:
             self._node.get_logger().error(str(error))
 
     def let_go(self) -> None:
-        """Torque off at once; a device that does not answer is told."""
+        """Torque off at once; a device that does not answer is logged."""
         try:
             self.driver.disable_torque()
         except HardwareError as error:
             self._node.get_logger().error(str(error))
 
     def stop(self, is_engaged: bool) -> None:
-        """Engage or release the emergency stop; a device that does not answer is told."""
+        """Engage or release the emergency stop; a device that does not answer is logged."""
         try:
             self.motion.stop(is_engaged)
         except HardwareError as error:

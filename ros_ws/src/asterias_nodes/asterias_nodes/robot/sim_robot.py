@@ -186,7 +186,7 @@ class SimRobot(ManagedNode):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(SimRobot, sends_pictures=True))
 
 

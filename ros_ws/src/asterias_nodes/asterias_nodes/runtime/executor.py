@@ -43,7 +43,7 @@ def _events_executor(on_error: OnError) -> Any:
     """Return the events executor without its flaw: an exception in a task crashes the process."""
 
     class GuardedEventsExecutor(rclpy_implementation.EventsExecutor):
-        """Tells exceptions of tasks to ``on_error``."""
+        """Passes exceptions of tasks to ``on_error``."""
 
         def create_task(self, callback: Any, *args: Any, **kwargs: Any) -> Any:
             """Return the task, as ``Executor.create_task`` does."""

@@ -73,7 +73,7 @@ def stop_node(node: Node, message: str = "", status: int = EXIT_FAILED) -> None:
     _stops[node].set_result(StopNode(message, status))
 
 
-# What a person can cure: it is told in one sentence, without a traceback.
+# What a person can cure: it is reported in one sentence, without a traceback.
 BAD_PARAMETERS = (
     SettingsError,
     InvalidParameterException,
@@ -90,7 +90,7 @@ def make_room_for_pictures() -> None:
 
     The segment of the sender counts: the 512 kB that Fast DDS takes by itself do not hold one raw
     picture of 640x480, and most are lost. A profile that the user has chosen stays, and so do the
-    transports where a robot is heard beyond this machine, which carry such pictures anyway.
+    transports where a robot is reached beyond this machine, which carry such pictures anyway.
     """
     chosen = Path(os.environ.get(PROFILES, ""))
     is_local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
@@ -112,7 +112,7 @@ def run_node(
 
     Args:
         factory: makes the node; a ``ValueError``, ``OSError`` or ``AsteriasError`` that it raises
-            is told as one sentence on stderr.
+            is printed as one sentence on stderr.
         arguments: command line; None takes ``sys.argv``.
         sends_pictures: see :func:`make_room_for_pictures`.
 

@@ -23,7 +23,7 @@ from learning.target_finding.experiments.baselines import FAULTS
 from learning.target_finding.policies.registry import policy_names
 
 STOP_TIMEOUT_S = 20.0
-PREFIX = "[demo-"  # of the lines of a launch that tell how far the searches are
+PREFIX = "[demo-"  # of the lines of a launch that report how far the searches are
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class FindBench(BenchOptions):
     family: str = "dynamixel"
     """Servos of an emulated body."""
     faults: str = "kill0"
-    """Cameras that fail in each search, and nobody tells: kill0 (none), kill1, kill12."""
+    """Cameras that fail in each search, unannounced: kill0 (none), kill1, kill12."""
     fault: Literal["off", "stuck", "garbage"] = "off"
     """How they fail."""
     episodes: int = 12

@@ -250,7 +250,7 @@ class LimbClient:
             if time.monotonic() > deadline_s:
                 raise missing
             await self.pause(0.05)
-        # All cameras get a chance to be first heard; once, since one that is broken stays so.
+        # All cameras get a chance to send first; once, since one that is broken stays so.
         deadline_s = time.monotonic() + (0.0 if self._has_waited else FIRST_PICTURES_S)
         while self.problems() and time.monotonic() < deadline_s:
             await self.pause(0.05)

@@ -39,7 +39,7 @@ class PolicySettings:
     wait_s: Annotated[float, "s of the robot's time between a command and the look"] = (
         TaskOptions().wait_s
     )
-    patience_s: Annotated[float, "wall s without joints or pictures until that is told"] = 10.0
+    patience_s: Annotated[float, "wall s without joints or pictures until that is reported"] = 10.0
     source: Annotated[str, "name among the sources of the command multiplexer"] = "policy"
 
 
@@ -59,7 +59,7 @@ class PolicyNode(ManagedNode):
     # -- life cycle -----------------------------------------------------------------------------
 
     def configure(self) -> None:
-        """Open the topics; a policy that does not fit the limb is told here."""
+        """Open the topics; a policy that does not fit the limb is refused here."""
         settings = self.settings
         self._limb = limb = LimbClient(
             self, settings.robot, settings.limb, settings.source, patience_s=settings.patience_s
@@ -157,7 +157,7 @@ class PolicyNode(ManagedNode):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(PolicyNode))
 
 

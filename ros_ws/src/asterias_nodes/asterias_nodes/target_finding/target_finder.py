@@ -269,7 +269,7 @@ class TargetFinder(ActionNode[SearchGoal]):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(TargetFinder))
 
 

@@ -212,7 +212,7 @@ class TrainerNode(ActionNode[TrainingGoal]):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(TrainerNode))
 
 

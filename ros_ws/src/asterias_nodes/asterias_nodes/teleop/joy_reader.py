@@ -97,7 +97,7 @@ class JoyReader(Node):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(JoyReader))
 
 

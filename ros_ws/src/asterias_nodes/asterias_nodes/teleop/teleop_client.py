@@ -116,11 +116,14 @@ class TeleopClient:
     # -- driving --------------------------------------------------------------------------------
 
     def drive(self, step: Callable[[FloatArray, float], npt.ArrayLike], period_s: float) -> bool:
-        """Return hold the dead-man and send what ``step(measured, dt_s)`` gives; False: not heard.
+        """Hold the dead-man and send what ``step(measured, dt_s)`` gives.
 
         Args:
             step: a method of :attr:`jogger`, with what the person wishes.
             period_s: time of a first step; later ones get the time since the last.
+
+        Returns:
+            Whether it was sent: False while no joints are measured.
         """
         measured = self.measured_rad
         if measured is None:

@@ -131,7 +131,7 @@ class TeleopGamepad(Node):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(TeleopGamepad))
 
 

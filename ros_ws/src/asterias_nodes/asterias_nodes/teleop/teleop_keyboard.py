@@ -172,7 +172,7 @@ class TeleopKeyboard(Node):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(TeleopKeyboard))
 
 

@@ -257,7 +257,7 @@ class TeleopLeader(Node):
 
 
 def main() -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     sys.exit(run_node(TeleopLeader))
 
 

@@ -16,7 +16,7 @@ Tell = Callable[[str], None]
 
 
 def call_service(client: Any, request: Any, tell: Tell) -> None:
-    """Call a service, and tell the sentence that it replies.
+    """Call a service, and return the sentence that it replies.
 
     Args:
         client: of the service.

@@ -23,7 +23,7 @@ class Rate:
 
 
 class RateMeter:
-    """Collects the times of messages and tells their rate if any came since the last question."""
+    """Collects the times of messages and gives their rate if any came since the last question."""
 
     def __init__(self, window: int) -> None:
         """Average over the last `window` times between messages."""

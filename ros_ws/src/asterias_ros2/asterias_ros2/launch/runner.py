@@ -25,7 +25,7 @@ from asterias_ros2.launch.process import Process
 from asterias_ros2.launch.values import parse_condition
 
 DEFAULT_TIMEOUT = "5"
-# Nothing tells us when a process group without its leader has become empty.
+# Nothing reports when a process group without its leader has become empty.
 GROUP_POLL_S = 0.05
 STRAY_PATIENCE_S = 5.0
 TERMINATING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
@@ -144,7 +144,7 @@ class Runner:
         self._log.message("INFO", name, f"process started with pid [{process.pid}]")
 
     def _finished(self) -> bool:
-        """Return whether nothing is left; processes left behind by others are told to end."""
+        """Return whether nothing is left; processes left behind by others are asked to end."""
         gone = [process for process in self._processes if process.gone]
         self._processes = [process for process in self._processes if process not in gone]
         # What a daemon of theirs writes is still shown: closing its pipe could kill it.

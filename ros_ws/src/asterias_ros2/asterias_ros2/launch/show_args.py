@@ -1,4 +1,4 @@
-"""`ros2 launch --show-args`: what can be said after the name of a launch file."""
+"""`ros2 launch --show-args`: what can follow the name of a launch file."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def show_info(arguments: argparse.Namespace) -> int:
 
 
 def echo(arguments: argparse.Namespace) -> int:
-    """Print the messages of a topic until told to stop.
+    """Print the messages of a topic until stopped.
 
     Returns:
         The exit code.
@@ -224,7 +224,7 @@ class _Printer:
 
 
 def measure_rate(arguments: argparse.Namespace) -> int:
-    """Print the rates of topics once a second until told to stop."""
+    """Print the rates of topics once a second until stopped."""
     meters = {name: RateMeter(arguments.window) for name in arguments.topic_name}
     with open_session(arguments) as session:
         clock = session.node.get_clock()
