@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from planners.mazes.grid_from_image import GridReading, read_cells
 from planners.mazes.grid_map import GridMap
 from planners.mazes.pictures import Shades, over_white, paint_walls, read_picture
 from planners.mazes.ros_maps import RosMap, free_cells, read_ros_map
+from planners.mazes.wall_tone import wall_tone
 
 # What map_server writes for occupied, unknown and free.
 _ROS_GREYS = frozenset({0, 205, 254})
@@ -28,6 +29,13 @@ _CONTRAST = 64  # of 255, between walls and ground
 _MOST_NPZ_BYTES = 256 * 2**20
 
 Colours = Literal["auto", "wall", "free"]
+Walls = Literal["auto", "dark", "light"]
+
+
+_WALLS_ARE_LIGHT = "Its walls are light, as its frame shows; --walls dark overrides that."
+_WALLS_ARE_GUESSED = (
+    "Dark is taken for wall, since no frame shows which tone is; --walls light overrides that."
+)
 
 
 class NoMazeError(UserError):
@@ -44,8 +52,8 @@ class ReadOptions:
     """What unknown cells of a ROS map count as."""
     index: int = 0
     """Which maze of an ``.npz``."""
-    invert: bool = False
-    """Walls are light, on dark ground."""
+    walls: Walls = "auto"
+    """Tone of a picture's walls; auto finds it by the frame of the maze, or takes dark."""
     colours: Colours = "auto"
     """What vivid colours on white ground are; auto takes a cell or two for marks, more for walls.
     """
@@ -97,22 +105,44 @@ def read_map(path: Path, options: ReadOptions | None = None) -> MapFile:
 
 
 def _from_picture(shades: Shades, path: Path, options: ReadOptions) -> MapFile:
-    """Read walls that are darker than the ground, or of vivid colours on white.
+    """Read walls that are darker or lighter than the ground, or of vivid colours on white.
 
     Returns:
         The maze.
     """
-    if options.invert:
-        shades = 1 - shades
+    if options.walls == "light":
+        return _from_greys(_grey_picture(1 - shades, options), path, options)
     # The brightest channel: coloured marks on the ground are no walls.
     grey = _greys(shades if shades.ndim == 2 else shades.max(axis=2))
-    if not options.invert and 205 in grey and set(np.unique(grey).tolist()) <= _ROS_GREYS:
+    if 205 in grey and set(np.unique(grey).tolist()) <= _ROS_GREYS:
         free = (grey == 254) | (options.unknown_is_free & (grey == 205))
         note = "read as a ROS map with one pixel per cell, in the greys of map_server."
         return MapFile(GridMap(_checked(free.astype(np.uint8), path)), 1, _size(free) + note)
-    if shades.ndim == 3:
-        grey = _coloured_greys(shades, grey, options)
-    return _from_greys(grey, path, options.cell_px)
+    grey = _grey_picture(shades, options)
+    if options.walls == "dark" or not _has_contrast(grey):
+        return _from_greys(grey, path, options)
+    tone = wall_tone(_dark(grey))
+    if tone == "light":
+        file = _from_picture(shades, path, replace(options, walls="light"))
+        return replace(file, note=f"{file.note} {_WALLS_ARE_LIGHT}")
+    file = _from_greys(grey, path, options)
+    return file if tone == "dark" else replace(file, note=f"{file.note} {_WALLS_ARE_GUESSED}")
+
+
+def _grey_picture(shades: Shades, options: ReadOptions) -> NDArray[np.uint8]:
+    """Return greys in which walls are dark and the ground is light."""
+    if shades.ndim == 2:
+        return _greys(shades)
+    return _coloured_greys(shades, _greys(shades.max(axis=2)), options)
+
+
+def _has_contrast(grey: NDArray[np.uint8]) -> bool:
+    return int(grey.max()) - int(grey.min()) >= _CONTRAST
+
+
+def _dark(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return np.asarray(grey <= threshold)
 
 
 def _coloured_greys(
@@ -125,14 +155,14 @@ def _coloured_greys(
         dark = vivid_walls < 128
         cell_px = options.cell_px or read_cells(dark, 0).cell_px
         painted = paint_walls(shades, cell_px, options.colours)
-        if painted is not None and int(painted.max()) - int(painted.min()) >= _CONTRAST:
+        if painted is not None and _has_contrast(painted):
             return painted
-    if int(brightest.max()) - int(brightest.min()) < _CONTRAST:
+    if not _has_contrast(brightest):
         return luminance  # walls of a pure colour, and nothing black
     return brightest
 
 
-def _from_greys(grey: NDArray[np.uint8], path: Path, cell_px: int) -> MapFile:
+def _from_greys(grey: NDArray[np.uint8], path: Path, options: ReadOptions) -> MapFile:
     """Read walls that are darker than the ground; refuse a picture that shows none.
 
     Returns:
@@ -141,11 +171,11 @@ def _from_greys(grey: NDArray[np.uint8], path: Path, cell_px: int) -> MapFile:
     Raises:
         NoMazeError: it shows no walls, or too many greys.
     """
-    if int(grey.max()) - int(grey.min()) < _CONTRAST:
+    cell_px = options.cell_px
+    if not _has_contrast(grey):
         tone = "free" if grey.mean() >= 128 else "walls"
         raise NoMazeError(f"{path} is no maze: all its pixels are {tone}, of nearly one grey.")
-    threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    dark = np.asarray(grey <= threshold)
+    dark = _dark(grey)
     reading = read_cells(dark, cell_px)
     if not (cell_px > 1 or reading.is_exact or _has_two_tones(grey, dark)):
         raise NoMazeError(

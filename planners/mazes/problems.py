@@ -27,6 +27,8 @@ class PlanningProblem:
     goal: Cell
     shortest_steps: int
     """Steps of the shortest path, cell by cell."""
+    note: str = ""
+    """How a file was read, in one sentence."""
 
 
 def draw_problem(rule: MazeRule, seed: int, farthest: bool, resolution_m: float) -> PlanningProblem:
@@ -58,7 +60,7 @@ def problem_from_file(
     file = read_map(path)
     is_metric = is_ros_map(path)
     grid = file.grid if is_metric else replace(file.grid, resolution_m=resolution_m)
-    return _with_ends(grid, file.goal, seed, farthest)
+    return replace(_with_ends(grid, file.goal, seed, farthest), note=file.note)
 
 
 def _with_ends(grid: GridMap, goal: Cell | None, seed: int, farthest: bool) -> PlanningProblem:

@@ -19,7 +19,7 @@ from asterias.errors import UserError
 from asterias.files import write_json
 from planners.mazes.distances import distances
 from planners.mazes.grid_map import GridMap
-from planners.mazes.map_files import Colours, MapFile, NoMazeError, ReadOptions, read_map
+from planners.mazes.map_files import Colours, MapFile, NoMazeError, ReadOptions, Walls, read_map
 from planners.networks.base import choose_device
 from planners.planning.drawing import Drawing, save_drawing
 from planners.planning.exact import EXACT
@@ -82,8 +82,10 @@ class PlanConfig:
     """Start and goal are x,y in m in the frame of a ROS map."""
     index: int = 0
     """Which maze of an .npz."""
+    walls: Walls = "auto"
+    """Tone of a picture's walls; auto finds it by the frame of the maze, or takes dark."""
     invert: bool = False
-    """Walls are light, on dark ground."""
+    """Short for --walls light."""
     colours: Colours = "auto"
     """What vivid colours on white ground are: auto takes a cell or two for marks, more for walls.
     """
@@ -112,9 +114,8 @@ def run_plan(config: PlanConfig, limits: PlanLimits | None = None) -> PlanAnswer
     """
     _check(config)
     unknown_is_free = config.unknown == "free"
-    options = ReadOptions(
-        config.cell_px, unknown_is_free, config.index, config.invert, config.colours
-    )
+    walls: Walls = "light" if config.invert else config.walls
+    options = ReadOptions(config.cell_px, unknown_is_free, config.index, walls, config.colours)
     file = read_map(config.maze, options)
     if config.metres and not file.is_metric:
         raise UserError(

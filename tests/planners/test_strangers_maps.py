@@ -14,7 +14,7 @@ from PIL import Image
 from asterias.errors import UserError
 from planners.__main__ import main
 from planners.mapping.mapper import load_mapper
-from planners.mazes.datasets import MazeSet
+from planners.mazes.datasets import MazeKind, MazeRule, MazeSet, generate
 from planners.mazes.map_files import NoMazeError, ReadOptions, read_map
 from planners.networks.weights import WEIGHTS_FOLDER, load_weights
 from planners.planning.learned import LearnedPlanner
@@ -145,10 +145,67 @@ def test_black_dots_among_coloured_walls_are_marks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(file.grid.free, expected)
 
 
-def test_white_walls_on_black_are_read_when_asked_for(tmp_path: Path) -> None:
+def drawn(free: np.ndarray, style: str, margin_px: int) -> np.ndarray:
+    """A picture ``(H, W)`` with dark walls: cells of 6 px, or walls of 2 px and ways of 9."""
+    widths = (
+        [6] * len(free) if style == "cells" else [2 if i % 2 == 0 else 9 for i in range(len(free))]
+    )
+    grey = np.repeat(np.repeat(free * 255, widths, axis=0), widths, axis=1).astype(np.uint8)
+    return np.pad(grey, margin_px, constant_values=255)
+
+
+def with_openings(free: np.ndarray) -> np.ndarray:
+    free = free.copy()
+    free[0, 1] = free[-1, -2] = 1
+    return free
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("margin_px", [0, 15])
+@pytest.mark.parametrize("style", ["cells", "thin"])
+@pytest.mark.parametrize("kind", ["depth_first", "kruskal", "rooms"])
+def test_walls_are_found_whether_they_are_dark_or_light(
+    tmp_path: Path, kind: MazeKind, style: str, margin_px: int, suffix: str
+) -> None:
+    for seed in range(4):
+        free = with_openings(generate(MazeRule(21, kind), 1, seed).mazes[0])
+        picture = drawn(free, style, margin_px)
+        files = []
+        for name, grey in (("dark", picture), ("light", 255 - picture)):
+            Image.fromarray(grey).save(tmp_path / f"{name}{suffix}", quality=92)
+            files.append(read_map(tmp_path / f"{name}{suffix}"))
+        np.testing.assert_array_equal(files[1].grid.free, files[0].grid.free)
+        assert "--walls" not in files[0].note
+        assert "walls are light" in files[1].note and "--walls dark" in files[1].note
+
+
+def test_light_walls_round_coloured_marks_are_walls(tmp_path: Path) -> None:
+    free = with_openings(generate(MazeRule(21), 1, 3).mazes[0])
+    picture = np.repeat(255 - drawn(free, "cells", 15)[..., None], 3, axis=2)
+    picture[22:26, 22:26] = (255, 0, 0)
+    picture[-26:-22, -26:-22] = (0, 200, 0)
+    Image.fromarray(picture).save(tmp_path / "maze.png")
+    np.testing.assert_array_equal(read_map(tmp_path / "maze.png").grid.free, free)
+
+
+def test_a_field_without_a_frame_says_that_dark_is_taken_for_wall(tmp_path: Path) -> None:
+    free = np.ones((20, 20), np.uint8)
+    free[4:9, 6:8] = free[12:14, 3:15] = 0
+    Image.fromarray(np.kron(free * 255, np.ones((6, 6), np.uint8))).save(tmp_path / "m.png")
+    file = read_map(tmp_path / "m.png")
+    assert file.grid.free[0, 0] == 1 and "--walls light" in file.note
+    asked = read_map(tmp_path / "m.png", ReadOptions(walls="dark"))
+    assert "--walls" not in asked.note
+
+
+def test_the_tone_of_walls_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(np.kron(255 - ROOM * 255, np.ones((6, 6), np.uint8))).save(tmp_path / "m.png")
-    free = read_map(tmp_path / "m.png", ReadOptions(invert=True)).grid.free
+    free = read_map(tmp_path / "m.png", ReadOptions(walls="light")).grid.free
     np.testing.assert_array_equal(free, ROOM)
+    words = ["plan", "--maze", str(tmp_path / "m.png"), "--start", "1,1", "--goal", "3,3"]
+    for option in (["--walls", "light"], ["--invert"]):
+        assert main([*words, "--weights", "bfs", *option]) == 0
+        assert "optimal: 4 steps" in capsys.readouterr().out
 
 
 def test_a_photograph_is_turned_as_viewers_turn_it(tmp_path: Path) -> None:

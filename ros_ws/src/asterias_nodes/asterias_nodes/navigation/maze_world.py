@@ -194,7 +194,9 @@ class MazeWorldNode(ManagedNode):
     def _draw(self, seed: int) -> PlanningProblem:
         settings, farthest = self.settings, self.settings.start == "farthest"
         if settings.maze:
-            return problem_from_file(Path(settings.maze), seed, farthest, settings.resolution_m)
+            drawn = problem_from_file(Path(settings.maze), seed, farthest, settings.resolution_m)
+            self.get_logger().info(f"{settings.maze}: {drawn.note}")
+            return drawn
         return draw_problem(settings.rule(), seed, farthest, settings.resolution_m)
 
     def _tick(self) -> None:
