@@ -19,12 +19,14 @@ from typing import Annotated, Literal
 import tyro
 
 from asterias.cli import run_command
-from asterias.errors import HardwareError
+from asterias.errors import DescriptionError, HardwareError
+from asterias.files import write_text
 from hardware.buses.bus import open_bus
 from hardware.buses.serial_bus import SerialBus
 from hardware.cameras.http_stream import without_password
 from hardware.description.buses import UdpSettings
-from hardware.description.robot import RobotDescription
+from hardware.description.robot import RobotDescription, load_robot
+from hardware.description.urdf import urdf_of
 from hardware.factory import calibration_path, devices_of, make_limb, make_limb_bus
 from hardware.limbs.calibration import default_path, save
 from hardware.setup.benchmark import BenchmarkDrivers
@@ -263,6 +265,34 @@ class Rest:
         return 0
 
 
+@dataclass(frozen=True)
+class WriteUrdf:
+    """Write the URDF of a robot: links, joints, shapes, inertia, cameras with optical frames."""
+
+    robot: tyro.conf.Positional[str] = "limb_p1"
+    """Name or path of a robot description."""
+    out: Path | None = None
+    """File to write; none: standard output."""
+
+    def run(self) -> int:
+        """Return 0, after writing the URDF.
+
+        Raises:
+            DescriptionError: two links or two joints would have one name.
+        """
+        robot = load_robot(self.robot)
+        try:
+            text = urdf_of(robot)
+        except ValueError as error:
+            raise DescriptionError(f"{self.robot}: {error}.") from error
+        if self.out is None:
+            print(text, end="")
+        else:
+            write_text(self.out, text)
+            print(f"Wrote {self.out}.")
+        return 0
+
+
 COMMANDS: dict[str, type] = {
     "scan": ScanDevices,
     "doctor": Doctor,
@@ -271,6 +301,7 @@ COMMANDS: dict[str, type] = {
     "jog": JogJoint,
     "rest": Rest,
     "bench": BenchmarkDrivers,
+    "urdf": WriteUrdf,
 }
 
 

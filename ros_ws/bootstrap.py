@@ -35,11 +35,13 @@ ROS_DISTRO = os.environ.get("ROS_DISTRO", "")
 TORCH_INDEX = os.environ.get("TORCH_INDEX", "")
 # Raised when the recipe below changes, so that existing environments are brought up to date.
 RECIPE = "1"
+# Interfaces of others that no wheel has; a sourced ROS 2 that has them brings its own.
+STAND_INS = ("control_msgs", "tf2_msgs")
 # Every package at its pinned version with the hashes of its files.
 LOCK = ROOT / "requirements.lock"
 CHECKED = ("--require-hashes", "--no-deps")
 PACKAGES_TITLE = "installing pinned packages (one or two minutes; more where PyTorch is downloaded)"
-WORKSPACE_TITLE = "building the ROS 2 workspace (half a minute)"
+WORKSPACE_TITLE = "building the ROS 2 workspace (a minute)"
 NEXT_STEP = "Set-up is complete. Next: make demo   (or, in your own shell: source setup.bash)"
 LOG_TAIL_LINES = 40
 # A shell script and a Python program at once: a "#!" line could not hold a path with spaces.
@@ -357,6 +359,17 @@ def build_environment() -> dict[str, str]:
     }
 
 
+def installed_stand_ins() -> list[str]:
+    """Return those of :data:`STAND_INS` that the sourced ROS 2 has."""
+    prefixes = [Path(path) for path in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if path]
+    outside = [prefix for prefix in prefixes if prefix != INSTALL]
+    return [
+        name
+        for name in STAND_INS
+        if any((prefix / "share" / name / "package.xml").is_file() for prefix in outside)
+    ]
+
+
 def build_workspace() -> None:
     """Run ``colcon build`` for everything in ros_ws/src, into one prefix."""
     own_colcon = VENV / "bin" / "colcon"
@@ -365,7 +378,7 @@ def build_workspace() -> None:
     command += ["build", "--merge-install", "--base-paths", WORKSPACE / "src"]
     command += ["--build-base", WORKSPACE / "build", "--install-base", INSTALL]
     if ROS_DISTRO:
-        command += ["--packages-skip", "asterias_ros2"]
+        command += ["--packages-skip", "asterias_ros2", *installed_stand_ins()]
     command += ["--cmake-args", "-DBUILD_TESTING=OFF", "-DAMENT_CMAKE_SYMLINK_INSTALL=1"]
     if not ROS_DISTRO:
         command.append(f"-DPython3_EXECUTABLE={VENV / 'bin' / 'python'}")

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from asterias.arrays import FloatArray
 from hardware.description.limb import Hinge, JointDescription, Limb, Link, Material, Tendon
+from hardware.description.urdf import box_moments
 from sim.physics import integrator, rigid_body
 from sim.physics.model import LinkFrames, ServoDynamics, SoftModel, State, TreeModel
 from sim.physics.rotations import rotation_from_rpy
@@ -17,8 +18,7 @@ from sim.physics.soft_parts import tendon_tension
 
 def box_inertia(mass_kg: float, size_m: Sequence[float]) -> FloatArray:
     """Return ``(3, 3)`` inertia in kg m2 of a solid box about its centre, edges along the axes."""
-    square = np.square(np.asarray(size_m, dtype=np.float64))
-    return np.diag(mass_kg / 12.0 * (square.sum() - square))
+    return np.diag(box_moments(mass_kg, size_m))
 
 
 def flexure_stiffness(hinge: Hinge, materials: Mapping[str, Material]) -> float:
