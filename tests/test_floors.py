@@ -67,7 +67,8 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "asterias_nodes": {
         "robot": ("runtime",),
         "recording": ("runtime",),
-        "navigation": ("robot", "runtime"),
+        "transforms": ("runtime",),
+        "navigation": ("robot", "runtime", "transforms"),
         "teleop": ("robot", "runtime"),
         "agents": ("robot", "runtime"),
         "target_finding": ("recording", "robot", "runtime"),

@@ -91,7 +91,8 @@ def frames_of(robot: RobotDescription) -> FrameTree:
         turning += _hinges(number, limb)
         turning += _pulleys(number, limb)
         fixed += _cameras(number, limb)
-    check_unique("frame", [BASE_FRAME, *(frame.child for frame in (*fixed, *turning))])
+    children = [*(frame.child for frame in fixed), *(frame.child for frame in turning)]
+    check_unique("frame", [BASE_FRAME, *children])
     check_unique("joint", [frame.joint for frame in turning])
     return FrameTree(tuple(fixed), tuple(turning))
 

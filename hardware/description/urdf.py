@@ -54,7 +54,7 @@ def urdf_of(robot: RobotDescription) -> str:
         if fixed.child.endswith("_optical_frame"):
             _add_camera(root, fixed.parent, fixed.child)
     for fixed in tree.fixed:
-        _add_fixed_joint(root, fixed)
+        add_fixed_joint(root, fixed)
     for turning in tree.turning:
         _add_joint(root, turning)
     return urdf_text(root)
@@ -204,7 +204,8 @@ def _geometry(
 # -- joints -------------------------------------------------------------------------------------
 
 
-def _add_fixed_joint(root: Element, frame: FixedFrame) -> None:
+def add_fixed_joint(root: Element, frame: FixedFrame) -> None:
+    """Fix the link of a frame in its parent."""
     joint = ElementTree.SubElement(root, "joint", name=f"{frame.child}_fixed", type="fixed")
     _add_origin(joint, frame.pose.xyz, frame.pose.rpy)
     ElementTree.SubElement(joint, "parent", link=frame.parent)

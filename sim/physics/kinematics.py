@@ -70,15 +70,18 @@ class SoftLimb:
 
     # -- pose -----------------------------------------------------------------------------------
 
-    def hinges(self, servo_rad: npt.ArrayLike) -> FloatArray:
-        """Return ``(h,)`` hinge angles at rest for ``(n,)`` servo positions."""
+    def hinges(self, servo_rad: npt.ArrayLike, settled_rad: float = SETTLED_RAD) -> FloatArray:
+        """Return ``(h,)`` hinge angles at rest for ``(n,)`` servo positions.
+
+        ``settled_rad``: the last step of the search, about four times what is left of the error.
+        """
         q, free = self._q, self._free
         q[self._driven] = np.asarray(servo_rad, dtype=np.float64)
         for _ in range(ROUNDS if free.size else 0):
             force, stiffness = self._balance()
             turn = np.linalg.solve(stiffness[np.ix_(free, free)], force[free])
             q[free] += np.clip(turn, -LARGEST_TURN_RAD, LARGEST_TURN_RAD)
-            if np.abs(turn).max() < SETTLED_RAD:
+            if np.abs(turn).max() < settled_rad:
                 break
         angles: FloatArray = q[: len(self.limb.body.hinges)].copy()
         return angles

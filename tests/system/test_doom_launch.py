@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import pytest
+from tf_tree import unknown_frames
 
 pytestmark = pytest.mark.system
 
@@ -29,7 +30,14 @@ def test_the_robot_walks_to_the_goal_though_the_game_dies(
     launch: Callable[..., Any], tmp_path: Path
 ) -> None:
     out = tmp_path / "doom"
-    arguments = ("size:=13", "planner:=dt_vin", "seed:=2", "mazes:=2", "openness:=0.1")
+    arguments = (
+        "size:=13",
+        "planner:=dt_vin",
+        "seed:=2",
+        "mazes:=2",
+        "openness:=0.1",
+        "record:=true",
+    )
     run = launch("launch/doom.launch.xml", *arguments, f"out:={out}")
     kill_game(run)
     assert run.wait(100) == 0, run.text
@@ -45,5 +53,7 @@ def test_the_robot_walks_to_the_goal_though_the_game_dies(
     assert cv2.imread(str(out / "contact_sheet.png")) is not None
     video = cv2.VideoCapture(str(out / "run.mp4"))
     assert video.isOpened() and video.get(cv2.CAP_PROP_FRAME_COUNT) > 5
+    unknown, named = unknown_frames(out, "map", tolerance_s=0.05)
+    assert unknown == [] and named == {"map", "camera_optical_frame"}
     assert "Traceback" not in run.text
     assert "[doom_world-1]: process has finished cleanly" in run.text, run.text

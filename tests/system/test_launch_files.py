@@ -15,6 +15,7 @@ import pytest
 from rclpy.qos import qos_profile_sensor_data
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
+from tf_tree import unknown_frames
 
 pytestmark = pytest.mark.system
 
@@ -43,6 +44,9 @@ def test_the_demo_leaves_recording_picture_and_summary(
         counts = {topic: about.msgcount for topic, about in reader.topics.items()}
     for topic in ("/limb_0/joint_states", "/limb_0/camera_2/image_raw", "/target/detections"):
         assert counts[topic] > 10, counts
+    unknown, named = unknown_frames(out, "base_link", tolerance_s=0.02)
+    assert unknown == []
+    assert named == {f"limb_0_camera_{j}_optical_frame" for j in range(4)}
 
 
 @pytest.mark.timeout(120)

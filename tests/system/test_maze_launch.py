@@ -9,6 +9,8 @@ from typing import Any
 
 import cv2
 import pytest
+from rosbags.highlevel import AnyReader
+from tf_tree import unknown_frames
 
 pytestmark = pytest.mark.system
 
@@ -33,6 +35,11 @@ def test_a_robot_is_planned_and_driven_through_mazes(
         picture = cv2.imread(str(out / f"maze_{number + 1}.png"))
         assert picture is not None and min(picture.shape[:2]) > 500
     assert "reached 2 of 2" in run.text and "s left" in run.text
-    assert (out / "recording.mcap").stat().st_size > 10_000
+    unknown, named = unknown_frames(out, "map", tolerance_s=0.05)
+    assert unknown == [] and named == {"map"}
+    with AnyReader([out]) as reader:
+        counts = {topic: about.msgcount for topic, about in reader.topics.items()}
+    assert counts["/robot_description"] == counts["/tf_static"] == 1
+    assert counts["/tf"] > 100 and counts["/odom"] > 100, counts
     assert "Traceback" not in run.text
     assert run.text.count("finished cleanly") == 5, run.text

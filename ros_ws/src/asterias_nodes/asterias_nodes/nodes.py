@@ -26,6 +26,7 @@ NODES = {
     "policy": "target_finding.policy",
     "recorder": "recording.recorder",
     "recording_bench": "recording.recording_bench",
+    "robot_state_publisher": "transforms.robot_state_publisher",
     "sim_robot": "robot.sim_robot",
     "soak_bench": "soak.soak_bench",
     "target_detector": "target_finding.target_detector",

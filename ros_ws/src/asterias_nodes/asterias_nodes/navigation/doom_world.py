@@ -1,11 +1,12 @@
 """Managed node ``doom_world``: a maze in ViZDoom and a robot with a camera in it.
 
 Publishes ``/camera/image_raw`` (sensor_msgs/Image, what the robot sees), ``/true_map`` (the maze as
-it is, for those who watch), ``/odom`` (the true pose of ``base_link`` in the frame ``map``),
-``/clock`` and ``/diagnostics``; takes ``/cmd_vel`` (geometry_msgs/Twist), which times out after
-half a second; serves ``/e_stop`` with ``/e_stop_state``, ``/draw_maze``, and ``/look_around``,
-whose pictures come on ``/views`` (asterias_interfaces/CellViews). A game process that dies is
-replaced, the robot goes on where it was, and the log and ``/diagnostics`` say so.
+it is, for those who watch), ``/odom`` (the true pose of ``base_link`` in the frame ``map``), the
+same with the camera on ``/tf`` and ``/tf_static``, ``/robot_description``, ``/clock`` and
+``/diagnostics``; takes ``/cmd_vel`` (geometry_msgs/Twist), which times out after half a second;
+serves ``/e_stop`` with ``/e_stop_state``, ``/draw_maze``, and ``/look_around``, whose pictures come
+on ``/views`` (asterias_interfaces/CellViews). A game process that dies is replaced, the robot goes
+on where it was, and the log and ``/diagnostics`` say so.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ from asterias_nodes.navigation.maze_world import (
 from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
 from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, sensor_qos
+from asterias_nodes.transforms.mobile_robot import OPTICAL_FRAME, camera_frames
+from hardware.description.frames import FixedFrame
 from planners.mazes.problems import PlanningProblem
 from sim.doom.game import TICS_PER_S, GameDiedError
-from sim.doom.maps import MazeMap
+from sim.doom.maps import CELL_UNITS, MazeMap
 from sim.doom.robot import DoomRobot, DoomRobotLimits
 from sim.doom.textures import choose_look
 
-CAMERA_FRAME = "camera"
+# Of the engine's player: eyes above the floor, in map units.
+EYE_UNITS = 41.0
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,9 @@ class DoomWorld(MazeWorldNode):
         )
         return DoomRobot(self._doom_map(course, seed), course.grid.resolution_m, limits, seed)
 
+    def _fixed_frames(self, cell_m: float) -> list[FixedFrame]:
+        return camera_frames(0.0, EYE_UNITS / CELL_UNITS * cell_m)
+
     def _put(self, course: PlanningProblem, seed: int) -> None:
         self._doom_robot().place(self._doom_map(course, seed))
 
@@ -135,7 +142,7 @@ class DoomWorld(MazeWorldNode):
         self._tics += 1
         if self._tics % max(1, round(TICS_PER_S / self.settings.image_rate_hz)) == 0:
             stamp = to_time_msg(self._time_s)
-            self._images.publish(to_image_msg(robot.picture, stamp, CAMERA_FRAME))
+            self._images.publish(to_image_msg(robot.picture, stamp, OPTICAL_FRAME))
 
     # -- inputs ---------------------------------------------------------------------------------
 
@@ -168,7 +175,7 @@ class DoomWorld(MazeWorldNode):
         stamp = to_time_msg(self._time_s)
         count, _, height, width, _ = views.shape
         sheet = views.transpose(0, 2, 1, 3, 4).reshape(count * height, 4 * width, 3)
-        message = CellViews(maze=self._maze_seed, image=to_image_msg(sheet, stamp, CAMERA_FRAME))
+        message = CellViews(maze=self._maze_seed, image=to_image_msg(sheet, stamp, OPTICAL_FRAME))
         message.header.stamp, message.header.frame_id = stamp, FRAME
         message.info = self._map_msg(self._drawn()).info
         message.rows = array("I", [row for row, _ in cells])

@@ -1,7 +1,8 @@
 """Managed node ``maze_world``: a maze and a point robot in it, in simulated time.
 
 Publishes ``/map`` (nav_msgs/OccupancyGrid, latched), ``/odom`` (nav_msgs/Odometry: the true pose of
-``base_link`` in the frame ``map``), ``/clock`` and ``/diagnostics``; takes ``/cmd_vel``
+``base_link`` in the frame ``map``), the same on ``/tf`` by way of the frame ``odom``,
+``/robot_description``, ``/clock`` and ``/diagnostics``; takes ``/cmd_vel``
 (geometry_msgs/Twist: forward, left and turn of the robot), which times out after half a second;
 serves ``/e_stop`` with its latched state ``/e_stop_state``, and ``/draw_maze``, which puts another
 maze in the world and the robot at its start.
@@ -29,12 +30,16 @@ from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagn
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.transforms.mobile_robot import MAP_FRAME, MobileFrames, mobile_robot_urdf
+from hardware.description.frames import BASE_FRAME, FixedFrame
 from planners.mazes.datasets import MazeRule
 from planners.mazes.grid_map import Point
 from planners.mazes.problems import PlanningProblem, draw_problem, problem_from_file
 from planners.navigation.point_robot import PointRobot, PointRobotLimits
 
-FRAME, ROBOT_FRAME = "map", "base_link"
+FRAME, ROBOT_FRAME = MAP_FRAME, BASE_FRAME
+# Of the robot's picture: a point has no size of its own.
+BODY_RADIUS_CELLS, BODY_HEIGHT_CELLS = 0.3, 0.4
 # How long a new map may take to reach those who plan on it.
 DELIVERY_S = 2.0
 
@@ -141,6 +146,8 @@ class MazeWorldNode(ManagedNode):
         self._map = self.owned.publisher(OccupancyGrid, self.map_topic, latched_qos())
         self._odometry = self.owned.publisher(Odometry, "/odom", reliable_qos())
         self._clock_topic = self.owned.publisher(Clock, "/clock", reliable_qos())
+        fixed = self._fixed_frames(self._course.grid.resolution_m)
+        self._frames = MobileFrames(self.owned, self._urdf(self._course, fixed), fixed)
         self.owned.subscription(Twist, "/cmd_vel", self._on_command, reliable_qos(1))
         self.owned.service(DrawMaze, "/draw_maze", self._on_draw)
         self.owned.add(EmergencyStop(self, [self._robot], "robot").close)
@@ -179,6 +186,15 @@ class MazeWorldNode(ManagedNode):
         )
         return PointRobot(course.grid, course.start, limits)
 
+    def _fixed_frames(self, cell_m: float) -> list[FixedFrame]:
+        """Return frames that are fixed on the robot, for cells of ``cell_m``."""
+        return []
+
+    def _urdf(self, course: PlanningProblem, fixed: list[FixedFrame]) -> str:
+        cell_m = course.grid.resolution_m
+        radius_m, height_m = BODY_RADIUS_CELLS * cell_m, BODY_HEIGHT_CELLS * cell_m
+        return mobile_robot_urdf(self.get_name(), radius_m, height_m, fixed)
+
     def _put(self, course: PlanningProblem, seed: int) -> None:
         """Put another maze in the world, and the robot at its start."""
         robot = self._placed()
@@ -216,6 +232,7 @@ class MazeWorldNode(ManagedNode):
         twist = message.twist.twist
         twist.linear.x, twist.linear.y, twist.angular.z = robot.velocity
         self._odometry.publish(message)
+        self._frames.publish(stamp, robot.point, robot.yaw_rad)
 
     def _map_msg(self, course: PlanningProblem) -> OccupancyGrid:
         return to_map_msg(course.grid, to_time_msg(self._time_s), FRAME)

@@ -19,6 +19,7 @@ from asterias_nodes.runtime.diagnostics import OK, STALE, WARN, DiagnosticReport
 from asterias_nodes.runtime.qos import sensor_qos
 from hardware.cameras.driver import Camera, Frame
 from hardware.cameras.health import ADVICE, CameraHealth, CameraState
+from hardware.description.frames import optical_frame
 
 
 class CameraInterface:
@@ -45,7 +46,7 @@ class CameraInterface:
         self._node = node
         prefix = f"/limb_{limb}/camera_{number}"
         self.label = f"limb_{limb}/camera_{number}"
-        self.frame_id = f"limb_{limb}_camera_{number}_optical_frame"
+        self.frame_id = optical_frame(limb, number)
         self._raw = node.create_publisher(Image, f"{prefix}/image_raw", sensor_qos())
         self._compressed = node.create_publisher(
             CompressedImage, f"{prefix}/image_raw/compressed", sensor_qos()
