@@ -42,7 +42,8 @@ def test_the_robot_walks_to_the_goal_though_the_game_dies(
     kill_game(run)
     assert run.wait(100) == 0, run.text
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    assert summary["passed"] and summary["reached"] == 2 and summary["views"] == "all"
+    assert summary["passed"] and summary["reached"] == 2, run.text
+    assert summary["views"] == "all"
     assert "size:=13 planner:=dt_vin views:=all seed:=2 mazes:=2" in summary["command"]
     assert summary["frames_per_s"] > 1 and 0 < summary["planning_s_per_plan"] < 10
     for number, maze in enumerate(summary["mazes"]):
