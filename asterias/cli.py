@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asterias.errors import AsteriasError, UserError, describe_os_error
+from asterias.errors import AsteriasError, DescriptionError, UserError, describe_os_error
 
 OK, MISTAKE, INTERRUPTED = 0, 2, 128 + signal.SIGINT
 READER_GONE = 128 + signal.SIGPIPE
@@ -115,7 +115,9 @@ def answer_mistakes(work: Callable[[], int]) -> int:
 
 
 def describe_mistake(error: BaseException) -> str:
-    """Return the sentence for an error, on one line."""
+    """Return the sentence for an error, on one line; all mistakes of a description, a line each."""
+    if isinstance(error, DescriptionError):
+        return str(error)
     text = describe_os_error(error) if isinstance(error, OSError) else str(error)
     return " ".join(text.split()) or type(error).__name__
 

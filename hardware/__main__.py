@@ -31,6 +31,7 @@ from hardware.factory import calibration_path, devices_of, make_limb, make_limb_
 from hardware.limbs.calibration import default_path, save
 from hardware.setup.benchmark import BenchmarkDrivers
 from hardware.setup.diagnose import PartStatus, examine
+from hardware.setup.new_robot import ListModels, NewRobot
 from hardware.setup.procedures import Ask, Jog, ManualAction, calibrate, rest, set_ids
 from hardware.setup.scan import scan_network, scan_port, serial_ports, usb_cameras
 from hardware.setup.session import RobotSession, open_session
@@ -295,6 +296,8 @@ class WriteUrdf:
 
 COMMANDS: dict[str, type] = {
     "scan": ScanDevices,
+    "new": NewRobot,
+    "models": ListModels,
     "doctor": Doctor,
     "set-id": SetId,
     "calibrate": Calibrate,

@@ -3,6 +3,7 @@
 Source: ROBOTIS e-Manual, section "Control Table" of the XL430-W250, XM430-W350, XM430-W210,
 XM540-W270, XL330-M288 and XL330-M077 (emanual.robotis.com/docs/en/dxl/x). Torque per unit of
 current or of PWM is the stall torque over the stall current or over full PWM: enough for a limit.
+Ratings hold at 12 V (XL430: 11.1 V; 330 size: 5 V), from the sections "Specifications".
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 
 from hardware.buses.dynamixel_protocol import DynamixelProtocol
+from hardware.buses.ratings import ServoRating, rpm
 from hardware.buses.registers import ControlTable, Register, ServoFamily, ServoModel, Sign
 
 SIGNED = Sign.TWOS_COMPLEMENT
@@ -63,6 +65,7 @@ def _model(
     limit: Register,
     limit_unit_nm: float,
     limit_max: int,
+    rating: ServoRating,
     watchdog_stops: bool = True,
 ) -> ServoModel:
     has_current = limit is GOAL_CURRENT
@@ -81,6 +84,7 @@ def _model(
         watchdog_stops=watchdog_stops,
         # The limits count in position mode only.
         angle_limits=None if has_current else (MIN_POSITION_LIMIT, MAX_POSITION_LIMIT),
+        rating=rating,
     )
 
 
@@ -88,27 +92,33 @@ def _by_current(
     name: str,
     number: int,
     unit_a: float,
-    stall_nm: float,
     stall_a: float,
     limit_max: int,
+    rating: ServoRating,
     watchdog_stops: bool = True,
 ) -> ServoModel:
-    unit_nm = unit_a * stall_nm / stall_a
-    return _model(name, number, unit_nm, GOAL_CURRENT, unit_nm, limit_max, watchdog_stops)
+    unit_nm = unit_a * rating.stall_torque_nm / stall_a
+    return _model(name, number, unit_nm, GOAL_CURRENT, unit_nm, limit_max, rating, watchdog_stops)
 
+
+_XL430 = ServoRating(1.4, rpm(57), 0.0572)
 
 MODELS = {
     model.name: model
     for model in (
         # 1.4 N m at full PWM (885 units); its load register counts tenths of a percent.
-        _model("xl430_w250", 1060, 1.4 / 1000, GOAL_PWM, 1.4 / 885, 885),
-        _by_current("xm430_w350", 1020, 2.69e-3, 4.1, 2.3, 1193),
-        _by_current("xm430_w210", 1030, 2.69e-3, 3.0, 2.3, 1193),
-        _by_current("xm540_w270", 1120, 2.69e-3, 10.6, 4.4, 2047),
+        _model("xl430_w250", 1060, 1.4 / 1000, GOAL_PWM, 1.4 / 885, 885, _XL430),
+        _by_current("xm430_w350", 1020, 2.69e-3, 2.3, 1193, ServoRating(4.1, rpm(46), 0.082)),
+        _by_current("xm430_w210", 1030, 2.69e-3, 2.3, 1193, ServoRating(3.0, rpm(77), 0.082)),
+        _by_current("xm540_w270", 1120, 2.69e-3, 4.4, 2047, ServoRating(10.6, rpm(30), 0.165)),
         # The watchdog of the 330 size trips but does not stop the motor, a fault of its firmware:
         # forum.robotis.com, "Watchdog of XC330-T288-T does not stop motor" (topic 4814).
-        _by_current("xl330_m288", 1200, 1e-3, 0.52, 1.47, 1750, watchdog_stops=False),
-        _by_current("xl330_m077", 1190, 1e-3, 0.215, 1.47, 1750, watchdog_stops=False),
+        _by_current(
+            "xl330_m288", 1200, 1e-3, 1.47, 1750, ServoRating(0.52, rpm(103), 0.018), False
+        ),
+        _by_current(
+            "xl330_m077", 1190, 1e-3, 1.47, 1750, ServoRating(0.215, rpm(383), 0.018), False
+        ),
     )
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from asterias.registry import Registry
 from hardware.buses import dynamixel, feetech
-from hardware.buses.registers import ServoFamily
+from hardware.buses.registers import ServoFamily, ServoModel
 
 UDP = "udp"
 # A board on the network moves its servo itself and is commanded in rad: one model for all.
@@ -33,3 +33,10 @@ for _family in (dynamixel.FAMILY, feetech.FAMILY, ServoFamily(UDP, {}, UDP_MODEL
 def serial_families() -> tuple[str, ...]:
     """Return the names of the families whose servos share a serial port."""
     return tuple(name for name, family in SERVO_FAMILIES.items() if family.is_serial)
+
+
+def servo_models() -> dict[str, ServoModel]:
+    """Return the models of all serial families by name."""
+    return {
+        name: model for _, family in SERVO_FAMILIES.items() for name, model in family.models.items()
+    }

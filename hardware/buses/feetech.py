@@ -3,6 +3,7 @@
 Source: Feetech, "Magnetic encoder STS servo, memory table analysis" and the memory table of the
 SCS0009. No table of theirs has a register that watches the bus: these servos go on to their last
 goal when the cable is out, which is why the driver keeps that goal within one step.
+Ratings are those of the data sheets: STS3215 at 7.4 V, STS3250 at 12 V, SCS0009 at 6 V.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from dataclasses import replace
 
 from hardware.buses.feetech_protocol import FeetechProtocol
+from hardware.buses.ratings import ServoRating, rpm
 from hardware.buses.registers import ControlTable, Register, ServoFamily, ServoModel, Sign
 
 BAUDS = {
@@ -67,7 +69,8 @@ SCS_TORQUE_LIMIT = Register(16, 2)
 ANGLE_LIMITS = (Register(9, 2), Register(11, 2))
 
 
-def _sts(name: str, number: int, stall_nm: float) -> ServoModel:
+def _sts(name: str, number: int, rating: ServoRating) -> ServoModel:
+    stall_nm = rating.stall_torque_nm
     return ServoModel(
         name=name,
         number=number,
@@ -81,14 +84,15 @@ def _sts(name: str, number: int, stall_nm: float) -> ServoModel:
         torque_limit_max=1000,
         watchdog_stops=False,
         angle_limits=ANGLE_LIMITS,
+        rating=rating,
     )
 
 
 MODELS = {
     model.name: model
     for model in (
-        _sts("sts3215", 777, 1.9),
-        _sts("sts3250", 2825, 4.9),
+        _sts("sts3215", 777, ServoRating(1.9, rpm(45), 0.055)),
+        _sts("sts3250", 2825, ServoRating(4.9, rpm(75), 0.075)),
         ServoModel(
             name="scs0009",
             number=1284,
@@ -102,6 +106,7 @@ MODELS = {
             torque_limit_max=1000,
             watchdog_stops=False,
             angle_limits=ANGLE_LIMITS,
+            rating=ServoRating(0.226, rpm(100), 0.0132, math.radians(300)),
         ),
     )
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hardware.buses.protocol import Protocol
+from hardware.buses.ratings import ServoRating
 
 
 class Sign(Enum):
@@ -134,6 +135,8 @@ class ServoModel:
         watchdog_stops: whether its watchdog really stops it.
         angle_limits: lower and upper end of its range in ticks, kept without power; None where
             its mode has none. Equal ends: it has no limits.
+        rating: torque, speed and mass, from which a joint gets what its description leaves out;
+            None: it must say all.
     """
 
     name: str
@@ -149,6 +152,7 @@ class ServoModel:
     operating_mode: int = 0
     watchdog_stops: bool = True
     angle_limits: tuple[Register, Register] | None = None
+    rating: ServoRating | None = None
 
     @property
     def tick_rad(self) -> float:

@@ -9,14 +9,14 @@ enabled camera::
         limb_0:
           bus: {type: dynamixel, port: /dev/ttyUSB0, baud_rate: 1000000}
           servos:
-            shoulder_yaw: {id: 1, model: xl430_w250}
+            shoulder_yaw: {id: 1, model: xl430_w250}   # not needed where the joint names its servo
           cameras:
             tip_down: {type: mjpeg, url: "http://192.168.4.11:81/stream"}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import (
@@ -31,14 +31,13 @@ from pydantic import (
 from hardware.buses.families import SERVO_FAMILIES, UDP, serial_families
 from hardware.camera_kinds import CAMERA_KINDS, CameraSettings
 from hardware.description.buses import SerialBusSettings, UdpSettings
+from hardware.description.consistency import Problem, refuse
 from hardware.description.fields import (
     Finite,
     Fraction,
     NotNegative,
     Positive,
     StrictModel,
-    check_known,
-    check_unique,
     choices_hint,
 )
 
@@ -114,54 +113,43 @@ class LimbDevices(StrictModel):
     """Bus, servos and cameras of one limb.
 
     Attributes:
-        servos: by joint name.
+        servos: by joint name; of a joint that names its servo's model, what is left out is that
+            model, and its place among the joints as the id.
         cameras: by camera name.
         calibration: file that :mod:`hardware.limbs.calibration` wrote; empty: where ``python -m
             hardware calibrate`` puts it; ``none``: the servos' middle is the joints' zero.
     """
 
     bus: BusChoice
-    servos: dict[str, ServoSettings]
+    servos: dict[str, ServoSettings] = Field(default_factory=dict)
     cameras: dict[str, CameraDevice] = Field(default_factory=dict)
     calibration: str = ""
 
     @model_validator(mode="after")
     def _sound(self) -> LimbDevices:
-        models = SERVO_FAMILIES.get(self.bus.type).model_names
-        for joint, servo in self.servos.items():
-            if servo.model not in models:
-                raise ValueError(
-                    f"servo of '{joint}': unknown {self.bus.type} model '{servo.model}'; "
-                    f"{choices_hint(servo.model, sorted(models))}"
-                )
-            if self.bus.type != "udp" and servo.id > 253:
-                raise ValueError(f"servo of '{joint}': id {servo.id} is above 253")
-        check_unique("servo", (f"id {servo.id}" for servo in self.servos.values()))
-        for camera in self.cameras.values():
-            camera.check_bus(self.bus)
+        refuse(self._problems(), "LimbDevices")
         return self
 
-    def check(
-        self, limb: str, joints: Sequence[str], cameras: Sequence[str], enabled: Sequence[str]
-    ) -> None:
-        """Complain where the devices do not fit the limb.
-
-        Raises:
-            ValueError: a joint or an enabled camera of the limb has no device.
-        """
-        for name in self.servos:
-            check_known(f"backend of '{limb}'", "joint", name, joints)
-        for name in joints:
-            if name not in self.servos:
-                raise ValueError(f"joint '{name}' of '{limb}' has no servo in the backend; add one")
-        for name in self.cameras:
-            check_known(f"backend of '{limb}'", "camera", name, cameras)
-        for name in enabled:
-            if name not in self.cameras:
-                raise ValueError(
-                    f"camera '{name}' of '{limb}' has no device in the backend; "
-                    "add one, or set enabled: false"
-                )
+    def _problems(self) -> Iterator[Problem]:
+        models = sorted(SERVO_FAMILIES.get(self.bus.type).model_names)
+        joints: dict[int, str] = {}
+        for joint, servo in self.servos.items():
+            where = ("servos", joint)
+            if servo.model not in models:
+                hint = choices_hint(servo.model, models)
+                text = f"unknown {self.bus.type} model '{servo.model}'; {hint}"
+                yield Problem((*where, "model"), f"servo of '{joint}': {text}")
+            if self.bus.type != UDP and servo.id > 253:
+                yield Problem((*where, "id"), f"servo of '{joint}': id {servo.id} is above 253")
+            if servo.id in joints:
+                text = f"'{joint}' and '{joints[servo.id]}' both have id {servo.id}"
+                yield Problem((*where, "id"), f"{text}; give each servo its own")
+            joints.setdefault(servo.id, joint)
+        for name, camera in self.cameras.items():
+            try:
+                camera.check_bus(self.bus)
+            except ValueError as error:
+                yield Problem(("cameras", name), str(error))
 
 
 class SafetySettings(StrictModel):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -29,41 +29,20 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def check_ordered(limits: tuple[float, float]) -> None:
-    """Complain about reversed limits.
+def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
+    """Return limits as they are.
 
     Raises:
-        ValueError: the limits are reversed.
+        ValueError: they are reversed.
     """
     if limits[0] >= limits[1]:
         raise ValueError(
-            f"limits_rad [{limits[0]:g}, {limits[1]:g}] are reversed; write [lower, upper]"
+            f"limits [{limits[0]:g}, {limits[1]:g}] are reversed; write [lower, upper]"
         )
+    return limits
 
 
-def check_unique(kind: str, names: Iterable[str]) -> set[str]:
-    """Return the names as a set; complain when one comes twice.
-
-    Raises:
-        ValueError: a name comes twice.
-    """
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"two {kind}s are called '{name}'; give each its own name")
-        seen.add(name)
-    return seen
-
-
-def check_known(owner: str, kind: str, name: str, names: Iterable[str]) -> None:
-    """Complain when ``owner`` names something that there is not.
-
-    Raises:
-        ValueError: ``name`` is not one of ``names``.
-    """
-    choices = sorted(names)
-    if name not in choices:
-        raise ValueError(f"{owner} names unknown {kind} '{name}'; {choices_hint(name, choices)}")
+Limits = Annotated[tuple[Finite, Finite], AfterValidator(_ordered)]
 
 
 def choices_hint(word: str, choices: Sequence[str]) -> str:

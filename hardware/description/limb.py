@@ -10,20 +10,24 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from hardware.buses.families import servo_models
+from hardware.description.consistency import limb_problems, refuse
 from hardware.description.fields import (
     Finite,
     Fraction,
+    Limits,
     Name,
     NotNegative,
     Positive,
     StrictModel,
     Vector3,
-    check_known,
-    check_ordered,
-    check_unique,
+    choices_hint,
 )
+
+# How to cure that a joint lacks something that its servo's model would give.
+_BY_SERVO = "or the joint's servo (servo: sts3215), whose data sheet gives it"
 
 
 class Pose(StrictModel):
@@ -107,19 +111,19 @@ class Hinge(StrictModel):
     child: Name
     pivot_m: Vector3
     axis: Vector3
-    limits_rad: tuple[Finite, Finite]
+    limits_rad: Limits
     friction_nm: NotNegative = 0.0
     damping_nms_rad: NotNegative = 0.0
     stop_stiffness_nm_rad: Positive = 50.0
     stop_damping_nms_rad: NotNegative = 0.05
     flexure: Flexure | None = None
 
-    @model_validator(mode="after")
-    def _sound(self) -> Hinge:
-        check_ordered(self.limits_rad)
-        if math.hypot(*self.axis) < 1e-9:
+    @field_validator("axis")
+    @classmethod
+    def _points_somewhere(cls, axis: Vector3) -> Vector3:
+        if math.hypot(*axis) < 1e-9:
             raise ValueError("axis must not be the zero vector")
-        return self
+        return axis
 
 
 class Tendon(StrictModel):
@@ -153,6 +157,8 @@ class JointDescription(StrictModel):
     """A commanded joint: one servo, on a hinge or on a tendon's pulley.
 
     Attributes:
+        servo: model of the servo; what the joint does not say of limits and gains is then taken
+            from its data sheet (:mod:`hardware.description.defaults`).
         limits_rad: lower and upper end of the commanded range.
         velocity_limit_rad_s, torque_limit_nm: what the servo can do.
         home_rad: rest position.
@@ -162,10 +168,11 @@ class JointDescription(StrictModel):
     """
 
     name: Name
-    limits_rad: tuple[Finite, Finite]
-    velocity_limit_rad_s: Positive
+    servo: str | None = None
+    limits_rad: Annotated[Limits, Field(description=_BY_SERVO)]
+    velocity_limit_rad_s: Annotated[Positive, Field(description=_BY_SERVO)]
     torque_limit_nm: Positive = 2.0
-    home_rad: Finite = 0.0
+    home_rad: Annotated[Finite, Field(validate_default=True)] = 0.0
     stiffness_nm_rad: Positive = 40.0
     damping_nms_rad: NotNegative = 0.4
     lag_s: NotNegative = 0.03
@@ -173,15 +180,21 @@ class JointDescription(StrictModel):
     hinge: Name | None = None
     tendon: Name | None = None
 
-    @model_validator(mode="after")
-    def _sound(self) -> JointDescription:
-        check_ordered(self.limits_rad)
-        if not self.limits_rad[0] <= self.home_rad <= self.limits_rad[1]:
-            raise ValueError(
-                f"home_rad {self.home_rad:g} lies outside limits_rad "
-                f"[{self.limits_rad[0]:g}, {self.limits_rad[1]:g}]"
-            )
-        return self
+    @field_validator("servo")
+    @classmethod
+    def _sold(cls, servo: str | None) -> str | None:
+        models = sorted(servo_models())
+        if servo is not None and servo not in models:
+            raise ValueError(f"this model is unknown; {choices_hint(servo, models)}")
+        return servo
+
+    @field_validator("home_rad")
+    @classmethod
+    def _reachable(cls, home_rad: float, others: ValidationInfo) -> float:
+        low, high = others.data.get("limits_rad", (-math.inf, math.inf))
+        if not low <= home_rad <= high:
+            raise ValueError(f"home_rad {home_rad:g} lies outside limits_rad [{low:g}, {high:g}]")
+        return home_rad
 
 
 class CameraDescription(StrictModel):
@@ -202,17 +215,19 @@ class CameraDescription(StrictModel):
     fov_rad: Annotated[float, Field(gt=0.01, lt=3.0)] = 1.0472
     rate_hz: Annotated[float, Field(ge=0.01, le=1000.0, allow_inf_nan=False)] = 10.0
     near_m: Positive = 0.02
-    far_m: Positive = 5.0
+    far_m: Annotated[Positive, Field(validate_default=True)] = 5.0
     noise_std: NotNegative = 0.0
     vignetting: Fraction = 0.0
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None = None
     enabled: bool = True
 
-    @model_validator(mode="after")
-    def _sound(self) -> CameraDescription:
-        if self.near_m >= self.far_m:
-            raise ValueError(f"near_m {self.near_m:g} must be smaller than far_m {self.far_m:g}")
-        return self
+    @field_validator("far_m")
+    @classmethod
+    def _beyond_near(cls, far_m: float, others: ValidationInfo) -> float:
+        near_m = others.data.get("near_m", 0.0)
+        if near_m >= far_m:
+            raise ValueError(f"near_m {near_m:g} must be smaller than far_m {far_m:g}")
+        return far_m
 
     @property
     def focal_px(self) -> float:
@@ -244,47 +259,5 @@ class Limb(StrictModel):
 
     @model_validator(mode="after")
     def _wired(self) -> Limb:
-        links = check_unique("link", (link.name for link in self.body.links))
-        hinges = check_unique("hinge", (hinge.name for hinge in self.body.hinges))
-        tendons = check_unique("tendon", (tendon.name for tendon in self.body.tendons))
-        check_unique("joint", (joint.name for joint in self.joints))
-        check_unique("camera", (camera.name for camera in self.cameras))
-        _check_tree(self.body, links)
-        for tendon in self.body.tendons:
-            for name in tendon.hinges:
-                check_known(f"tendon '{tendon.name}'", "hinge", name, hinges)
-        for joint in self.joints:
-            if (joint.hinge is None) == (joint.tendon is None):
-                raise ValueError(f"joint '{joint.name}' needs either a hinge or a tendon")
-            if joint.hinge is not None:
-                check_known(f"joint '{joint.name}'", "hinge", joint.hinge, hinges)
-            if joint.tendon is not None:
-                check_known(f"joint '{joint.name}'", "tendon", joint.tendon, tendons)
-        for camera in self.cameras:
-            check_known(f"camera '{camera.name}'", "link", camera.link, links)
+        refuse(limb_problems(self), "Limb")
         return self
-
-
-def _check_tree(body: Body, links: set[str]) -> None:
-    """Check that hinges run from the root outwards: each parent is the root or an earlier child.
-
-    Raises:
-        ValueError: a hinge breaks that order, or a link is carried by two hinges or by none.
-    """
-    root = body.links[0].name
-    reached = {root}
-    for hinge in body.hinges:
-        check_known(f"hinge '{hinge.name}'", "link", hinge.parent, links)
-        check_known(f"hinge '{hinge.name}'", "link", hinge.child, links)
-        if hinge.child == root:
-            raise ValueError(f"hinge '{hinge.name}' carries '{root}', the first link and root")
-        if hinge.parent not in reached:
-            raise ValueError(
-                f"hinge '{hinge.name}' comes before the hinge that carries its parent; "
-                "write hinges from the root outwards"
-            )
-        if hinge.child in reached:
-            raise ValueError(f"link '{hinge.child}' is the child of more than one hinge")
-        reached.add(hinge.child)
-    if reached != links:
-        raise ValueError(f"link '{min(links - reached)}' is connected by no hinge")

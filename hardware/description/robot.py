@@ -18,15 +18,15 @@ from pydantic import Field, ValidationError, model_validator
 from asterias.errors import DescriptionError
 from asterias.files import write_text
 from asterias.yaml_text import load_yaml
-from hardware.description.devices import BackendSettings, DevicesBackend, SimBackend
+from hardware.description.consistency import refuse, robot_problems
+from hardware.description.defaults import with_defaults
+from hardware.description.devices import BackendSettings, SimBackend
 from hardware.description.fields import (
     Fraction,
     Name,
     Positive,
     StrictModel,
     Vector3,
-    check_known,
-    check_unique,
     choices_hint,
 )
 from hardware.description.limb import Limb, Material, Pose
@@ -79,34 +79,8 @@ class RobotDescription(StrictModel):
         return self.backend if isinstance(self.backend, SimBackend) else SimBackend()
 
     @model_validator(mode="after")
-    def _devices_wired(self) -> RobotDescription:
-        if isinstance(self.backend, DevicesBackend):
-            wiring = self.backend.limbs
-            for limb in self.limbs:
-                if limb.name not in wiring:
-                    raise ValueError(
-                        f"limb '{limb.name}' has no devices; add backend.limbs.{limb.name}"
-                    )
-                wiring[limb.name].check(
-                    limb.name,
-                    [joint.name for joint in limb.joints],
-                    [camera.name for camera in limb.cameras],
-                    [camera.name for camera in limb.live_cameras],
-                )
-            for name in wiring:
-                check_known("backend", "limb", name, [limb.name for limb in self.limbs])
-        return self
-
-    @model_validator(mode="after")
-    def _materials_known(self) -> RobotDescription:
-        check_unique("limb", (limb.name for limb in self.limbs))
-        check_unique("scenery box", (box.name for box in self.scenery))
-        for limb in self.limbs:
-            for hinge in limb.body.hinges:
-                if hinge.flexure is not None:
-                    check_known(
-                        f"hinge '{hinge.name}'", "material", hinge.flexure.material, self.materials
-                    )
+    def _whole(self) -> RobotDescription:
+        refuse(robot_problems(self), "RobotDescription")
         return self
 
 
@@ -133,7 +107,7 @@ def load_robot(robot: str | os.PathLike[str]) -> RobotDescription:
     """Return a robot description, loaded by name or by path and checked.
 
     Raises:
-        DescriptionError: one sentence with the file, the key and what was expected.
+        DescriptionError: all mistakes, each a sentence with the key and what was expected.
     """
     path = robot_path(robot)
     try:
@@ -154,10 +128,11 @@ def parse_robot(data: Any, *, source: str = "robot description") -> RobotDescrip
     """Return a description that is already in memory, checked; ``source`` is named in errors.
 
     Raises:
-        DescriptionError: one sentence with the source, the key and what was expected.
+        DescriptionError: all mistakes, each a sentence with the key and what was expected.
     """
     if not isinstance(data, dict):
         raise DescriptionError(f"{source}: expected a mapping with the keys name, limbs, target.")
+    data = with_defaults(data)
     try:
         return RobotDescription.model_validate(data)
     except ValidationError as error:

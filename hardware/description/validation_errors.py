@@ -1,13 +1,16 @@
-"""Report mistakes in a robot description in one sentence, with the key and what was expected."""
+"""Report all mistakes in a robot description, each with its key, value and cure."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
+from hardware.description.consistency import INCONSISTENT, limb_problems, robot_problems
 from hardware.description.fields import (
     ADDRESS,
     HTTP,
@@ -46,10 +49,14 @@ _PATTERNS = {
 }
 
 
+# More mistakes than that are not told: the file is another one than was meant.
+_MOST_TOLD = 40
+
+
 def format_validation_error(
     root: type[StrictModel], source: str, data: Any, error: ValidationError
 ) -> str:
-    """Return one sentence for the first mistake, and the count of the others.
+    """Return one sentence for a single mistake; for several, how many, and a line for each.
 
     Args:
         root: the part that was read.
@@ -57,34 +64,59 @@ def format_validation_error(
         data: what was read, as it came from the file.
         error: what is wrong with it.
     """
-    errors = _innermost(error.errors(include_url=False))
-    first = _most_telling(errors)
-    text = _mistake(root, first)
-    if len(errors) > 1:
-        mistakes = "mistake follows" if len(errors) == 2 else "mistakes follow"
-        text = f"{text.rstrip('.')} ({len(errors) - 1} more {mistakes})"
-    location = _walk(root, first["loc"])[0]
-    if first["type"] == "union_tag_invalid":
+    told = [_sentence(root, data, one) for one in _worth_telling(root, error)]
+    told += [_located(location, text, data) for location, text in _unfit(data)]
+    told = list(dict.fromkeys(told))
+    if len(told) == 1:
+        return f"{source}: {told[0]}"
+    lines = [f"{source}: {len(told)} mistakes.", *(f"  {line}" for line in told[:_MOST_TOLD])]
+    if len(told) > _MOST_TOLD:
+        lines.append(f"  And {len(told) - _MOST_TOLD} more.")
+    return "\n".join(lines)
+
+
+def _worth_telling(root: type[StrictModel], error: ValidationError) -> list[ErrorDetails]:
+    """Return the errors without echoes.
+
+    A list with a wrong element also counts as too short, and a misspelt key as a missing one.
+    """
+    errors = error.errors(include_url=False)
+    inner = {one["loc"][:depth] for one in errors for depth in range(len(one["loc"]))}
+    meant = set()
+    for one in errors:
+        if one["type"] == "extra_forbidden":
+            *place, key = one["loc"]
+            known = list(_walk(root, tuple(place))[1].model_fields)
+            near = difflib.get_close_matches(str(key), known, n=1)
+            meant |= {(*place, name) for name in near}
+    return [
+        one
+        for one in errors
+        if (one["type"] == INCONSISTENT or one["loc"] not in inner)
+        and not (one["type"] == "missing" and one["loc"] in meant)
+    ]
+
+
+def _unfit(data: Any) -> Iterator[tuple[Location, str]]:
+    """Yield what does not fit between parts, which is not looked at where a part is wrong."""
+    yield from robot_problems(data)
+    limbs = data.get("limbs")
+    for number, limb in enumerate(limbs if isinstance(limbs, list) else ()):
+        for problem in limb_problems(limb):
+            yield ("limbs", number, *problem.location), problem.text
+
+
+def _sentence(root: type[StrictModel], data: Any, error: ErrorDetails) -> str:
+    location = _walk(root, error["loc"])[0]
+    if error["type"] == "union_tag_invalid":
         location = (*location, "type")
+    return _located(location, _mistake(root, error), data)
+
+
+def _located(location: Location, text: str, data: Any) -> str:
     key = _key(location, data)
     end = "" if text.endswith((".", "?")) else "."
-    return f"{source}: {key + ': ' if key else ''}{text}{end}"
-
-
-def _innermost(errors: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the errors without echoes: a list with a wrong element also counts as too short."""
-    inner = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
-    return [error for error in errors if error["loc"] not in inner]
-
-
-def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
-    """Return the first mistake; but a misspelt key goes before the missing one that it explains."""
-    first = errors[0]
-    if first["type"] == "missing":
-        for other in errors[1:]:
-            if other["type"] == "extra_forbidden" and other["loc"][:-1] == first["loc"][:-1]:
-                return other
-    return first
+    return f"{key + ': ' if key else ''}{text}{end}"
 
 
 def _mistake(root: type[StrictModel], error: ErrorDetails) -> str:
@@ -97,6 +129,8 @@ def _mistake(root: type[StrictModel], error: ErrorDetails) -> str:
     if kind == "union_tag_invalid":
         return _wrong_type(error)
     text = _expectation(error)
+    if kind == INCONSISTENT:
+        return text
     if isinstance(error["input"], (dict, list, tuple, BaseModel)):
         return text
     return f"{text} (got {_shown(error['input'])})"
@@ -123,12 +157,13 @@ def _missing(root: type[StrictModel], location: Location) -> str:
     key = location[-1]
     if isinstance(key, int):
         return "this value is missing from the list"
-    annotation = _walk(root, location[:-1])[1].model_fields[key].annotation
+    field = _walk(root, location[:-1])[1].model_fields[key]
+    annotation, other = field.annotation, f", {field.description}" if field.description else ""
     if get_origin(annotation) is tuple:
-        return "this key is missing; add a list"
+        return f"this key is missing; add a list{other}"
     if _part_in(annotation) is not None:
         return "this key is missing; add a mapping"
-    return f"this key is missing; add {'a number' if annotation in (int, float) else 'text'}"
+    return f"this key is missing; add {'a number' if annotation in (int, float) else 'text'}{other}"
 
 
 def _shown(value: object) -> str:

@@ -62,11 +62,16 @@ class EmulatedLimb:
         )
 
     def _line(self, clock: Clock) -> EmulatedLine:
-        model = self.family.models[self.family.default_model]
         self.servos = [
-            EmulatedServo(model, id, motor, clock) for id, motor in enumerate(self.motors, start=1)
+            EmulatedServo(self.family.models[self._model(joint)], id, motor, clock)
+            for id, (joint, motor) in enumerate(zip(self.limb.joints, self.motors, strict=True), 1)
         ]
         return EmulatedLine(self.servos, self.baud_rate)
+
+    def _model(self, joint: JointDescription) -> str:
+        """Return the model of a joint's servo: its own, where the family has it."""
+        own = joint.servo in self.family.models
+        return str(joint.servo) if own else self.family.default_model
 
     def _boards(self, clock: Clock) -> EmulatedNetwork:
         if len(self.sources) > len(self.motors):
@@ -89,9 +94,9 @@ class EmulatedLimb:
             assert isinstance(self.bus_device, EmulatedNetwork)
             bus = {"type": "udp", "interface": "127.0.0.1", "port": self.bus_device.port}
         bus["answer_timeout_s"] = ANSWER_TIMEOUT_S
-        model = self.family.default_model
         servos = {
-            joint.name: {"id": id, "model": model} for id, joint in enumerate(self.limb.joints, 1)
+            joint.name: {"id": id, "model": self._model(joint)}
+            for id, joint in enumerate(self.limb.joints, 1)
         }
         cameras = {
             camera.name: self._camera(number, camera.name, server)

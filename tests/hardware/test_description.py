@@ -81,10 +81,11 @@ def mistake(tmp_path: Path, text: str) -> str:
 
 
 def check_sentence(sentence: str) -> None:
-    """One line, one end."""
-    assert "\n" not in sentence
-    assert sentence.endswith((".", "?"))
-    assert not sentence.endswith(("..", "?.", ".?"))
+    """One line, one end; of several mistakes, each has such a line."""
+    for line in sentence.split("\n"):
+        assert line.strip() and line.isprintable()
+        assert line.endswith((".", "?"))
+        assert not line.endswith(("..", "?.", ".?"))
 
 
 # -- good files -----------------------------------------------------------------------------------
@@ -162,11 +163,11 @@ MISTAKES: list[tuple[str, object, str]] = [
     ("name", MISSING, "name: this key is missing; add text."),
     ("limbs", MISSING, "limbs: this key is missing; add a list."),
     (f"{CAMERA}/link", MISSING, f"{AT_CAMERA}.link: this key is missing; add text."),
-    ("limbs/0/body", MISSING, f"{ROOT}.body: this key is missing; add a mapping."),
+    ("limbs/0/body", MISSING, "joint 'finger' names unknown tendon 'cord'; known are: none."),
     (
         f"{JOINT}/velocity_limit_rad_s",
         MISSING,
-        f"{AT_JOINT}.velocity_limit_rad_s: this key is missing; add a number.",
+        f"{AT_JOINT}.velocity_limit_rad_s: this key is missing; add a number, or the joint's servo",
     ),
     (
         f"{CAMERA}/widht_px",
@@ -183,24 +184,28 @@ MISTAKES: list[tuple[str, object, str]] = [
     (
         f"{JOINT}/limits_rad",
         [1.0, -1.0],
-        f"{AT_JOINT}: limits_rad [1, -1] are reversed; write [lower, upper].",
+        f"{AT_JOINT}.limits_rad: limits [1, -1] are reversed; write [lower, upper].",
     ),
     (f"{JOINT}/limits_rad", [1.0], f"{AT_JOINT}.limits_rad[1]: this value is missing from the"),
     (f"{JOINT}/limits_rad", [1, 2, 3], f"{AT_JOINT}.limits_rad: the list should have at most 2"),
     (f"{JOINT}/limits_rad", 1.0, f"{AT_JOINT}.limits_rad: expected a list (got 1.0)."),
-    (f"{JOINT}/home_rad", 2.0, f"{AT_JOINT}: home_rad 2 lies outside limits_rad [-1, 1]."),
+    (f"{JOINT}/home_rad", 2.0, f"{AT_JOINT}.home_rad: home_rad 2 lies outside limits_rad [-1, 1]"),
     (f"{JOINT}/velocity_limit_rad_s", 0, f"{AT_JOINT}.velocity_limit_rad_s: must be greater than"),
     (f"{JOINT}/velocity_limit_rad_s", "fast", "expected a number (got 'fast')."),
     (f"{JOINT}/home_rad", math.nan, f"{AT_JOINT}.home_rad: expected a finite number (got nan)."),
-    (f"{JOINT}/tendon", "cord", f"{ROOT}: joint 'yaw' needs either a hinge or a tendon."),
-    (f"{JOINT}/hinge", MISSING, f"{ROOT}: joint 'yaw' needs either a hinge or a tendon."),
+    (f"{JOINT}/tendon", "cord", f"{AT_JOINT}: joint 'yaw' needs either a hinge or a tendon."),
+    (f"{JOINT}/hinge", MISSING, f"{AT_JOINT}: joint 'yaw' needs either a hinge or a tendon."),
     (f"{JOINT}/hinge", "yow", "joint 'yaw' names unknown hinge 'yow'; did you mean 'yaw'?"),
     (
         "limbs/0/joints/1/tendon",
         "rope",
-        f"{ROOT}: joint 'finger' names unknown tendon 'rope'; known are: cord.",
+        "joints[1] (finger).tendon: joint 'finger' names unknown tendon 'rope'; known are: cord.",
     ),
-    (f"{JOINT}/name", "finger", f"{ROOT}: two joints are called 'finger'; give each its own name."),
+    (
+        f"{JOINT}/name",
+        "finger",
+        "limbs[0].joints[1] (finger).name: two joints are called 'finger'; give each its own name.",
+    ),
     (
         f"{JOINT}/name",
         "Yaw 1",
@@ -213,7 +218,7 @@ MISTAKES: list[tuple[str, object, str]] = [
     (f"{CAMERA}/height_px", -1, f"{AT_CAMERA}.height_px: must be greater than 0 (got -1)."),
     (f"{CAMERA}/fov_rad", math.nan, f"{AT_CAMERA}.fov_rad: must be less than 3 (got nan)."),
     (f"{CAMERA}/rate_hz", math.inf, f"{AT_CAMERA}.rate_hz: expected a finite number (got inf)."),
-    (f"{CAMERA}/near_m", 9.0, f"{AT_CAMERA}: near_m 9 must be smaller than far_m 5."),
+    (f"{CAMERA}/near_m", 9.0, f"{AT_CAMERA}.far_m: near_m 9 must be smaller than far_m 5 (got"),
     (
         f"{CAMERA}/pose",
         {"xyz": [0, math.inf, 0]},
@@ -221,11 +226,15 @@ MISTAKES: list[tuple[str, object, str]] = [
     ),
     (f"{CAMERA}/pose", "here", f"{AT_CAMERA}.pose: expected a mapping"),
     (f"{CAMERA}/enabled", "perhaps", f"{AT_CAMERA}.enabled: expected true or false"),
-    (f"{CAMERA}/name", "tip_up", f"{ROOT}: two cameras are called 'tip_up'; give each its own"),
+    (
+        f"{CAMERA}/name",
+        "tip_up",
+        "limbs[0].cameras[1] (tip_up).name: two cameras are called 'tip_up'; give each",
+    ),
     (
         f"{CAMERA}/link",
         "tipp",
-        f"{ROOT}: camera 'tip_down' names unknown link 'tipp'; did you mean 'tip'?",
+        f"{AT_CAMERA}.link: camera 'tip_down' names unknown link 'tipp'; did you mean 'tip'?",
     ),
     # the body
     (
@@ -235,9 +244,9 @@ MISTAKES: list[tuple[str, object, str]] = [
     ),
     ("limbs/0/body/links/1/name", "tower", "two links are called 'tower'; give each its own name."),
     ("limbs/0/body/links/0/mass_kg", -1, "(tower).mass_kg: must be greater than 0 (got -1)."),
-    (f"{HINGE}/1/name", "yaw", f"{ROOT}: two hinges are called 'yaw'; give each its own name."),
-    (f"{HINGE}/1/axis", [0, 0, 0], f"{AT_BEND}: axis must not be the zero vector."),
-    (f"{HINGE}/1/limits_rad", [1, 1], f"{AT_BEND}: limits_rad [1, 1] are reversed;"),
+    (f"{HINGE}/1/name", "yaw", "two hinges are called 'yaw'; give each its own name."),
+    (f"{HINGE}/1/axis", [0, 0, 0], f"{AT_BEND}.axis: axis must not be the zero vector."),
+    (f"{HINGE}/1/limits_rad", [1, 1], f"{AT_BEND}.limits_rad: limits [1, 1] are reversed;"),
     (
         f"{HINGE}/1/flexure/material",
         "tpv",
@@ -315,9 +324,36 @@ def test_misspelt_key_explains_the_missing_one() -> None:
     with pytest.raises(DescriptionError) as caught:
         parse_robot(data, source="tiny.yaml")
     assert str(caught.value) == (
-        f"tiny.yaml: {AT_CAMERA}.lnik: this key is unknown; did you mean 'link'? "
-        "(1 more mistake follows)."
+        f"tiny.yaml: {AT_CAMERA}.lnik: this key is unknown; did you mean 'link'?"
     )
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    data = changed(f"{JOINT}/limits_rad", [1.0, -1.0])
+    data["limbs"][0]["joints"][0]["hinge"] = "yow"
+    data["limbs"][0]["cameras"][1] |= {"width_px": 0, "link": "tipp"}
+    data["limbs"][0]["body"]["tendons"][0]["hinges"] = ["bent"]
+    data["control_rate_hz"] = "fast"
+    with pytest.raises(DescriptionError) as caught:
+        parse_robot(data, source="tiny.yaml")
+    title, *lines = str(caught.value).splitlines()
+    assert title == "tiny.yaml: 6 mistakes."
+    assert sorted(line.strip() for line in lines) == [
+        "control_rate_hz: expected a number (got 'fast').",
+        "limbs[0].body.tendons[0] (cord).hinges[0]: tendon 'cord' names unknown hinge 'bent'; "
+        "did you mean 'bend'?",
+        f"{AT_CAMERA}.link: camera 'tip_down' names unknown link 'tipp'; did you mean 'tip'?",
+        f"{AT_CAMERA}.width_px: must be greater than 0 (got 0).",
+        f"{AT_JOINT}.hinge: joint 'yaw' names unknown hinge 'yow'; did you mean 'yaw'?",
+        f"{AT_JOINT}.limits_rad: limits [1, -1] are reversed; write [lower, upper].",
+    ]
+
+
+def test_a_mistake_is_not_told_again_by_what_follows_from_it() -> None:
+    data = changed("limbs/0/body/links/2/name", 3)  # camera and hinge name this link
+    with pytest.raises(DescriptionError) as caught:
+        parse_robot(data, source="tiny.yaml")
+    assert "\n" not in str(caught.value)
 
 
 def test_key_that_is_no_text() -> None:
