@@ -21,6 +21,14 @@ COMMANDS = {
         "learning.target_finding.commands.evaluate:EvaluatePolicy",
         "Measure how many steps a trained policy needs.",
     ),
+    "export": LazyCommand(
+        "learning.target_finding.commands.exchange:ExportPolicy",
+        "Write a policy for others: ONNX, stable-baselines3, the Hugging Face hub.",
+    ),
+    "import": LazyCommand(
+        "learning.target_finding.commands.exchange:ImportPolicy",
+        "Make a policy of stable-baselines3 or rl-zoo3 one of ours.",
+    ),
     "oracle-bound": LazyCommand(
         "learning.target_finding.commands.experiments:OracleBound",
         "Measure how few steps any policy could need: one that knows which poses see the tag.",

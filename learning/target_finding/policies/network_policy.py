@@ -20,6 +20,7 @@ from learning.target_finding.policies.linear_policy import Weights, check_shapes
 KIND = "network_gaussian"
 
 _ENCODER = "encoder."
+_MEAN, _STD = "normalise.mean", "normalise.std"
 
 
 @dataclass
@@ -32,9 +33,11 @@ class NetworkPolicy:
     Attributes:
         tensors: ``layer_<i>.weight`` ``(out, in)`` and ``.bias``, the last of them the mean's;
             ``log_std`` ``(n,)``, or layers ``std`` of it; ``lstm.weight_ih`` and so on as in
-            PyTorch; ``encoder.*``.
+            PyTorch; ``encoder.*``; ``normalise.mean`` and ``normalise.std`` ``(inputs,)``, by which
+            the first layer's input is made equal in size.
         card: how it was trained, with the protocol under ``options``, the layers' ``activation``
-            (``tanh`` or ``relu``), and whether increments are ``squashed`` by a tanh.
+            (``tanh`` or ``relu``), whether increments are ``squashed`` by a tanh, and the
+            ``observation_clip`` of what is normalised.
     """
 
     tensors: Mapping[str, Weights]
@@ -67,7 +70,7 @@ class NetworkPolicy:
         if isinstance(observation, Mapping):  # the goal-conditioned form
             observation = np.concatenate([observation[key] for key in sorted(observation)])
         features = observation if self._encoder is None else self._encoder.features(observation)
-        features = features.astype(np.float32)
+        features = self._normalised(features).astype(np.float32)
         if self._memory is not None:
             features = self._remember(features)
         mean, log_std = self._gaussian(features)
@@ -82,6 +85,14 @@ class NetworkPolicy:
     def save(self, path: Path) -> None:
         """Write ``path`` (safetensors) and its card, each whole or not at all."""
         save_policy(path, KIND, self.tensors, self.card)
+
+    def _normalised(self, x: Observation) -> Observation:
+        """Return ``clip((x - mean) / std)`` as stable-baselines3's VecNormalize does."""
+        if _MEAN not in self.tensors:
+            return x
+        clip = float(self.card["observation_clip"])
+        scaled: Observation = (x - self.tensors[_MEAN]) / self.tensors[_STD]
+        return np.clip(scaled, -clip, clip)
 
     def _gaussian(self, x: Observation) -> tuple[Observation, Observation]:
         count = sum(name.startswith("layer_") for name in self.tensors) // 2
@@ -127,6 +138,10 @@ def check_network(
     """
     if card["activation"] not in ("tanh", "relu"):
         raise ValueError(f"activation {card['activation']!r} is unknown")
+    if _MEAN in tensors or _STD in tensors:
+        check_shapes(tensors, {_MEAN: (inputs,), _STD: (inputs,)})
+        if not (tensors[_STD] > 0).all() or not float(card["observation_clip"]) > 0:
+            raise ValueError(f"{_STD} and observation_clip must be above 0")
     if "lstm.weight_hh" in tensors:
         units = int(tensors["lstm.weight_hh"].shape[-1])
         check_shapes(

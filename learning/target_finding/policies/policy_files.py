@@ -28,6 +28,8 @@ from learning.target_finding.policies.weight_files import (
 
 POLICY_FILE = "policy.safetensors"
 SUMMARY_FILE = "summary.json"
+# Names of the same two files in a folder of the Hugging Face hub.
+HUB_FILE, HUB_CARD = "model.safetensors", "config.json"
 TRAINED = Path(__file__).parents[1] / "weights"
 # Cards of before cameras were counted are all of limb_p1.
 PAPER_CAMERAS = 4
@@ -51,13 +53,14 @@ class Policy(Protocol):
 
 
 def load_policy(path: Path) -> Policy:
-    """Return the policy in a ``.safetensors`` file, or in a training's folder.
+    """Return the policy in a ``.safetensors`` file, in a training's folder or one of the hub.
 
     Raises:
         UserError: there is none, it is damaged, or file and card do not fit.
     """
-    path = path / POLICY_FILE if path.is_dir() else path
-    card_path = path.with_suffix(".json")
+    if path.is_dir():
+        path = path / (HUB_FILE if (path / HUB_FILE).is_file() else POLICY_FILE)
+    card_path = path.with_name(HUB_CARD) if path.name == HUB_FILE else path.with_suffix(".json")
     if not path.is_file() or not card_path.is_file():
         raise UserError(
             f"No policy at {shortened(str(path))}: give a training's folder, or a .safetensors "
@@ -93,13 +96,13 @@ def _assemble(tensors: dict[str, Any], card: dict[str, Any]) -> Policy:
     from learning.target_finding.policies import network_policy
 
     if card["kind"] == network_policy.KIND:
-        inputs = _network_inputs(options, joints, cameras)
+        inputs = network_inputs(options, joints, cameras)
         network_policy.check_network(tensors, card, inputs, joints)
         return network_policy.NetworkPolicy(tensors, card)
     raise ValueError(f"kind {card['kind']!r} is unknown")
 
 
-def _network_inputs(options: TargetFindingOptions, joints: int, cameras: int) -> int:
+def network_inputs(options: TargetFindingOptions, joints: int, cameras: int) -> int:
     """Return the size of what the first layer gets, without the encoder's part."""
     commands = joints + cameras
     seen = {"commands": commands, "images": joints, "both": commands}[options.observe]
