@@ -6,7 +6,7 @@ import pickle
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import gymnasium
 import numpy as np
@@ -17,8 +17,9 @@ from stable_baselines3.common.env_checker import check_env as check_by_sb3
 from hardware.description.robot import load_robot
 from learning.ball_maze.environment import BallMazeEnv
 from learning.doom_maze.environment import DoomMazeCellsEnv, DoomMazeEnv
+from learning.environments import ENVIRONMENTS
 from learning.target_finding.env.environment import TargetFindingEnv
-from learning.target_finding.env.options import TargetFindingOptions
+from learning.target_finding.env.options import Observed, TargetFindingOptions
 from learning.target_finding.env.variations import TargetMover
 from sim.world import SimWorld
 
@@ -48,13 +49,51 @@ FORMS: dict[str, Callable[[], AnyEnv]] = {
 }
 
 
+# Every environment by its registered name, and the options that make each of its observation modes.
+MODES: dict[str, list[dict[str, Any]]] = {
+    "Asterias/TargetFinding-v0": [
+        {"observe": observe, "goal": goal, "actions": actions, "wait_s": 0.05}
+        for observe in get_args(Observed)
+        for goal in (False, True)
+        for actions in ("increments", "moves")
+    ],
+    "Asterias/DoomMaze-v0": [{"size": 9}],
+    "Asterias/DoomMazeCells-v0": [{"size": 9}],
+    "Asterias/BallMaze-v0": [{"size": 9}],
+}
+REGISTERED = [(name, options) for name, modes in MODES.items() for options in modes]
+
+
+def test_the_modes_of_every_registered_environment_are_checked() -> None:
+    assert set(MODES) == set(ENVIRONMENTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    REGISTERED,
+    ids=[" ".join([n.partition("/")[2], *map(str, o.values())]) for n, o in REGISTERED],
+)
+def test_both_checkers_pass_on_what_gymnasium_makes(name: str, options: dict[str, Any]) -> None:
+    environment = gymnasium.make(name, **options)
+    with warnings.catch_warnings():
+        # Advice, such as on the range of actions, which is the paper's.
+        warnings.simplefilter("ignore", UserWarning)
+        check_by_sb3(environment)
+        check_by_gymnasium(environment, skip_render_check=True)
+    environment.close()
+
+
 @pytest.fixture(params=list(FORMS))
 def form(request: pytest.FixtureRequest) -> Callable[[], AnyEnv]:
     return FORMS[request.param]
 
 
-def test_both_checkers_find_no_fault(form: Callable[[], AnyEnv]) -> None:
-    environment = form()
+FURTHER = ("dead cameras", "silent failures", "servo", "moving", "starfish")
+
+
+@pytest.mark.parametrize("further", FURTHER)
+def test_both_checkers_find_no_fault_in_harder_forms(further: str) -> None:
+    environment = FORMS[further]()
     with warnings.catch_warnings():
         # Advice, such as on the range of actions, which is the paper's.
         warnings.simplefilter("ignore", UserWarning)
