@@ -22,7 +22,7 @@ def register_environments() -> None:
     """Register all environments that are not registered yet."""
     for name, entry_point in ENVIRONMENTS.items():
         if name not in registry:
-            # They enforce the order of calls themselves, and the tests check them: without Gymnasium's
+            # They enforce the order of calls themselves, and tests check them: without Gymnasium's
             # wrappers, what `make` returns has `compute_reward` where the task has goals.
             register(
                 id=name, entry_point=entry_point, order_enforce=False, disable_env_checker=True

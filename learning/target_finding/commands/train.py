@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -28,13 +28,18 @@ from learning.target_finding.env.options import (
     with_command_range,
 )
 from learning.target_finding.policies.policy_files import POLICY_FILE
+from learning.training.trackers import TRACKERS, tracked
+
+Follow = Callable[[TrainingProgress], None]
 
 if TYPE_CHECKING:
     AlgorithmName: TypeAlias = str
     NetworkName: TypeAlias = str
+    TrackerName: TypeAlias = str
 else:
     AlgorithmName = literal_type_from_choices(ALGORITHMS.names())
     NetworkName = literal_type_from_choices(NETWORKS.names())
+    TrackerName = literal_type_from_choices(TRACKERS.names())
 
 
 def listed(entries: tuple[tuple[str, Any], ...]) -> str:
@@ -110,6 +115,7 @@ class Train:
     """Go on from the checkpoint in --out."""
     progress: Literal["bar", "json"] = "bar"
     """A bar for people; or for programs a line of JSON per iteration, and one with the summary."""
+    track: Annotated[tuple[TrackerName, ...], tyro.conf.arg(help=listed(TRACKERS.items()))] = ()
     json: Path | None = None
     """Result file to write as well: the summary, without the history."""
 
@@ -120,13 +126,15 @@ class Train:
             The exit code.
         """
         request = self._request()
-        train = ALGORITHMS.get(self.algo).run
+        settings = {"algorithm": self.algo, "seed": self.seed, **asdict(request.options)}
+        with tracked(self.track, self.out.absolute(), settings) as follow:
+            if self.progress == "json":
+                summary = self._train_with_lines(request, follow)
+            else:
+                summary = self._train_with_bar(request, follow)
         if self.progress == "json":
-            with stop_requests() as stop:
-                summary = train(request, JsonLines.tell, stop)
             JsonLines.end(summary)
         else:
-            summary = self._train_with_bar(request)
             Console().print(describe_training(summary), f"Policy: {self.out / POLICY_FILE}")
         if self.json is not None:
             write_json(self.json, {k: v for k, v in summary.items() if k != "history"})
@@ -153,12 +161,21 @@ class Train:
             recordings=self.recordings,
         )
 
-    def _train_with_bar(self, request: TrainingRequest) -> dict[str, Any]:
+    def _train_with_lines(self, request: TrainingRequest, follow: Follow) -> dict[str, Any]:
+        def tell(at: TrainingProgress) -> None:
+            JsonLines.tell(at)
+            follow(at)
+
+        with stop_requests() as stop:
+            return ALGORITHMS.get(self.algo).run(request, tell, stop)
+
+    def _train_with_bar(self, request: TrainingRequest, follow: Follow) -> dict[str, Any]:
         with progress_bars(unit="steps") as progress, stop_requests() as stop:
             name = f"{self.algo} {request.options.faults}"
             bar = progress.add_task(name, total=None)
 
             def show(at: TrainingProgress) -> None:
+                follow(at)
                 length = f", {at.mean_steps:.2f} steps an episode" if at.mean_steps else ""
                 progress.update(
                     bar, total=at.total, completed=at.done, description=f"{name}{length}"
