@@ -14,9 +14,13 @@ from hardware.emulated.robot import EmulatedRobot
 EMULATED = ("--from-scan", "--backend", "emulated", "--most-id", "5")
 
 
-def new(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    status = main(["new", *words])
-    said = capsys.readouterr()
+def new(capsys: pytest.CaptureFixture[str], *words: str, servos: int = 0) -> tuple[int, str, str]:
+    """Run the command, again while a busy machine keeps some of the servos from answering."""
+    for _ in range(10):
+        status = main(["new", *words])
+        said = capsys.readouterr()
+        if said.out.count("servo: ") >= servos:
+            break
     return status, said.out, said.err
 
 
@@ -24,7 +28,7 @@ def new(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 def test_a_scan_of_the_bus_becomes_a_description(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, family: str, model: str
 ) -> None:
-    status, text, said = new(capsys, *EMULATED, "--family", family, "--name", "found")
+    status, text, said = new(capsys, *EMULATED, "--family", family, "--name", "found", servos=4)
     assert status == 0, said
     file = tmp_path / "found.yaml"
     file.write_text(text, encoding="utf-8")
@@ -46,7 +50,8 @@ def test_ports_that_are_named_are_asked_for_every_family(
         assert isinstance(robot.description.backend, DevicesBackend)
         bus = robot.description.backend.limbs["limb_0"].bus
         port = bus.port
-        status, text, said = new(capsys, "--from-scan", "--ports", str(port), "--most-id", "4")
+        words = ("--from-scan", "--ports", str(port), "--most-id", "4")
+        status, text, said = new(capsys, *words, servos=4)
     assert status == 0, said
     assert text.count("servo: sts3215") == 4
     assert f"port: {port}" in text
