@@ -62,7 +62,8 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "policies": ("env",),
         "algorithms": ("env", "policies"),
         "experiments": ("algorithms", "env", "policies"),
-        "commands": ("algorithms", "env", "experiments", "policies"),
+        "exchange": ("env", "policies"),
+        "commands": ("algorithms", "env", "exchange", "experiments", "policies"),
     },
     "asterias_nodes": {
         "robot": ("runtime",),
