@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -43,6 +43,20 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
 
 
 Limits = Annotated[tuple[Finite, Finite], AfterValidator(_ordered)]
+
+
+def check_unique(kind: str, names: Iterable[str]) -> set[str]:
+    """Return the names as a set; complain when one comes twice.
+
+    Raises:
+        ValueError: a name comes twice.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"two {kind}s are called '{name}'; give each its own name")
+        seen.add(name)
+    return seen
 
 
 def choices_hint(word: str, choices: Sequence[str]) -> str:
