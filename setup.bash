@@ -37,6 +37,16 @@ _asterias_setup() {
     # Topics are not authenticated, so they stay on this machine unless asked otherwise.
     export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
     hash -r 2>/dev/null || true
+    _asterias_complete "$root/.venv/ros2-completion.sh"
+}
+
+_asterias_complete() { # file: completes the words after ros2, in shells where a person types
+    case $- in *i*) ;; *) return 0 ;; esac
+    [ -f "$1" ] || return 0
+    if [ -n "${ZSH_VERSION:-}" ] && ! whence compdef >/dev/null; then
+        autoload -Uz compinit && compinit -u
+    fi
+    . "$1"
 }
 
 _asterias_prepend() { # variable, colon-separated paths: puts them first, once
@@ -56,6 +66,6 @@ fi
 _asterias_here="$(CDPATH='' cd -P -- "$(dirname -- "$_asterias_here")" && pwd)"
 _asterias_setup "$_asterias_here"
 _asterias_status=$?
-unset -f _asterias_setup _asterias_prepend
+unset -f _asterias_setup _asterias_prepend _asterias_complete
 unset _asterias_here
 eval "unset _asterias_status; return $_asterias_status"

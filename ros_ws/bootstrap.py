@@ -29,6 +29,7 @@ INSTALL = WORKSPACE / "install"
 VENV = ROOT / ".venv"
 STAMPS = VENV / ".setup"
 ENVIRONMENT_FILE = VENV / "asterias.sh"
+COMPLETION_FILE = VENV / "ros2-completion.sh"
 PYTHON_DIR = f"python{sys.version_info.major}.{sys.version_info.minor}"
 SITE_PACKAGES = VENV / "lib" / PYTHON_DIR / "site-packages"
 ROS_DISTRO = os.environ.get("ROS_DISTRO", "")
@@ -396,6 +397,7 @@ def write_environment() -> None:
     if not ROS_DISTRO:
         write_whole(command, ROS2_COMMAND)
         command.chmod(0o755)
+        write_whole(COMPLETION_FILE, completion_code())
     prefixes = [INSTALL, *([] if ROS_DISTRO else [VENV])]
     generated = [path for path in python_paths() if INSTALL in path.parents]
     values = {
@@ -407,6 +409,20 @@ def write_environment() -> None:
     }
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in values.items()]
     write_whole(ENVIRONMENT_FILE, "# Written by set-up, read by setup.bash.\n" + "".join(lines))
+
+
+def completion_code() -> str:
+    """Return what makes bash and zsh complete the words after ``ros2``.
+
+    Raises:
+        SetUpError: the packages are not whole.
+    """
+    command: list[str] = [str(VENV / "bin" / "register-python-argcomplete"), "ros2"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SetUpError(f"argcomplete is not installed as it should be: {error}") from error
+    return done.stdout
 
 
 # -- stage 5: caches

@@ -77,7 +77,9 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "soak": ("robot", "runtime"),
     },
     "asterias_ros2": {
-        "verbs": ("graph", "launch"),
+        "bags": ("graph",),
+        "health": ("graph",),
+        "verbs": ("bags", "graph", "health", "launch"),
     },
 }
 

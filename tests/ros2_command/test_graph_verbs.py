@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .conftest import HERE, Ros2, finish, read_until, ros2_in
+from .conftest import Ros2, finish, read_until, ros2_in
+from .station_process import running_station
 
 pytest.importorskip("rclpy")
 
@@ -30,19 +29,8 @@ needs_actions = pytest.mark.skipif(not HAS_ACTIONS, reason="the workspace is not
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ros2]:
     """The command, in a system where station.py runs."""
-    with ros2_in(tmp_path_factory.mktemp("station")) as ros2:
-        node = subprocess.Popen(
-            [sys.executable, str(HERE / "station.py")],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=ros2.environment,
-        )
-        read_until(node, "ready")
+    with ros2_in(tmp_path_factory.mktemp("station")) as ros2, running_station(ros2):
         yield ros2
-        node.send_signal(signal.SIGINT)
-        assert node.wait(timeout=20) == 0
-        assert node.stdout is not None
-        node.stdout.close()
 
 
 def test_node_and_topic_list(station: Ros2) -> None:

@@ -65,6 +65,14 @@ def find_type(identifier: str, kind: str) -> Any:
     return found
 
 
+def prototype(identifier: str) -> str:
+    """Return a message, request or goal with its first values, as YAML."""
+    kind = identifier.split("/")[1]
+    found = find_type(identifier, kind)
+    filled_in = {"srv": "Request", "action": "Goal"}.get(kind)
+    return to_yaml(getattr(found, filled_in)() if filled_in else found())
+
+
 def to_yaml(message: Any, style: Format = Format()) -> str:
     """Return a message as YAML, one field a line."""
     return yaml.safe_dump(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from asterias_ros2 import ament_index
@@ -12,6 +14,11 @@ from asterias_ros2.errors import VerbError
 from asterias_ros2.launch.service import launch, parse_arguments
 from asterias_ros2.launch.show_args import argument_lines
 from asterias_ros2.launch.xml_parser import LaunchFiles
+from asterias_ros2.parsers import completed
+
+LAUNCH_SUFFIX = ".launch.xml"
+# A line of `--show-args` that names an argument.
+ARGUMENT_NAME = re.compile(r"\s*'([^']+)':")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +48,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--launch-prefix-filter", help="regular expression of the executables to put them before"
     )
-    parser.add_argument("package_name", help="a package, or the path of a launch file")
-    parser.add_argument("launch_file_name", nargs="?", help="a launch file of the package")
-    parser.add_argument(
-        "launch_arguments", nargs="*", help="arguments as '<name>:=<value>'; the last one wins"
+    completed(
+        parser.add_argument("package_name", help="a package, or the path of a launch file"),
+        _packages_and_files,
+    )
+    completed(
+        parser.add_argument("launch_file_name", nargs="?", help="a launch file of the package"),
+        _files_or_arguments,
+    )
+    completed(
+        parser.add_argument(
+            "launch_arguments", nargs="*", help="arguments as '<name>:=<value>'; the last one wins"
+        ),
+        _arguments,
     )
     parser.set_defaults(run=run)
+
+
+def _packages_and_files(*, prefix: str, **_: object) -> list[str]:
+    folder = Path(prefix).parent if "/" in prefix else Path()
+    files = [str(path) for path in folder.glob(f"*{LAUNCH_SUFFIX}")]
+    folders = [f"{path}/" for path in folder.glob("*/") if not path.name.startswith(".")]
+    return [*files, *folders, *sorted(ament_index.packages())]
+
+
+def _files_or_arguments(*, parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    if Path(parsed_args.package_name).is_file():
+        return _arguments(parsed_args=parsed_args)
+    with suppress(VerbError):
+        share = ament_index.package_share(parsed_args.package_name)
+        return [path.name for path in share.rglob(f"*{LAUNCH_SUFFIX}")]
+    return []
+
+
+def _arguments(*, parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    with suppress(VerbError):
+        path, _words = _find(parsed_args)
+        lines = argument_lines(LaunchFiles().load(path))
+        return [f"{found[1]}:=" for line in lines if (found := ARGUMENT_NAME.match(line))]
+    return []
 
 
 def run(arguments: argparse.Namespace) -> int:

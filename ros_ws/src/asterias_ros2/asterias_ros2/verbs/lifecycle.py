@@ -8,36 +8,36 @@ from typing import Any
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 
 from asterias_ros2.errors import VerbError
+from asterias_ros2.graph.completers import node_names
 from asterias_ros2.graph.session import GraphSession, add_arguments, open_session
+from asterias_ros2.parsers import Verbs, completed
 
 PATIENCE_S = 5.0
 # A transition may do real work, such as opening cameras.
 TRANSITION_PATIENCE_S = 60.0
+TRANSITIONS = ("configure", "activate", "deactivate", "cleanup", "shutdown")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs of `ros2 lifecycle`."""
-    verbs = parser.add_subparsers(title="Verbs")
-    nodes = verbs.add_parser("nodes", help="list the managed nodes")
-    add_arguments(nodes)
-    nodes.set_defaults(run=list_nodes)
-
-    get = verbs.add_parser("get", help="print the state of one managed node or of all")
-    add_arguments(get)
-    get.add_argument("node_name", nargs="?", help="name of the node")
-    get.set_defaults(run=get_states)
-
-    listing = verbs.add_parser("list", help="list the transitions a node can make now")
-    add_arguments(listing)
-    listing.add_argument("node_name", help="name of the node")
+    verbs = Verbs(parser)
+    get = verbs.add("get", "print the state of one managed node or of all", get_states)
+    _add_node(get, "?")
+    listing = verbs.add("list", "list the transitions a node can make now", list_transitions)
+    _add_node(listing)
     listing.add_argument("-a", "--all", action="store_true", help="all transitions there are")
-    listing.set_defaults(run=list_transitions)
+    add_arguments(verbs.add("nodes", "list the managed nodes", list_nodes))
+    change = verbs.add("set", "make a node do a transition", set_state)
+    _add_node(change)
+    completed(
+        change.add_argument("transition", help="name or number of the transition: configure, ..."),
+        lambda **_: TRANSITIONS,
+    )
 
-    change = verbs.add_parser("set", help="make a node do a transition")
-    add_arguments(change)
-    change.add_argument("node_name", help="name of the node")
-    change.add_argument("transition", help="name or number of the transition, such as configure")
-    change.set_defaults(run=set_state)
+
+def _add_node(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    add_arguments(parser)
+    completed(parser.add_argument("node_name", nargs=nargs, help="name of the node"), node_names)
 
 
 def list_nodes(arguments: argparse.Namespace) -> int:

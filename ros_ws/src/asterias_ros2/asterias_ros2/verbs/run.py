@@ -6,22 +6,35 @@ import argparse
 import shlex
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from asterias_ros2 import ament_index
 from asterias_ros2.errors import VerbError
+from asterias_ros2.parsers import completed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `ros2 run`."""
     parser.add_argument("--prefix", help="words to put before the executable, such as 'gdb --args'")
-    parser.add_argument("package_name", help="name of the package")
-    parser.add_argument("executable_name", help="name of the executable")
+    completed(
+        parser.add_argument("package_name", help="name of the package"),
+        lambda **_: sorted(ament_index.packages()),
+    )
+    completed(
+        parser.add_argument("executable_name", help="name of the executable"), _executable_names
+    )
     parser.add_argument(
         "argv", nargs=argparse.REMAINDER, help="arguments passed on to the executable"
     )
     parser.set_defaults(run=run)
+
+
+def _executable_names(*, parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    with suppress(VerbError):
+        return [path.name for path in ament_index.executables(parsed_args.package_name)]
+    return []
 
 
 def run(arguments: argparse.Namespace) -> int:

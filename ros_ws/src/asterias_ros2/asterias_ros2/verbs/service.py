@@ -1,11 +1,13 @@
-"""`ros2 service`: list and call services."""
+"""`ros2 service`: list, describe and call services."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 
 from asterias_ros2.errors import VerbError
+from asterias_ros2.graph.completers import prototypes, service_names, service_types
 from asterias_ros2.graph.messages import (
     DEFAULT_TRUNCATE_LENGTH,
     fill,
@@ -13,37 +15,75 @@ from asterias_ros2.graph.messages import (
     parse_yaml,
     to_repr,
 )
-from asterias_ros2.graph.session import HIDDEN_PREFIX, add_arguments, open_session
+from asterias_ros2.graph.session import HIDDEN_PREFIX, GraphSession, add_arguments, open_session
+from asterias_ros2.interfaces import interface_names
+from asterias_ros2.parsers import Verbs, completed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs of `ros2 service`."""
-    verbs = parser.add_subparsers(title="Verbs")
-    listing = verbs.add_parser("list", help="list the services")
+    verbs = Verbs(parser)
+    _configure_call(verbs.add("call", "call a service", call_service))
+
+    find = verbs.add("find", "list the services of a type", find_services)
+    add_arguments(find)
+    completed(
+        find.add_argument("service_type", help="type, such as std_srvs/srv/SetBool"),
+        lambda **_: interface_names(("srv",)),
+    )
+    _add_count(find)
+
+    info = verbs.add("info", "print the type and the number of servers of a service", show_info)
+    add_arguments(info)
+    _add_name(info)
+
+    listing = verbs.add("list", "list the services", list_services)
     add_arguments(listing)
     listing.add_argument("-t", "--show-types", action="store_true", help="show the types too")
-    listing.add_argument(
-        "-c", "--count-services", action="store_true", help="print their number only"
-    )
-    listing.add_argument(
-        "--include-hidden-services", action="store_true", help="show hidden services too"
-    )
-    listing.set_defaults(run=list_services)
+    _add_count(listing)
 
-    call = verbs.add_parser("call", help="call a service")
-    call.add_argument("service_name", help="name of the service, such as /e_stop")
-    call.add_argument("service_type", help="type of the service, such as std_srvs/srv/SetBool")
-    call.add_argument(
-        "values", nargs="?", default="{}", help="request in YAML, such as '{data: true}'"
+    kind = verbs.add("type", "print the type of a service", show_type)
+    add_arguments(kind)
+    _add_name(kind)
+
+
+def _configure_call(parser: argparse.ArgumentParser) -> None:
+    _add_name(parser)
+    completed(
+        parser.add_argument("service_type", help="type, such as std_srvs/srv/SetBool"),
+        service_types,
     )
-    call.add_argument("-r", "--rate", metavar="N", type=float, help="repeat N times per second")
-    call.add_argument(
+    values = parser.add_mutually_exclusive_group()
+    completed(
+        values.add_argument(
+            "values", nargs="?", default="{}", help="request in YAML, such as '{data: true}'"
+        ),
+        prototypes("service_type"),
+    )
+    values.add_argument("--stdin", action="store_true", help="read the request from standard input")
+    parser.add_argument("-r", "--rate", metavar="N", type=float, help="repeat N times per second")
+    parser.add_argument(
         "-f",
         "--full-length",
         action="store_true",
         help=f"show arrays whole, not only their first {DEFAULT_TRUNCATE_LENGTH} elements",
     )
-    call.set_defaults(run=call_service)
+
+
+def _add_name(parser: argparse.ArgumentParser) -> None:
+    completed(
+        parser.add_argument("service_name", help="name of the service, such as /e_stop"),
+        service_names,
+    )
+
+
+def _add_count(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", "--count-services", action="store_true", help="print their number only"
+    )
+    parser.add_argument(
+        "--include-hidden-services", action="store_true", help="hidden services too"
+    )
 
 
 def list_services(arguments: argparse.Namespace) -> int:
@@ -63,6 +103,61 @@ def list_services(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def find_services(arguments: argparse.Namespace) -> int:
+    """Print the services of a type.
+
+    Returns:
+        The exit code.
+    """
+    with open_session(arguments) as session:
+        session.discover(arguments.spin_time)
+        services = session.services(hidden=arguments.include_hidden_services)
+    names = [name for name, types in services if arguments.service_type in types]
+    for line in [len(names)] if arguments.count_services else names:
+        print(line)
+    return 0
+
+
+def show_type(arguments: argparse.Namespace) -> int:
+    """Print the type of a service.
+
+    Returns:
+        The exit code: 1 where there is no such service.
+    """
+    with open_session(arguments) as session:
+        types = _types(session, arguments)
+    for kind in types:
+        print(kind)
+    return 0 if types else 1
+
+
+def show_info(arguments: argparse.Namespace) -> int:
+    """Print type and number of clients and servers of a service.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        VerbError: there is no such service.
+    """
+    with open_session(arguments) as session:
+        name = arguments.service_name
+        session.discover(arguments.spin_time)
+        types = dict(session.services(hidden=True)).get(name)
+        if types is None:
+            raise VerbError(f"Unknown service '{name}'; see ros2 service list")
+        print(f"Type: {types[0] if len(types) == 1 else types}")
+        print(f"Clients count: {session.node.count_clients(name)}")
+        print(f"Services count: {session.node.count_services(name)}")
+    return 0
+
+
+def _types(session: GraphSession, arguments: argparse.Namespace) -> list[str]:
+    name = arguments.service_name
+    session.discover(arguments.spin_time, lambda: name in dict(session.services(hidden=True)))
+    return dict(session.services(hidden=True)).get(name, [])
+
+
 def call_service(arguments: argparse.Namespace) -> int:
     """Call a service, once it is there, and print request and response.
 
@@ -77,7 +172,7 @@ def call_service(arguments: argparse.Namespace) -> int:
     kind = find_type(arguments.service_type, "srv")
     limit = None if arguments.full_length else DEFAULT_TRUNCATE_LENGTH
     request = kind.Request()
-    fill(request, parse_yaml(arguments.values))
+    fill(request, parse_yaml(sys.stdin.read() if arguments.stdin else arguments.values))
     package, *_, name = arguments.service_type.split("/")
     with open_session(name=f"{HIDDEN_PREFIX}_requester_{package}_{name}") as session:
         client = session.node.create_client(kind, arguments.service_name)

@@ -1,23 +1,14 @@
-"""`ros2 topic`: list, describe, print and measure topics."""
+"""`ros2 topic`: list, describe and print topics."""
 
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
-from rclpy.expand_topic_name import expand_topic_name
-from rclpy.qos import (
-    QoSDurabilityPolicy,
-    QoSHistoryPolicy,
-    QoSPresetProfiles,
-    QoSProfile,
-    QoSReliabilityPolicy,
-    qos_profile_sensor_data,
-)
-from rclpy.validate_full_topic_name import validate_full_topic_name
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 
 from asterias_ros2.errors import VerbError
+from asterias_ros2.graph.completers import message_types
 from asterias_ros2.graph.messages import (
     DEFAULT_TRUNCATE_LENGTH,
     Format,
@@ -25,39 +16,45 @@ from asterias_ros2.graph.messages import (
     to_csv,
     to_yaml,
 )
-from asterias_ros2.graph.rate import DEFAULT_WINDOW, RateMeter, rate_lines
+from asterias_ros2.graph.qos import add_qos_arguments, given_profile, is_overridden
 from asterias_ros2.graph.session import GraphSession, add_arguments, open_session
-
-PRINT_PERIOD_S = 1.0
+from asterias_ros2.graph.topics import add_topic_argument, full_name
+from asterias_ros2.interfaces import interface_names
+from asterias_ros2.parsers import Verbs, completed, positive_float, unsigned_int
+from asterias_ros2.verbs import topic_pub, topic_rates
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs of `ros2 topic`."""
-    verbs = parser.add_subparsers(title="Verbs")
-    _configure_list(verbs.add_parser("list", help="list the topics"))
+    verbs = Verbs(parser)
+    topic_rates.configure(verbs)
+    _configure_echo(verbs.add("echo", "print the messages of a topic", echo))
+    _configure_find(verbs.add("find", "list the topics of a type", find_topics))
 
-    info = verbs.add_parser("info", help="print the type and the number of publishers of a topic")
+    info = verbs.add("info", "print the type and the number of publishers of a topic", show_info)
     add_arguments(info)
-    info.add_argument("topic_name", help="name of the topic")
+    add_topic_argument(info)
     info.add_argument(
         "-v", "--verbose", action="store_true", help="describe each publisher and subscription"
     )
-    info.set_defaults(run=show_info)
+    _configure_list(verbs.add("list", "list the topics", list_topics))
+    topic_pub.configure(verbs)
 
-    _configure_echo(verbs.add_parser("echo", help="print the messages of a topic"))
+    kind = verbs.add("type", "print the type of a topic", show_type)
+    add_arguments(kind)
+    add_topic_argument(kind)
 
-    rate = verbs.add_parser("hz", help="print how many messages a second come on topics")
-    add_arguments(rate)
-    rate.add_argument("topic_name", nargs="+", help="names of the topics")
-    rate.add_argument(
-        "-w",
-        "--window",
-        type=_positive_int,
-        default=DEFAULT_WINDOW,
-        help="number of messages to average over (default: %(default)s)",
+
+def _configure_find(parser: argparse.ArgumentParser) -> None:
+    add_arguments(parser)
+    completed(
+        parser.add_argument("topic_type", help="type, such as std_msgs/msg/String"),
+        lambda **_: interface_names(("msg",)),
     )
-    rate.add_argument("--wall-time", action="store_true", help="measure in wall time")
-    rate.set_defaults(run=measure_rate)
+    parser.add_argument("-c", "--count-topics", action="store_true", help="print their number only")
+    parser.add_argument(
+        "--include-hidden-topics", action="store_true", help="find hidden topics too"
+    )
 
 
 def _configure_list(parser: argparse.ArgumentParser) -> None:
@@ -70,30 +67,23 @@ def _configure_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="count publishers and subscribers"
     )
-    parser.set_defaults(run=list_topics)
 
 
 def _configure_echo(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser)
-    parser.add_argument("topic_name", help="name of the topic")
-    parser.add_argument("message_type", nargs="?", help="type, such as std_msgs/msg/String")
-    parser.add_argument(
-        "--qos-profile",
-        choices=QoSPresetProfiles.short_keys(),
-        default="sensor_data",
-        help="preset to subscribe with (default: %(default)s, adapted to the publishers)",
+    add_topic_argument(parser)
+    completed(
+        parser.add_argument("message_type", nargs="?", help="type, such as std_msgs/msg/String"),
+        message_types,
     )
-    parser.add_argument("--qos-depth", metavar="N", type=int, help="length of the queue")
-    parser.add_argument("--qos-history", choices=QoSHistoryPolicy.short_keys())
-    parser.add_argument("--qos-reliability", choices=QoSReliabilityPolicy.short_keys())
-    parser.add_argument("--qos-durability", choices=QoSDurabilityPolicy.short_keys())
+    add_qos_arguments(parser, "subscribe", "sensor_data")
     parser.add_argument("--csv", action="store_true", help="all values separated by commas")
     parser.add_argument("--field", help="a field, or a field in a field as in pose.position")
     parser.add_argument("-f", "--full-length", action="store_true", help="show all elements")
     parser.add_argument(
         "-l",
         "--truncate-length",
-        type=_unsigned_int,
+        type=unsigned_int,
         default=DEFAULT_TRUNCATE_LENGTH,
         help="elements of arrays and texts to show (default: %(default)s)",
     )
@@ -101,8 +91,7 @@ def _configure_echo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-str", action="store_true", help="do not show texts")
     parser.add_argument("--flow-style", action="store_true", help="one line per message")
     parser.add_argument("--once", action="store_true", help="print one message and exit")
-    parser.add_argument("--timeout", metavar="N", type=_positive_float, help="exit after N seconds")
-    parser.set_defaults(run=echo)
+    parser.add_argument("--timeout", metavar="N", type=positive_float, help="exit after N seconds")
 
 
 def list_topics(arguments: argparse.Namespace) -> int:
@@ -149,7 +138,7 @@ def show_info(arguments: argparse.Namespace) -> int:
     """
     end = "\n\n" if arguments.verbose else "\n"
     with open_session(arguments) as session:
-        name = _full_name(session, arguments.topic_name)
+        name = full_name(session, arguments.topic_name)
         # All endpoints are wanted, not just the first, so the graph has to come to rest.
         session.discover(arguments.spin_time)
         types = dict(session.topics(hidden=True)).get(name)
@@ -168,6 +157,35 @@ def show_info(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def find_topics(arguments: argparse.Namespace) -> int:
+    """Print the topics of a type.
+
+    Returns:
+        The exit code.
+    """
+    with open_session(arguments) as session:
+        session.discover(arguments.spin_time)
+        topics = session.topics(hidden=arguments.include_hidden_topics)
+    names = [name for name, types in topics if arguments.topic_type in types]
+    print(*([len(names)] if arguments.count_topics else names), sep="\n", end="\n" * bool(names))
+    return 0
+
+
+def show_type(arguments: argparse.Namespace) -> int:
+    """Print the type of a topic.
+
+    Returns:
+        The exit code: 1 where there is no such topic.
+    """
+    with open_session(arguments) as session:
+        name = full_name(session, arguments.topic_name)
+        session.discover(arguments.spin_time, lambda: name in dict(session.topics(hidden=True)))
+        types = dict(session.topics(hidden=True)).get(name, [])
+    for kind in types:
+        print(kind)
+    return 0 if types else 1
+
+
 def echo(arguments: argparse.Namespace) -> int:
     """Print the messages of a topic until stopped.
 
@@ -176,7 +194,7 @@ def echo(arguments: argparse.Namespace) -> int:
     """
     printer = _Printer(arguments)
     with open_session(arguments) as session:
-        name = _full_name(session, arguments.topic_name)
+        name = full_name(session, arguments.topic_name)
         kind = _message_type(session, name, arguments.message_type, arguments.spin_time)
         qos = _choose_qos(session, name, arguments)
         session.node.create_subscription(kind, name, printer, qos)
@@ -223,48 +241,6 @@ class _Printer:
             print(to_yaml(message, self._style), end="---\n")
 
 
-def measure_rate(arguments: argparse.Namespace) -> int:
-    """Print the rates of topics once a second until stopped."""
-    meters = {name: RateMeter(arguments.window) for name in arguments.topic_name}
-    with open_session(arguments) as session:
-        clock = session.node.get_clock()
-
-        def now_ns() -> int:
-            return time.time_ns() if arguments.wall_time else int(clock.now().nanoseconds)
-
-        for topic, meter in meters.items():
-            name = _full_name(session, topic)
-            kind = _wait_for_type(session, name)
-            session.node.create_subscription(
-                kind,
-                name,
-                lambda _message, meter=meter: meter.add(now_ns()),
-                qos_profile_sensor_data,
-            )
-            if len(meters) > 1:
-                print(f"Subscribed to [{topic}]")
-        next_s = time.monotonic() + PRINT_PERIOD_S
-        while True:
-            session.spin_once()
-            if time.monotonic() >= next_s:
-                next_s += PRINT_PERIOD_S
-                for line in rate_lines(meters):
-                    print(line)
-
-
-def _wait_for_type(session: GraphSession, name: str) -> Any:
-    """Return the type of a topic, however long it takes to appear."""
-    warned = False
-    while (types := dict(session.topics(hidden=True)).get(name)) is None:
-        if not warned and not session.wait_for(
-            lambda: name in dict(session.topics(hidden=True)), PRINT_PERIOD_S
-        ):
-            print(f"WARNING: topic [{name}] does not appear to be published yet")
-            warned = True
-        session.spin_once()
-    return find_type(types[0], "msg")
-
-
 def _message_type(
     session: GraphSession, name: str, given: str | None, longest_s: float | None
 ) -> Any:
@@ -289,8 +265,8 @@ def _message_type(
 
 def _choose_qos(session: GraphSession, name: str, arguments: argparse.Namespace) -> QoSProfile:
     """Return the profile asked for, or one that all publishers of the topic can serve."""
-    profile = QoSPresetProfiles.get_from_short_key(arguments.qos_profile)
-    if _override(profile, arguments):
+    profile = given_profile(arguments)
+    if is_overridden(arguments):
         return profile
     offered = [info.qos_profile for info in session.node.get_publishers_info_by_topic(name)]
     if not offered:
@@ -306,24 +282,6 @@ def _choose_qos(session: GraphSession, name: str, arguments: argparse.Namespace)
     return profile
 
 
-def _override(profile: QoSProfile, arguments: argparse.Namespace) -> bool:
-    """Apply the `--qos-…` options.
-
-    Returns:
-        Whether there were any.
-    """
-    if arguments.qos_history:
-        profile.history = QoSHistoryPolicy.get_from_short_key(arguments.qos_history)
-    if arguments.qos_durability:
-        profile.durability = QoSDurabilityPolicy.get_from_short_key(arguments.qos_durability)
-    if arguments.qos_reliability:
-        profile.reliability = QoSReliabilityPolicy.get_from_short_key(arguments.qos_reliability)
-    if arguments.qos_depth:
-        profile.depth = arguments.qos_depth
-    names = ("qos_history", "qos_durability", "qos_reliability", "qos_depth")
-    return any(getattr(arguments, name) is not None for name in names)
-
-
 def _common(offers: list[bool], strict: Any, loose: Any) -> Any:
     """Return the strict policy if all publishers offer it, else the one all can serve."""
     if any(offers) and not all(offers):
@@ -333,41 +291,3 @@ def _common(offers: list[bool], strict: Any, loose: Any) -> Any:
             f"{kind}.{loose.name} as it will connect to all publishers"
         )
     return strict if all(offers) else loose
-
-
-def _full_name(session: GraphSession, name: str) -> str:
-    """Return the full name of a topic, which may be given without its first slash.
-
-    Raises:
-        VerbError: it is no valid name.
-    """
-    try:
-        full_name: str = expand_topic_name(
-            name, session.node.get_name(), session.node.get_namespace()
-        )
-        validate_full_topic_name(full_name)
-    except Exception as error:
-        text = str(error).splitlines()[0]
-        raise VerbError(f"topic name '{name}' is not valid: {text}") from None
-    return full_name
-
-
-def _positive_int(text: str) -> int:
-    value = int(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError("value must be a positive integer")
-    return value
-
-
-def _unsigned_int(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("value must be a non-negative integer")
-    return value
-
-
-def _positive_float(text: str) -> float:
-    value = float(text)
-    if value <= 0.0:
-        raise argparse.ArgumentTypeError("value must be positive")
-    return value

@@ -1,0 +1,1 @@
+"""What `ros2 bag` does with recordings; built on `learning.recordings`."""
