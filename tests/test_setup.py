@@ -204,6 +204,13 @@ def test_sourcing_gives_the_commands_and_the_packages() -> None:
     assert done.stdout.splitlines()[0] == f"{ROOT}/.venv/bin/python"
 
 
+def test_sourcing_completes_words_where_a_person_types() -> None:
+    typed = ["bash", "--norc", "-ic", f'source "{SETUP}" && complete -p ros2']
+    done = subprocess.run(typed, capture_output=True, text=True)
+    assert "-F _python_argcomplete ros2" in done.stdout, done.stderr
+    assert bash(f'source "{SETUP}" && ! complete -p ros2 2>/dev/null').returncode == 0
+
+
 def test_sourcing_twice_changes_nothing_more() -> None:
     done = bash(
         f'source "{SETUP}"; env | sort > once; source "{SETUP}"; env | sort | diff once -',
