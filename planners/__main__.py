@@ -29,6 +29,10 @@ COMMANDS = {
         "planners.commands:transfer",
         "Score weights on larger mazes:  transfer --weights W --sizes 201,501",
     ),
+    "scale": LazyCommand(
+        "planners.commands:scale",
+        "Score weights from 15 x 15 to 1001 x 1001 and on other kinds of maps:  scale --weights W",
+    ),
     "plan": LazyCommand(
         "planners.commands:plan",
         "Plan through one maze, draw it:  plan --maze maze.png --start 1,1 --goal 13,13",

@@ -25,7 +25,7 @@ class MazesConfig:
     seed: int = 1_000_000
     """Seed."""
     kind: str = "depth_first"
-    """depth_first, kruskal, wilson, obstacles or rooms."""
+    """depth_first, kruskal, wilson, obstacles, rooms, warehouse or streets."""
     stratify: str = ""
     """Edges of longest-path bins to fill evenly, as in 0,600,1200,1800; empty for plain sampling.
     """
@@ -150,6 +150,20 @@ def transfer(arguments: list[str], program: str) -> int:
 
     config = tyro.cli(transfers.TransferConfig, args=arguments, prog=program)
     for line in transfers.transfer(config):
+        print(line, flush=True)
+    return 0
+
+
+def scale(arguments: list[str], program: str) -> int:
+    """Score weights on suites of larger mazes and other kinds of maps.
+
+    Returns:
+        The exit code.
+    """
+    from planners.training import scaling
+
+    config = tyro.cli(scaling.ScaleConfig, args=arguments, prog=program)
+    for line in scaling.scale(config):
         print(line, flush=True)
     return 0
 

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,9 @@ from planners.mazes.action_sets import NEWS, Moves
 from planners.mazes.distances import distances
 from planners.mazes.generators import compiled
 
-MazeKind = Literal["depth_first", "kruskal", "wilson", "obstacles", "rooms"]
+MazeKind = Literal["depth_first", "kruskal", "wilson", "obstacles", "rooms", "warehouse", "streets"]
 
-_KINDS: tuple[MazeKind, ...] = ("depth_first", "kruskal", "wilson", "obstacles", "rooms")
+_KINDS: tuple[MazeKind, ...] = get_args(MazeKind)
 _BLOCK = 256  # mazes that are drawn at once; block k of a seed is always the same
 _MOST_BYTES = 4 * 2**30  # of mazes in memory
 _PATIENCE = 200  # blocks without a single new maze before giving up
@@ -193,11 +193,13 @@ def generate_stratified(
     moves: Moves = NEWS,
     exclude: Sequence[MazeSet] = (),
     limit: int = 1_000_000,
+    block_size: int = _BLOCK,
 ) -> MazeSet:
     """Draw ``per_bin`` mazes for each bin of path length, ``(edges[i], edges[i+1]]``.
 
     A maze counts for the bin in which its longest shortest path falls, so the last bins hold mazes
-    with long paths, which plain sampling almost never gives.
+    with long paths, which plain sampling almost never gives. Mazes are drawn ``block_size`` at a
+    time, which is part of the seed: large mazes need small blocks.
 
     Returns:
         The mazes, bin by bin.
@@ -212,7 +214,7 @@ def generate_stratified(
     taken = {key for maze_set in exclude for key in maze_set.fingerprints()}
     filled: list[list[MazeSet]] = [[] for _ in edges[1:]]
     sizes = np.zeros(len(filled), np.int64)
-    for drawn, block in enumerate(_blocks(rule, seed)):
+    for drawn, block in enumerate(_blocks(rule, seed, block_size)):
         block = block[_unseen(block, taken)]
         lengths = distances(block.mazes, block.goals, moves)
         longest = lengths.max(axis=tuple(range(1, lengths.ndim)))
@@ -222,14 +224,14 @@ def generate_stratified(
             sizes[b] += len(filled[b][-1])
         if (sizes >= per_bin).all():
             break
-        if drawn * _BLOCK > limit:
+        if drawn * block_size > limit:
             raise UserError(
                 f"{limit} mazes of {rule} fill the bins {list(edges)} only to {sizes.tolist()}."
             )
     return _join([part for parts in filled for part in parts])
 
 
-def _blocks(rule: MazeRule, seed: int) -> Iterator[MazeSet]:
+def _blocks(rule: MazeRule, seed: int, size: int = _BLOCK) -> Iterator[MazeSet]:
     """Yield endless blocks of mazes; block k of a seed is always the same.
 
     Raises:
@@ -240,8 +242,8 @@ def _blocks(rule: MazeRule, seed: int) -> Iterator[MazeSet]:
     low, high = rule.decimation
     for block in range(2**31):
         bits = np.random.SeedSequence([seed, block]).generate_state(1, np.uint64)
-        mazes = np.zeros((_BLOCK, rule.size, rule.size), np.uint8)
-        goals = np.empty((_BLOCK, 2), np.int64)
+        mazes = np.zeros((size, rule.size, rule.size), np.uint8)
+        goals = np.empty((size, 2), np.int64)
         _fill(mazes, goals, _KINDS.index(rule.kind), low, high, bits)
         yield MazeSet(mazes, goals)
 
@@ -265,8 +267,12 @@ def _fill(
             carving.wilson(mazes[n], state)
         elif kind == 3:
             carving.obstacles(mazes[n], state)
-        else:
+        elif kind == 4:
             carving.rooms(mazes[n], state)
+        elif kind == 5:
+            carving.warehouse(mazes[n], state)
+        else:
+            carving.streets(mazes[n], state)
         if kind < 3:
             carving.decimate(mazes[n], share, state)
         row, column = carving.draw_goal(mazes.shape[1], state)

@@ -197,6 +197,63 @@ def rooms(grid: Grid, state: RandomState) -> None:
 
 
 @compiled
+def warehouse(grid: Grid, state: RandomState) -> None:
+    """Fill a hall with rows of shelves between aisles, with gaps, pillars and pallets left behind.
+
+    Shelves are two cells deep and 4 to 11 long, aisles one or two wide, both drawn per map; one
+    cell of a hundred in the aisles is blocked.
+    """
+    size = grid.shape[0]
+    grid[1 : size - 1, 1 : size - 1] = 1
+    length, aisle, cross = 4 + below(state, 8), 1 + below(state, 2), 1 + below(state, 2)
+    for row in range(1 + aisle, size - 2 - aisle, 2 + aisle):
+        for first in range(1 + cross, size - 1 - cross, length + cross):
+            if uniform(state) < 0.05:  # a shelf that was taken away
+                continue
+            last = min(first + length, size - 1 - cross)
+            grid[row : row + 2, first:last] = 0
+    for row in range(1, size - 1):
+        for column in range(1, size - 1):
+            if grid[row, column] and uniform(state) < 0.01:
+                grid[row, column] = 0
+
+
+@compiled
+def _cut_streets(lines: NDArray[np.int64], size: int, state: RandomState) -> int:
+    """Write where streets begin and end along one side of a town; return how many there are."""
+    count, place = 0, 1 + below(state, 6)
+    while place < size - 2:
+        width = 1 + below(state, 3)
+        lines[count, 0], lines[count, 1] = place, min(place + width, size - 1)
+        place += width + 3 + below(state, 12)
+        count += 1
+    return count
+
+
+@compiled
+def streets(grid: Grid, state: RandomState) -> None:
+    """Draw a town: streets of one to three cells between blocks, with squares and roadworks.
+
+    Each piece of a street between two crossings is closed with probability 0.25; every twentieth
+    block is an open square.
+    """
+    size = grid.shape[0]
+    rows, columns = np.zeros((size, 2), np.int64), np.zeros((size, 2), np.int64)
+    count, across = _cut_streets(rows, size, state), _cut_streets(columns, size, state)
+    for i in range(count):
+        top, bottom = rows[i]
+        for j in range(across):
+            left, right = columns[j]
+            grid[top:bottom, left:right] = 1
+            if j + 1 < across and uniform(state) >= 0.25:
+                grid[top:bottom, right : columns[j + 1, 0]] = 1
+            if i + 1 < count and uniform(state) >= 0.25:
+                grid[bottom : rows[i + 1, 0], left:right] = 1
+            if i + 1 < count and j + 1 < across and uniform(state) < 0.05:
+                grid[bottom : rows[i + 1, 0], right : columns[j + 1, 0]] = 1
+
+
+@compiled
 def decimate(grid: Grid, share: float, state: RandomState) -> None:
     """Free each interior cell with probability ``share``."""
     for row in range(1, grid.shape[0] - 1):

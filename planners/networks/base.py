@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asterias.errors import UserError
+from planners.networks.readout import Readout
 
 _MOST = 100_000  # of any count in an option; beyond it, memory ends
 
@@ -42,6 +45,15 @@ class NetworkConfig:
                 raise UserError(f"{field.name} is {value!r}: give a whole number up to {_MOST}.")
             if kind is float and not (isinstance(value, (int, float)) and math.isfinite(value)):
                 raise UserError(f"{field.name} is {value!r}: give a number.")
+
+
+class ClosedForm(NamedTuple):
+    """The outcome of a number of layers, for all cells."""
+
+    actions: NDArray[np.int8]
+    """Best actions ``(B, H, W)``."""
+    values: NDArray[np.float32]
+    """V of one more layer ``(B, H, W)``, less its greatest."""
 
 
 class PlanningNetwork(nn.Module):
@@ -99,10 +111,28 @@ class PlanningNetwork(nn.Module):
         return self.decode(encoded, states).amax(dim=2)
 
     def linear_policy(self) -> Tensor | None:
-        """Return the weight ``(actions.
+        """Return the weight ``(actions, A)`` of a policy that is linear in what it sees of Q.
 
-        A)`` of the policy where it is linear in the ``centred`` Q-values of one more layer,
-        ``encoded`` being T and R and the state being V; else None.
+        Q is that of one more layer, ``encoded`` being T and R and the state being V, and
+        :attr:`policy_readout` says what is seen of it. None for all other policies.
+        """
+        return None
+
+    @property
+    def policy_readout(self) -> Readout:
+        """What a linear policy sees of the Q-values."""
+        return "centred"
+
+    def solve(self, mazes: Tensor, goals: Tensor, depth: int) -> ClosedForm | None:
+        """Return what ``depth`` layers lead to without running them, where that is possible.
+
+        Args:
+            mazes: ``(B, H, W)``, 1 = free.
+            goals: one-hot ``(B, H, W)``.
+            depth: layers.
+
+        Returns:
+            The solution, or None: the layers have to be run.
         """
         return None
 
@@ -110,11 +140,6 @@ class PlanningNetwork(nn.Module):
         """Return action logits ``(B, actions, H, W)`` after ``depth`` layers."""
         encoded = self.encode(mazes, goals)
         return self.decode(encoded, self.iterate(encoded, depth, (depth,)))[0]
-
-
-def centred(q: Tensor) -> Tensor:
-    """Return Q ``(N, B, A, H, W)`` less its mean over actions: only differences tell what to do."""
-    return q - q.mean(dim=2, keepdim=True)
 
 
 def direction_taps(field: int, actions: int) -> list[int]:

@@ -11,15 +11,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from asterias.errors import UserError
-from planners.networks.base import NetworkConfig, PlanningNetwork, centred, direction_taps
+from planners.networks.base import ClosedForm, NetworkConfig, PlanningNetwork, direction_taps
+from planners.networks.closed_form import Parts, kernel_table, solve_binary, solve_map
+from planners.networks.readout import Readout, readout
+from planners.networks.simplex import entmax15, sparsemax, thresholded
+from planners.operator.one_hot import OneHotMap
 from planners.operator.value_iteration import action_values, value_iteration
 
 KernelType = Literal["fully_dynamic", "observation_dynamic", "state_dynamic", "invariant"]
+Normalisation = Literal["softmax", "sparsemax", "entmax15", "threshold"]
+
+# Layers after which V is made relative to its greatest value again: it grows by one to two a layer,
+# and at 1000 float32 still tells 1e-4.
+_LAYERS_PER_REFERENCE = 500
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,11 @@ class DTVINConfig(NetworkConfig):
     """What the kernel depends on (Table 1): state and observation, one of them, or none."""
     softmax: bool = True
     """Make each kernel a distribution over the neighbours (Sec. 3.1)."""
+    normalisation: Normalisation = "softmax"
+    """What makes a kernel a distribution; all but the softmax give exact zeros."""
+    one_hot: bool = False
+    """In evaluation, put all of each kernel on its greatest entry: the limit of a rising inverse
+    temperature, in which values are found in closed form for any depth."""
     softmax_over: Literal["neighbours", "actions_and_neighbours"] = "neighbours"
     """What sums to one in a cell: the kernel of each action, or all of them together."""
     inverse_temperature: float = 1.0
@@ -43,6 +58,11 @@ class DTVINConfig(NetworkConfig):
     """Let f^T see the goal map beside the maze; the paper's parameter count speaks against it."""
     policy_input: Literal["q", "patch"] = "q"
     """What f^pi reads: the A latent Q-values of the cell, or the F x F patch of V around it."""
+    readout: Readout = "centred"
+    """What f^pi sees of the Q-values: each less their mean, or less the best one and bounded."""
+    border: Literal["zeros", "walls"] = "zeros"
+    """What lies beyond the map: V + R = 0, or a ring of wall cells which no kernel leaves. Only
+    with the ring may a constant be added to V, which is then kept relative to its greatest."""
     skip: int = 0
     """Layers that an inter-highway connection spans (Sec. 4.4, a rejected variant); 0 for none."""
     map_size: int = 0
@@ -50,6 +70,38 @@ class DTVINConfig(NetworkConfig):
     init: Literal["structured", "lean", "goal", "random"] = "structured"
     """Initial weights: structured is latent actions that lean towards neighbours (lean) and a goal
     worth going to (goal); lean and goal are one of these; random is none of them."""
+    lean: float = 3.0
+    """How far the logit of a latent action's own neighbour is ahead at first."""
+
+
+_RING = (1, 1, 1, 1)  # of walls, in cells: left, right, top, bottom
+_NEVER = -1e9  # a logit that no other is below
+
+
+def _leaves_map(logits: Tensor) -> Tensor:
+    """Return which taps of which cells lead off the map: ``(F*F, H, W)``."""
+    taps, height, width = logits.shape[2:]
+    field = round(taps**0.5)
+    steps = torch.arange(taps, device=logits.device)
+    down, right = steps // field - field // 2, steps % field - field // 2
+    rows = torch.arange(height, device=logits.device) + down[:, None]
+    columns = torch.arange(width, device=logits.device) + right[:, None]
+    off_rows, off_columns = (rows < 0) | (rows >= height), (columns < 0) | (columns >= width)
+    leaves: Tensor = off_rows[:, :, None] | off_columns[:, None, :]
+    return leaves
+
+
+def _check_fit(config: DTVINConfig) -> None:
+    """Check that options fit together.
+
+    Raises:
+        UserError: they do not.
+    """
+    plain = config.policy_input == "q" and not config.skip
+    if config.border == "walls" and not (plain and config.kernel_type == "fully_dynamic"):
+        raise UserError(
+            "border 'walls' needs kernels of type fully_dynamic, policy_input 'q' and no skip."
+        )
 
 
 class DTVIN(PlanningNetwork):
@@ -78,8 +130,12 @@ class DTVIN(PlanningNetwork):
             self.kernel = nn.Parameter(0.1 * torch.randn(shape))
         else:
             self.kernel = nn.Parameter(0.1 * torch.randn(1, channels, 1, 1))
+        if config.normalisation == "threshold":
+            self.threshold = nn.Parameter(torch.tensor(-2.0))  # sigmoid: 0.12 of the largest entry
         read = config.latent_actions if config.policy_input == "q" else taps
         self.policy = nn.Linear(read, config.actions, bias=False)
+        _check_fit(config)
+        self._parts: tuple[tuple[tuple[int, int], ...], Parts] | None = None
         self._init_weights()
 
     @torch.no_grad()
@@ -92,8 +148,9 @@ class DTVIN(PlanningNetwork):
         - reward: 1.0 for the goal and 0.1 for a free cell, with -0.2 for every step: a free cell
           then costs 0.1 and a wall 0.2, so that paths are short and walls are worse than detours,
           and the goal, whose reward is earned again at each layer, outweighs both.
-        - kernel: +3 on one of nine logits is a chance of exp(3) / (exp(3) + 8) = 0.72 to move that
-          way. More of it makes the gradient of the softmax vanish, less leaves the actions alike.
+        - kernel: +3 (``lean``) on one of nine logits is a chance of exp(3) / (exp(3) + 8) = 0.72 to
+          move that way. More of it makes the gradient of the softmax vanish, less leaves the
+          actions alike. A sparsemax is one-hot, and learns no more, where one logit leads by 1.
         - what is random is scaled to a tenth: it breaks ties and no more.
         - policy: latent action a means action a.
         """
@@ -107,9 +164,9 @@ class DTVIN(PlanningNetwork):
         bias = self.transition.bias if hasattr(self, "transition") else self.kernel
         for a, tap in enumerate(direction_taps(self.config.field, moves)):
             if bias is not None and self.config.kernel_type != "state_dynamic":
-                bias.view(-1)[a * taps + tap] += 3.0
+                bias.view(-1)[a * taps + tap] += self.config.lean
             elif bias is not None:
-                bias[0, a * taps + tap] += 3.0
+                bias[0, a * taps + tap] += self.config.lean
         if hasattr(self, "transition"):
             self.transition.weight.mul_(0.1)
         self.policy.weight.mul_(0.1)
@@ -124,33 +181,56 @@ class DTVIN(PlanningNetwork):
         reward: Tensor = self.reward(torch.stack((mazes, goals), dim=1))
         return reward.squeeze(1)
 
-    def kernels(self, mazes: Tensor, goals: Tensor) -> Tensor:
-        """Return T = f^T(x) ``(B or 1, A, F*F, H or 1, W or 1)``, by the kernel type (Table 1)."""
+    def _logits(self, mazes: Tensor, goals: Tensor) -> Tensor:
+        """Return the logits of the kernels ``(B or 1, A, F*F, H or 1, W or 1)``."""
         maps = (mazes, goals) if self.config.transition_sees_goal else (mazes,)
         if self.config.kernel_type == "fully_dynamic":
-            logits = self.transition(torch.stack(maps, dim=1))
+            logits = self.transition(torch.stack(maps, dim=1).to(self.policy.weight.device))
         elif self.config.kernel_type == "observation_dynamic":
             logits = self.transition(torch.stack(maps, dim=1)).mean(dim=(2, 3), keepdim=True)
         else:
             logits = self.kernel
         kernel: Tensor = logits.unflatten(1, (self.config.latent_actions, self.config.field**2))
+        return kernel
+
+    def kernels(self, mazes: Tensor, goals: Tensor) -> Tensor:
+        """Return T = f^T(x) ``(B or 1, A, F*F, H or 1, W or 1)``, by the kernel type (Table 1)."""
+        kernel = self._logits(mazes, goals)
         if not self.config.softmax:
             return kernel
-        kernel = self.config.inverse_temperature * kernel
+        return self._distribution(self.config.inverse_temperature * kernel)
+
+    def _distribution(self, logits: Tensor) -> Tensor:
+        """Return kernels that sum to one from their logits ``(B, A, F*F, H, W)``."""
+        if self.config.border == "walls":
+            logits = logits.masked_fill(_leaves_map(logits), _NEVER)
+        if self.config.one_hot and not self.training:
+            best = logits.argmax(dim=2, keepdim=True)
+            return torch.zeros_like(logits).scatter_(2, best, 1.0)
         if self.config.softmax_over == "actions_and_neighbours":
-            together: Tensor = functional.softmax(kernel.flatten(1, 2), dim=1)
-            return together.view_as(kernel)
-        return functional.softmax(kernel, dim=2)
+            together: Tensor = functional.softmax(logits.flatten(1, 2), dim=1)
+            return together.view_as(logits)
+        if self.config.normalisation == "sparsemax":
+            return sparsemax(logits, 2)
+        if self.config.normalisation == "entmax15":
+            return entmax15(logits, 2)
+        if self.config.normalisation == "threshold":
+            return thresholded(logits, self.threshold.sigmoid(), 2)
+        return functional.softmax(logits, dim=2)
 
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
-        """Return T and R."""
+        """Return T and R, of the map with its ring of walls if it has one."""
+        if self.config.border == "walls":
+            mazes, goals = functional.pad(mazes, _RING), functional.pad(goals, _RING)
         return self.kernels(mazes, goals), self.rewards(mazes, goals)
 
     def iterate(self, encoded: Sequence[Tensor], depth: int, saved_layers: Sequence[int]) -> Tensor:
-        """Return V of the saved layers by Eq. (2): ``(N, B, H, W)``."""
+        """Return V of the saved layers by Eq. (2): ``(N, B, H, W)``, ring of walls included."""
         transition, reward = encoded
         if self.config.skip:
             return self._iterate_with_skips(transition, reward, depth, saved_layers)
+        if self.config.border == "walls" and tuple(saved_layers) == (depth,):
+            return self.resume(encoded, None, depth)[None]
         return value_iteration(transition, reward, depth, saved_layers)
 
     def _iterate_with_skips(
@@ -173,8 +253,12 @@ class DTVIN(PlanningNetwork):
         if self.config.policy_input == "patch":
             return self._decode_patches(values)
         transition, reward = encoded
-        q = centred(action_values(transition, reward, values))
-        return torch.einsum("nbahw,ca->nbchw", q, self.policy.weight)
+        q = readout(action_values(transition, reward, values), self.config.readout)
+        return self._inside(torch.einsum("nbahw,ca->nbchw", q, self.policy.weight))
+
+    def _inside(self, maps: Tensor) -> Tensor:
+        """Return maps ``(..., H, W)`` without the ring of walls."""
+        return maps[..., 1:-1, 1:-1] if self.config.border == "walls" else maps
 
     def _decode_patches(self, values: Tensor) -> Tensor:
         """Return logits from the F x F values around each cell, less their mean."""
@@ -192,15 +276,95 @@ class DTVIN(PlanningNetwork):
         return not self.config.skip
 
     def resume(self, encoded: Sequence[Tensor], state: Tensor | None, count: int) -> Tensor:
-        """Return V ``(B, H, W)`` after ``count`` more layers."""
+        """Return V ``(B, H, W)`` after ``count`` more layers.
+
+        With a ring of walls it is relative to its greatest value, and stays exact for millions of
+        layers.
+        """
         transition, reward = encoded
-        return value_iteration(transition, reward, count, value=state)[-1]
+        if self.config.border != "walls":
+            return value_iteration(transition, reward, count, value=state)[-1]
+        value = torch.zeros_like(reward) if state is None else state
+        for first in range(0, count, _LAYERS_PER_REFERENCE):
+            layers = min(_LAYERS_PER_REFERENCE, count - first)
+            value = value_iteration(transition, reward, layers, value=value)[-1]
+            value = value - value.amax(dim=(1, 2), keepdim=True)
+        return value
 
     def values(self, encoded: Sequence[Tensor], states: Tensor) -> Tensor:
         """Return V of one more layer ``(N, B, H, W)``."""
         transition, reward = encoded
-        return action_values(transition, reward, states).amax(dim=2)
+        return self._inside(action_values(transition, reward, states).amax(dim=2))
+
+    @torch.no_grad()
+    def solve(self, mazes: Tensor, goals: Tensor, depth: int) -> ClosedForm | None:
+        """Return actions and values after ``depth`` layers if all kernels are one-hot."""
+        config = self.config
+        is_one_hot = config.one_hot and config.softmax and not self.training
+        if not is_one_hot or config.border != "walls" or config.field != 3:
+            return None
+        if config.transition_sees_goal:
+            return None
+        parts, results = self._closed_form_parts(), []
+        for maze, goal in zip(mazes.cpu(), goals.cpu(), strict=True):
+            maze, goal = functional.pad(maze, _RING), functional.pad(goal, _RING)
+            if bool(((maze == 0) | (maze == 1)).all()) and int((goal != 0).sum()) == 1:
+                cell = int(goal.argmax())
+                solved = solve_binary(parts, maze.numpy().astype(np.uint8), cell, depth)
+            else:
+                solved = solve_map(parts, self._one_hot_map(maze, goal), depth)
+            if solved is None:
+                return None
+            results.append(solved)
+        return ClosedForm(*(np.concatenate(arrays) for arrays in zip(*results, strict=True)))
+
+    def _one_hot_map(self, maze: Tensor, goal: Tensor) -> OneHotMap:
+        """Return the successors of all cells of a map ``(H, W)`` of any numbers, ring included."""
+        device = self.policy.weight.device
+        maps = maze[None].to(device), goal[None].to(device)
+        taps = self.kernels(*maps)[0].argmax(dim=1).flatten(1).T.cpu()
+        reward = self.rewards(*maps)[0].flatten().double().cpu().numpy()
+        shape = (maze.shape[0], maze.shape[1])
+        return OneHotMap(np.ascontiguousarray(taps.numpy().astype(np.uint8)), reward, shape)
+
+    def _closed_form_parts(self) -> Parts:
+        """Return tables of kernels and rewards, made anew when a weight has changed."""
+        key = tuple((tensor.data_ptr(), tensor._version) for tensor in self.parameters())
+        if self._parts is None or self._parts[0] != key:
+            bias, weight = self.reward.bias, self.reward.weight.flatten()
+            assert bias is not None
+            reward = torch.cat((bias, weight)).double().cpu().numpy()
+            policy = self.policy.weight.double().cpu().numpy()
+            table = kernel_table(lambda mazes: self._logits(mazes, mazes).cpu())
+            self._parts = (key, Parts(table, reward, policy, self.config.readout == "bounded"))
+        return self._parts[1]
 
     def linear_policy(self) -> Tensor | None:
         """Return the weight of f^pi, unless it reads patches of V."""
         return self.policy.weight if self.config.policy_input == "q" else None
+
+    @property
+    def policy_readout(self) -> Readout:
+        """What f^pi sees of the Q-values."""
+        return self.config.readout
+
+
+@dataclass(frozen=True)
+class SparseDTVINConfig(DTVINConfig):
+    """A DT-VIN made for depth; see docs/explanation/depth.md for what each option cures."""
+
+    normalisation: Normalisation = "sparsemax"
+    one_hot: bool = True
+    readout: Readout = "bounded"
+    border: Literal["zeros", "walls"] = "walls"
+    lean: float = 0.5
+
+
+class SparseDTVIN(DTVIN):
+    """DT-VIN whose kernels hold exact zeros, and are one-hot in evaluation.
+
+    With one-hot kernels and a readout that takes the best latent action it *is* the recursion of
+    shortest paths, learned from examples; it can be run to any depth.
+    """
+
+    config_type = SparseDTVINConfig

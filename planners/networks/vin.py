@@ -12,7 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from planners.networks.base import NetworkConfig, PlanningNetwork, centred, direction_taps
+from planners.networks.base import NetworkConfig, PlanningNetwork, direction_taps
+from planners.networks.readout import readout
 from planners.operator.value_iteration import action_values, value_iteration
 
 
@@ -84,7 +85,7 @@ class VIN(PlanningNetwork):
     def decode(self, encoded: Sequence[Tensor], values: Tensor) -> Tensor:
         """Return logits ``(N, B, actions, H, W)``, linear in the latent Q-values of the cell."""
         transition, reward = encoded
-        q = centred(action_values(transition, reward, values))
+        q = readout(action_values(transition, reward, values), "centred")
         return torch.einsum("nbahw,ca->nbchw", q, self.policy.weight)
 
     @property

@@ -126,6 +126,41 @@ def _centre(lines: FloatLine, start: int, step: int, actions: int) -> None:
 
 
 @inlined
+def _bound(lines: FloatLine, start: int, step: int, actions: int) -> None:
+    """Turn a block's Q into -d / (1 + d), d being how far each action is below the best."""
+    top = load(lines, start)
+    for a in range(actions):
+        q = load(lines, start + a * step)
+        top = select(greater(q, top), q, top)
+    for a in range(actions):
+        below = subtract(top, load(lines, start + a * step))
+        x = divide(subtract(zeros(), below), add(fill(np.float32(1)), below))
+        store(lines, start + a * step, x)
+
+
+@inlined
+def _adjoint_of_bound(
+    grads: FloatLine, lines: FloatLine, start: int, step: int, actions: int
+) -> None:
+    """Turn bounded Q into the gradient of Q, from that of bounded Q, a block per action.
+
+    With x = -d / (1 + d), dx/dd = -(1 + x)^2, and the best action, the first of equal ones, takes
+    what all others give.
+    """
+    total = zeros()
+    for a in range(actions):
+        slope = add(load(lines, start + a * step), fill(np.float32(1)))
+        grad = multiply(load(grads, a * LANES), multiply(slope, slope))
+        total = add(total, grad)
+        store(grads, a * LANES, grad)
+    for a in range(actions):
+        is_best = ~greater(zeros(), load(lines, start + a * step))
+        grad = load(grads, a * LANES)
+        store(lines, start + a * step, select(is_best, subtract(grad, total), grad))
+        total = select(is_best, zeros(), total)
+
+
+@inlined
 def _logits(
     policy: FloatLine, lines: FloatLine, start: int, step: int, logits: FloatLine, layout: Layout
 ) -> None:
@@ -171,26 +206,51 @@ def _cross_entropy(
     return select(known, multiply(loss, weight), zeros())
 
 
+class LossBuffers(NamedTuple):
+    """Work arrays of one maze."""
+
+    actions: ActionBuffers
+    optimal: LaneSets
+    """For each block and move the cells in which it is optimal."""
+    logits: FloatLine
+    """Of a block: logits or their gradient, then the chances of optimal moves."""
+    weights: FloatLine
+    """Of one layer's cells."""
+    grad_policy: FloatLine
+    """Sixteen sums for each weight of the policy."""
+    loss: FloatLine
+    """Sixteen sums."""
+    grads: FloatLine
+    """Of a block's bounded Q, by action."""
+
+
 @inlined
 def _adjoint_of_logits(
     policy: FloatLine,
-    grad_policy: FloatLine,
     lines: FloatLine,
     start: int,
     step: int,
-    logits: FloatLine,
+    buffers: LossBuffers,
+    bounded: bool,
     layout: Layout,
 ) -> None:
     """Add a block's gradient of the logits to the policy's, and write that of Q over Q."""
-    moves = policy.size // layout.actions
+    moves, logits = policy.size // layout.actions, buffers.logits
+    grad_policy, grads = buffers.grad_policy, buffers.grads
     for a in range(layout.actions):
         q, total = load(lines, start + a * step), zeros()
         for c in range(moves):
             grad, place = load(logits, c * LANES), (c * layout.actions + a) * LANES
             store(grad_policy, place, multiply_add(grad, q, load(grad_policy, place)))
             total = multiply_add(fill(policy[np.uint64(c * layout.actions + a)]), grad, total)
-        store(lines, start + a * step, total)
-    _centre(lines, start, step, layout.actions)
+        if bounded:
+            store(grads, a * LANES, total)
+        else:
+            store(lines, start + a * step, total)
+    if bounded:
+        _adjoint_of_bound(grads, lines, start, step, layout.actions)
+    else:
+        _centre(lines, start, step, layout.actions)
 
 
 @compiled
@@ -207,22 +267,6 @@ def _mark_optimal(source: NDArray[np.float32], optimal: LaneSets, layout: Layout
                     optimal[x // LANES * moves + c] |= np.uint16(1 << x % LANES)
 
 
-class LossBuffers(NamedTuple):
-    """Work arrays of one maze."""
-
-    actions: ActionBuffers
-    optimal: LaneSets
-    """For each block and move the cells in which it is optimal."""
-    logits: FloatLine
-    """Of a block: logits or their gradient, then the chances of optimal moves."""
-    weights: FloatLine
-    """Of one layer's cells."""
-    grad_policy: FloatLine
-    """Sixteen sums for each weight of the policy."""
-    loss: FloatLine
-    """Sixteen sums."""
-
-
 class LossLabels(NamedTuple):
     """What the policy is compared with."""
 
@@ -234,7 +278,12 @@ class LossLabels(NamedTuple):
 
 @compiled
 def _layer_loss(
-    policy: FloatLine, lines: FloatLine, first: int, buffers: LossBuffers, layout: Layout
+    policy: FloatLine,
+    lines: FloatLine,
+    first: int,
+    buffers: LossBuffers,
+    bounded: bool,
+    layout: Layout,
 ) -> None:
     """Add the loss of one layer to ``buffers.loss``, and turn its Q.
 
@@ -248,11 +297,14 @@ def _layer_loss(
             for a in range(layout.actions):
                 store(lines, start + a * step, zeros())
             continue
-        _centre(lines, start, step, layout.actions)
+        if bounded:
+            _bound(lines, start, step, layout.actions)
+        else:
+            _centre(lines, start, step, layout.actions)
         _logits(policy, lines, start, step, logits, layout)
         lost = _cross_entropy(logits, buffers.optimal, block * moves, moves, weight)
         store(loss, 0, add(load(loss, 0), lost))
-        _adjoint_of_logits(policy, buffers.grad_policy, lines, start, step, logits, layout)
+        _adjoint_of_logits(policy, lines, start, step, buffers, bounded, layout)
 
 
 @compiled
@@ -280,6 +332,7 @@ def _loss_batch(
     gradients: BatchGradients,
     grad_policy: NDArray[np.float32],
     losses: NDArray[np.float64],
+    bounded: bool,
     first: int,
     last: int,
 ) -> None:
@@ -304,7 +357,7 @@ def _loss_batch(
                 start_layers(values[start + n, b], maze.reward, room.summed, at, row)
                 map_to_line(labels.weights[start + n, b], buffers.weights, 0, row)
                 action_values(maze.kernel, room.summed, plane, lines, place, layout)
-                _layer_loss(policy, lines, place, buffers, layout)
+                _layer_loss(policy, lines, place, buffers, bounded, layout)
                 adjoint_of_action_values(
                     maze, lines, place, room.products, room.target, room.grad_reward, layout
                 )
@@ -329,6 +382,7 @@ def _make_buffers(call: OperatorCall, ring: int, moves: int) -> LossBuffers:
         line(call.cells),
         line(moves * layout.actions * LANES),
         line(LANES),
+        line(layout.actions * LANES),
     )
 
 
@@ -342,6 +396,7 @@ class _PolicyLoss(torch.autograd.Function):
         policy: Tensor,
         optimal: Tensor,
         weights: Tensor,
+        bounded: bool,
     ) -> Tensor:
         call = OperatorCall(transition, reward, None, values)
         ring, weight = max(1, min(_RING, len(values))), policy.detach().contiguous().numpy()
@@ -355,7 +410,7 @@ class _PolicyLoss(torch.autograd.Function):
             with pool.borrow(key, lambda: _make_buffers(call, ring, len(weight))) as buffers:
                 _loss_batch(
                     *(call.inputs, call.value, weight.ravel(), labels, ring, buffers),
-                    *(gradients, grad_policies, losses, first, last),
+                    *(gradients, grad_policies, losses, bounded, first, last),
                 )
 
         threads.over_batch(work, len(reward))
@@ -365,7 +420,7 @@ class _PolicyLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: _LossContext, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
-        return (*(grad * grad_loss for grad in ctx.saved_tensors), None, None)
+        return (*(grad * grad_loss for grad in ctx.saved_tensors), None, None, None)
 
 
 def policy_loss(
@@ -375,6 +430,8 @@ def policy_loss(
     policy: Tensor,
     optimal: Tensor,
     weights: Tensor,
+    *,
+    bounded: bool = False,
 ) -> Tensor:
     """Return the weighted sum of -log(chance of an optimal action) over layers and cells, a scalar.
 
@@ -384,9 +441,12 @@ def policy_loss(
         transition: as in ``action_values``.
         reward: as in ``action_values``.
         values: V of N layers ``(N, B, H, W)``, from which Q is one more layer.
-        policy: ``(actions, A)``, logits from Q less its mean over the A latent actions.
+        policy: ``(actions, A)``, logits from what the readout makes of Q.
         optimal: 0 and 1, float ``(B, actions, H, W)``.
         weights: ``(N, B, H, W)``, not negative.
+        bounded: the readout takes Q less the best one, bounded, instead of less their mean.
     """
-    result: Tensor = _PolicyLoss.apply(transition, reward, values, policy, optimal, weights)  # type: ignore[no-untyped-call]
+    result: Tensor = _PolicyLoss.apply(  # type: ignore[no-untyped-call]
+        transition, reward, values, policy, optimal, weights, bounded
+    )
     return result

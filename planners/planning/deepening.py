@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asterias.arrays import Cell, MazeArray
-from planners.networks.base import PlanningNetwork, observation
+from planners.networks.base import ClosedForm, PlanningNetwork, observation
 from planners.planning.types import PlanLimits, PlanProgress, PlanStatus
 
 # A long recursion is cut into slices of about this length, to look at the clock and at cancel:
@@ -38,11 +38,21 @@ class IterativeDeepening:
         self.layers = 0
         self._network, self._limits = network, limits
         self._deadline_s = time.monotonic() + limits.time_limit_s
-        with torch.no_grad():
-            maps = observation(maze[None], np.array([goal]))
-            self._encoded = network.encode(*(tensor.to(device) for tensor in maps))
+        self._maps = [t.to(device) for t in observation(maze[None], np.array([goal]))]
+        self._encoded: tuple[Tensor, ...] | None = None
         self._state: Tensor | None = None
+        self._solved: ClosedForm | None = None
         self._slice = _FIRST_SLICE
+
+    @torch.no_grad()
+    def solve(self, layers: int) -> bool:
+        """Take the outcome of so many layers from a closed form; return False if there is none."""
+        self._solved = self._network.solve(*self._maps, layers)
+        if self._solved is None:
+            return False
+        self.layers = layers
+        self._limits.report(PlanProgress(layers, layers, layers))
+        return True
 
     @torch.no_grad()
     def deepen_to(self, layers: int, limit: int) -> PlanStatus | None:
@@ -55,6 +65,8 @@ class IterativeDeepening:
         Returns:
             The status, or None.
         """
+        if self._encoded is None:
+            self._encoded = self._network.encode(*self._maps)
         while self.layers < layers:
             started_s = time.monotonic()
             resumes = self._network.can_resume
@@ -72,6 +84,7 @@ class IterativeDeepening:
         return None
 
     def _deepen(self, count: int, layers: int) -> None:
+        assert self._encoded is not None
         if self._network.can_resume:
             self._state = self._network.resume(self._encoded, self._state, count)
             self.layers += count
@@ -84,7 +97,9 @@ class IterativeDeepening:
     @torch.no_grad()
     def policy(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the best action and the value of every cell, both ``(H, W)``."""
-        assert self._state is not None
+        if self._solved is not None:
+            return self._solved.actions[0].astype(np.int64), self._solved.values[0]
+        assert self._encoded is not None and self._state is not None
         states = self._state[None]
         logits = self._network.decode(self._encoded, states)[0, 0]
         values = self._network.values(self._encoded, states)[0, 0]

@@ -111,7 +111,10 @@ class LearnedPlanner:
             The plan.
         """
         deepening = IterativeDeepening(self.network, maze, goal, self.device, limits)
-        depths = self._eval_depths(len(exact) - 1)
+        # A closed form costs the same for any depth: one that no shortest path exceeds.
+        depths = [self.depth or max(self.trained_depth, maze.size)]
+        if limits.is_canceled() or not deepening.solve(depths[0]):
+            depths = self._eval_depths(len(exact) - 1)
         is_small = max(maze.shape) <= self.trained_size
         before: _Evaluation | None = None
         best: _Evaluation | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -105,46 +105,43 @@ def greedy_actions(
     batch: int = 64,
     device: torch.device | None = None,
 ) -> NDArray[np.int8]:
-    """Return the best action of every cell ``(n, M, M)`` after ``depth`` layers."""
+    """Return the best action of every cell ``(n, M, M)`` after ``depth`` layers.
+
+    In closed form where the network's kernels allow that, else by running the layers.
+    """
     parts = []
     for first in range(0, len(maze_set), batch):
         part = maze_set[first : first + batch]
         maze, goal = (tensor.to(device) for tensor in observation(part.mazes, part.goals))
-        parts.append(network(maze, goal, depth).argmax(dim=1).to(torch.int8).cpu().numpy())
+        solved = network.solve(maze, goal, depth)
+        if solved is not None:
+            parts.append(solved.actions)
+        else:
+            parts.append(network(maze, goal, depth).argmax(dim=1).to(torch.int8).cpu().numpy())
     return np.concatenate(parts)
 
 
 @torch.no_grad()
 def stable_actions(
-    network: PlanningNetwork, maze_set: MazeSet, step: int, limit: int
+    network: PlanningNetwork, maze_set: MazeSet, depth: int, limit: int, moves: Moves = NEWS
 ) -> tuple[NDArray[np.int8], int]:
-    """Deepen by ``step`` layers at a time until no action changes.
+    """Deepen from ``depth`` layers on, twofold at a time, until the policy is stable.
 
-    Return the actions and the depth.
+    It is stable when no action changes in the cells that are connected with their goal; values grow
+    for ever, and what cells without a way do is of no use.
 
     Returns:
         The actions ``(n, M, M)`` and the depth.
     """
-    maze, goal = observation(maze_set.mazes, maze_set.goals)
-    before: torch.Tensor | None = None
-    reached = step
-    for depth, actions in _deepening(network, maze, goal, step, limit):
-        reached = depth
-        if before is not None and bool((actions == before).all()):
-            break
-        before = actions
-    return actions.to(torch.int8).cpu().numpy(), reached
-
-
-def _deepening(
-    network: PlanningNetwork, maze: torch.Tensor, goal: torch.Tensor, step: int, limit: int
-) -> Iterator[tuple[int, torch.Tensor]]:
-    depth = step
+    connected = distances(maze_set.mazes, maze_set.goals, moves) >= 0
+    before: NDArray[np.int8] | None = None
     while True:
-        yield depth, network(maze, goal, depth).argmax(dim=1)
+        actions = greedy_actions(network, maze_set, depth)
+        if before is not None and bool((actions == before)[connected].all()):
+            return actions, depth
         if depth >= limit:
-            return
-        depth = min(2 * depth, limit)  # doubling: starting anew costs no more than the last pass
+            return actions, depth
+        before, depth = actions, min(2 * depth, limit)  # from the start: no more than the last pass
 
 
 @dataclass
@@ -164,7 +161,8 @@ class EvaluateConfig:
     depth: int = 0
     """Layers; 0 takes the depth of the weights' card."""
     until_stable: bool = False
-    """Deepen until no action changes any more; --depth is then the first depth tried."""
+    """Deepen until no action of a cell with a way to its goal changes; --depth is then the first
+    depth tried."""
     batch: int = 64
     """Mazes at a time."""
     device: str = "auto"
@@ -190,8 +188,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, object]:
     depth = config.depth or int(card["depth"])
     start = time.perf_counter()
     if config.until_stable:
-        limit = maze_set.size**2
-        actions, depth = stable_actions(network, maze_set, depth, limit)
+        limit = max(depth, maze_set.size**2)
+        actions, depth = stable_actions(network, maze_set, depth, limit, moves)
     else:
         actions = greedy_actions(network, maze_set, depth, config.batch, device)
     seconds = time.perf_counter() - start

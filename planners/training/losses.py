@@ -111,7 +111,7 @@ def backward(
     policy = network.linear_policy()
     fused = states.dtype == torch.float32 and states.device.type == "cpu"
     if policy is not None and target == "any_optimal" and fused:
-        return _backward_fused(encoded, states, policy, labels, kind, layers)
+        return _backward_fused(network, encoded, states, policy, labels, kind, layers)
     leaves = [tensor.detach().requires_grad_() for tensor in (states, *encoded)]
     weights = sample_weights(kind, labels.lengths, layers)
     total = weights.sum().clamp(min=1)
@@ -129,6 +129,7 @@ def backward(
 
 
 def _backward_fused(
+    network: PlanningNetwork,
     encoded: Sequence[Tensor],
     states: Tensor,
     policy: Tensor,
@@ -141,6 +142,10 @@ def _backward_fused(
     weights = sample_weights(kind, labels.lengths, layers)
     weights /= weights.sum().clamp(min=1)
     transition, reward = encoded
-    loss = policy_loss(transition, reward, states, policy, labels.optimal, weights)
+    ring = (reward.shape[-1] - weights.shape[-1]) // 2  # of cells that the network puts around
+    optimal = torch.nn.functional.pad(labels.optimal, (ring,) * 4)
+    weights = torch.nn.functional.pad(weights, (ring,) * 4)
+    bounded = network.policy_readout == "bounded"
+    loss = policy_loss(transition, reward, states, policy, optimal, weights, bounded=bounded)
     loss.backward()  # type: ignore[no-untyped-call]
     return float(loss.detach())

@@ -72,7 +72,42 @@ _ABLATIONS = (
     _ablation("stride_50", "loss at every 50th layer", stride=50),
 )
 
+# 500 updates instead of 2000 are enough; all of a training takes below 20 s of processor time.
+_SHORT: dict[str, Any] = {"model": "sparse_dt_vin", "epochs": 2, "validate_every": 100}
+_SOFT = {"normalisation": "softmax", "lean": 3.0}
+
+
+def _sparse(name: str, about: str, **options: Any) -> Case:
+    return Case(name, about, {**_SHORT, "options": json.dumps(options)})
+
+
+def _few(mazes: int) -> Case:
+    """Return a training on few mazes with long paths, without a choice by validation mazes."""
+    changes = {"mazes": mazes, "batch": min(mazes, 32), "validation": 4, "validate_every": 1000}
+    changes |= {"epochs": 500 // max(1, mazes // 32), "stratify": "30,90"}
+    return Case(f"mazes_{mazes}", f"trained on {mazes} mazes", {**_SHORT, **changes})
+
+
+# Each ingredient of the sparse DT-VIN left out or exchanged; read in docs/results/planning.md.
+_SPARSE = (
+    Case("sparse_dt_vin", "sparsemax, one-hot, bounded readout, ring of walls", _SHORT),
+    _sparse("entmax15", "1.5-entmax for sparsemax", normalisation="entmax15", lean=1.0),
+    _sparse("threshold", "trained threshold for sparsemax", normalisation="threshold", lean=3.0),
+    _sparse("softmax_one_hot", "trained as softmax, one-hot in evaluation", **_SOFT),
+    _sparse("not_one_hot", "sparsemax in evaluation too", one_hot=False),
+    _sparse("softmax", "softmax in training and evaluation", **_SOFT, one_hot=False),
+    _sparse("centred", "readout of Q less their mean", readout="centred"),
+    _sparse("zeros", "no ring of walls", border="zeros"),
+    Case("dt_vin", "DT-VIN, trained as long", {**_SHORT, "model": "dt_vin"}),
+    _sparse("init_lean", "only latent actions lean at first", init="lean"),
+    _sparse("init_goal", "only the goal is worth going to at first", init="goal"),
+    _sparse("init_random", "random start", init="random"),
+    Case("plain_mazes", "mazes as they come", {**_SHORT, "stratify": ""}),
+    *(_few(mazes) for mazes in (1, 2, 4, 16, 64)),
+)
+
 PLANS: dict[str, StudyPlan] = {
+    "15-sparse": StudyPlan(_SPARSE, "1,15,30,60,90", 500, 200),
     "15": StudyPlan(
         (
             Case("dt_vin", "structured start"),

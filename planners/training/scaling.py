@@ -1,0 +1,187 @@
+"""How far weights of small mazes carry: larger mazes, longer paths, other kinds of maps.
+
+Every suite holds mazes that no network has seen, drawn evenly over the length of their longest
+path. Results are kept row by row, so that a stopped measurement goes on with the same command.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asterias.errors import UserError
+from asterias.files import write_json
+from asterias.provenance import Clock, provenance
+from planners.mazes.datasets import MazeKind, MazeRule, MazeSet, generate_stratified
+from planners.mazes.distances import distances
+from planners.networks.base import PlanningNetwork, observation
+from planners.networks.weights import load_weights
+from planners.training.evaluation import greedy_actions, score
+
+# Interior walls removed at most, on average: more leaves no long paths in large mazes.
+_LOOPS = 500.0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A set of mazes."""
+
+    size: int
+    """Rows and columns."""
+    edges: tuple[int, ...]
+    """Edges of the bins of path length, in steps."""
+    per_bin: int
+    """Mazes whose longest path lies in each bin."""
+    kind: MazeKind = "depth_first"
+    """Generator."""
+    block: int = 64
+    """Mazes drawn at a time."""
+
+    def draw(self, seed: int) -> MazeSet:
+        """Return the mazes."""
+        share = min(1.0, _LOOPS / self.size**2)
+        low_high = (0.0, share) if self.kind == "depth_first" else (0.0, 0.05)
+        rule = MazeRule(self.size, self.kind, low_high)
+        edges, size = self.edges, self.block
+        return generate_stratified(rule, edges, self.per_bin, seed, block_size=size)
+
+
+def _thirds(size: int) -> tuple[int, ...]:
+    """Return the bins that DT-VIN's paper uses at 100 x 100, for another size."""
+    return (0, *(size * size * share // 100 for share in (6, 12, 18)))
+
+
+SUITES: dict[str, Suite] = {
+    "15": Suite(15, (0, 15, 30, 60, 90), 100),
+    "35": Suite(35, (0, 100, 200, 300), 40),
+    "100": Suite(100, (0, 600, 1200, 1800), 20),
+    "201": Suite(201, _thirds(201), 12, block=16),
+    "501": Suite(501, _thirds(501), 10, block=4),
+    "1001": Suite(1001, _thirds(1001), 5, block=1),
+    "2001": Suite(2001, _thirds(2001), 1, block=1),
+    # Other kinds of maps; every map has a path of 20 steps and more.
+    "rooms": Suite(101, (20, 10**6), 20, "rooms"),
+    "obstacles": Suite(101, (20, 10**6), 20, "obstacles"),
+    "kruskal": Suite(101, (20, 10**6), 20, "kruskal"),
+    "wilson": Suite(101, (20, 10**6), 20, "wilson"),
+    "warehouse": Suite(101, (20, 10**6), 20, "warehouse"),
+    "streets": Suite(101, (20, 10**6), 20, "streets"),
+}
+
+
+@dataclass
+class ScaleConfig:
+    """Score weights on mazes larger than those of their training, and on other kinds of maps."""
+
+    weights: tuple[Path, ...]
+    """Weight files (.safetensors)."""
+    suites: str = "15,35,100,201,rooms,obstacles,kruskal,wilson,warehouse,streets"
+    """Suites, with commas: a size of mazes, or a kind of maps of 101 x 101."""
+    json: Path | None = None
+    """Where the result is kept; rows that are there are not measured again."""
+    seed: int = 4_000_000
+    """Seed of the mazes."""
+    layers_per_step: float = 1.5
+    """Layers for each step of the longest path of a suite, at least those of the training."""
+    sweep: bool = False
+    """Run the layers, also where there is a closed form."""
+    most_layers: int = 0
+    """Layers at most; 0 for no limit."""
+    mazes: int = 0
+    """Mazes per suite at most, taken evenly; 0 for all."""
+
+
+def scale(config: ScaleConfig) -> Iterator[str]:
+    """Yield a line per suite and weights; write all of them to ``config.json``.
+
+    Raises:
+        UserError: a suite is unknown.
+    """
+    names = [name.strip() for name in config.suites.split(",") if name.strip()]
+    unknown = [name for name in names if name not in SUITES]
+    if unknown or not names:
+        raise UserError(f"suites are {config.suites!r}: choose among {', '.join(SUITES)}.")
+    rows = _kept_rows(config.json)
+    done = {(row["weights"], row["suite"], row["sweep"]) for row in rows}
+    for name in names:
+        wanted = [w for w in config.weights if (_label(w), name, config.sweep) not in done]
+        if not wanted:
+            continue
+        mazes = SUITES[name].draw(config.seed)
+        if config.mazes and len(mazes) > config.mazes:
+            mazes = mazes[:: -(-len(mazes) // config.mazes)]
+        for weights in wanted:
+            rows.append(_measure(config, name, mazes, weights))
+            yield _line(rows[-1])
+            if config.json:
+                write_json(config.json, _result(config, rows), indent=1)
+
+
+def _label(weights: Path) -> str:
+    """Return by what name a result calls weights: their file's, or the run's, case and seed."""
+    return weights.parent.name if weights.stem == "weights" else weights.stem
+
+
+def _kept_rows(path: Path | None) -> list[dict[str, Any]]:
+    if path is None or not path.is_file():
+        return []
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    return rows
+
+
+def _result(config: ScaleConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "what": "success and optimality in per cent, from every cell with a way to the goal, on "
+        "mazes that no network has seen",
+        **provenance(config.seed),
+        "rows": rows,
+    }
+
+
+def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> dict[str, Any]:
+    network, card = load_weights(weights)
+    longest = int(distances(mazes.mazes, mazes.goals).max())
+    depth = max(int(card["depth"]), round(config.layers_per_step * longest))
+    depth = min(depth, config.most_layers) if config.most_layers else depth
+    if config.sweep:
+        network.solve = lambda *_: None  # type: ignore[method-assign]
+    is_solved = _is_solved(network, mazes, depth)
+    clock = Clock()
+    actions = greedy_actions(network, mazes, depth, batch=1)
+    _, cpu_seconds = clock.elapsed()
+    edges = SUITES[name].edges
+    return {
+        "weights": _label(weights),
+        "suite": name,
+        "sweep": config.sweep,
+        "size": mazes.size,
+        "kind": SUITES[name].kind,
+        "mazes": len(mazes),
+        "longest_path": longest,
+        "depth": depth,
+        "closed_form": is_solved,
+        "cpu_seconds": round(cpu_seconds, 3),
+        "trained_on": card.get("size"),
+        "training_cpu_seconds": card.get("training_cpu_seconds", card.get("cpu_seconds")),
+        "bins": [asdict(bin_) for bin_ in score(actions, mazes, [1, *edges[1:]])],
+    }
+
+
+def _is_solved(network: PlanningNetwork, mazes: MazeSet, depth: int) -> bool:
+    with torch.no_grad():
+        return network.solve(*observation(mazes.mazes[:1], mazes.goals[:1]), depth) is not None
+
+
+def _line(row: dict[str, Any]) -> str:
+    shares = " / ".join(f"{bin_['success']:.2f}" for bin_ in row["bins"])
+    optimal = " / ".join(f"{bin_['optimal']:.2f}" for bin_ in row["bins"])
+    how = "closed form" if row["closed_form"] else "layers run"
+    return (
+        f"{row['weights']} on {row['suite']}: {shares} % reached, {optimal} % by a shortest way; "
+        f"{row['depth']} layers, {row['cpu_seconds'] / row['mazes']:.3f} s per maze ({how})"
+    )
