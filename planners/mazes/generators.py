@@ -220,7 +220,11 @@ def warehouse(grid: Grid, state: RandomState) -> None:
 
 @compiled
 def _cut_streets(lines: NDArray[np.int64], size: int, state: RandomState) -> int:
-    """Write where streets begin and end along one side of a town; return how many there are."""
+    """Write where streets begin and end along one side of a town.
+
+    Returns:
+        How many there are.
+    """
     count, place = 0, 1 + below(state, 6)
     while place < size - 2:
         width = 1 + below(state, 3)

@@ -353,11 +353,11 @@ class DTVIN(PlanningNetwork):
 class SparseDTVINConfig(DTVINConfig):
     """A DT-VIN made for depth; see docs/explanation/depth.md for what each option cures."""
 
-    normalisation: Normalisation = "sparsemax"
+    normalisation: Normalisation = "entmax15"
     one_hot: bool = True
     readout: Readout = "bounded"
     border: Literal["zeros", "walls"] = "walls"
-    lean: float = 0.5
+    lean: float = 1.0
 
 
 class SparseDTVIN(DTVIN):

@@ -15,8 +15,9 @@ its best successor changes. The increments begin as those of each cell's best cy
 successor offers more: at once, where a successor's line changed in the layer before (the front that
 moves away from the goal, one cell per layer), or at the layer where a faster line is going to cross
 a slower one, which is computed and waited for in a heap. Everything between is skipped. The work is
-proportional to the cells, not to cells times layers. Lines whose best cycle is longer than two steps
-are found again and again; beyond a budget of changes the solver gives up, and the caller sweeps.
+proportional to the cells, not to cells times layers. Lines whose best cycle is longer than two
+steps are found again and again; beyond a budget of changes the solver gives up, and the caller
+sweeps.
 
 All numbers are integers in units of 2^-FRACTION: sums are exact and the result does not depend on
 the depth's size; only the rewards are rounded, once, to 2^-30 (finer than float32 above 2^-7).
@@ -112,7 +113,8 @@ def solve(one_hot: OneHotMap, depth: int) -> NDArray[np.float64] | None:
     work = _work_of(*one_hot.taps.shape)
     if not _solve(one_hot.taps, reward, offsets, depth, work, value):
         return None
-    return (value - value.max()) / scale
+    relative: NDArray[np.float64] = (value - value.max()) / scale
+    return relative
 
 
 def scale_of(reward: NDArray[np.float64], depth: int) -> float:
@@ -130,7 +132,7 @@ def tap_offsets(columns: int) -> NDArray[np.int64]:
 
 @compiled
 def _links(taps: Any, offsets: Any, used: Any, back: Any, successors: Any) -> None:
-    """Write which taps each cell uses, its successors, and by which taps predecessors lie around."""
+    """Write each cell's taps, successors, and the taps by which its predecessors lie around it."""
     cells, actions = taps.shape
     for c in range(cells):
         mask = 0
@@ -194,7 +196,7 @@ def _line_at(lines: Any, c: int, n: int) -> Any:
 
 @inlined
 def _set_line(lines: Any, c: int, n: int, value: int, growth: int) -> None:
-    """Let the line of n's parity go through ``value`` at layer n; line heads stand at layer n & 1."""
+    """Let the line of n's parity go through ``value`` at layer n; it is kept at layer n & 1."""
     lines[c, n & 1, 0] = value if growth == _UNKNOWN else value - growth * (n >> 1)
     lines[c, n & 1, 1] = growth
 
@@ -250,8 +252,12 @@ def _wait(heap: Any, due: Any, c: int, n: int) -> None:
 
 
 @compiled
-def _pop(heap: Any) -> int:
-    """Remove the least entry of the heap and return it."""
+def _pop(heap: Any) -> Any:
+    """Remove the least entry of the heap.
+
+    Returns:
+        The entry.
+    """
     least, key, size = heap[1], heap[heap[0]], heap[0] - 1
     heap[0] = size
     place = 1
@@ -304,7 +310,11 @@ def _push(c: int, n: int, reward: Any, offsets: Any, work: Any, side: int, count
 
 @compiled
 def _begin(reward: Any, work: Any, value: Any) -> int:
-    """Compute the first two layers of all cells; return how many changed in the second."""
+    """Compute the first two layers of all cells.
+
+    Returns:
+        How many changed in the second.
+    """
     successors, own, lines = work.successors, work.own, work.lines
     offers, inc, growths = work.first[0], work.first[1], work.first[2]
     front, fast = work.fronts[0], work.fronts[1]
@@ -334,7 +344,11 @@ def _begin(reward: Any, work: Any, value: Any) -> int:
 
 @compiled
 def _evaluate_due(n: int, reward: Any, work: Any, count: int) -> int:
-    """Evaluate the cells that wait for layer n; return the length of its front, before ``count``."""
+    """Evaluate the cells that wait for layer n.
+
+    Returns:
+        The length of its front, which was ``count``.
+    """
     heap, due, lines, cells = work.heap, work.due, work.lines, len(work.own)
     while heap[0] > 0 and heap[1] < (n + 1) * cells:
         c = _pop(heap) - n * cells
@@ -355,7 +369,11 @@ def _evaluate_due(n: int, reward: Any, work: Any, count: int) -> int:
 
 @compiled
 def _solve(taps: Any, reward: Any, offsets: Any, depth: int, work: Any, value: Any) -> bool:
-    """Write V^(depth); return False where the lines change too often."""
+    """Write V^(depth).
+
+    Returns:
+        False where the lines change too often.
+    """
     cells = len(reward)
     _links(taps, offsets, work.used, work.back, work.successors)
     _best_cycles(taps, reward, work.successors, work.used, work.own)

@@ -38,7 +38,8 @@ class IterativeDeepening:
         self.layers = 0
         self._network, self._limits = network, limits
         self._deadline_s = time.monotonic() + limits.time_limit_s
-        self._maps = [t.to(device) for t in observation(maze[None], np.array([goal]))]
+        mazes, goals = observation(maze[None], np.array([goal]))
+        self._maps = (mazes.to(device), goals.to(device))
         self._encoded: tuple[Tensor, ...] | None = None
         self._state: Tensor | None = None
         self._solved: ClosedForm | None = None
@@ -46,7 +47,11 @@ class IterativeDeepening:
 
     @torch.no_grad()
     def solve(self, layers: int) -> bool:
-        """Take the outcome of so many layers from a closed form; return False if there is none."""
+        """Take the outcome of so many layers from a closed form.
+
+        Returns:
+            False if the network has none here.
+        """
         self._solved = self._network.solve(*self._maps, layers)
         if self._solved is None:
             return False

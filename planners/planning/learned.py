@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from asterias.arrays import Cell, MazeArray
 from asterias.errors import UserError
 from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
+from planners.mazes.distances import distances
 from planners.networks.base import PlanningNetwork, choose_device
 from planners.networks.weights import load_weights
 from planners.planning.deepening import IterativeDeepening
@@ -30,6 +31,7 @@ MAX_CELLS = 4_000_000
 # Layers per step of the shortest path after which a network gives up; those of training are two to
 # three (200 layers for paths of 90 steps at 15 x 15, 5000 for 1800 at 100 x 100).
 _LAYERS_PER_STEP = 8
+_FIRST_DEPTH = 32  # of anytime planning: a few milliseconds on 100 x 100 cells
 
 
 class LearnedPlanner:
@@ -114,8 +116,9 @@ class LearnedPlanner:
         # A closed form costs the same for any depth: one that no shortest path exceeds.
         depths = [self.depth or max(self.trained_depth, maze.size)]
         if limits.is_canceled() or not deepening.solve(depths[0]):
-            depths = self._eval_depths(len(exact) - 1)
+            depths = self._eval_depths(len(exact) - 1, is_anytime=limits.is_anytime)
         is_small = max(maze.shape) <= self.trained_size
+        connected = distances(maze[None], np.array([goal]), self.moves)[0] >= 0
         before: _Evaluation | None = None
         best: _Evaluation | None = None
         for layers in depths:
@@ -128,25 +131,26 @@ class LearnedPlanner:
             latest = _Evaluation(deepening.layers, actions, values, *walk)
             if latest.arrives and (best is None or len(latest.cells) < len(best.cells)):
                 best = latest
-            if stopped or (latest.arrives and is_small) or _is_settled(maze, before, latest):
+                limits.improve(_answer(best, best.status, exact))
+            is_early = layers < min(self.trained_depth, depths[-1])
+            if not is_early and latest.arrives and is_small:
                 break
-            before = latest
-        chosen = best or latest
-        status = PlanStatus.TIME_LIMIT if stopped and best is None else chosen.status
-        if chosen.arrives and len(chosen.cells) == len(exact):
-            status = PlanStatus.OPTIMAL
-        text = describe(status, chosen.cells, exact, chosen.layers)
-        return GridPlan(status, chosen.cells, exact, text, chosen.values, chosen.layers)
+            if stopped or (not is_early and _is_settled(connected, before, latest)):
+                break
+            before = None if is_early else latest
+        status = (best or latest).status
+        return _answer(best or latest, PlanStatus.TIME_LIMIT if stopped else status, exact)
 
-    def _eval_depths(self, steps: int) -> list[int]:
+    def _eval_depths(self, steps: int, *, is_anytime: bool) -> list[int]:
         """Return the layers after which the policy is evaluated.
 
         The depth asked for, or the depth of training and its doubles, up to a limit by the steps of
-        the shortest path.
+        the shortest path; anytime planning begins far below the depth of training.
         """
-        if self.depth:
-            return [self.depth]
-        depths, limit = [self.trained_depth], _LAYERS_PER_STEP * steps
+        last = self.depth or self.trained_depth
+        depths, limit = [last], 0 if self.depth else _LAYERS_PER_STEP * steps
+        while is_anytime and depths[0] > 2 * _FIRST_DEPTH:
+            depths.insert(0, depths[0] // 2)
         while depths[-1] < limit:
             depths.append(min(2 * depths[-1], limit))
         return depths
@@ -167,17 +171,28 @@ class _Evaluation:
         return self.status is PlanStatus.VALID
 
 
-def _is_settled(maze: MazeArray, before: _Evaluation | None, latest: _Evaluation) -> bool:
+def _answer(found: _Evaluation, status: PlanStatus, exact: tuple[Cell, ...]) -> GridPlan:
+    """Return the plan of a policy; a walk that arrives counts, whatever ended the planning."""
+    if found.arrives:
+        is_shortest = len(found.cells) == len(exact)
+        status = PlanStatus.OPTIMAL if is_shortest else PlanStatus.VALID
+    text = describe(status, found.cells, exact, found.layers)
+    return GridPlan(status, found.cells, exact, text, found.values, found.layers)
+
+
+def _is_settled(
+    connected: NDArray[np.bool_], before: _Evaluation | None, latest: _Evaluation
+) -> bool:
     """Return whether more layers promise nothing.
 
     The latest did not shorten the walk that arrived, or broke it, as happens to networks at many
-    times their depth; or no action has changed.
+    times their depth; or no action has changed in the cells that have a way to the goal.
     """
     if before is None:
         return False
     if before.arrives:
         return not latest.arrives or len(latest.cells) >= len(before.cells)
-    return bool((before.actions == latest.actions)[maze > 0].all())
+    return bool((before.actions == latest.actions)[connected].all())
 
 
 def _walk(

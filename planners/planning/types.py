@@ -79,6 +79,10 @@ def _ignore(progress: PlanProgress) -> None:
     pass
 
 
+def _ignore_plan(plan: GridPlan) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class PlanLimits:
     """What a plan may cost, how it is canceled, and who receives its progress."""
@@ -89,6 +93,12 @@ class PlanLimits:
     """Asked several times a second."""
     report: Callable[[PlanProgress], None] = _ignore
     """Called several times a second."""
+    improve: Callable[[GridPlan], None] = _ignore_plan
+    """Called with each plan that reaches the goal in fewer steps than all before it; the last of
+    them is what the planner returns."""
+    is_anytime: bool = False
+    """Whether the first answer should come early, from few layers, and be improved as layers go
+    by."""
 
 
 class Planner(Protocol):

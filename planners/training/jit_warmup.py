@@ -33,4 +33,5 @@ def warm() -> None:
     network, maze = build("dt_vin"), observation(one.mazes, one.goals)
     backward(network, *maze, labels, 2, (1, 2))
     transition, reward = network.encode(*maze)
+    build("sparse_dt_vin").eval().solve(*maze, 4)
     action_values(transition, reward, torch.zeros(1, 1, 9, 9)).sum().backward()  # type: ignore[no-untyped-call]

@@ -14,7 +14,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from planners.networks.base import centred
+from planners.networks.readout import Readout, readout
 from planners.operator import cpu, reference
 from planners.operator.cpu_loss import policy_loss
 from planners.operator.value_iteration import OperatorBackend, action_values, value_iteration
@@ -203,13 +203,14 @@ def test_action_values_agree_in_both_backends(
     assert_close(results[0], results[1])  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("kind", ["centred", "bounded"])
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 @pytest.mark.parametrize(
     ("actions", "moves", "height", "width", "shared"),
     [(4, 4, 35, 35, False), (8, 8, 6, 40, False), (10, 4, 15, 15, True), (4, 4, 1, 1, False)],
 )
 def test_the_loss_in_one_pass_is_the_loss_in_many(
-    scale: float, actions: int, moves: int, height: int, width: int, shared: bool
+    kind: Readout, scale: float, actions: int, moves: int, height: int, width: int, shared: bool
 ) -> None:
     transition, reward, _ = inputs(21, 2, actions, 3, height, width, shared)
     draw = torch.Generator().manual_seed(2)
@@ -221,12 +222,13 @@ def test_the_loss_in_one_pass_is_the_loss_in_many(
     weights = weights / weights.sum().clamp(min=1)
 
     def plain(t: Tensor, r: Tensor, v: Tensor, p: Tensor) -> Tensor:
-        q = centred(action_values(t, r, v, backend="reference"))
+        q = readout(action_values(t, r, v, backend="reference"), kind)
         logits = torch.einsum("nbahw,ca->nbchw", q, p)
         return (term(logits, Labels(reward, optimal), "any_optimal") * weights).sum()
 
     results = []
-    for loss in (lambda *leaves: policy_loss(*leaves, optimal, weights), plain):
+    bounded = kind == "bounded"
+    for loss in (lambda *leaves: policy_loss(*leaves, optimal, weights, bounded=bounded), plain):
         leaves = [
             tensor.clone().requires_grad_() for tensor in (transition, reward, values, policy)
         ]

@@ -35,7 +35,7 @@ from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from planners.mazes.grid_map import GridMap
 from planners.networks.base import choose_device
-from planners.planning.types import PlanProgress, PlanStatus
+from planners.planning.types import GridPlan, PlanProgress, PlanStatus
 
 Result = ComputePath.Result
 CODES = {
@@ -195,8 +195,15 @@ class PlannerNode(ActionNode[PlanningGoal]):
         start = self._start(request, frame)
         end = self._pose(request.goal, "goal", frame)
         cells = grid.cell_at(point_of(start)), grid.cell_at(point_of(end))
+
+        def show(plan: GridPlan) -> None:
+            """Publish a plan that may still be improved; the result is published last."""
+            if not goal.is_stopped:
+                stamp = self.get_clock().now().to_msg()
+                self._plan_topic.publish(to_path_msg(plan.cells, grid, start, end, stamp, frame))
+
         plan = await self._worker.plan(
-            name, grid, cells, goal.stop_event.is_set, goal.take_progress
+            name, grid, cells, goal.stop_event.is_set, goal.take_progress, show
         )
         result.status, result.layers = plan.status.value, plan.layers
         stamp = self.get_clock().now().to_msg()

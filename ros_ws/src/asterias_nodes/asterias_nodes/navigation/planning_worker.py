@@ -66,6 +66,7 @@ class PlanningWorker:
         ends: tuple[Cell, Cell],
         is_stopped: Callable[[], bool],
         on_progress: Callable[[PlanProgress], None],
+        on_improved: Callable[[GridPlan], None],
     ) -> GridPlan:
         """Return the plan of the planner with id ``name``.
 
@@ -75,12 +76,20 @@ class PlanningWorker:
             ends: cell of the robot and cell to reach.
             is_stopped: asked in the worker's thread; True ends the planning.
             on_progress: called in the worker's thread.
+            on_improved: called in the node's thread, with each plan that is better than those
+                before it.
         """
 
         def work() -> GridPlan:
             if is_stopped():
                 return GridPlan(PlanStatus.CANCELED, (), (), "the goal was canceled.")
-            limits = PlanLimits(self._time_limit_s, is_stopped, on_progress)
+            limits = PlanLimits(
+                self._time_limit_s,
+                is_stopped,
+                on_progress,
+                improve=lambda plan: soon(self._node, on_improved, plan),
+                is_anytime=True,
+            )
             planner = self._planner(name, max(grid.free.shape))
             return planner.plan(grid.free, *ends, limits)
 
