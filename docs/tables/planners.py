@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from docs.tables.markdown import load, markdown_table, mean_std_percent
 
@@ -121,6 +123,72 @@ def _transfer(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _scale(results: Path) -> str:
+    """Return the table of weights of 15 x 15 on larger mazes and other kinds of maps."""
+    data = load(results, "planners/scale.json")
+    groups: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
+    for row in data["rows"]:
+        key = (row["network"], row["suite"], row["sweep"])
+        groups.setdefault(key, []).append(row)
+    rows: list[tuple[str, ...]] = [
+        ("network", "maps", "steps", "starts, maps", "success", "optimal", "layers", "per map")
+    ]
+    for (name, _, sweep), group in groups.items():
+        seeds = f", {len(group)} seeds" if len(group) > 1 else ""
+        first, maps = group[0], f"{group[0]['size']} x {group[0]['size']}"
+        maps += "" if first["suite"].isdigit() else f", {first['suite'].replace('_', ' ')}"
+        seconds = sum(row["cpu_seconds"] for row in group) / sum(row["mazes"] for row in group)
+        how = "" if first["closed_form"] else ", swept" if sweep else ""
+        for index, bin_ in enumerate(first["bins"]):
+            if not bin_["starts"]:
+                continue
+            parts = [row["bins"][index] for row in group]
+            span = f"{bin_['lo']:,} to {min(bin_['hi'], first['longest_path']):,}"
+            rows.append(
+                (
+                    f"{name}{seeds}{how}",
+                    maps,
+                    span,
+                    f"{bin_['starts']:,}, {bin_['mazes']}",
+                    _worst([part["success"] for part in parts]),
+                    _worst([part["optimal"] for part in parts]),
+                    f"{first['depth']:,}",
+                    f"{1000 * seconds:,.1f} ms",
+                )
+            )
+    return markdown_table(rows)
+
+
+def _worst(shares: list[float]) -> str:
+    """Return the lowest of some shares, in a way that never rounds up to 100 %."""
+    low = math.floor(min(shares) * 100) / 100
+    return f"{low:.2f} %" if min(shares) == max(shares) else f"{low:.2f} % (worst seed)"
+
+
+def _sparse(results: Path) -> str:
+    """Return the table of the sparse DT-VIN with one ingredient exchanged."""
+    data = load(results, "planners/sparse_15.json")
+    scaled = load(results, "planners/scale_ablations.json")["rows"]
+    suites = list(dict.fromkeys(row["suite"] for row in scaled))
+    about = {run["case"]: run["about"] for run in data["runs"]}
+    head = [f"{name} x {name}" if name.isdigit() else name for name in suites]
+    rows: list[tuple[str, ...]] = [("changed", "seeds", *head, "processor time")]
+    for case in data["summary"]:
+        cells = []
+        for suite in suites:
+            found = [
+                bin_["success"]
+                for row in scaled
+                if row["network"] == case["case"] and row["suite"] == suite
+                for bin_ in row["bins"]
+                if bin_["starts"]
+            ]
+            cells.append(f"{math.floor(min(found) * 100) / 100:.2f} %" if found else "")
+        seconds = f"{case['training_cpu_seconds']['mean']:.0f} s"
+        rows.append((about[case["case"]], str(len(case["seeds"])), *cells, seconds))
+    return markdown_table(rows)
+
+
 def _operator(results: Path) -> str:
     """Return the table of the operator's speed beside PyTorch, and of search beside DT-VIN."""
     data = load(results, "planners/bench.json")
@@ -149,5 +217,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "plain_35": _plain_35,
     "ablations": _ablations,
     "transfer": _transfer,
+    "scale": _scale,
+    "sparse": _sparse,
     "operator": _operator,
 }

@@ -18,7 +18,13 @@ from torch.nn import functional
 
 from asterias.errors import UserError
 from planners.networks.base import ClosedForm, NetworkConfig, PlanningNetwork, direction_taps
-from planners.networks.closed_form import Parts, kernel_table, solve_binary, solve_map
+from planners.networks.closed_form import (
+    Parts,
+    kernel_table,
+    solve_binary,
+    solve_map,
+    sure_moves,
+)
 from planners.networks.readout import Readout, readout
 from planners.networks.simplex import entmax15, sparsemax, thresholded
 from planners.operator.one_hot import OneHotMap
@@ -307,19 +313,20 @@ class DTVIN(PlanningNetwork):
             return None
         parts, results = self._closed_form_parts(), []
         for maze, goal in zip(mazes.cpu(), goals.cpu(), strict=True):
-            maze, goal = functional.pad(maze, _RING), functional.pad(goal, _RING)
-            if bool(((maze == 0) | (maze == 1)).all()) and int((goal != 0).sum()) == 1:
-                cell = int(goal.argmax())
-                solved = solve_binary(parts, maze.numpy().astype(np.uint8), cell, depth)
+            if bool((maze * maze == maze).all()):
+                solved = solve_binary(parts, maze.numpy(), goal.numpy(), depth)
             else:
                 solved = solve_map(parts, self._one_hot_map(maze, goal), depth)
             if solved is None:
                 return None
             results.append(solved)
+        if len(results) == 1:
+            return results[0]
         return ClosedForm(*(np.concatenate(arrays) for arrays in zip(*results, strict=True)))
 
     def _one_hot_map(self, maze: Tensor, goal: Tensor) -> OneHotMap:
-        """Return the successors of all cells of a map ``(H, W)`` of any numbers, ring included."""
+        """Return the successors of all cells of a map ``(H, W)`` of any numbers, in its ring."""
+        maze, goal = functional.pad(maze, _RING), functional.pad(goal, _RING)
         device = self.policy.weight.device
         maps = maze[None].to(device), goal[None].to(device)
         taps = self.kernels(*maps)[0].argmax(dim=1).flatten(1).T.cpu()
@@ -336,7 +343,9 @@ class DTVIN(PlanningNetwork):
             reward = torch.cat((bias, weight)).double().cpu().numpy()
             policy = self.policy.weight.double().cpu().numpy()
             table = kernel_table(lambda mazes: self._logits(mazes, mazes).cpu())
-            self._parts = (key, Parts(table, reward, policy, self.config.readout == "bounded"))
+            bounded = self.config.readout == "bounded"
+            sure = sure_moves(policy, bounded=bounded)
+            self._parts = (key, Parts(table, reward, policy, bounded, sure))
         return self._parts[1]
 
     def linear_policy(self) -> Tensor | None:

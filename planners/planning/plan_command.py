@@ -60,9 +60,9 @@ class PlanConfig:
     """
     goal: str = ""
     """Row and column of the goal, as in 13,13; .npz files name one."""
-    weights: str = "dt_vin"
-    """A model (dt_vin: its weights for the map's size), a name in planners/weights (dt_vin_35), a
-    file (.safetensors), or a_star, or bfs.
+    weights: str = "sparse_dt_vin"
+    """A model (sparse_dt_vin plans at any size; dt_vin: its weights for the map's size), a name in
+    planners/weights (dt_vin_35), a file (.safetensors), or a_star, or bfs.
     """
     out: Path | None = None
     """Picture to write (.png)."""

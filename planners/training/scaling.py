@@ -12,8 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from asterias.cli import check_file
 from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import Clock, provenance
@@ -22,6 +25,7 @@ from planners.mazes.distances import distances
 from planners.networks.base import PlanningNetwork, observation
 from planners.networks.weights import load_weights
 from planners.training.evaluation import greedy_actions, score
+from planners.training.scale_drawing import draw_scale
 
 # Interior walls removed at most, on average: more leaves no long paths in large mazes.
 _LOOPS = 500.0
@@ -41,6 +45,8 @@ class Suite:
     """Generator."""
     block: int = 64
     """Mazes drawn at a time."""
+    variance: float = 0.0
+    """Of Gaussian noise on what the network sees, clipped to 0 to 1 (App. C.4 of DT-VIN)."""
 
     def draw(self, seed: int) -> MazeSet:
         """Return the mazes."""
@@ -71,6 +77,8 @@ SUITES: dict[str, Suite] = {
     "wilson": Suite(101, (20, 10**6), 20, "wilson"),
     "warehouse": Suite(101, (20, 10**6), 20, "warehouse"),
     "streets": Suite(101, (20, 10**6), 20, "streets"),
+    "noise_0.01": Suite(35, (0, 100, 200, 300), 20, variance=0.01),
+    "noise_0.04": Suite(35, (0, 100, 200, 300), 20, variance=0.04),
 }
 
 
@@ -81,9 +89,11 @@ class ScaleConfig:
     weights: tuple[Path, ...]
     """Weight files (.safetensors)."""
     suites: str = "15,35,100,201,rooms,obstacles,kruskal,wilson,warehouse,streets"
-    """Suites, with commas: a size of mazes, or a kind of maps of 101 x 101."""
+    """Suites, with commas: a size of mazes, a kind of maps of 101 x 101, or noise on 35 x 35."""
     json: Path | None = None
     """Where the result is kept; rows that are there are not measured again."""
+    out: Path | None = None
+    """Picture to write (.png): success by path length, of all rows of the result."""
     seed: int = 4_000_000
     """Seed of the mazes."""
     layers_per_step: float = 1.5
@@ -102,6 +112,8 @@ def scale(config: ScaleConfig) -> Iterator[str]:
     Raises:
         UserError: a suite is unknown.
     """
+    check_file("--json", config.json)
+    check_file("--out", config.out)
     names = [name.strip() for name in config.suites.split(",") if name.strip()]
     unknown = [name for name in names if name not in SUITES]
     if unknown or not names:
@@ -120,11 +132,19 @@ def scale(config: ScaleConfig) -> Iterator[str]:
             yield _line(rows[-1])
             if config.json:
                 write_json(config.json, _result(config, rows), indent=1)
+    if config.out:
+        draw_scale(rows, config.out)
 
 
 def _label(weights: Path) -> str:
     """Return by what name a result calls weights: their file's, or the run's, case and seed."""
     return weights.parent.name if weights.stem == "weights" else weights.stem
+
+
+def _network_of(weights: str) -> str:
+    """Return the name of weights without the seed of a run."""
+    name, _, last = weights.rpartition("_")
+    return name if last.isdigit() and len(last) == 1 else weights
 
 
 def _kept_rows(path: Path | None) -> list[dict[str, Any]]:
@@ -152,11 +172,12 @@ def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> d
         network.solve = lambda *_: None  # type: ignore[method-assign]
     is_solved = _is_solved(network, mazes, depth)
     clock = Clock()
-    actions = greedy_actions(network, mazes, depth, batch=1)
+    actions = _actions(network, mazes, depth, SUITES[name].variance, config.seed)
     _, cpu_seconds = clock.elapsed()
     edges = SUITES[name].edges
     return {
         "weights": _label(weights),
+        "network": _network_of(_label(weights)),
         "suite": name,
         "sweep": config.sweep,
         "size": mazes.size,
@@ -170,6 +191,23 @@ def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> d
         "training_cpu_seconds": card.get("training_cpu_seconds", card.get("cpu_seconds")),
         "bins": [asdict(bin_) for bin_ in score(actions, mazes, [1, *edges[1:]])],
     }
+
+
+@torch.no_grad()
+def _actions(
+    network: PlanningNetwork, mazes: MazeSet, depth: int, variance: float, seed: int
+) -> NDArray[np.int8]:
+    """Return the best actions of all cells, where the network sees the mazes through noise."""
+    if not variance:
+        return greedy_actions(network, mazes, depth, batch=1)
+    draw, parts = torch.Generator().manual_seed(seed), []
+    for k in range(len(mazes)):
+        maze, goal = observation(mazes.mazes[k : k + 1], mazes.goals[k : k + 1])
+        maze = (maze + variance**0.5 * torch.randn(maze.shape, generator=draw)).clamp(0, 1)
+        solved = network.solve(maze, goal, depth)
+        found = solved.actions if solved else network(maze, goal, depth).argmax(dim=1).numpy()
+        parts.append(found.astype(np.int8))
+    return np.concatenate(parts)
 
 
 def _is_solved(network: PlanningNetwork, mazes: MazeSet, depth: int) -> bool:
