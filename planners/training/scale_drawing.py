@@ -21,17 +21,26 @@ def draw_scale(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Write a picture of the rows of a result on mazes, as PNG.
 
     Args:
-        rows: of a result of ``scale``; runs that differ in their seed alone are one line, at the
-            worst of them.
+        rows: of a result of ``scale``; a line joins the bins of one size of mazes, and runs that
+            differ in their seed alone are one line, at the worst of them.
         path: file to write.
     """
     figure = Figure(figsize=(8, 4.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for index, (name, points) in enumerate(_lines(rows).items()):
+    names = list(dict.fromkeys(str(row["network"]) for row in rows))
+    for (name, suite), points in _lines(rows).items():
         lengths, shares = zip(*sorted(points.items()), strict=True)
-        colour, marker = _COLOURS[index % 7], _MARKERS[index % 7]
-        axes.plot(lengths, shares, color=colour, marker=marker, label=name, clip_on=False)
+        index = names.index(name) % len(_COLOURS)
+        is_first = suite == next(s for n, s in _lines(rows) if n == name)
+        axes.plot(
+            lengths,
+            shares,
+            color=_COLOURS[index],
+            marker=_MARKERS[index],
+            label=name if is_first else None,
+            clip_on=False,
+        )
     axes.set_xscale("log")
     axes.set_ylim(0, 101)
     axes.set_xlabel("steps of the shortest path, up to (upper edge of the bin)")
@@ -43,17 +52,17 @@ def draw_scale(rows: Sequence[dict[str, Any]], path: Path) -> None:
     write_bytes(path, content.getvalue())
 
 
-def _lines(rows: Sequence[dict[str, Any]]) -> dict[str, dict[int, float]]:
+def _lines(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[int, float]]:
     """Compare networks on mazes, where there is one path length a bin.
 
     Returns:
-        By network, the lowest success for each upper edge of a bin.
+        By network and size of mazes, the lowest success for each upper edge of a bin.
     """
-    lines: dict[str, dict[int, float]] = {}
+    lines: dict[tuple[str, str], dict[int, float]] = {}
     for row in rows:
         if not str(row["suite"]).isdigit():
             continue
-        points = lines.setdefault(row["network"], {})
+        points = lines.setdefault((row["network"], row["suite"]), {})
         for bin_ in row["bins"]:
             if bin_["starts"]:
                 worst = points.get(bin_["hi"], 100.0)

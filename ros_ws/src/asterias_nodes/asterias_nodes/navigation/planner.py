@@ -61,7 +61,8 @@ class PlannerSettings:
     planners: Annotated[
         list[str],
         "planner ids, the first is the default: a_star, bfs, a model (sparse_dt_vin; dt_vin: its "
-        "weights for the map's size), weights of planners/weights (dt_vin_35), or ID=FILE.safetensors",
+        "weights for the map's size), weights of planners/weights (dt_vin_35), or "
+        "ID=FILE.safetensors",
     ] = ("sparse_dt_vin", "dt_vin", "a_star", "bfs")  # type: ignore[assignment]
     depth: Annotated[int, "layers of learned planners; 0 goes as deep as the way needs"] = 0
     device: Annotated[str, "cpu, cuda, or auto: the GPU if there is one"] = "auto"
