@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from asterias.arrays import Cell
 from asterias_nodes.runtime.actions.waiting import in_thread
+from asterias_nodes.runtime.executor import soon
 from planners.mazes.grid_map import GridMap
 from planners.planning.exact import EXACT, ExactPlanner
 from planners.planning.factory import find_weights
