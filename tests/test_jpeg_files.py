@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import re
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from asterias.images.decode import ImageError, decode_image, image_size
 from asterias.images.jpeg import check_jpeg, jpeg_size
@@ -42,12 +45,31 @@ def test_sound_files_of_every_kind_are_decoded(kind: str) -> None:
     assert np.abs(image.astype(int) - scene()).mean() < 12.0
 
 
-@pytest.mark.parametrize("kind", ["baseline", "coarse", "own tables", "restarts"])
+@pytest.mark.parametrize("kind", list(KINDS))
 @pytest.mark.parametrize("place", [0.4, 0.6, 0.8])
 def test_a_file_that_was_cut_but_ends_as_a_whole_one_is_damaged(kind: str, place: float) -> None:
     whole = jpeg(kind)
     with pytest.raises(ImageError, match="damaged"):
         decode_image(whole[: int(place * len(whole))] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+@pytest.mark.parametrize("quality", [40, 100])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_progressive_files_are_whole_only_with_their_last_scan(
+    mode: str, quality: int, subsampling: int
+) -> None:
+    buffer = io.BytesIO()
+    options = {"quality": quality, "subsampling": subsampling, "restart_marker_blocks": 7}
+    picture = Image.fromarray(scene()).convert(mode)
+    picture.save(buffer, "JPEG", progressive=True, **options)  # type: ignore[arg-type]
+    whole = buffer.getvalue()
+    assert decode_image(whole).shape == (101, 131, 3)
+    scans = [match.start() for match in re.finditer(rb"\xff\xda", whole)]
+    assert len(scans) > 4
+    for end in scans[1:]:
+        with pytest.raises(ImageError, match="damaged"):
+            decode_image(whole[:end] + b"\xff\xd9")
 
 
 def test_a_file_with_zeroed_bytes_inside_is_damaged() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asterias.errors import UserError
+from asterias.images.progression import Progression, ScanBand
 
 START_OF_IMAGE = b"\xff\xd8"
 # ITU T.81, table B.1. Markers without a length: TEM and the restarts.
@@ -24,6 +25,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
 # What OpenCV's libjpeg decodes: baseline, extended, progressive, and both with arithmetic coding.
 _DECODABLE = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 _SEQUENTIAL = frozenset({0xC0, 0xC1})  # Huffman codes, one scan per component
+_PROGRESSIVE = 0xC2  # Huffman codes, many scans
 # A.3.1 and A.3.3: of 8 by 8 pixels of 8 bits, shifted by 128, the DC value is within 1024; one step
 # of quantisation more for rounding, and half as much again for encoders that clip late.
 _MOST_DC = 1536
@@ -75,9 +77,9 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 def check_jpeg(data: bytes) -> JpegHeader:
     """Return the header of a whole JPEG file whose data are sound; else ImageError.
 
-    The Huffman codes of a sequential file are followed to their end: a picture that was cut, or
-    holds bytes of something else, does not come out with as many blocks as its size needs. A
-    decoder would fill the rest with grey and say nothing.
+    The Huffman codes are followed to their end: a picture that was cut, or holds bytes of something
+    else, does not come out with as many blocks as its size needs. A decoder would fill the rest
+    with grey and say nothing. Of a progressive file, all scans must be there.
     """
     return _Walk(data, check_scans=True).to_end()
 
@@ -107,6 +109,7 @@ class _Walk:
         self._check_scans = check_scans
         self._checks: list[Callable[[], bool]] = []
         self._header = JpegHeader(start=start)
+        self._progression: Progression | None = None
 
     def to_frame(self) -> JpegHeader:
         """Return the header once the size is known."""
@@ -125,10 +128,15 @@ class _Walk:
             has_scan |= marker == _SOS
             self._segment(marker)
         # After the end is known: half a file is called that, not a damaged one.
-        if not has_scan or not all(check() for check in self._checks):
+        if not has_scan or not all(check() for check in self._checks) or self._lacks_scans():
             raise ImageError("a damaged JPEG")
         self._header.end = self._at
         return self._header
+
+    def _lacks_scans(self) -> bool:
+        """Return whether a progressive file ends before its last scan."""
+        numbers = frozenset(self._header._components)
+        return self._progression is not None and not self._progression.is_complete(numbers)
 
     def _marker(self) -> int:
         """Return the next marker: whatever stands before it is passed over, as libjpeg does.
@@ -227,6 +235,9 @@ class _Walk:
         self._skip_scan()
         if self._check_scans and header._kind in _SEQUENTIAL:
             self._note_scan(start, chosen)
+        elif self._check_scans and header._kind == _PROGRESSIVE:
+            last = body[1 + 2 * count : 4 + 2 * count]
+            self._note_pass(start, chosen, ScanBand(last[0], last[1], last[2] >> 4, last[2] & 15))
 
     def _skip_scan(self) -> None:
         """Go on to the next marker that is no restart; stuffed bytes belong to the scan."""
@@ -236,8 +247,14 @@ class _Walk:
                 self._at -= 2
                 return
 
-    def _note_scan(self, start: int, chosen: list[tuple[int, int]]) -> None:
-        """Have the codes of this scan followed once the end of the file is known."""
+    def _note_scan(self, start: int, chosen: list[tuple[int, int]], dc_shift: int = -1) -> None:
+        """Have the codes of this scan followed once the end of the file is known.
+
+        Args:
+            start: of its coded bytes.
+            chosen: number and tables of its components.
+            dc_shift: bits that its DC values lack, in a scan without AC values; -1: it has both.
+        """
         # Here, since numba takes half a second to import and most programs see no camera.
         from asterias.images.jpeg_scan import follow_codes
 
@@ -247,13 +264,12 @@ class _Walk:
         for place, (number, tables) in enumerate(chosen):
             part = header._components[number]
             repeats = part.horizontal * part.vertical if len(chosen) > 1 else 1
-            rows += [self._table(tables >> 4), self._table(0x10 | (tables & 15))]
-            blocks += repeats * [(place, 2 * place, 2 * place + 1)]
+            blocks += repeats * [(place, len(rows), len(rows) + 1 if dc_shift < 0 else -1)]
+            rows.append(self._table(tables >> 4))
+            if dc_shift < 0:
+                rows.append(self._table(0x10 | (tables & 15)))
             limits[place] = _MOST_DC // header._dc_units.get(part.quantisation, 1) + 2
-        # Code 0 is a table's first. Unless it means "as before" in all of them, no scan is zero for
-        # long: then it was overwritten, and may by chance still have as many blocks as it should.
-        if any(row[16] for row in rows) and _ZEROS in self._data[start : self._at]:
-            self._checks.append(lambda: False)
+        self._refuse_zeros(start, rows)
         self._checks.append(
             partial(
                 follow_codes,
@@ -261,11 +277,59 @@ class _Walk:
                 start,
                 _lookups(tuple(rows)),
                 np.array(blocks),
-                limits,
+                (limits >> max(dc_shift, 0)) + 1,
                 self._units(chosen),
                 header._restart,
             )
         )
+
+    def _refuse_zeros(self, start: int, rows: list[bytes]) -> None:
+        """Note damage where a scan is zero for long.
+
+        Code 0 is a table's first. Unless it means "as before" in all of them, no scan is zero for
+        long: then it was overwritten, and may by chance still have as many blocks as it should.
+        """
+        if any(row[16] for row in rows) and _ZEROS in self._data[start : self._at]:
+            self._checks.append(lambda: False)
+
+    def _note_pass(self, start: int, chosen: list[tuple[int, int]], band: ScanBand) -> None:
+        """Have a scan of a progressive file followed, likewise.
+
+        Raises:
+            ImageError: it fits no scan before it, or has more blocks than bits.
+        """
+        if self._progression is None:
+            self._progression = Progression()
+        progression, is_dc = self._progression, band.first == 0
+        has_band = band.last == 0 if is_dc else band.first <= band.last < 64 and len(chosen) == 1
+        if not has_band or not all([progression.note(number, band) for number, _ in chosen]):
+            raise ImageError("a damaged JPEG")
+        units = self._units(chosen)
+        if units > 8 * len(self._data):  # the DC values alone take a bit of each block
+            raise ImageError("a damaged JPEG")
+        if is_dc and not band.before:
+            self._note_scan(start, chosen, band.after)
+            return
+        from asterias.images.jpeg_progressive import follow_ac, follow_dc_bits
+
+        data, restart = np.frombuffer(self._data, np.uint8), self._header._restart
+        if is_dc:
+            parts = [self._header._components[number] for number, _ in chosen]
+            count = sum(part.horizontal * part.vertical for part in parts) if len(parts) > 1 else 1
+            self._checks.append(partial(follow_dc_bits, data, start, count, units, restart))
+            return
+        ((number, tables),) = chosen
+        row = self._table(0x10 | (tables & 15))
+        if not band.before:
+            self._refuse_zeros(start, [row])
+        limits = np.array([band.first, band.last, int(band.before > 0)])
+        lookup = _lookups((row,))[0]
+
+        def follow() -> bool:
+            nonzero = progression.nonzero(number, units)
+            return bool(follow_ac(data, start, lookup, limits, nonzero, restart))
+
+        self._checks.append(follow)
 
     def _table(self, number: int) -> bytes:
         # Streams of cameras may leave the tables out; decoders take the usual ones (T.81, K.3).

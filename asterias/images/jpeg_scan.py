@@ -42,7 +42,7 @@ def follow_codes(
         start: of the scan's coded bytes.
         tables: ``(t, 65536)`` lookups of codes.
         blocks: ``(b, 3)`` of each block of a unit: its component, below 4, and the rows of its DC
-            and its AC codes in ``tables``.
+            and its AC codes in ``tables``; -1 instead of the latter: the scan has DC values only.
         limits: ``(4,)`` greatest DC value of each component, in units of its quantisation.
         units: of blocks in the scan.
         restart: units between two restart markers; 0: there are none.
@@ -51,22 +51,23 @@ def follow_codes(
     levels = np.zeros(4, np.int64)
     for unit in range(units):
         if restart > 0 and unit > 0 and unit % restart == 0:
-            if not _pass_restart(data, reader, (unit // restart - 1) % 8):
+            if not begin_interval(data, reader, (unit // restart - 1) % 8):
                 return False
             levels[:] = 0
         for block in range(blocks.shape[0]):
             component = blocks[block, 0]
-            levels[component] += _dc_step(data, reader, tables[blocks[block, 1]])
+            levels[component] += dc_step(data, reader, tables[blocks[block, 1]])
             # Codes that are read out of step soon lead to levels that no pixels have.
             if abs(levels[component]) > limits[component]:
                 return False
-            if not _pass_block(data, reader, tables[blocks[block, 2]]):
+            row = blocks[block, 2]
+            if row >= 0 and not _pass_block(data, reader, tables[row]):
                 return False
-    return _is_at_end(data, reader)
+    return is_at_end(data, reader)
 
 
 @njit(cache=True, nogil=True)
-def _fill(data: npt.NDArray[np.uint8], reader: npt.NDArray[np.int64]) -> None:
+def fill(data: npt.NDArray[np.uint8], reader: npt.NDArray[np.int64]) -> None:
     """Have 41 bits or more in the buffer; zeros from the next marker on, as libjpeg does."""
     while reader[_BITS] <= 40:
         at, value = reader[_AT], 0
@@ -85,7 +86,7 @@ def _fill(data: npt.NDArray[np.uint8], reader: npt.NDArray[np.int64]) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _take(reader: npt.NDArray[np.int64], count: int) -> int:
+def take(reader: npt.NDArray[np.int64], count: int) -> int:
     """Return the next bits as a number; -1 where the file has no more."""
     reader[_BITS] -= count
     if reader[_BITS] < reader[_PADDED]:
@@ -94,26 +95,26 @@ def _take(reader: npt.NDArray[np.int64], count: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _code(
+def code(
     data: npt.NDArray[np.uint8], reader: npt.NDArray[np.int64], table: npt.NDArray[np.uint16]
 ) -> int:
     """Return the symbol of the next code; -1 where there is none."""
-    _fill(data, reader)
+    fill(data, reader)
     entry = table[(reader[_BUFFER] >> (reader[_BITS] - 16)) & 0xFFFF]
-    if entry == 0 or _take(reader, entry >> 8) < 0:
+    if entry == 0 or take(reader, entry >> 8) < 0:
         return -1
     return int(entry & 0xFF)
 
 
 @njit(cache=True, nogil=True)
-def _dc_step(
+def dc_step(
     data: npt.NDArray[np.uint8], reader: npt.NDArray[np.int64], table: npt.NDArray[np.uint16]
 ) -> int:
     """Return how far a block's DC value is from the last one's; beyond all limits if damaged."""
-    size = _code(data, reader, table)
+    size = code(data, reader, table)
     if size == 0:
         return 0
-    value = _take(reader, size) if 0 < size <= 15 else -1
+    value = take(reader, size) if 0 < size <= 15 else -1
     if value < 0:
         return 1 << 30
     # F.2.2.1: the lower half of the numbers of this size are the negative ones.
@@ -127,7 +128,7 @@ def _pass_block(
     """Return whether the 63 AC values of a block are sound, and pass them."""
     place = 1
     while place < 64:
-        symbol = _code(data, reader, table)
+        symbol = code(data, reader, table)
         if symbol < 0:
             return False
         run, size = symbol >> 4, symbol & 15
@@ -137,15 +138,15 @@ def _pass_block(
             place += 16
             continue
         place += run + 1
-        if place > 64 or _take(reader, size) < 0:
+        if place > 64 or take(reader, size) < 0:
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def _pass_restart(data: npt.NDArray[np.uint8], reader: npt.NDArray[np.int64], number: int) -> bool:
+def begin_interval(data: npt.NDArray[np.uint8], reader: npt.NDArray[np.int64], number: int) -> bool:
     """Return whether a restart marker follows, and pass it: the codes begin anew behind it."""
-    if not _is_at_end(data, reader):
+    if not is_at_end(data, reader):
         return False
     at = reader[_AT]
     while at + 1 < data.size and data[at + 1] == 0xFF:
@@ -157,7 +158,7 @@ def _pass_restart(data: npt.NDArray[np.uint8], reader: npt.NDArray[np.int64], nu
 
 
 @njit(cache=True, nogil=True)
-def _is_at_end(data: npt.NDArray[np.uint8], reader: npt.NDArray[np.int64]) -> bool:
+def is_at_end(data: npt.NDArray[np.uint8], reader: npt.NDArray[np.int64]) -> bool:
     """Return whether a marker follows, but for spare bytes; moves on to it."""
     left, at = (reader[_BITS] - reader[_PADDED]) // 8, reader[_AT]
     while at < data.size and left <= SPARE_BYTES:
