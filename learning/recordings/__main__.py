@@ -112,8 +112,9 @@ class Recover:
             return 0
         for recording in find_recordings(self.path):
             for file, recovery in recover_in_place(recording):
-                kept = "" if recovery.was_whole else f" What it was is now {file.name}{CUT}."
-                print(f"{file}: {_found(recovery)}{kept}")
+                print(f"{file}: {_found(recovery)}")
+                if not recovery.was_whole:
+                    print(f"  What it was is now {file.name}{CUT}.")
         return 0
 
 
@@ -282,6 +283,7 @@ class Video:
         return 0
 
 
+_MOST_DROPPED = 20  # damaged places of a file that are printed
 COMMANDS: dict[str, type] = {
     "check": Check,
     "export": Export,
@@ -310,7 +312,10 @@ def _found(recovery: Recovery) -> str:
     if recovery.unknown_compressions:
         names = ", ".join(repr(name[:32]) for name in recovery.unknown_compressions)
         words.append(f"parts compressed as {names} left out")
-    return f"{', '.join(words)}."
+    lines = [f"{', '.join(words)}.", *(f"  {text}" for text in recovery.dropped[:_MOST_DROPPED])]
+    if len(recovery.dropped) > _MOST_DROPPED:
+        lines.append(f"  and {len(recovery.dropped) - _MOST_DROPPED} places more")
+    return "\n".join(lines)
 
 
 def main(

@@ -23,7 +23,7 @@ from learning.recordings.bags.bag_writer import (
     bag_yaml,
     write_bag_metadata,
 )
-from learning.recordings.bags.records import Record
+from learning.recordings.bags.records import DroppedBytes, Record
 from learning.recordings.bags.scan import Scan, open_scan
 from learning.recordings.reading import Recording, topic_of
 
@@ -45,6 +45,7 @@ class Recovery:
         orphans: messages left out, since their topic was described nowhere.
         attachments, metadata: copied records of these kinds.
         unknown_compressions: names of compressions that could not be read.
+        dropped: for each damaged place, its bytes and what is known of the messages that were lost.
     """
 
     message_count: int
@@ -55,6 +56,7 @@ class Recovery:
     attachments: int = 0
     metadata: int = 0
     unknown_compressions: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @property
     def was_whole(self) -> bool:
@@ -155,8 +157,20 @@ class _Tally:
             attachments=self.attachments,
             metadata=self.metadata,
             unknown_compressions=tuple(sorted(scan.unknown_compressions)),
+            dropped=tuple(self._describe(scan, chunk) for chunk in scan.dropped),
         )
         return _Result(recovery, BagPart(name, self.statistics, self.topics))
+
+    def _describe(self, scan: Scan, dropped: DroppedBytes) -> str:
+        """Return which bytes were dropped, when they were recorded, and what their indexes list."""
+        text = f"left out bytes {dropped.start:,} to {dropped.end:,}"
+        begin_ns = self.statistics.first_ns
+        if dropped.start_ns is not None and dropped.end_ns is not None and begin_ns is not None:
+            span = [(time_ns - begin_ns) / 1e9 for time_ns in (dropped.start_ns, dropped.end_ns)]
+            text += f", recorded from {span[0]:.3f} to {span[1]:.3f} s"
+        counts = sorted(scan.topic_counts(dropped).items())
+        held = ", ".join(f"{count} messages of {topic}" for topic, count in counts)
+        return f"{text}: {held or 'no index says what they held'}"
 
 
 class _Copier:

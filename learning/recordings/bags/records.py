@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mcap.opcode import Opcode
 from mcap.records import Attachment, Channel, Header, Message, Metadata, Schema
@@ -38,6 +38,7 @@ class ChunkParts:
     """A chunk before it is decompressed.
 
     Attributes:
+        start_ns, end_ns: times of its first and last message, as it declares them.
         size: declared size of the plain records, bytes.
         crc: checksum of the plain records; 0 where there is none.
         compression: its name; empty for none.
@@ -45,6 +46,8 @@ class ChunkParts:
         data_size: declared size of the compressed records, bytes.
     """
 
+    start_ns: int
+    end_ns: int
     size: int
     crc: int
     compression: str
@@ -55,6 +58,23 @@ class ChunkParts:
     def length(self) -> int:
         """The length that the record must have, by its own fields."""
         return self.data_start + self.data_size
+
+
+@dataclass
+class DroppedBytes:
+    """A damaged chunk, or another place of a file, from which nothing came back.
+
+    Attributes:
+        start, end: its bytes in the file.
+        start_ns, end_ns: times of a chunk's first and last message, as it declares them; else None.
+        counts: messages by number of their channel, as a chunk's indexes list them.
+    """
+
+    start: int
+    end: int
+    start_ns: int | None
+    end_ns: int | None
+    counts: dict[int, int] = field(default_factory=dict)
 
 
 class Fields:
@@ -224,16 +244,17 @@ def _metadata(content: memoryview) -> Metadata:
     return Metadata(name=fields.text(), metadata=fields.table())
 
 
-def _check_message_index(content: memoryview) -> None:
-    """Check that the entries fill the record: a time and an offset each.
+def message_index(content: memoryview) -> tuple[int, int]:
+    """Return the channel of an index, and how many messages it lists: a time and an offset each.
 
     Raises:
-        DamagedRecordError: they do not.
+        DamagedRecordError: the entries do not fill the record.
     """
     fields = Fields(content)
-    _, size = fields.numbers("HI")
+    channel, size = fields.numbers("HI")
     if size != len(content) - 6 or size % 16:
         raise DamagedRecordError("an index does not fit its record")
+    return channel, size // 16
 
 
 def _check_size(size: int) -> Callable[[memoryview], None]:
@@ -252,8 +273,8 @@ READERS: dict[int, Callable[[memoryview], Record]] = {
     Opcode.ATTACHMENT: _attachment,
     Opcode.METADATA: _metadata,
 }
-CHECKS: dict[int, Callable[[memoryview], None]] = {
-    Opcode.MESSAGE_INDEX: _check_message_index,
+CHECKS: dict[int, Callable[[memoryview], object]] = {
+    Opcode.MESSAGE_INDEX: message_index,
     Opcode.FOOTER: _check_size(FOOTER.size),
     Opcode.SUMMARY_OFFSET: _check_size(17),
     Opcode.DATA_END: _check_size(4),
@@ -268,7 +289,7 @@ def parse_chunk(content: memoryview) -> ChunkParts | None:
     """
     if len(content) < CHUNK_FIXED.size:
         return None
-    _, _, size, crc, name_length = CHUNK_FIXED.unpack_from(content)
+    start_ns, end_ns, size, crc, name_length = CHUNK_FIXED.unpack_from(content)
     if name_length > LONGEST_NAME:
         raise DamagedRecordError("the name of a chunk's compression is too long")
     data_at = CHUNK_FIXED.size + name_length
@@ -279,4 +300,4 @@ def parse_chunk(content: memoryview) -> ChunkParts | None:
     except UnicodeDecodeError as error:
         raise DamagedRecordError("the name of a chunk's compression is damaged") from error
     (data_size,) = struct.unpack_from("<Q", content, data_at)
-    return ChunkParts(size, crc, compression, data_at + 8, data_size)
+    return ChunkParts(start_ns, end_ns, size, crc, compression, data_at + 8, data_size)

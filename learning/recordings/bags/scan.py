@@ -26,8 +26,10 @@ from learning.recordings.bags.records import (
     MOST_RECORD_BYTES,
     RECORD_HEADER,
     DamagedRecordError,
+    DroppedBytes,
     Record,
     check_attachment,
+    message_index,
     parse_chunk,
     parse_record,
 )
@@ -52,6 +54,7 @@ class Scan:
         orphans: messages whose topic is described nowhere, so far.
         compressions: names of the compressions met so far; empty for none.
         unknown_compressions: of these, names that nothing here can decompress.
+        dropped: damaged chunks, and other places, from which nothing came back.
     """
 
     def __init__(self, data: mmap.mmap | bytes) -> None:
@@ -60,6 +63,8 @@ class Scan:
         self.orphans = 0
         self.compressions: set[str] = set()
         self.unknown_compressions: set[str] = set()
+        self.dropped: list[DroppedBytes] = []
+        self._is_dropping = False  # indexes that follow are of the chunk that was dropped last
         self._data = data
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
@@ -105,7 +110,26 @@ class Scan:
         if following is None:
             self.bad_chunks -= 1  # nothing follows: cut, not damaged
             return len(view)
+        self._drop(view, position, following)
         return following
+
+    def _drop(self, view: memoryview, position: int, end: int) -> None:
+        """Note a place from which nothing comes back, with the times of the chunk that it was."""
+        start = position + RECORD_HEADER.size
+        parts = None
+        if view[position] == Opcode.CHUNK:
+            with suppress(DamagedRecordError):
+                parts = parse_chunk(view[start:])
+        times = (None, None) if parts is None else (parts.start_ns, parts.end_ns)
+        self.dropped.append(DroppedBytes(position, end, *times))
+        self._is_dropping = True
+
+    def topic_counts(self, dropped: DroppedBytes) -> dict[str, int]:
+        """Return how many messages of each topic were dropped, as their indexes list them."""
+        return {
+            self._channels[number].topic if number in self._channels else f"channel {number}": count
+            for number, count in dropped.counts.items()
+        }
 
     def _mended_chunk(self, view: memoryview, position: int, end: int) -> int | None:
         """Return the end of a chunk of whose two lengths one is wrong; None where both may be."""
@@ -151,17 +175,18 @@ class Scan:
         # Any length of a message or private record fits: what follows must be a record.
         return opcode in _CHECKED or _is_header(view, end)
 
-    def _next_place(self, view: memoryview, position: int) -> int | None:
+    def _next_place(self, view: memoryview, position: int, tail: int = len(MAGIC)) -> int | None:
         """Return the next place at which records follow each other; None where there is none."""
         for match in CANDIDATE.finditer(view, position):
-            if self._is_chain(view, match.start()):
+            if self._is_chain(view, match.start(), tail):
                 return match.start()
         return None
 
-    def _is_chain(self, view: memoryview, position: int) -> bool:
+    def _is_chain(self, view: memoryview, position: int, tail: int = len(MAGIC)) -> bool:
+        """Return whether records follow each other, up to ``tail`` bytes before the end."""
         for _ in range(CHAIN):
             if position + RECORD_HEADER.size > len(view):
-                return position + len(MAGIC) == len(view)
+                return position + tail == len(view)
             if not self._fits(view, position):
                 return False
             opcode, length = RECORD_HEADER.unpack_from(view, position)
@@ -189,10 +214,14 @@ class Scan:
     def _record(self, view: memoryview, position: int, end: int) -> Iterator[Record]:
         opcode = view[position]
         content = view[position + RECORD_HEADER.size : end]
+        self._is_dropping &= opcode == Opcode.MESSAGE_INDEX
         try:
             if opcode == Opcode.CHUNK:
-                yield from self._chunk(content)
+                yield from self._chunk(view, position, content)
                 return
+            if self._is_dropping:
+                channel, count = message_index(content)
+                self.dropped[-1].counts[channel] = count
             record = parse_record(opcode, content)
         except DamagedRecordError:
             self.bad_chunks += 1
@@ -200,7 +229,7 @@ class Scan:
         if record is not None:
             yield from self._known(record)
 
-    def _chunk(self, content: memoryview) -> Iterator[Record]:
+    def _chunk(self, view: memoryview, position: int, content: memoryview) -> Iterator[Record]:
         parts = parse_chunk(content)
         assert parts is not None
         self.compressions.add(parts.compression)
@@ -211,15 +240,35 @@ class Scan:
             plain = plain_records(parts, data)
         except DamagedRecordError:
             self.bad_chunks += 1
+            self._drop(view, position, position + RECORD_HEADER.size + len(content))
             start = memoryview(start_of_records(parts.compression, data, DOUBTFUL_BYTES))
             found = (record for record in _inner_records(start) if record is not None)
             self._doubtful += [r for r in found if isinstance(r, Schema | Channel)]
             return
-        for record in _inner_records(plain):
+        for record in _inner_records(plain) if parts.crc else self._doubted_records(plain):
             if record is None:
                 self.bad_chunks += 1
             else:
                 yield from self._known(record)
+
+    def _doubted_records(self, plain: memoryview) -> Iterator[Record | None]:
+        """Yield the records of a chunk without a checksum; None for each place that is damaged.
+
+        A length that was damaged hides no record behind it: the reading goes on at the next place
+        at which records follow each other.
+        """
+        position: int | None = 0
+        while position is not None and position + RECORD_HEADER.size <= len(plain):
+            if not self._fits(plain, position):
+                yield None
+                position = self._next_place(plain, position + 1, tail=0)
+                continue
+            opcode, length = RECORD_HEADER.unpack_from(plain, position)
+            start = position + RECORD_HEADER.size
+            position = start + length
+            record = parse_record(opcode, plain[start:position])
+            if isinstance(record, Schema | Channel | Message):
+                yield record
 
     def _cut(self, view: memoryview, position: int) -> Iterator[Record]:
         """Yield the complete records at the start of a chunk whose end is missing."""

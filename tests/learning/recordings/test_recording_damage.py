@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import tracemalloc
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import lz4.frame
@@ -22,6 +23,7 @@ from recording_fuzz import (
 )
 
 from asterias.errors import UserError
+from learning.recordings.__main__ import main
 from learning.recordings.bags.bag_recovery import recover
 from learning.recordings.bags.qos_profiles import declared_rate_hz, parse_qos_profiles
 from learning.recordings.reading import find_recordings
@@ -212,3 +214,59 @@ def test_the_greatest_time_and_big_endian_stamps_are_read(tmp_path: Path) -> Non
         writer.finish()
     (recording,) = find_recordings(tmp_path / "a.mcap")
     assert [raw.time_ns for raw in recording.messages()] == [100_000_000_005, 2**63 - 1]
+
+
+def flipped(path: Path, place: int, bit: int = 0x10) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= bit
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("compression", sorted(COMPRESSIONS))
+def test_what_was_dropped_is_said_exactly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], compression: str
+) -> None:
+    bad, clean = tmp_path / "a.mcap", tmp_path / "b.mcap"
+    write_recording(bad, compression)
+    chunks = intact_messages(bad.read_bytes())
+    start, end, rows = chunks[2]
+    flipped(bad, (start + end) // 2)
+    assert main(["recover", str(bad), "--out", str(clean)]) == 0
+    counts = Counter(topic for topic, _, _ in rows)
+    held = ", ".join(f"{count} messages of {topic}" for topic, count in sorted(counts.items()))
+    times = [0.01 * number for _, number, _ in rows]
+    told = capsys.readouterr().out
+    assert f"left out bytes {start:,} to {end:,}, recorded from {min(times):.3f} to " in told
+    assert f"{max(times):.3f} s: {held}" in told
+    expected = {row for number, one in enumerate(chunks) for row in one[2] if number != 2}
+    assert read_back(clean) == expected
+
+
+@pytest.mark.parametrize("compression", sorted(COMPRESSIONS))
+def test_a_damaged_checksum_costs_no_message(tmp_path: Path, compression: str) -> None:
+    bad, clean = tmp_path / "a.mcap", tmp_path / "b.mcap"
+    write_recording(bad, compression)
+    chunks = intact_messages(bad.read_bytes())
+    flipped(bad, chunks[2][0] + 9 + 24 + 2)  # opcode and length, two times and a size, the checksum
+    assert recover(bad, clean).dropped == ()
+    assert read_back(clean) == {row for _, _, rows in chunks for row in rows}
+
+
+@pytest.mark.parametrize("bit", [0x01, 0x40])
+def test_a_lying_length_in_a_chunk_without_a_checksum_costs_one_message(
+    tmp_path: Path, bit: int
+) -> None:
+    bad, clean = tmp_path / "a.mcap", tmp_path / "b.mcap"
+    with bad.open("wb") as file:
+        writer = Writer(file, compression=CompressionType.NONE, enable_crcs=False)
+        writer.start(profile="ros2", library="test")
+        channel = writer.register_channel("/a", "json", 0, {})
+        for number in range(100):
+            writer.add_message(channel, number, b'{"a": %3d}' % number, number, number)
+        writer.finish()
+    (chunk_of_all,) = intact_messages(bad.read_bytes())
+    place = bad.read_bytes().find(b'{"a":  50}') - 22 - 8  # times, numbers, and the length
+    flipped(bad, place, bit)
+    assert recover(bad, clean).bad_chunks == 1
+    expected = {row for row in chunk_of_all[2] if row[1] != 50}
+    assert expected <= read_back(clean)
