@@ -38,6 +38,7 @@ from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from planners.mazes.datasets import MazeRule, generate
 from planners.mazes.grid_map import GridMap
 from planners.mazes.problems import draw_problem
+from planners.networks.weights import WEIGHTS_FOLDER
 
 Code = ComputePath.Result
 ORIGIN = (-2.0, 1.0, 0.5)  # a map that lies askew
@@ -277,6 +278,33 @@ def test_a_wrong_parameter_ends_a_node_with_one_sentence(start_node: Any) -> Non
     assert outcome.status == 2
     told = "maze_world: Parameter 'real_time_factor' must be above 0.\n"
     assert outcome.stderr == told
+
+
+def damaged_weights(folder: Any, damage: str) -> str:
+    source = WEIGHTS_FOLDER / "dt_vin_15.safetensors"
+    content, card = source.read_bytes(), source.with_suffix(".json").read_text()
+    contents = {"cut": content[:-9], "web page": b"<html>404</html>"}
+    cards = {"card": "[1, 2]", "empty card": ""}
+    (folder / "mine.safetensors").write_bytes(contents.get(damage, content))
+    (folder / "mine.json").write_text(cards.get(damage, card))
+    return f"mine={folder}/mine.safetensors"
+
+
+@pytest.mark.parametrize("damage", ["cut", "web page", "card", "empty card"])
+def test_damaged_weights_are_no_settings_of_the_planner(tmp_path: Any, damage: str) -> None:
+    with pytest.raises(SettingsError, match=r"mine\.(safetensors|json)") as caught:
+        PlannerSettings(planners=["bfs", damaged_weights(tmp_path, damage)])
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_weights_end_the_planner_with_one_sentence(start_node: Any, tmp_path: Any) -> None:
+    planners = f"[bfs, {damaged_weights(tmp_path, 'cut')}]"
+    # It loads PyTorch first, which takes long where other tests run.
+    outcome = start_node("planner", planners=planners).wait(90.0)
+    assert outcome.status == 2
+    assert outcome.stderr.startswith("planner: Parameters 'planners' and 'device': ")
+    assert "mine.safetensors is no safetensors file" in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
 
 
 def test_the_world_has_walls_an_emergency_stop_and_new_mazes(start_node: Any, peer: Any) -> None:

@@ -94,4 +94,6 @@ def _word(value: Any, words: tuple[str, ...]) -> str:
 
 
 def _whole(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    """Return a number of a message's field; 0 for what no field can hold."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_whole and 0 <= value < 2**64 else 0

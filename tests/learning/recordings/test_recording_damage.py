@@ -155,6 +155,8 @@ def test_a_deadline_is_a_declared_rate() -> None:
     assert declared_rate_hz(profiles) == pytest.approx(10)
     forever = parse_qos_profiles("- deadline: {sec: 9223372036, nsec: 854775807}")
     assert declared_rate_hz(forever) == 0
+    endless = parse_qos_profiles("- deadline: {sec: 0, nsec: 1" + "0" * 400 + "}")
+    assert declared_rate_hz(endless) == 0
 
 
 def write_bag(folder: Path, metadata: str) -> None:
