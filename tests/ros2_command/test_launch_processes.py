@@ -92,13 +92,28 @@ def test_a_second_ctrl_c_is_ignored(ros2: Ros2, write: Write) -> None:
 def test_other_signals_end_all_in_the_same_orderly_way(
     number: signal.Signals, ros2: Ros2, write: Write
 ) -> None:
+    before = signal.signal(number, signal.SIG_DFL)  # these tests may run under nohup
     launch = ros2.start("launch", write(child("a") + child("b")))
+    signal.signal(number, before)
     read = read_until(launch, "] ready", 2)
     launch.send_signal(number)
     result = finish(launch, read)
     assert result.code == 0, result
     assert result.of("a-1") == result.of("b-2") == ["ready", "SIGINT 1", "bye"]
     assert ros2.survivors() == []
+
+
+def test_under_nohup_a_hangup_ends_nothing(ros2: Ros2, write: Write) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    launch = ros2.start("launch", write(child("a")))
+    signal.signal(signal.SIGHUP, before)
+    read = read_until(launch, "] ready")
+    launch.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert launch.poll() is None
+    launch.send_signal(signal.SIGINT)
+    result = finish(launch, read)
+    assert result.code == 0 and result.of("a-1") == ["ready", "SIGINT 1", "bye"], result
 
 
 def test_a_process_that_does_not_end_is_told_more_and_more_firmly(ros2: Ros2, write: Write) -> None:
