@@ -7,6 +7,7 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -68,14 +69,30 @@ def machine() -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """Return this process's command line as a person types it, paths below here made relative."""
-    here = f"{Path.cwd()}/"
+    """Return this process's command line as a person types it, without this machine's folders."""
     words = sys.orig_argv[1:]
     if words and Path(words[0]).name == "asterias":
         words = ["asterias", *words[1:]]
     else:
         words = ["python", *words]
-    return shlex.join(word.replace(here, "") for word in words)
+    return public_command(words)
+
+
+def public_command(words: Sequence[str]) -> str:
+    """Return a command for a file that others read.
+
+    Args:
+        words: the command line. Paths below the working folder become relative; of other absolute
+            ones the last part stays, since the folders of this machine are nobody's business.
+
+    Returns:
+        The command line, quoted as for a shell.
+    """
+    here = f"{Path.cwd()}/"
+    return shlex.join(
+        Path(word).name if word.startswith("/") and len(Path(word).parts) > 2 else word
+        for word in (word.replace(here, "") for word in words)
+    )
 
 
 def _version(package: str) -> str | None:

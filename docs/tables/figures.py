@@ -58,6 +58,7 @@ def _figures(results: Path) -> str:
         *_recording_figures(results),
         *_teleop_figures(results),
         *_agent_figures(results),
+        *_soak_figures(results),
     ]
     return f"Measured on {cores}, shared with other work:\n\n" + markdown_table(rows)
 
@@ -127,6 +128,29 @@ def _recording_figures(results: Path) -> list[tuple[str, ...]]:
         )
     )
     return rows
+
+
+def _soak_figures(results: Path) -> list[tuple[str, ...]]:
+    """Return the rows about half an hour with faults, deaths and stops."""
+    soak, file = load(results, "soak/soak.json"), link("soak/soak.json")
+    faults, kills = soak["actions"]["fault: True"], len(soak["kills"])
+    return [
+        (
+            f"{soak['minutes']:g} min with {faults} faults and {kills} killed nodes: growth of "
+            "memory; files left open; unreadable recordings; files left in shared memory",
+            f"{100 * soak['memory_growth']:+.1f} %; "
+            f"{max(soak['file_growth_of_nodes'].values()):.0f}; "
+            f"{len(soak['recordings']['unreadable'])} of {soak['recordings']['files']}; "
+            f"{len(soak['shared_memory_left'])}",
+            file,
+        ),
+        (
+            f"there, {soak['stops_watched']} times commanded in every way while the emergency stop "
+            "was engaged: largest motion of a joint; stops forgotten by a restarted robot",
+            f"{soak['stop_motion_rad_max']:.4f} rad; {soak['stops_forgotten']}",
+            file,
+        ),
+    ]
 
 
 def _teleop_figures(results: Path) -> list[tuple[str, ...]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from asterias.context import Closeable
-from asterias.provenance import Clock, provenance
+from asterias.provenance import Clock, provenance, public_command
 from asterias.statistics import mean_and_std, median_and_range
 from asterias.threads import StoppableThread
 
@@ -48,6 +49,14 @@ def test_means_and_medians_are_rounded_and_need_values() -> None:
     for figure in (mean_and_std, median_and_range):
         with pytest.raises(ValueError, match="at least one value"):
             figure([])
+
+
+def test_a_command_in_a_result_file_names_no_folder_of_the_machine() -> None:
+    folder = Path.cwd()
+    words = ["python", "-m", "sim", "bench", "--json", "/tmp/mine/a b.json", f"{folder}/x/y.json"]
+    assert public_command(words) == "python -m sim bench --json 'a b.json' x/y.json"
+    topic = ["ros2", "topic", "hz", "/joint_states"]
+    assert public_command(topic) == "ros2 topic hz /joint_states"
 
 
 def test_the_block_of_provenance_has_one_set_of_keys() -> None:

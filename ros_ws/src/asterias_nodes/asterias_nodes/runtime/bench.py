@@ -15,7 +15,7 @@ import tyro
 
 from asterias.errors import AsteriasError, UserError
 from asterias.files import write_json
-from asterias.provenance import provenance
+from asterias.provenance import provenance, public_command
 from asterias_nodes.runtime.domains import reserve_domain_id
 from hardware.description.limb import Limb
 from hardware.description.robot import RobotDescription, load_robot
@@ -64,7 +64,7 @@ class BenchOptions:
             seed: of the measurement.
         """
         if self.json is not None:
-            command = f"ros2 run asterias_nodes {bench} {' '.join(sys.argv[1:])}".strip()
+            command = public_command(["ros2", "run", "asterias_nodes", bench, *sys.argv[1:]])
             write_json(self.json, {**provenance(seed, command), **data})
 
 
