@@ -1,4 +1,4 @@
-"""Mazes and maps from files: pictures of mazes, ROS maps (YAML beside a PGM or PNG), and .npz."""
+"""Mazes and maps from files: pictures, ROS maps (YAML beside a PGM or PNG), .npz, MovingAI."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from asterias.errors import UserError
 from planners.mazes.datasets import MazeSet
 from planners.mazes.grid_from_image import GridReading, read_cells
 from planners.mazes.grid_map import GridMap
+from planners.mazes.moving_ai import read_moving_ai_map, read_scenarios
 from planners.mazes.pictures import Shades, over_white, paint_walls, read_picture
 from planners.mazes.ros_maps import RosMap, free_cells, read_ros_map
 from planners.mazes.wall_tone import wall_tone
@@ -69,7 +70,9 @@ class MapFile:
     note: str
     """How the file was read, in one sentence."""
     goal: Cell | None = None
-    """The goal that the file names; only .npz files do."""
+    """The goal that the file names; .npz and .scen files do."""
+    start: Cell | None = None
+    """The start that the file names; .scen files do."""
     is_metric: bool = False
     """Whether the file says where it lies in metres; only ROS maps do."""
 
@@ -94,6 +97,8 @@ def read_map(path: Path, options: ReadOptions | None = None) -> MapFile:
     try:
         if path.suffix.lower() == ".npz":
             return _from_npz(path, options.index)
+        if path.suffix.lower() in (".map", ".scen"):
+            return _from_moving_ai(path, options.index)
         if is_ros_map(path):
             return _from_yaml(path, options.unknown_is_free)
         shades, opacity = read_picture(path)
@@ -198,6 +203,33 @@ def _from_npz(path: Path, index: int) -> MapFile:
     goal = (int(mazes.goals[index, 0]), int(mazes.goals[index, 1]))
     grid = GridMap(np.asarray(mazes.mazes[index]))
     return MapFile(grid, 1, _size(grid.free) + f"maze {index} of {len(mazes)} in {path}.", goal)
+
+
+def _from_moving_ai(path: Path, index: int) -> MapFile:
+    """Read a map of MovingAI, or the map and the ends of one problem of a scenario file.
+
+    Returns:
+        The map.
+
+    Raises:
+        NoMazeError: there is no such problem.
+    """
+    if path.suffix.lower() == ".map":
+        free = _checked(read_moving_ai_map(path), path)
+        return MapFile(GridMap(free), 1, _size(free) + "read as a map of MovingAI.")
+    problems = read_scenarios(path)
+    if not 0 <= index < len(problems):
+        raise NoMazeError(
+            f"{path} holds {len(problems)} problems, counted from 0; there is no {index}."
+        )
+    problem = problems[index]
+    # The map lies beside the file, whatever folder the benchmark names.
+    free = _checked(read_moving_ai_map(path.parent / Path(problem.map).name), path)
+    note = (
+        f"problem {index} of {len(problems)} of MovingAI; {problem.octile_length:g} is its length "
+        "with diagonal steps, which are not taken here."
+    )
+    return MapFile(GridMap(free), 1, _size(free) + note, problem.goal, problem.start)
 
 
 def _from_yaml(path: Path, unknown_is_free: bool) -> MapFile:

@@ -54,7 +54,8 @@ class PlanConfig:
     """
 
     maze: Path
-    """Picture of a maze (dark walls, any number of pixels per cell), ROS map (.yaml), or .npz."""
+    """Picture of a maze (dark walls, any number of pixels per cell), ROS map (.yaml), .npz,
+    or a map or scenarios of MovingAI (.map, .scen)."""
     start: str = ""
     """Row and column of the start, as in 1,1; for .npz by default the cell farthest from the goal.
     """
@@ -81,7 +82,7 @@ class PlanConfig:
     metres: bool = False
     """Start and goal are x,y in m in the frame of a ROS map."""
     index: int = 0
-    """Which maze of an .npz."""
+    """Which maze of an .npz, or which problem of a .scen."""
     walls: Walls = "auto"
     """Tone of a picture's walls; auto finds it by the frame of the maze, or takes dark."""
     invert: bool = False
@@ -197,6 +198,8 @@ def _ends(config: PlanConfig, file: MapFile) -> tuple[Cell, Cell]:
         raise UserError("there is no goal: give --goal R,C.")
     if config.start:
         return _cell(config, config.start, "start", file.grid), goal
+    if file.start is not None and not config.goal:
+        return file.start, goal
     if file.goal is None:
         raise UserError("there is no start: give --start R,C.")
     if not file.grid.is_free(goal):

@@ -261,6 +261,23 @@ def _map(data: bytes, folder: Path) -> None:
     read_map(folder / "a.yaml")
 
 
+MOVING_AI_MAP = b"type octile\nheight 3\nwidth 5\nmap\n@@@@@\n@.GT@\n@..S@\n"
+SCENARIOS = b"version 1\n0\ta.map\t5\t3\t1\t1\t3\t2\t2.414\n"
+
+
+@target("moving_ai_map", [MOVING_AI_MAP], is_text=True, files=("a.map",))
+def _moving_ai_map(data: bytes, folder: Path) -> None:
+    (folder / "a.map").write_bytes(data)
+    read_map(folder / "a.map")
+
+
+@target("moving_ai_scen", [SCENARIOS], is_text=True, files=("a.scen", "a.map"))
+def _moving_ai_scenarios(data: bytes, folder: Path) -> None:
+    (folder / "a.scen").write_bytes(data)
+    (folder / "a.map").write_bytes(MOVING_AI_MAP)
+    read_map(folder / "a.scen")
+
+
 def _weights(name: str, load: Callable[[Path], object], path: Path) -> None:
     """Register one target for weights and one for the card beside them."""
     tensors, card = path.read_bytes(), path.with_suffix(".json").read_bytes()
