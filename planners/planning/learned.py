@@ -31,6 +31,8 @@ MAX_CELLS = 4_000_000
 # Layers per step of the shortest path after which a network gives up; those of training are two to
 # three (200 layers for paths of 90 steps at 15 x 15, 5000 for 1800 at 100 x 100).
 _LAYERS_PER_STEP = 8
+# Layers times cells: a fiftieth of a second. Shorter plans are done before anybody has looked.
+_WORTH_AN_EARLY_ANSWER = 2 * 10**7
 _FIRST_DEPTH = 32  # of anytime planning: a few milliseconds on 100 x 100 cells
 
 
@@ -116,7 +118,9 @@ class LearnedPlanner:
         # A closed form costs the same for any depth: one that no shortest path exceeds.
         depths = [self.depth or max(self.trained_depth, maze.size)]
         if limits.is_canceled() or not deepening.solve(depths[0]):
-            depths = self._eval_depths(len(exact) - 1, is_anytime=limits.is_anytime)
+            is_long = self.trained_depth * maze.size > _WORTH_AN_EARLY_ANSWER
+            is_anytime = limits.is_anytime and is_long
+            depths = self._eval_depths(len(exact) - 1, is_anytime=is_anytime)
         is_small = max(maze.shape) <= self.trained_size
         connected = distances(maze[None], np.array([goal]), self.moves)[0] >= 0
         before: _Evaluation | None = None
@@ -131,12 +135,13 @@ class LearnedPlanner:
             latest = _Evaluation(deepening.layers, actions, values, *walk)
             if latest.arrives and (best is None or len(latest.cells) < len(best.cells)):
                 best = latest
-                limits.improve(_answer(best, best.status, exact))
             is_early = layers < min(self.trained_depth, depths[-1])
             if not is_early and latest.arrives and is_small:
                 break
             if stopped or (not is_early and _is_settled(connected, before, latest)):
                 break
+            if best is latest:  # there is more to come
+                limits.improve(_answer(best, best.status, exact))
             before = None if is_early else latest
         status = (best or latest).status
         return _answer(best or latest, PlanStatus.TIME_LIMIT if stopped else status, exact)

@@ -94,8 +94,8 @@ class PlanLimits:
     report: Callable[[PlanProgress], None] = _ignore
     """Called several times a second."""
     improve: Callable[[GridPlan], None] = _ignore_plan
-    """Called with each plan that reaches the goal in fewer steps than all before it; the last of
-    them is what the planner returns."""
+    """Called with each plan that reaches the goal in fewer steps than all before it, while the
+    planner goes on."""
     is_anytime: bool = False
     """Whether the first answer should come early, from few layers, and be improved as layers go
     by."""

@@ -108,7 +108,7 @@ _SPARSE = (
     _sparse("init_goal", "only the goal is worth going to at first", init="goal"),
     _sparse("init_random", "random start", init="random"),
     Case("plain_mazes", "mazes as they come", {**_SHORT, "stratify": ""}),
-    *(_few(mazes) for mazes in (1, 2, 4, 16, 64)),
+    *(_few(mazes) for mazes in (1, 4, 16, 64, 256, 1024)),
 )
 
 PLANS: dict[str, StudyPlan] = {

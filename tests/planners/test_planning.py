@@ -23,7 +23,7 @@ from planners.networks.base import PlanningNetwork
 from planners.planning.exact import ExactPlanner
 from planners.planning.factory import find_weights, make_planner
 from planners.planning.learned import LearnedPlanner
-from planners.planning.types import PlanLimits, PlanProgress, PlanStatus
+from planners.planning.types import GridPlan, PlanLimits, PlanProgress, PlanStatus
 from planners.training.evaluation import follow, parse_bins, score
 
 torch.set_num_threads(1)  # little tensors, and tests may share the machine
@@ -386,3 +386,31 @@ def test_bad_options_end_in_one_sentence(
     assert main(["plan", "--maze", str(tmp_path / "maze.png"), *options]) == 2
     told = capsys.readouterr().err
     assert sentence in told and told.count("\n") == 1
+
+
+def test_anytime_plans_come_early_and_get_better() -> None:
+    maze, seen = np.ones((101, 101), np.uint8), list[int]()
+    maze[50, :100] = 0  # the way is round a long wall
+    planner = make_planner("dt_vin_100")
+    found: list[GridPlan] = []
+
+    def take(plan: GridPlan) -> None:
+        found.append(plan)
+        seen.append(plan.layers)
+
+    limits = PlanLimits(improve=take, is_anytime=True)
+    plan = planner.plan(maze, (0, 0), (100, 0), limits)
+    assert plan.status is PlanStatus.OPTIMAL and seen and seen == sorted(seen)
+    assert seen[0] < 1000 and all(early.reached for early in found)
+    lengths = [len(early.cells) for early in found]
+    assert lengths == sorted(lengths, reverse=True) and len(plan.cells) <= lengths[-1]
+
+
+def test_plans_of_a_closed_form_reach_across_maps_far_larger_than_those_of_training() -> None:
+    maze = snake(150)  # 301 x 301, a way of 45,000 steps
+    plan = make_planner("sparse_dt_vin", 301).plan(maze, (1, 1), (299, 299))
+    assert plan.status is PlanStatus.OPTIMAL and len(plan.cells) > 40_000
+    real = generate(MazeRule(600, "warehouse"), 1, seed=4).mazes[0][:307, :604]
+    start, goal = (1, 1), (302, 590)
+    real[start] = real[goal] = 1
+    assert make_planner("sparse_dt_vin", 604).plan(real, start, goal).status is PlanStatus.OPTIMAL
