@@ -8,7 +8,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint format clean
+.PHONY: help setup demo film test test-all docs fuzz lint format clean
 
 ROOMS := $(wildcard asterias hardware sim planners learning)
 IN_VENV := source ./setup.bash &&
@@ -18,7 +18,10 @@ export PYTHON TORCH_INDEX
 help:
 	@echo "make setup   build .venv and the ROS 2 workspace (does nothing the second time)"
 	@echo "make demo    let the simulated limb search for its target, 20 times"
+	@echo "make film    film a few searches of the simulated limb, into runs/film.webp"
 	@echo "make test    linters, type checks and all tests"
+	@echo "make test-all  the same, with every extra installed"
+	@echo "make docs    build the manual into runs/site, strictly and without network"
 	@echo "make fuzz    broken input for every reader of files and streams, for MINUTES=30"
 	@echo "make lint    linters and type checks only"
 	@echo "make format  put the source into shape"
@@ -35,11 +38,22 @@ demo: ready
 	@$(IN_VENV) out="runs/$$(date +%Y-%m-%d-%H%M%S)-demo" && \
 	    ros2 launch launch/demo.launch.xml out:="$$out" $(ARGS) && python -m learning verdict "$$out"
 
+film: ready
+	@$(IN_VENV) python -m learning film --out runs/film.webp $(ARGS)
+
 # In parallel processes, since nodes mostly wait; one by one with ARGS="-n 0".
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 test: lint
 	@$(IN_VENV) exec python -m pytest $(PARALLEL) $(ARGS)
+
+test-all:
+	@sh ros_ws/bootstrap.sh --all
+	@$(MAKE) --no-print-directory test
+
+docs:
+	@sh ros_ws/bootstrap.sh --all --quiet
+	@$(IN_VENV) exec python -m docs.site build
 
 MINUTES ?= 30
 fuzz: ready
@@ -47,7 +61,7 @@ fuzz: ready
 
 lint: ready
 	@$(IN_VENV) ruff check . && ruff format --check .
-	@$(IN_VENV) mypy $(ROOMS) docs/tables ros_ws/bootstrap.py ros_ws/src
+	@$(IN_VENV) mypy $(ROOMS) docs/tables docs/site ros_ws/*.py ros_ws/src
 
 format: ready
 	@$(IN_VENV) ruff check --fix . ; ruff format .

@@ -29,6 +29,10 @@ COMMANDS = {
         "learning.target_finding.commands.exchange:ImportPolicy",
         "Make a policy of stable-baselines3 or rl-zoo3 one of ours.",
     ),
+    "film": LazyCommand(
+        "learning.target_finding.commands.film:Film",
+        "Film searches in simulation: the limb from outside, beside what its cameras see.",
+    ),
     "oracle-bound": LazyCommand(
         "learning.target_finding.commands.experiments:OracleBound",
         "Measure how few steps any policy could need: one that knows which poses see the tag.",

@@ -11,6 +11,7 @@ import argparse
 import fcntl
 import hashlib
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -23,11 +24,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+# Python was started with -I, so that it finds nothing that lies about.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from package_installer import uv_command, uv_environment
+
 ROOT = Path(__file__).resolve().parent.parent
 WORKSPACE = ROOT / "ros_ws"
 INSTALL = WORKSPACE / "install"
 VENV = ROOT / ".venv"
 STAMPS = VENV / ".setup"
+GYMNASIUM_PTH = ROOT / "asterias" / "gymnasium_plugin" / "asterias_gymnasium.pth"
 ENVIRONMENT_FILE = VENV / "asterias.sh"
 COMPLETION_FILE = VENV / "ros2-completion.sh"
 PYTHON_DIR = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -40,10 +47,21 @@ RECIPE = "1"
 STAND_INS = ("control_msgs", "tf2_msgs")
 # Every package at its pinned version with the hashes of its files.
 LOCK = ROOT / "requirements.lock"
+EXTRAS_LOCK = ROOT / "requirements-extras.lock"
 CHECKED = ("--require-hashes", "--no-deps")
-PACKAGES_TITLE = "installing pinned packages (one or two minutes; more where PyTorch is downloaded)"
+PACKAGES_TITLE = "installing pinned packages (a minute or two; more where PyTorch is downloaded)"
 WORKSPACE_TITLE = "building the ROS 2 workspace (a minute)"
+EXTRAS_TITLE = "installing what a few tests need"
+# What `make test-all` adds: packages that only a few tests use.
+TEST_EXTRAS = "browser,docs,onnx,pyelastica"
 NEXT_STEP = "Set-up is complete. Next: make demo   (or, in your own shell: source setup.bash)"
+# PyBullet has wheels up to this Python and for this machine, and takes ten minutes to compile.
+LAST_PYBULLET_PYTHON, PYBULLET_MACHINE = (3, 11), "x86_64"
+NO_PYBULLET = (
+    f"PyBullet has no wheel for Python {sys.version_info.major}.{sys.version_info.minor} on "
+    f"{platform.machine()}, so it is left out: nothing draws what simulated cameras see; all else "
+    "works."
+)
 LOG_TAIL_LINES = 40
 # A shell script and a Python program at once: a "#!" line could not hold a path with spaces.
 ROS2_COMMAND = """#!/bin/sh
@@ -203,6 +221,30 @@ def pip_install(*arguments: str | Path) -> None:
     run([VENV / "bin" / "python", "-m", "pip", "install", *quiet, *arguments])
 
 
+def install(*arguments: str | Path) -> None:
+    """Install into the environment, with uv if it is there; the arguments are pip's."""
+    python, uv = VENV / "bin" / "python", VENV / "bin" / "uv"
+    if uv.is_file():
+        run(uv_command(uv, python, arguments), environment=uv_environment(python, arguments))
+    else:
+        pip_install(*arguments)
+
+
+def has_pybullet() -> bool:
+    """Return whether there is a wheel of PyBullet, as the marker in pyproject.toml says."""
+    is_old_enough = sys.version_info[:2] <= LAST_PYBULLET_PYTHON
+    return is_old_enough and platform.machine() == PYBULLET_MACHINE
+
+
+def install_uv(constraints: Path) -> None:
+    """Install what installs quickly; where it cannot be had, say so and go on with pip."""
+    try:
+        source = (*CHECKED, "-r", lock_of("uv")) if is_locked() else ("-c", constraints, "uv")
+        pip_install("--only-binary", ":all:", *source)
+    except SetUpError:
+        say("There is no uv here, so pip installs; that takes longer.")
+
+
 def pinned_version(name: str) -> str:
     """Return the version of a package in constraints.txt.
 
@@ -239,27 +281,37 @@ def constraints_file() -> Path:
 def install_packages() -> None:
     """Install everything at its pinned version, and this project itself in place."""
     constraints = constraints_file()
+    if not has_pybullet():
+        say(NO_PYBULLET)
+    install_uv(constraints)
     if is_locked():
         # First what builds the few packages that come as source.
-        pip_install(*CHECKED, "-r", lock_of("setuptools"))
+        install(*CHECKED, "-r", lock_of("setuptools"))
     else:
-        pip_install("-c", constraints, "setuptools")
+        install("-c", constraints, "setuptools")
     torch = f"torch=={pinned_version('torch')}"
     if TORCH_INDEX:
-        pip_install("--force-reinstall", "--no-deps", "--index-url", TORCH_INDEX, torch)
+        install("--force-reinstall", "--no-deps", "--index-url", TORCH_INDEX, torch)
     if is_locked():
-        pip_install(*CHECKED, "--no-build-isolation", "-r", LOCK)
+        install(*CHECKED, "--no-build-isolation", "-r", LOCK)
         # Each platform has a wheel of PyTorch of its own, which no lock can name.
-        pip_install("-c", constraints, "--no-build-isolation", torch)
+        install("-c", constraints, "--no-build-isolation", torch)
     if not ROS_DISTRO:
         extras = "ros,build,dev"
     elif shutil.which("colcon"):
         extras = "dev"
     else:
         extras = "build,dev"
-    pip_install("-c", constraints, "--no-build-isolation", "-e", f".[{extras}]")
+    install("-c", constraints, "--no-build-isolation", "-e", f".[{extras}]")
     if not ROS_DISTRO:
         mend_ros_wheels()
+
+
+def install_test_extras() -> None:
+    """Install what only a few tests use."""
+    if is_locked():
+        install(*CHECKED, "--no-build-isolation", "-r", EXTRAS_LOCK)
+    install("-c", constraints_file(), "--no-build-isolation", "-e", f".[{TEST_EXTRAS}]")
 
 
 def is_locked() -> bool:
@@ -347,6 +399,8 @@ def build_environment() -> dict[str, str]:
     hidden = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHONHOME", "PYTHON", "TORCH_INDEX")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment["PYTHONWARNINGS"] = "ignore"  # "setup.py install is deprecated"
+    # Without this, colcon has make wait while the machine's load is above its number of cores.
+    environment["MAKEFLAGS"] = f"-j{os.cpu_count() or 1}"
     if ROS_DISTRO:
         return environment
     environment.pop("PYTHONPATH", None)
@@ -393,6 +447,8 @@ def build_workspace() -> None:
 
 def write_environment() -> None:
     """Write paths for setup.bash, and the ``ros2`` command where no ROS 2 is sourced."""
+    # A wheel brings this file; an installation in place does not.
+    shutil.copyfile(GYMNASIUM_PTH, SITE_PACKAGES / GYMNASIUM_PTH.name)
     command = VENV / "bin" / "ros2"
     if not ROS_DISTRO:
         write_whole(command, ROS2_COMMAND)
@@ -438,20 +494,24 @@ def warm_caches() -> None:
 # -- all together
 
 
-def plan_stages() -> list[Stage]:
+def plan_stages(with_extras: bool = False) -> list[Stage]:
     """Return all stages in order; each key holds the key of the stage before."""
     base = str(Path(sys.base_prefix).resolve())
     venv_key = hash_of(RECIPE, str(ROOT), base, sys.version, ROS_DISTRO)
-    pinned = hash_of_files(iter([ROOT / "constraints.txt", LOCK, ROOT / "pyproject.toml"]))
+    pinned = hash_of_files(
+        iter([ROOT / "constraints.txt", LOCK, EXTRAS_LOCK, ROOT / "pyproject.toml"])
+    )
     packages_key = hash_of(venv_key, pinned, torch_source(venv_key))
     workspace_key = hash_of(packages_key, hash_of_files(workspace_sources()), *launch_files())
     loops = [*(ROOT / "sim").glob("**/*.py"), *(ROOT / "planners" / "operator").glob("*.py")]
     loops_key = hash_of(packages_key, hash_of_files(iter(loops)))
     python = VENV / "bin" / "python"
     version = sys.version.split()[0]
+    extras = Stage("extras", EXTRAS_TITLE, packages_key, SITE_PACKAGES, install_test_extras)
     return [
         Stage("venv", f"making .venv with Python {version}", venv_key, python, make_venv),
         Stage("packages", PACKAGES_TITLE, packages_key, SITE_PACKAGES, install_packages),
+        *([extras] if with_extras else []),
         Stage("workspace", WORKSPACE_TITLE, workspace_key, INSTALL / "share", build_workspace),
         Stage("environment", "writing paths", workspace_key, ENVIRONMENT_FILE, write_environment),
         Stage("caches", "compiling kernels", loops_key, VENV, warm_caches),
@@ -512,13 +572,14 @@ def main() -> None:
     """Command line: see ``--help``."""
     parser = argparse.ArgumentParser(description="Sets Asterias up in this clone.")
     parser.add_argument("--quiet", action="store_true", help="say nothing when nothing is to do")
+    parser.add_argument("--all", action="store_true", help="install what a few tests need, too")
     arguments = parser.parse_args()
     use_base_python()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         lock()
         check_python()
-        did_something = run_stages(plan_stages())
+        did_something = run_stages(plan_stages(arguments.all))
     except SetUpError as error:
         fail(str(error))
     except KeyboardInterrupt:

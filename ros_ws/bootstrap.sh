@@ -9,11 +9,11 @@ missing() {
     exit 1
 }
 
-usable() { # Python 3.10 or 3.11; where a ROS 2 is sourced, whichever Python that ROS was built for
+usable() { # Python 3.11 to 3.13; where a ROS 2 is sourced, whichever Python that ROS was built for
     if [ -n "${ROS_DISTRO:-}" ]; then
         "$1" -c 'import rclpy' >/dev/null 2>&1
     else
-        "$1" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' >/dev/null 2>&1
+        "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
     fi
 }
 
@@ -27,8 +27,8 @@ if [ -n "${ROS_DISTRO:-}" ]; then
     packages="ros-$ROS_DISTRO-rclpy python3-venv"
 else
     # A virtual environment that is active must not become the base of ours: its ROS would shine through.
-    candidates=${PYTHON:-python3.11 python3.10 python3}
-    wanted="Python 3.11 or 3.10"
+    candidates=${PYTHON:-python3.11 python3.12 python3.13 python3}
+    wanted="Python 3.11 to 3.13"
     packages="python3.11 python3.11-venv python3.11-dev"
 fi
 for python in $candidates; do

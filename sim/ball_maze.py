@@ -13,11 +13,10 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from pybullet_utils.bullet_client import BulletClient
 
 from asterias.arrays import Cell, CellPoint, MazeArray
 from asterias.context import Closeable
-from sim.rendering.bullet import pybullet
+from sim.rendering.bullet import bullet_client, pybullet
 
 CELL_M = 1.0
 RADIUS_M = 0.2
@@ -49,7 +48,7 @@ class BallMaze(Closeable):
         if not inside or not maze[start]:
             raise ValueError(f"the ball cannot begin in {start[0]},{start[1]}: no free cell.")
         self.maze = maze
-        self._bullet = BulletClient(pybullet.DIRECT)
+        self._bullet = bullet_client()
         self._bullet.setTimeStep(1.0 / (CONTROL_HZ * _SUBSTEPS))
         self._bullet.setGravity(0, 0, 0)
         self._bullet.setPhysicsEngineParameter(numSolverIterations=10)

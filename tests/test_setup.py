@@ -53,7 +53,7 @@ def load_bootstrap() -> ModuleType:
         ([], "git; on Debian or Ubuntu: sudo apt install git"),
         (["git"], "make; on Debian or Ubuntu: sudo apt install make"),
         (["git", "make"], "a C++ compiler; on Debian or Ubuntu: sudo apt install g++"),
-        (["git", "make", "c++"], "Python 3.11 or 3.10; on Debian or Ubuntu: sudo apt install"),
+        (["git", "make", "c++"], "Python 3.11 to 3.13; on Debian or Ubuntu: sudo apt install"),
     ],
 )
 def test_a_missing_program_is_named(tmp_path: Path, present: list[str], told: str) -> None:

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from asterias.errors import UserError
-from docs.tables import agents, doom, figures, planners, target_finding
+from docs.tables import agents, doom, figures, front_page, planners, pythons, target_finding
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
@@ -21,6 +21,8 @@ TABLES = {
     **doom.TABLES,
     **agents.TABLES,
     **figures.TABLES,
+    **front_page.TABLES,
+    **pythons.TABLES,
 }
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _LINK = re.compile(r"\]\(results/")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,7 +33,7 @@ from hardware.description.fields import (
 from hardware.description.limb import Limb, Material, Pose
 from hardware.description.validation_errors import format_validation_error
 
-ROBOTS_DIR = Path(__file__).resolve().parents[2] / "launch" / "robots"
+ROBOTS_DIR = Path(str(files("asterias") / "launch" / "robots")).resolve()
 
 
 class Target(StrictModel):

@@ -8,10 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import evdev
-from evdev import ecodes
-
+from asterias.errors import UserError
 from hardware.teleop.gamepad import AXES, BUTTONS
+
+try:
+    import evdev
+    from evdev import ecodes
+except ImportError as error:
+    raise UserError(
+        "Game pads need the package evdev, which is not installed: pip install 'asterias[gamepad]'."
+    ) from error
 
 # Kernel's names (Documentation/input/gamepad.rst): south is A, east B, west X, north Y.
 BUTTON_CODES = {

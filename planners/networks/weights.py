@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from asterias.files import read_bytes, read_json, write_bytes, write_json
 from planners.networks.base import PlanningNetwork
 from planners.networks.registry import build
 
-WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
+WEIGHTS_FOLDER = Path(str(files("planners") / "weights"))
 
 # Ours have 2 kB to 4 MB; a stranger's may have more, but none needs gigabytes.
 _MOST_WEIGHT_BYTES = 512 * 2**20

@@ -139,7 +139,7 @@ class Scene:
         rotation = rotation_from_rpy(pose.rpy)
         half = 0.5 * self._target_size_m
         square = np.array([[0, -half, -half], [0, half, -half], [0, half, half], [0, -half, half]])
-        self._target_corners = np.asarray(pose.xyz) + square @ rotation.T
+        self.target_corners = np.asarray(pose.xyz) + square @ rotation.T
         self._target_front = rotation[:, 0]
         pybullet.resetBasePositionAndOrientation(
             self._target,
@@ -172,9 +172,9 @@ class Scene:
 
         Only then can it be decoded; whether something stands before it, a picture must show.
         """
-        if (position - self._target_corners[0]) @ self._target_front <= 0.0:
+        if (position - self.target_corners[0]) @ self._target_front <= 0.0:
             return False
-        seen = (self._target_corners - position) @ rotation
+        seen = (self.target_corners - position) @ rotation
         ahead = seen[:, 0]
         if (ahead <= 0.0).any():
             return False

@@ -11,6 +11,7 @@ import io
 import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ from learning.target_finding.policies.weight_files import find_weights, read_ten
 
 KIND = "tile_encoder"
 ENCODER_FILE = "encoder.safetensors"
-ENCODERS = Path(__file__).parents[1] / "weights" / "encoders"
+ENCODERS = Path(str(files("learning.target_finding") / "weights" / "encoders"))
 
 # Observations of a walk: its random start, and as many steps as an episode has.
 WALK = 6

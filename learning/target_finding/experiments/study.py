@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -28,7 +29,7 @@ from learning.target_finding.env.options import Faults, TargetFindingOptions, op
 from learning.target_finding.experiments import evaluation
 from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE, load_policy
 
-PAPER_CURVES = Path(__file__).parents[1] / "paper_curves.json"
+PAPER_CURVES = Path(str(files("learning.target_finding") / "paper_curves.json"))
 TESTED = "tested.json"
 SETTINGS: tuple[Faults, ...] = get_args(Faults)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -20,8 +20,10 @@ from asterias_nodes.runtime.executor import soon
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import reliable_qos
 from asterias_nodes.runtime.run_node import run_node
-from hardware.teleop.evdev_pad import EvdevPad, find_pad
 from hardware.teleop.gamepad import AXES, BUTTONS
+
+if TYPE_CHECKING:
+    from hardware.teleop.evdev_pad import EvdevPad
 
 SEARCH_PERIOD_S = 1.0
 
@@ -59,6 +61,8 @@ class JoyReader(Node):
     def _search(self) -> None:
         if self._pad is not None:
             return
+        from hardware.teleop.evdev_pad import find_pad  # says what to install where there is none
+
         try:
             self._pad = find_pad(self.settings.device)
         except OSError as error:
