@@ -57,12 +57,16 @@ class TrajectoryController:
         clock: the driver's clock.
         stream_timeout_s: commands that follow each other within half this time are a stream, and
             silence of this length ends it; None: a stream ends as a single command does.
+
+    Attributes:
+        changes: how often the motion was changed: by commands, timed moves, holds and stops.
     """
 
     def __init__(
         self, driver: LimbDriver, clock: Clock, stream_timeout_s: float | None = None
     ) -> None:
         self.driver = driver
+        self.changes = 0
         self._clock = clock
         self._stream_timeout_s = stream_timeout_s
         self._timeout_s = driver.command_timeout_s
@@ -84,6 +88,13 @@ class TrajectoryController:
         """Whether a command or a timed move is still being followed."""
         return self._goal is not None or self._path is not None
 
+    def target(self, elapsed_s: float) -> FloatArray | None:
+        """Return ``(n,)`` where the timed move is after ``elapsed_s``; None when none is running.
+
+        A move that has ended stays at its last point.
+        """
+        return self._parked if self._path is None else self._path.at(elapsed_s)
+
     def command(self, position_rad: npt.ArrayLike) -> None:
         """Move to ``(n,)`` positions from now on.
 
@@ -91,6 +102,7 @@ class TrajectoryController:
         motion goes on; NotActiveError when the limb is not active, or stopped.
         """
         goal = self._admitted(position_rad)
+        self.changes += 1
         self._path, self._parked = None, None
         now = self._clock()
         self._timeout_s = self.driver.command_timeout_s
@@ -146,6 +158,7 @@ class TrajectoryController:
 
     def abandon(self) -> None:
         """Drop the present motion and hold."""
+        self.changes += 1
         self._forget()
         if self.driver.is_active:
             self.driver.hold()
@@ -173,6 +186,7 @@ class TrajectoryController:
         self._goal, self._path, self._parked = None, None, None
 
     def _start_path(self, times_s: FloatArray, positions_rad: FloatArray) -> None:
+        self.changes += 1
         self._goal, self._parked = None, None
         self._path, self._start_s = _Path(times_s, positions_rad), self._clock()
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pytest
 import tf_tree
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import JointState
@@ -19,9 +18,6 @@ from hardware.description.frames import optical_frame, prefixed
 from hardware.description.robot import RobotDescription, load_robot
 from hardware.description.urdf import urdf_of
 from sim.physics.kinematics import SoftLimb
-
-# Real processes on a machine that may be busy with something else.
-pytestmark = pytest.mark.flaky(reruns=1, reruns_delay=1)
 
 
 class Listener:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Duration
+from control_msgs.action import FollowJointTrajectory
+from rclpy.action import ActionClient
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
 from tf_tree import unknown_frames
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-# Real processes on a machine that may be busy with something else.
-pytestmark = [pytest.mark.system, pytest.mark.flaky(reruns=1, reruns_delay=1)]
+pytestmark = pytest.mark.system
 
 RECORD = "from asterias_nodes.recording.recorder import main; raise SystemExit(main())"
 
@@ -45,5 +48,21 @@ def test_frames_of_a_robot_with_devices_are_recorded_with_its_pictures(
     with AnyReader([out]) as reader:
         counts = {topic: about.msgcount for topic, about in reader.topics.items()}
     assert counts["/robot_description"] == counts["/tf_static"] == 1, counts
+    assert follow(client, 0.4).error_code == FollowJointTrajectory.Result.SUCCESSFUL
+    assert joints[-1].position[joints[-1].name.index("limb_0_shoulder_yaw")] > 0.3
     assert run.stop() == 0, run.text
     assert "Traceback" not in run.text
+
+
+def follow(client: Any, yaw_rad: float) -> FollowJointTrajectory.Result:
+    """The result of moving one joint as MoveIt does."""
+    action = ActionClient(client.node, FollowJointTrajectory, "/limb_0/follow_joint_trajectory")
+    client.until(action.server_is_ready)
+    point = JointTrajectoryPoint(positions=[yaw_rad], time_from_start=Duration(sec=1))
+    path = JointTrajectory(joint_names=["limb_0_shoulder_yaw"], points=[point])
+    sent = action.send_goal_async(FollowJointTrajectory.Goal(trajectory=path))
+    client.until(sent.done)
+    ended = sent.result().get_result_async()
+    client.until(ended.done)
+    action.destroy()
+    return ended.result().result

@@ -562,5 +562,6 @@ def test_the_foxglove_layout_shows_our_topics() -> None:
     walk(layout["layout"])
     assert sorted(shown) == sorted(layout["configById"]), "every panel is on the screen once"
     text = json.dumps(layout)
-    for topic in ("/limb_0/camera_3/image_raw", "/limb_0/joint_states", "/target/detections"):
+    shown_topics = ("/limb_0/camera_3/image_raw", "/limb_0/joint_states", "/target/detections")
+    for topic in (*shown_topics, "/robot_description"):
         assert topic in text

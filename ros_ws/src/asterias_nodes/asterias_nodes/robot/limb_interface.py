@@ -15,6 +15,7 @@ from trajectory_msgs.msg import JointTrajectory
 from asterias.arrays import FloatArray
 from asterias.errors import CommandError, HardwareError
 from asterias_nodes.robot.fault_service import FaultService
+from asterias_nodes.robot.follow_joint_trajectory import FollowJointTrajectoryServer
 from asterias_nodes.robot.multiplexer_watch import MultiplexerWatch
 from asterias_nodes.runtime.bounded_subscription import bounded_subscription
 from asterias_nodes.runtime.conversions import to_seconds
@@ -91,6 +92,9 @@ class LimbInterface:
             limit_bytes=TRAJECTORY_LIMIT_BYTES,
         )
         self._multiplexer = MultiplexerWatch(self._owned, prefix)
+        self._action = FollowJointTrajectoryServer(
+            node, self._owned, number, self.motion, clock, self._multiplexer
+        )
         self._faults = FaultService(
             node,
             f"{prefix}/inject_fault",
@@ -151,6 +155,7 @@ class LimbInterface:
             self.guard.observe(state)
         if state is None:
             return
+        self._action.observe(stamp, state)
         message = JointState()
         message.header.stamp = stamp
         none = np.empty(0)
