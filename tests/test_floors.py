@@ -69,6 +69,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "robot": ("runtime",),
         "recording": ("runtime",),
         "transforms": ("runtime",),
+        "foxglove_bridge": ("runtime",),
         "navigation": ("robot", "runtime", "transforms"),
         "teleop": ("robot", "runtime"),
         "agents": ("robot", "runtime"),

@@ -44,7 +44,7 @@ _LOOK_PERIOD_S = 0.05
 
 
 def _sources() -> list[str]:
-    people = ["leader:40", "gamepad:30", "web:20", "keyboard:10"]
+    people = ["leader:40", "gamepad:30", "web:20", "foxglove:15", "keyboard:10"]
     # Of these two, who has the limb keeps it.
     return [*people, "policy:5", "find_target:5", "language_agent:1"]
 
