@@ -364,13 +364,15 @@ def mend_ros_wheels() -> None:
 def workspace_sources() -> Iterator[Path]:
     """Yield the files whose change needs a build; Python modules are used in place.
 
+    The table of nodes says which commands there are.
+
     Yields:
         Paths below ``ros_ws/src``.
     """
     for path in (WORKSPACE / "src").rglob("*"):
         if "__pycache__" in path.parts or not path.is_file():
             continue
-        if path.suffix not in (".py", ".pyc") or path.name == "setup.py":
+        if path.suffix not in (".py", ".pyc") or path.name in ("setup.py", "nodes.py"):
             yield path
 
 
