@@ -169,7 +169,9 @@ class _Tally:
             span = [(time_ns - begin_ns) / 1e9 for time_ns in (dropped.start_ns, dropped.end_ns)]
             text += f", recorded from {span[0]:.3f} to {span[1]:.3f} s"
         counts = sorted(scan.topic_counts(dropped).items())
-        held = ", ".join(f"{count} messages of {topic}" for topic, count in counts)
+        held = ", ".join(
+            f"{count} message{'s' if count > 1 else ''} of {topic}" for topic, count in counts
+        )
         return f"{text}: {held or 'no index says what they held'}"
 
 

@@ -145,7 +145,8 @@ def _plot_joints(axes: Axes, trace: Trace, limb: int) -> None:
             goal = np.degrees(np.append(commands.values[:, number], commands.values[-1, number]))
             axes.step(times, goal, where="post", lw=0.8, ls="--", color=line.get_color())
     axes.set_ylabel(f"limb_{limb}: angle (degrees)\ndashed: commanded")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
+    if axes.lines:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
 
 
 def _plot_rates(axes: Axes, trace: Trace) -> None:
