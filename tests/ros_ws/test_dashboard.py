@@ -147,6 +147,12 @@ def grab(page: Page, selector: str, x: float, y: float) -> None:
     page.mouse.down()
 
 
+# The objects of three.js that have names, with their places.
+DRAWN = """() => [...getElement(document.querySelector('#limb').firstElementChild).objects.values()]
+  .filter(one => one.mesh && one.mesh.name)
+  .map(one => `${one.mesh.name}: ${one.mesh.matrix.elements.join(' ')}`).join('; ')"""
+
+
 def test_the_page_shows_cameras_limb_and_health_and_pictures_change(
     page: Page, joints: Joints, peer: Any
 ) -> None:
@@ -154,15 +160,15 @@ def test_the_page_shows_cameras_limb_and_health_and_pictures_change(
     expect(page.locator("#tile_0_3 .rate")).to_contain_text("Hz")
     expect(page.locator("section[aria-label=Health]")).to_contain_text("sim_robot: limb_0")
     picture = "document.querySelector('#tile_0_3 canvas').toDataURL()"
-    drawing = "document.querySelector('#limb').toDataURL()"
-    before = [page.evaluate(picture), page.evaluate(drawing)]
-    assert len(before[0]) > 1000 and len(before[1]) > 1000
+    wait_for(lambda: "link_0_3" in page.evaluate(DRAWN))
+    before = [page.evaluate(picture), page.evaluate(DRAWN)]
+    assert len(before[0]) > 1000
 
     grab(page, "input[aria-label=shoulder_yaw]", 0.7, 0.5)
     peer.wait_until(lambda: joints.now()[0] > 0.3)
     expect(page.locator("#owner")).to_have_text("moved by web")
     page.mouse.up()
-    after = [page.evaluate(picture), page.evaluate(drawing)]
+    after = [page.evaluate(picture), page.evaluate(DRAWN)]
     assert before[0] != after[0] and before[1] != after[1]
     peer.spin(1.0)
     assert joints.move_within(0.3) < 0.05, "nothing is held any more"

@@ -32,6 +32,7 @@ from asterias_nodes.web.health_table import HealthTable
 from asterias_nodes.web.live import LiveHub
 from asterias_nodes.web.node_services import FaultRemote, RecorderRemote
 from asterias_nodes.web.page import make_app
+from asterias_nodes.web.robot_scene import LimbFrame
 from asterias_nodes.web.robot_view import RobotView
 from asterias_nodes.web.server import WebServer
 from asterias_nodes.web.topic_plots import TopicPlots
@@ -96,6 +97,9 @@ class Dashboard(Node):
         self.robot = load_robot(settings.robot)
         limits = JogLimits(settings.joint_speed, settings.tip_speed_m_s)
         clients = make_teleop_clients(self, settings.robot, 0, "web", limits)
+        self.frames = [
+            LimbFrame(one.kinematics.base_rotation, one.kinematics.base_m) for one in clients
+        ]
         self._stop = EmergencyStopClient(self, self.tell_all)
         period_s = 1.0 / settings.rate_hz
         self._driver = WebDriver(clients, self._stop, self._tell, period_s)

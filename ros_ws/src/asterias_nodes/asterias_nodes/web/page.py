@@ -14,6 +14,7 @@ from asterias_nodes.web import panels
 from asterias_nodes.web.live import LiveHub
 from asterias_nodes.web.panels import PageModel
 from asterias_nodes.web.plot_panel import plot_panel
+from asterias_nodes.web.robot_scene import robot_scene
 
 STATIC = Path(__file__).parent / "static"
 REFRESH_S = 0.4
@@ -60,6 +61,9 @@ def _build(model: PageModel, shows_faults: bool) -> None:
             with _panel("Cameras"):
                 ui.html('<div id="tiles"></div>', sanitize=False)
             with _panel("Limb"):
+                words = "The robot, drawn; drag to turn"
+                with ui.element("div").props(f'id="limb" aria-label="{words}"'):
+                    robot_scene(model.robot, model.frames)
                 _static("limb")
         with ui.element("div").classes("column work"):
             with _panel("Drive"):

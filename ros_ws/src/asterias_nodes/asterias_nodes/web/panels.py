@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from nicegui import ui
 from asterias_nodes.web.action_watch import ActionRun, ActionWatch, WatchedAction
 from asterias_nodes.web.health_table import HealthTable, PartReport
 from asterias_nodes.web.node_services import FaultRemote, RecorderRemote
+from asterias_nodes.web.robot_scene import LimbFrame
 from asterias_nodes.web.text import duration_text, shortened, values_text
 from asterias_nodes.web.topic_plots import TopicPlots
 from hardware.description.robot import RobotDescription
@@ -45,6 +46,10 @@ class PageModel(Protocol):
     @property
     def robot(self) -> RobotDescription:
         """The robot that is shown."""
+
+    @property
+    def frames(self) -> Sequence[LimbFrame]:
+        """Where each limb is mounted."""
 
     @property
     def recorder(self) -> RecorderRemote:

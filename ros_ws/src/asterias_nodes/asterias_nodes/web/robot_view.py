@@ -1,4 +1,4 @@
-"""What the page draws: the robot's shape (sent once) and its state (sent 20 times a second)."""
+"""What the page shows of the robot: its parts (sent once) and its state (20 times a second)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CORNER_NUMBERS = 8
 
 
 class RobotView:
-    """Shape and state of the robot as JSON.
+    """Parts and state of the robot as JSON.
 
     Args:
         robot: the description.
@@ -75,13 +75,11 @@ class RobotView:
             self._seen.pop(key, None)
 
     def hello(self) -> str:
-        """Return the JSON of what does not change: limbs, joints, cameras, shapes, speeds."""
-        target = self._robot.target
+        """Return the JSON of what does not change: limbs, joints, cameras, speeds."""
         shape = {
             "t": "hello",
             "robot": self._robot.name,
             "limbs": [self._shape(i) for i in range(len(self._robot.limbs))],
-            "target": {"pose": target.pose.model_dump(), "size": target.size_m},
             "tip_speed": self._limits.tip_speed_m_s,
         }
         return json.dumps(shape, allow_nan=False)
@@ -112,32 +110,16 @@ class RobotView:
         return round(seconds, 1) if 0.0 <= seconds < 1e9 else 0.0
 
     def _shape(self, number: int) -> dict[str, Any]:
-        limb, kinematics = self._robot.limbs[number], self._clients[number].kinematics
-        moved = [hinge.child for hinge in limb.body.hinges]
-        links = {link.name: link for link in limb.body.links}
+        limb = self._robot.limbs[number]
         return {
             "name": limb.name,
             "joints": [
                 {"name": j.name, "limits": j.limits_rad, "home": j.home_rad} for j in limb.joints
             ],
             "cameras": [
-                {
-                    "name": c.name,
-                    "width": c.width_px,
-                    "height": c.height_px,
-                    "fov": c.fov_rad,
-                    "link": moved.index(c.link) if c.link in moved else -1,
-                    "at": c.pose.xyz,
-                    "rpy": c.pose.rpy,
-                }
+                {"name": c.name, "width": c.width_px, "height": c.height_px}
                 for c in limb.live_cameras
             ],
-            "base": {
-                "rotation": kinematics.base_rotation.ravel().tolist(),
-                "at": kinematics.base_m.tolist(),
-            },
-            "root": links[limb.body.links[0].name].model_dump(),
-            "links": [links[name].model_dump() for name in moved],
         }
 
     def _limb_state(self, number: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-/* Cameras, limb and controls of the dashboard, over one web socket (see live.py for its messages).
+/* Cameras, robot and controls of the dashboard, over one web socket (see live.py for its messages).
    A hand on a control is repeated 20 times a second; without it the robot lets go within 0.3 s. */
 "use strict";
 (() => {
@@ -165,8 +165,7 @@ function begin(message) {
   stick($("lever"), "lever", at => { tip[2] = -at[1]; });
   $("stop").onclick = stop;
   $("unstop").onclick = () => send({ t: "unstop" });
-  turnView();
-  requestAnimationFrame(paint);
+  new ResizeObserver(fitScene).observe($("limb"));
 }
 // -- tiles and tabs fit the screen --------------------------------------------------------------
 const TABS = ["Drive", "Limb", "Record", "Actions", "Health", "Plots"];
@@ -228,6 +227,7 @@ function addSliders() {
 // -- states -------------------------------------------------------------------------------------
 function show(message) {
   state = message;
+  pose(message);
   const mine = state.limbs[limb];
   $("stop").classList.toggle("on", state.stop === true);
   $("stop").textContent = state.stop ? "STOPPED" : "STOP";
@@ -315,110 +315,45 @@ function age(tile) {
   }
 }
 
-// -- the limb, drawn ----------------------------------------------------------------------------
-const look = { yaw: -0.9, pitch: 0.42, zoom: 1, view: null };
-function turnView() {
-  const canvas = $("limb"); let from = null;
-  canvas.addEventListener("pointerdown", event => { canvas.setPointerCapture(event.pointerId); from = [event.clientX, event.clientY]; });
-  canvas.addEventListener("pointermove", event => {
-    if (!from) return;
-    look.yaw -= (event.clientX - from[0]) * 0.01;
-    look.pitch = Math.min(1.5, Math.max(-0.2, look.pitch + (event.clientY - from[1]) * 0.01));
-    from = [event.clientX, event.clientY];
-  });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { from = null; });
-  canvas.addEventListener("wheel", event => {
-    event.preventDefault(); look.zoom = Math.min(6, Math.max(0.4, look.zoom * Math.exp(-event.deltaY * 0.001)));
-  }, { passive: false });
+// -- the robot in three dimensions --------------------------------------------------------------
+// Its shapes are objects of three.js (see robot_scene.py); here they are found by name and moved.
+const VIEW = { idle: [0x5aa9ff, 0.22, 1], sees: [0x4cc9a6, 0.5, 2.4] };
+const meshes = new Map(), WIDE = 1.5;
+const scene = () => getElement($("limb").firstElementChild);
+function findMeshes() {
+  const found = scene();
+  if (!found || !found.objects) return;
+  for (const { mesh } of found.objects.values()) if (mesh && mesh.name) meshes.set(mesh.name, mesh);
 }
-const apply = (r, p, s) => [0, 1, 2].map(i => r[3 * i] * p[0] + r[3 * i + 1] * p[1] + r[3 * i + 2] * p[2] + s[i]);
-const EYE = [1, 0, 0, 0, 1, 0, 0, 0, 1];
-const FACES = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]];
-function rpy([roll, pitch, yaw]) {
-  const [sr, sp, sy] = [roll, pitch, yaw].map(Math.sin), [cr, cp, cy] = [roll, pitch, yaw].map(Math.cos);
-  return [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr,
-    sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr, -sp, cp * sr, cp * cr];
+function fitScene() {
+  const found = scene(), box = $("limb");
+  if (!found || !found.renderer || !found.controls || !box.clientWidth) return;
+  // A high, narrow picture shows as much to its sides as a wide one.
+  const half = Math.tan(found.cameraParams.fov * Math.PI / 360) * Math.max(1, WIDE * box.clientHeight / box.clientWidth);
+  found.camera.fov = 360 / Math.PI * Math.atan(half);
+  found.resize();
 }
-function shapes() {
-  const faces = [], points = [];
-  const polygon = (corners, color, edge) => { faces.push({ corners, color, edge }); points.push(...corners); };
-  hello.limbs.forEach((one, number) => {
-    const now = state && state.limbs[number].heard ? state.limbs[number] : null;
-    const world = p => apply(one.base.rotation, p, one.base.at);
-    const place = k => now && k >= 0 ? p => world(apply(now.rotations[k], p, now.shifts[k])) : world;
-    const box = (link, put) => {
-      const c = link.center_m, h = link.size_m.map(edge => edge / 2), corners = [];
-      for (const x of [-1, 1]) for (const y of [-1, 1]) for (const z of [-1, 1])
-        corners.push(put([c[0] + x * h[0], c[1] + y * h[1], c[2] + z * h[2]]));
-      FACES.forEach(face => polygon(face.map(k => corners[k]), link.color, "#0006"));
-    };
-    box(one.root, world);
-    one.links.forEach((link, k) => box(link, place(k)));
-    one.cameras.forEach((camera, j) => {
-      const sees = state && state.seen[`${number}_${j}`], turn = rpy(camera.rpy), put = place(camera.link);
-      const far = sees ? 0.11 : 0.045, half = far * Math.tan(camera.fov / 2);
-      const rim = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([y, z]) => put(apply(turn, [far, y * half, z * half], camera.at)));
-      const eye = put(camera.at), paint = sees ? [0.3, 0.85, 0.68, 0.5] : [0.35, 0.66, 1, 0.22];
-      rim.forEach((corner, k) => polygon([eye, corner, rim[(k + 1) % 4]], paint, sees ? "#4cc9a6" : "#5aa9ff66"));
+function place(mesh, r, s) {
+  mesh.matrixAutoUpdate = false;
+  mesh.matrix.set(r[0], r[1], r[2], s[0], r[3], r[4], r[5], s[1], r[6], r[7], r[8], s[2], 0, 0, 0, 1);
+  mesh.matrixWorldNeedsUpdate = true;
+}
+function pose(message) {
+  // A scene that was built anew, after its graphics memory was lost, has other objects.
+  if (!document.hidden && $("limb").clientWidth) findMeshes();
+  message.limbs.forEach((one, i) => {
+    if (!one.heard) return;
+    one.rotations.forEach((r, k) => {
+      const mesh = meshes.get(`link_${i}_${k}`);
+      if (mesh) place(mesh, r, one.shifts[k]);
     });
   });
-  const t = hello.target, turn = rpy(t.pose.rpy), half = t.size / 2 * 1.25;
-  polygon([[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([y, z]) => apply(turn, [0, y * half, z * half], t.pose.xyz)), [0.95, 0.95, 0.95], "#fff");
-  polygon([[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([y, z]) => apply(turn, [0.001, y * half * .8, z * half * .8], t.pose.xyz)), [0.12, 0.12, 0.12], "#000");
-  return { faces, points };
-}
-function paint() {
-  requestAnimationFrame(paint);
-  const canvas = $("limb");
-  if (!canvas || !hello || document.hidden || !canvas.clientWidth) return;
-  const key = `${JSON.stringify(state && state.limbs.map(one => one.rotations))}${JSON.stringify(state && state.seen)}${look.yaw} ${look.pitch} ${look.zoom} ${canvas.clientWidth}`;
-  if (key === look.view) return;
-  look.view = key;
-  const scale = window.devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
-  canvas.width = width * scale; canvas.height = height * scale;
-  const pen = canvas.getContext("2d"); pen.scale(scale, scale);
-  const [sy, cy, sp, cp] = [Math.sin(look.yaw), Math.cos(look.yaw), Math.sin(look.pitch), Math.cos(look.pitch)];
-  const { faces, points } = shapes();
-  if (!look.middle) {
-    const ends = [0, 1, 2].map(i => [Math.min(...points.map(p => p[i])), Math.max(...points.map(p => p[i]))]);
-    look.middle = ends.map(([low, high]) => (low + high) / 2);
-    look.size = Math.hypot(...ends.map(([low, high]) => high - low));
+  for (const [name, mesh] of meshes) {
+    if (!name.startsWith("camera_") || !mesh.children.length) continue;
+    const [color, opacity, scale] = message.seen[name.slice(7)] ? VIEW.sees : VIEW.idle;
+    mesh.scale.setScalar(scale);
+    mesh.children[0].material.color.setHex(color); mesh.children[0].material.opacity = opacity;
   }
-  const eye = p => {
-    const [x, y, z] = p.map((v, i) => v - look.middle[i]);
-    const forward = cy * x + sy * y, left = -sy * x + cy * y;
-    return [-left, cp * z + sp * forward, cp * forward - sp * z];
-  };
-  const factor = 0.86 * Math.min(width, 1.7 * height) / look.size * look.zoom;
-  const flat = ([x, y, depth]) => { const k = factor / (1 + 0.35 * depth / look.size); return [width / 2 + k * x, height / 2 - k * y]; };
-  floor(pen, eye, flat);
-  const drawn = faces.map(face => {
-    const seen = face.corners.map(eye);
-    return { ...face, seen, depth: seen.reduce((sum, p) => sum + p[2], 0) / seen.length };
-  }).sort((a, b) => b.depth - a.depth);
-  for (const face of drawn) {
-    const corners = face.seen.map(flat), [r, g, b, a = 1] = face.color, light = a < 1 ? 1 : shade(face.corners);
-    pen.fillStyle = `rgba(${[r, g, b].map(c => Math.round(255 * Math.min(1, (c + .06) * light))).join()},${a})`;
-    pen.strokeStyle = face.edge; pen.lineWidth = 1;
-    pen.beginPath(); corners.forEach(([x, y], k) => pen[k ? "lineTo" : "moveTo"](x, y));
-    pen.closePath(); pen.fill(); pen.stroke();
-  }
-}
-function shade(c) {
-  const u = c[1].map((v, i) => v - c[0][i]), v = c[2].map((w, i) => w - c[0][i]);
-  const n = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
-  const long = Math.hypot(...n) || 1;
-  return 0.75 + 0.45 * Math.abs(n[2] / long) + 0.15 * Math.abs(n[0] / long);
-}
-function floor(pen, eye, flat) {
-  pen.strokeStyle = "#263343"; pen.lineWidth = 1; pen.beginPath();
-  for (let k = -6; k <= 10; k += 2) {
-    for (const [a, b] of [[[k / 10, -.6, 0], [k / 10, .6, 0]], [[-.6, (k - 2) / 10, 0], [1, (k - 2) / 10, 0]]]) {
-      if (Math.abs(a[1]) > .61) continue;
-      const [p, q] = [flat(eye(a)), flat(eye(b))]; pen.moveTo(...p); pen.lineTo(...q);
-    }
-  }
-  pen.stroke();
 }
 
 // NiceGUI builds the page a moment after this script is loaded.
