@@ -11,6 +11,7 @@ from asterias.arrays import ImageArray
 from hardware.perception.images import Tile, sheet
 
 _PAPER = 250
+LEGEND = "green: the tag that a camera sees    red cross: a camera that fails"
 
 
 def contact_sheet(
@@ -28,8 +29,12 @@ def contact_sheet(
         for place, strip in enumerate(strips[first : first + columns]):
             line[: strip.shape[0], place * width : place * width + strip.shape[1]] = strip
         lines.append(line)
-    top = np.full((44, columns * width, 3), _PAPER, np.uint8)
-    cv2.putText(
-        top, heading, (10, 30), cv2.FONT_HERSHEY_SIMPLEX, 0.65, (40, 44, 52), 1, cv2.LINE_AA
-    )
+    top = np.full((64, columns * width, 3), _PAPER, np.uint8)
+    _write(top, heading, (10, 30), 0.65)
+    _write(top, LEGEND, (10, 52), 0.42)
     return np.vstack([top, *lines])
+
+
+def _write(picture: ImageArray, text: str, place: tuple[int, int], scale: float) -> None:
+    ink = (40, 44, 52)
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 1, cv2.LINE_AA)

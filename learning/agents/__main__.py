@@ -74,7 +74,7 @@ class Run:
         if self.record is not None:
             record.save(self.record)
         if self.picture is not None:
-            save_png(str(self.picture), drawing.draw(graph, record))
+            save_png(str(self.picture), drawing.draw(graph, record, broken=liars))
         return 0 if isinstance(record.result, Answer) else 1
 
 

@@ -82,7 +82,8 @@ def draw_walk(size: int, planner: str, mapper: str, textures: str, seed: int, ou
         walk = explore(world, belief, agent, course.goal, 4 * size * size)
         pictures = [*world.pictures, world.picture()]
     chosen = np.linspace(0, len(pictures) - 1, min(_PICTURES, len(pictures))).round().astype(int)
-    save_png(str(out), sheet_of([pictures[k] for k in chosen], columns=2))
+    title = f"A walk through a maze of {size} x {size}, seed {seed}: {walk.end.value}"
+    save_png(str(out), sheet_of([pictures[k] for k in chosen], 2, title))
     return (
         f"{walk.end.value} after {walk.steps} steps with {walk.looks} looks and {walk.plans} "
         f"plans; the shortest way has {course.shortest_steps}. Drew {out}."

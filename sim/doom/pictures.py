@@ -21,6 +21,17 @@ _PLAN, _WAY, _PLAYER, _GOAL, _PAPER = (
     (255, 176, 0),
     (250, 250, 250),
 )
+_INK = (40, 44, 52)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+# What the map's colours mean; below each picture, so in films and on sheets.
+_LEGEND = (
+    ("plan", _PLAN),
+    ("way", _WAY),
+    ("robot", _PLAYER),
+    ("goal", _GOAL),
+    ("unknown", _COLOURS[UNKNOWN]),
+)
+_WORD_PX = 66
 _SUPER = 4  # sub-pixel bits of OpenCV's lines
 
 
@@ -74,10 +85,19 @@ def beside(view: ImageArray, shown: MapPicture, text: str = "", height_px: int =
         [big, np.full((height_px, 8, 3), _PAPER, np.uint8), draw_map(shown, height_px)]
     )
     foot = np.full((24, both.shape[1], 3), _PAPER, np.uint8)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(foot, text, (6, 17), font, 0.42, (40, 44, 52), 1, cv2.LINE_AA)
+    cv2.putText(foot, text, (6, 17), _FONT, 0.42, _INK, 1, cv2.LINE_AA)
+    _add_legend(foot)
     whole = np.vstack([both, foot])
     return whole[: whole.shape[0] // 2 * 2, : whole.shape[1] // 2 * 2]
+
+
+def _add_legend(foot: ImageArray) -> None:
+    """Say at the right end of a line what the map's colours mean, where there is room for it."""
+    left = foot.shape[1] - _WORD_PX * len(_LEGEND)
+    for number, (word, colour) in enumerate(_LEGEND if left > 3 * _WORD_PX else ()):
+        x = left + number * _WORD_PX
+        cv2.rectangle(foot, (x, 8), (x + 8, 16), colour, cv2.FILLED)
+        cv2.putText(foot, word, (x + 12, 16), _FONT, 0.38, _INK, 1, cv2.LINE_AA)
 
 
 def _pixel(place: CellPoint, scale: float) -> tuple[int, int]:
@@ -97,12 +117,16 @@ def _arrow(picture: ImageArray, place: CellPoint, yaw_rad: float, scale: float) 
     cv2.fillPoly(picture, [np.round(corners).astype(np.int32)], _PLAYER, cv2.LINE_AA)
 
 
-def sheet_of(pictures: Sequence[ImageArray], columns: int) -> ImageArray:
-    """Return pictures of one size in rows of ``columns``, the rest of the last row left empty."""
+def sheet_of(pictures: Sequence[ImageArray], columns: int, title: str = "") -> ImageArray:
+    """Return pictures of one size below a title, in rows of ``columns``; the last may be short."""
     height, width = pictures[0].shape[:2]
     rows = -(-len(pictures) // columns)
     sheet = np.full((rows * (height + 6), columns * (width + 6), 3), _PAPER, np.uint8)
     for number, picture in enumerate(pictures):
         top, left = number // columns * (height + 6) + 3, number % columns * (width + 6) + 3
         sheet[top : top + height, left : left + width] = picture
-    return sheet
+    if not title:
+        return sheet
+    head = np.full((32, sheet.shape[1], 3), _PAPER, np.uint8)
+    cv2.putText(head, title, (8, 22), _FONT, 0.55, _INK, 1, cv2.LINE_AA)
+    return np.vstack([head, sheet])

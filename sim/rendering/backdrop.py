@@ -78,6 +78,8 @@ def paint_backdrop(
                     light = (across + along) % 2 == 0
             elif z > 0.0:
                 sky_height = z / np.sqrt(1.0 + right * right + down * down)
+                # Overhead there is no side towards the window: without this the zenith is a dimple.
+                lit = 1.0 + (lit - 1.0) * np.sqrt(max(1.0 - sky_height * sky_height, 0.0))
             for channel in range(3):
                 floor = colors[0, channel] if light else colors[1, channel]
                 low, high = colors[2, channel], colors[3, channel]

@@ -168,8 +168,8 @@ def test_the_page_shows_cameras_limb_and_health_and_pictures_change(
     peer.wait_until(lambda: joints.now()[0] > 0.3)
     expect(page.locator("#owner")).to_have_text("moved by web")
     page.mouse.up()
-    after = [page.evaluate(picture), page.evaluate(DRAWN)]
-    assert before[0] != after[0] and before[1] != after[1]
+    wait_for(lambda: page.evaluate(picture) != before[0])
+    wait_for(lambda: page.evaluate(DRAWN) != before[1])
     peer.spin(1.0)
     assert joints.move_within(0.3) < 0.05, "nothing is held any more"
     expect(page.locator("#owner")).to_have_text("moved by nobody")

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from sim.doom.game import GameDiedError, MazeGame
 from sim.doom.maps import MazeMap, cell_at, centre_of, text_map, write_wad
+from sim.doom.pictures import MapPicture, beside, sheet_of
 from sim.doom.textures import GROUPS, MIXED, TEXTURE_SETS, MazeAppearance, choose_look
 from sim.doom.views import survey, survey_mazes
 
@@ -204,3 +205,15 @@ def test_the_engine_leaves_nothing_in_the_working_folder(
         game.drive(1.0, 0.0, 0.0)
         assert not list(tmp_path.iterdir())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sheet_has_a_title_and_pictures_a_legend() -> None:
+    cells = np.zeros((9, 9), np.int8)
+    shown = MapPicture(cells, goal=(7.5, 7.5), player=(1.5, 1.5), plan=[(1.5, 1.5), (7.5, 7.5)])
+    picture = beside(np.full((240, 320, 3), 120, np.uint8), shown, "step 3")
+    foot = picture[-20:, -340:].reshape(-1, 3)
+    for colour in ((230, 25, 75), (44, 160, 44), (255, 176, 0)):
+        assert (foot == colour).all(axis=1).sum() > 20, "a swatch of each colour of the map"
+    plain, titled = sheet_of([picture] * 3, 2), sheet_of([picture] * 3, 2, "Three walks")
+    assert titled.shape[0] == plain.shape[0] + 32
+    assert titled[:32].std() > 5 and (titled[32:] == plain).all()

@@ -13,6 +13,7 @@ from hardware.description.limb import CameraDescription, Pose
 from hardware.description.robot import load_robot
 from hardware.perception.apriltag import detect_tags, tag_image
 from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
+from sim.rendering.backdrop import COLORS, TILING, WINDOW, paint_backdrop
 from sim.rendering.scene import Appearance, camera_matrix, look_at
 from sim.world import SimWorld
 
@@ -237,3 +238,15 @@ def test_pictures_are_not_shifted_against_the_camera_model(world: SimWorld) -> N
             errors.append((found.corners_px - expected).mean(axis=0))
     assert len(errors) > 50
     assert np.abs(np.mean(errors, axis=0)).max() < 0.1
+
+
+def test_the_sky_has_no_dimple_overhead() -> None:
+    up = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    size = 65
+    image, depth = np.zeros((size, size, 3), np.uint8), np.ones((size, size), np.float32)
+    out = np.empty_like(image)
+    paint_backdrop(image, depth, up, np.zeros(3), 60.0, COLORS, TILING, WINDOW, out)
+    brightness = out.astype(int)
+    steps = [np.abs(np.diff(brightness, axis=axis)).max() for axis in (0, 1)]
+    assert max(steps) <= 2, "neighbours differ by no more than a gradient does"
+    assert out.std() > 1, "the side of the window is brighter still"

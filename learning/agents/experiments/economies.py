@@ -164,8 +164,8 @@ def plot(data: Mapping[str, Any], path: Path) -> None:
         bad = 100 * np.array(row["bad_share"])
         label = "bad members, of all" if is_first else None
         axes.plot(rounds, bad, color="#e45756", alpha=0.8, linestyle="--", label=label)
-    axes.set_xlabel("rounds")
-    axes.set_ylabel("%")
+    axes.set_xlabel("rounds played (number)")
+    axes.set_ylabel("right answers, and bad members of all (%)")
     axes.set_ylim(0, 100)
     axes.set_title("An economy of explorers: one line per seed")
     axes.grid(alpha=0.3)

@@ -177,8 +177,9 @@ def plot(data: Mapping[str, Any], path: Path) -> None:
         means = [row[way]["mean"] for row in data["summary"]]
         errors = [row[way]["std"] for row in data["summary"]]
         axes.errorbar(members, means, errors, marker="o", capsize=3, label=_LABELS[way])
-    axes.set_xlabel("members")
-    axes.set_ylabel("right answers in unseen mazes, %")
+    axes.set_xlabel("members (number)")
+    axes.set_xticks(members)
+    axes.set_ylabel("right answers in unseen mazes (%)")
     size = data["options"]["size"]
     axes.set_title(f"What is where, how many, how far: {size} x {size} mazes, 5 seeds")
     axes.set_ylim(0, 100)

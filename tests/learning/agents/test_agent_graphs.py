@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -272,6 +273,19 @@ def test_a_run_can_be_drawn() -> None:
     graph = society.graph([("broken", "decision"), ("camera_0", "decision")])
     picture = draw(graph, answer(graph, TASK))
     assert picture.ndim == 3 and picture.shape[2] == 3 and picture.std() > 5
+
+
+def test_what_is_broken_is_drawn_red_and_named_in_the_legend() -> None:
+    graph = swarm(["left"] * 3).graph([("camera_0", "decision"), ("camera_1", "decision")])
+    record = answer(graph, TASK)
+
+    def red(broken: dict[str, str]) -> int:
+        picture = draw(graph, record, broken=broken)
+        return int((np.abs(picture.astype(int) - (214, 39, 40)).max(axis=2) < 12).sum())
+
+    assert red({}) == 0
+    assert red({"camera_0": "stuck"}) > 500
+    assert red({"camera_0": "stuck", "camera_1": "dark"}) > 1.5 * red({"camera_0": "stuck"})
 
 
 def test_129_members_answer_quickly() -> None:

@@ -310,7 +310,10 @@ class DoomDemo(EpisodeRunner):
         }
         self._close_video()
         if self._moments:
-            sheet = sheet_of(self._moments, MOMENTS)
+            title = (
+                f"Walks through ViZDoom mazes: {len(reached)} of {len(self._walks)} goals reached"
+            )
+            sheet = sheet_of(self._moments, MOMENTS, title)
             save_png(str(self._folder / "contact_sheet.png"), sheet)
         write_json(self._folder / "summary.json", summary)
         print(self._table(summary), flush=True)

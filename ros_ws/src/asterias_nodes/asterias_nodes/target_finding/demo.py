@@ -221,7 +221,9 @@ class DemoNode(EpisodeRunner):
                 # A frame may have been lost on the way: then its neighbour in time stands in.
                 image = min(kept, key=lambda entry: abs(entry[0] - moment_s))[1]
                 found = tuple(detect_tags(image, [self._tag]))
-                tiles.append(Tile(image, f"camera_{number}", found))
+                name = f"camera_{number}"
+                fails = name in {*self._broken, *self.settings.dead_cameras}
+                tiles.append(Tile(image, f"{name} fails" if fails else name, found, dead=fails))
         return tiles
 
     # -- reporting ------------------------------------------------------------------------------
