@@ -316,7 +316,8 @@ CONTRAST = """() => {
 WIDE = """width => [...document.querySelectorAll('body *')].filter(one => {
     const box = one.getBoundingClientRect();
     return box.width > 0 && box.right > width + 1 && one.checkVisibility()
-        && getComputedStyle(one).position !== 'fixed' && !one.closest('.chart, svg, #tabs');
+        && getComputedStyle(one).position !== 'fixed'
+        && !one.closest('.chart, svg, #tabs, #limb > *');
 }).map(one => `${one.tagName} ${one.className} ${Math.round(one.getBoundingClientRect().right)}`)"""
 SMALL = """() => [...document.querySelectorAll("button, select, input, summary, #stick, #lever")]
   .filter(one => one.checkVisibility() && !one.closest(".q-field"))
