@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asterias.files import write_json
+from asterias.files import write_json, write_text
 from asterias.provenance import provenance
+from learning.recordings.lerobot.card import dataset_card
 from learning.recordings.lerobot.layout import (
     ACTION,
     DATA_FILE_MB,
@@ -31,7 +32,7 @@ from learning.recordings.sampling import SampledEpisode, camera_key
 
 
 class MetadataWriter:
-    """Writes everything below ``meta/``.
+    """Writes everything below ``meta/``, and the card.
 
     Args:
         folder: of the data set.
@@ -56,7 +57,9 @@ class MetadataWriter:
         """
         meta = self._folder / "meta"
         write_json(meta / "stats.json", stats)
-        write_json(meta / "info.json", self._info(rows))
+        info = self._info(rows)
+        write_json(meta / "info.json", info)
+        write_text(self._folder / "README.md", dataset_card(info))
         write_json(meta / "asterias.json", self._origin())
         _write_parquet(rows, self._folder / EPISODES_PATH.format(chunk_index=0, file_index=0))
         _write_tasks(tasks, meta / "tasks.parquet")

@@ -43,7 +43,7 @@ A policy that moves a limb until one of its cameras sees an AprilTag
 
 ```bash
 hf download OWNER/NAME --local-dir policy
-asterias learning evaluate policy
+asterias learning evaluate --policy policy
 ros2 action send_goal /find_target asterias_interfaces/action/FindTarget "{{policy: policy}}"
 ```
 
