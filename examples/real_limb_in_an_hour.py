@@ -16,15 +16,20 @@ from pathlib import Path
 from hardware.description.robot import load_robot
 
 HARDWARE = [sys.executable, "-m", "hardware"]
+# An emulated servo gets its turn from the operating system: on a busy machine it may answer late.
+TRIES = 4
 
 
 def step(title: str, *arguments: str, keys: str = "") -> str:
     """Return what a command printed."""
     print(f"\n{title}\n  $ asterias hardware {' '.join(arguments)}")
-    done = subprocess.run(
-        [*HARDWARE, *arguments], input=keys, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
+    for _ in range(TRIES):
+        done = subprocess.run(
+            [*HARDWARE, *arguments], input=keys, capture_output=True, text=True, check=False
+        )
+        if not done.returncode:
+            break
+    else:
         sys.exit(done.stdout + done.stderr)
     print("  " + "\n  ".join(done.stdout.strip().splitlines()[-3:]))
     return done.stdout

@@ -107,17 +107,21 @@ class ScanDevices:
                 self._print_boards(bus.interface, bus.broadcast, bus.port)
             else:
                 print(f"{bus.port}  bus of {name}")
-                self._print_servos(bus.port, (bus.type,), (bus.baud_rate,))
+                self._print_servos(bus.port, (bus.type,), (bus.baud_rate,), bus.answer_timeout_s)
             for camera, settings in devices.cameras.items():
                 place = without_password(getattr(settings, "url", settings.type))
                 print(f"{place}  camera {camera} of {name}")
         return 0
 
     def _print_servos(
-        self, port: str, families: Sequence[str] = (), baud_rates: Sequence[int] = ()
+        self,
+        port: str,
+        families: Sequence[str] = (),
+        baud_rates: Sequence[int] = (),
+        answer_timeout_s: float = 0.02,
     ) -> None:
-        count = 0
-        for found in scan_port(port, range(self.most_id + 1), families, baud_rates):
+        ids, count = range(self.most_id + 1), 0
+        for found in scan_port(port, ids, families, baud_rates, answer_timeout_s):
             for servo in found.servos:
                 count += 1
                 print(

@@ -38,6 +38,7 @@ LONG = (
 # too late has two more tries, and the report counts them.
 ON_THE_CLOCK = (
     "tests/docs/",
+    "tests/examples/",
     "tests/hardware/",
     "tests/learning/agents/",
     "tests/ros2_command/",

@@ -27,7 +27,8 @@ class RetryPolicy:
 
 
 GLANCE = RetryPolicy(1, 0.004)
-SEARCH = RetryPolicy(2, 0.012)
+# A thorough search asks twice, and waits for this share of the time that an answer may take.
+SEARCH_TRIES, SEARCH_SHARE = 2, 0.6
 
 
 class SerialBus(ServoBus):
@@ -56,6 +57,7 @@ class SerialBus(ServoBus):
         self.line = line
         self.models = models
         self._retry = RetryPolicy(retries + 1, answer_timeout_s)
+        self._search = RetryPolicy(SEARCH_TRIES, SEARCH_SHARE * answer_timeout_s)
         self._of_servo = [models[servo.model] for servo in self.servos]
         self.table = (self._of_servo or list(models.values()))[0].table
         if any(model.table is not self.table for model in self._of_servo):
@@ -103,7 +105,7 @@ class SerialBus(ServoBus):
         found = []
         for id in ids:
             # At most ids nobody will answer: time spent there is lost.
-            search = SEARCH if thorough else GLANCE
+            search = self._search if thorough else GLANCE
             retry = self._retry if id in self._ids else search
             number = self.read_register(id, self.table.model_number, retry)
             if number is not None:

@@ -220,7 +220,7 @@ def _emulated(
                 "Boards on a network are no serial servos; choose --family feetech."
             )
         bus = devices.bus
-        found += scan_port(bus.port, ids, (bus.type,), (bus.baud_rate,))
+        found += scan_port(bus.port, ids, (bus.type,), (bus.baud_rate,), bus.answer_timeout_s)
         for camera in devices.cameras.values():
             cameras.append(camera.model_dump(mode="json", include={"type", "url"}))
     return found, cameras

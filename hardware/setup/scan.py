@@ -44,6 +44,7 @@ def scan_port(
     ids: Sequence[int],
     families: Sequence[str] = (),
     baud_rates: Sequence[int] = (),
+    answer_timeout_s: float = 0.02,
 ) -> Iterator[ServosOnPort]:
     """Find the servos on a port, family by family and rate by rate.
 
@@ -54,6 +55,7 @@ def scan_port(
         ids: that are asked.
         families: that are tried; empty: all.
         baud_rates: that are tried; empty: each family's usual ones.
+        answer_timeout_s: how long servos may take; a scan waits for a little less.
 
     Yields:
         The servos of one family at one rate, where any answer.

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 from asterias_interfaces.msg import TagDetection, TagDetections
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -309,6 +310,14 @@ def test_info_follows_the_layout(lerobot: Path) -> None:
     picture = info["features"]["observation.images.limb_0_camera_0"]
     assert picture["shape"] == [24, 32, 3] and picture["names"] == ["height", "width", "channels"]
     assert picture["info"]["video.codec"] == "h264" and picture["info"]["video.fps"] == FPS
+
+
+def test_the_card_is_what_the_hub_shows(lerobot: Path) -> None:
+    _, head, text = (lerobot / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    about = yaml.safe_load(head)
+    assert "LeRobot" in about["tags"] and about["task_categories"] == ["robotics"]
+    assert about["configs"][0]["data_files"] == "data/*/*.parquet"
+    assert "3 episodes of asterias" in text and "| `action` | float32 | 4 |" in text
 
 
 def test_numbers_follow_the_layout(lerobot: Path) -> None:
