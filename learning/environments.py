@@ -8,8 +8,6 @@ own module is imported when it is made.
 
 from __future__ import annotations
 
-from gymnasium.envs.registration import register, registry
-
 ENVIRONMENTS = {
     "Asterias/TargetFinding-v0": "learning.target_finding.env.environment:TargetFindingEnv",
     "Asterias/DoomMaze-v0": "learning.doom_maze.environment:DoomMazeEnv",
@@ -20,6 +18,9 @@ ENVIRONMENTS = {
 
 def register_environments() -> None:
     """Register all environments that are not registered yet."""
+    # Imported here: this project's plug-in calls this function while Gymnasium is imported.
+    from gymnasium.envs.registration import register, registry
+
     for name, entry_point in ENVIRONMENTS.items():
         if name not in registry:
             # They enforce the order of calls themselves, and tests check them: without Gymnasium's
