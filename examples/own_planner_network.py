@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from planners.mazes.datasets import MazeRule, generate
 from planners.networks.base import NetworkConfig, PlanningNetwork
 from planners.networks.registry import NETWORKS, build
 
@@ -58,21 +57,30 @@ class DiffusionPlanner(PlanningNetwork):
 NETWORKS.register("diffusion", DiffusionPlanner)
 
 
+MAZE = """\
+#########
+#   #   #
+# # # # #
+# #   # #
+# ##### #
+#       #
+#########"""
+START, GOAL = (1, 1), (1, 7)
+
+
 def main() -> None:
     """Walk through a maze by the network's policy, and print how many steps it took."""
-    mazes = generate(MazeRule(9), count=1, seed=3)
-    maze, goal = mazes.mazes[0], tuple(mazes.goals[0].tolist())
-    network = build("diffusion", {"decay": 0.95})
+    maze = np.array([[letter != "#" for letter in row] for row in MAZE.splitlines()])
     at = np.zeros(maze.shape, np.float32)
-    at[goal] = 1.0
+    at[GOAL] = 1.0
+    network = build("diffusion", {"decay": 0.95})
     free = torch.tensor(maze, dtype=torch.float32)[None]
     logits = network(free, torch.tensor(at)[None], depth=120)[0].detach().numpy()
-    cell = tuple(int(i) for i in np.argwhere(maze)[-1])
-    steps = 0
-    while cell != goal and steps < maze.size:
+    cell, steps = START, 0
+    while cell != GOAL and steps < maze.size:
         down, right = NORTH_EAST_SOUTH_WEST[int(logits[:, cell[0], cell[1]].argmax())]
         cell, steps = (cell[0] + down, cell[1] + right), steps + 1
-    print(f"At the goal {goal} after {steps} steps." if cell == goal else f"Lost at {cell}.")
+    print(f"At the goal {GOAL} after {steps} steps." if cell == GOAL else f"Lost at {cell}.")
 
 
 if __name__ == "__main__":
