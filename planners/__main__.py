@@ -37,6 +37,9 @@ COMMANDS = {
         "planners.commands:plan",
         "Plan through one maze, draw it:  plan --maze maze.png --start 1,1 --goal 13,13",
     ),
+    "compare": LazyCommand(
+        "planners.commands:compare", "Measure grid planners that people use beside ours."
+    ),
     "bench": LazyCommand("planners.commands:bench", "Measure speed and memory."),
     "warm": LazyCommand("planners.commands:warm", "Compile ahead of first use."),
 }

@@ -168,6 +168,20 @@ def scale(arguments: list[str], program: str) -> int:
     return 0
 
 
+def compare(arguments: list[str], program: str) -> int:
+    """Measure grid planners that people use beside ours.
+
+    Returns:
+        The exit code.
+    """
+    from planners.training import comparison
+
+    config = tyro.cli(comparison.CompareConfig, args=arguments, prog=program)
+    for line in comparison.compare(config):
+        print(line, flush=True)
+    return 0
+
+
 def bench(arguments: list[str], program: str) -> int:
     """Measure and print.
 

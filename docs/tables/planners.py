@@ -165,6 +165,50 @@ def _worst(shares: list[float]) -> str:
     return f"{low:.2f} %" if min(shares) == max(shares) else f"{low:.2f} % (worst seed)"
 
 
+def _sparse(results: Path) -> str:
+    """Return the table of the sparse DT-VIN with one ingredient exchanged."""
+    data = load(results, "planners/sparse_15.json")
+    scaled = load(results, "planners/scale_ablations.json")["rows"]
+    suites = list(dict.fromkeys(row["suite"] for row in scaled))
+    about = {run["case"]: run["about"] for run in data["runs"]}
+    head = [f"{name} x {name}" if name.isdigit() else name for name in suites]
+    rows: list[tuple[str, ...]] = [("changed", "seeds", *head, "processor time")]
+    for case in data["summary"]:
+        cells = []
+        for suite in suites:
+            found = [
+                bin_["success"]
+                for row in scaled
+                if row["network"] == case["case"] and row["suite"] == suite
+                for bin_ in row["bins"]
+                if bin_["starts"]
+            ]
+            cells.append(f"{math.floor(min(found) * 100) / 100:.2f} %" if found else "")
+        seconds = f"{case['training_cpu_seconds']['mean']:.0f} s"
+        rows.append((about[case["case"]], str(len(case["seeds"])), *cells, seconds))
+    return markdown_table(rows)
+
+
+def _compare(results: Path) -> str:
+    """Return the table of what people plan on grids with, beside ours."""
+    rows: list[tuple[str, ...]] = [
+        ("maze, path", "method", "answers for", "per question", "per map", "steps", "memory")
+    ]
+    for row in load(results, "planners/compare.json")["rows"]:
+        rows.append(
+            (
+                f"{row['size']} x {row['size']}, {row['shortest']:,} steps",
+                row["method"],
+                row["answers_for"],
+                f"{row['answer_ms']:,.2f} ms",
+                f"{row['map_ms']:,.2f} ms" if row["map_ms"] >= 0.005 else "",
+                f"{row['steps']:,}" if row["steps"] >= 0 else "does not arrive",
+                "" if row["memory_mb"] is None else f"{row['memory_mb']:.0f} MB",
+            )
+        )
+    return markdown_table(rows)
+
+
 def _operator(results: Path) -> str:
     """Return the table of the operator's speed beside PyTorch, and of search beside DT-VIN."""
     data = load(results, "planners/bench.json")
@@ -194,5 +238,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "ablations": _ablations,
     "transfer": _transfer,
     "scale": _scale,
+    "sparse": _sparse,
+    "compare": _compare,
     "operator": _operator,
 }
