@@ -152,6 +152,12 @@ def test_gymnasium_makes_an_environment_by_its_plain_name(run: Run) -> None:
     assert shape == "(8,)" and not place.startswith(str(ROOT))
 
 
+def test_the_module_of_the_environments_may_be_imported_first(run: Run) -> None:
+    code = "import learning.environments, gymnasium; gymnasium.spec('Asterias/BallMaze-v0')"
+    done = run("python", "-c", code)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
 def test_nothing_is_imported_for_gymnasium_before_it_is(run: Run) -> None:
     code = "import sys; print({'gymnasium', 'numpy', 'learning'} & set(sys.modules))"
     done = run("python", "-c", code)

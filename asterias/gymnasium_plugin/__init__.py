@@ -32,7 +32,9 @@ def register() -> None:
 
     try:
         for point in metadata.distribution(PACKAGE).entry_points.select(group=GROUP):
-            point.load()()
+            # A module that is just being imported, and has imported Gymnasium, registers by itself.
+            if point.module not in sys.modules:
+                point.load()()
     except Exception as error:
         logging.getLogger(__name__).warning(
             "The environments of %s are not registered: %s: %s",
