@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -247,7 +248,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Video:
-    """A film of an episode: all tiles, time and angles."""
+    """A film of an episode: all tiles, time and angles; with --outside the robot beside them."""
 
     path: tyro.conf.Positional[Path]
     """A file *.mcap, or an episode's folder."""
@@ -259,6 +260,8 @@ class Video:
     """Patterns of the camera topics to show; all if none is given."""
     without: tuple[str, ...] = ()
     """Patterns of topics to leave out, such as those of a camera that died."""
+    outside: str = ""
+    """Name or path of the robot's description: draws it from outside, as its joints moved."""
 
     def run(self) -> int:
         """Draw the recording; of several, the first.
@@ -272,12 +275,20 @@ class Video:
         options = _view(self.topics, self.without, self.fps)
         sampled = sample_parts(find_recordings(self.path)[0], options)
         print_losses(sampled.losses)
-        with progress_bars(unit="frames") as progress:
+        with ExitStack() as stack:
+            beside = None
+            if self.outside:
+                from learning.recordings.plots.outside import OutsideView
+
+                view = stack.enter_context(OutsideView(self.outside, sampled.episodes))
+                beside = view.draw
+            progress = stack.enter_context(progress_bars(unit="frames"))
             bar = progress.add_task("video", total=None)
             frames = drawing.film(
                 sampled,
                 self.out,
                 lambda done, total: progress.update(bar, completed=done, total=total),
+                beside,
             )
         print(f"{self.out}: {frames} frames.")
         return 0

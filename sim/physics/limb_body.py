@@ -242,6 +242,12 @@ class LimbBody:
             state.q[hinges] = pull / arms[hinges].sum()
         rigid_body.forward_kinematics(self.tree, state.q, self.frames)
 
+    def place(self, hinge_rad: npt.ArrayLike) -> None:
+        """Put the hinges at ``(h,)`` angles, at rest; servos and tendons are left as they were."""
+        self.state.q[: self.hinge_count] = hinge_rad
+        self.state.v[:] = 0.0
+        rigid_body.forward_kinematics(self.tree, self.state.q, self.frames)
+
     def set_goal(self, servo_rad: npt.ArrayLike) -> None:
         """Command ``(s,)`` servo positions; the servos move there at their own speed."""
         self.state.goal[:] = servo_rad

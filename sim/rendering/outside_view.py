@@ -5,15 +5,29 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from asterias.arrays import ImageArray
+from asterias.arrays import FloatArray, ImageArray
 from hardware.description.limb import CameraDescription
 from sim.physics.rotations import rotation_from_rpy
 from sim.rendering.scene import look_at
 from sim.world import SimWorld
 
+# From where to where: a rotation (3, 3) and a position (3,) of a camera that looks along +x.
+Viewpoint = tuple[FloatArray, FloatArray]
 
-def outside_view(world: SimWorld, width_px: int = 640, height_px: int = 480) -> ImageArray:
+
+def outside_view(
+    world: SimWorld,
+    width_px: int = 640,
+    height_px: int = 480,
+    viewpoint: Viewpoint | None = None,
+) -> ImageArray:
     """Return the whole robot and its target from the side, ``(H, W, 3)`` RGB.
+
+    Args:
+        world: with pictures.
+        width_px: of the picture.
+        height_px: of the picture.
+        viewpoint: where the camera stands, as in a film; None: so that all of the robot is seen.
 
     Raises:
         RuntimeError: the world has no pictures.
@@ -25,17 +39,21 @@ def outside_view(world: SimWorld, width_px: int = 640, height_px: int = 480) -> 
     camera = CameraDescription(
         name="outside", link="world", width_px=width_px, height_px=height_px, far_m=20.0
     )
-    corners = _extent(world)
-    middle = corners.mean(axis=0)
-    away = 1.35 * float(np.linalg.norm(corners[1] - corners[0]))
-    rotation, position = look_at(middle + away * np.array([-0.22, -0.83, 0.44]), middle)
+    rotation, position = viewpoint or viewpoint_of(extent(world))
     # Drawn twice as large and reduced: the software renderer has no anti-aliasing.
     double = camera.model_copy(update={"width_px": 2 * width_px, "height_px": 2 * height_px})
     picture = world.scene.render(double, rotation, position)
     return cv2.resize(picture, (width_px, height_px), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
-def _extent(world: SimWorld) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def viewpoint_of(corners_m: FloatArray) -> Viewpoint:
+    """Return from where all between the ``(2, 3)`` lowest and highest coordinates is seen."""
+    away = 1.35 * float(np.linalg.norm(corners_m[1] - corners_m[0]))
+    middle = corners_m.mean(axis=0)
+    return look_at(middle + away * np.array([-0.22, -0.83, 0.44]), middle)
+
+
+def extent(world: SimWorld) -> FloatArray:
     """Return the ``(2, 3)`` lowest and highest world coordinates of all links and the target."""
     points = [np.asarray(world.target_pose.xyz, dtype=np.float64)]
     for limb, body in zip(world.robot.limbs, world.bodies, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Frames done, frames in all.
 OnFilm = Callable[[int, int], None]
+# Episode, frame, height in px -> picture of that height.
+DrawBeside = Callable[[SampledEpisode, int, int], ImageArray]
 
 TILE_PX = 224
 SHEET_ROWS = 8
@@ -96,13 +99,19 @@ def sheet(sampled: Sampled, path: Path, rows: int = SHEET_ROWS) -> None:
     _save(path, picture)
 
 
-def film(sampled: Sampled, path: Path, on_progress: OnFilm = lambda done, total: None) -> int:
+def film(
+    sampled: Sampled,
+    path: Path,
+    on_progress: OnFilm = lambda done, total: None,
+    beside: DrawBeside | None = None,
+) -> int:
     """Write a video of all tiles with the time and the joints' angles; return its frames.
 
     Args:
         sampled: a recording on a grid; its parts follow each other.
         path: video to write.
         on_progress: gets how many frames are done, and how many there are.
+        beside: draws what stands to the left of the tiles, for an episode, a frame and a height.
 
     Returns:
         Number of frames.
@@ -120,7 +129,7 @@ def film(sampled: Sampled, path: Path, on_progress: OnFilm = lambda done, total:
         with FilmWriter(temporary, sampled.episodes[0].fps, KEY_FRAME_DISTANCE) as writer:
             for part in sampled.episodes:
                 for frame, images in _synchronised(part):
-                    writer.write(_screen(part, frame, images))
+                    writer.write(_screen(part, frame, images, beside))
                     count += 1
                     on_progress(count, total)
         temporary.replace(path)
@@ -235,14 +244,20 @@ def _synchronised(episode: SampledEpisode) -> Iterator[tuple[int, dict[str, Pixe
             following += 1
 
 
-def _screen(episode: SampledEpisode, frame: int, images: dict[str, Pixels]) -> ImageArray:
+def _screen(
+    episode: SampledEpisode, frame: int, images: dict[str, Pixels], beside: DrawBeside | None
+) -> ImageArray:
     """Return tiles in rows of up to four, and a line of words below."""
     tiles = [draw_tile(_tile(topic, images[topic]), TILE_PX) for topic in sorted(images)]
     columns = min(4, len(tiles))
+    if beside is not None and len(tiles) <= 4:
+        columns = math.ceil(len(tiles) / 2)  # two rows: what stands beside them needs height
     blank = np.full_like(tiles[0], 250)
     tiles += [blank] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
     picture = np.vstack(rows)
+    if beside is not None:
+        picture = np.hstack([beside(episode, frame, picture.shape[0]), picture])
     return np.vstack([picture, _words(episode, frame, picture.shape[1])])
 
 
