@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import struct
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +18,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from recording_fuzz import COMPRESSIONS, joint_state, write_recording
 
 from asterias.images.decode import ImageError, decode_image
@@ -55,6 +58,9 @@ from learning.recordings.bags.qos_profiles import declared_rate_hz, parse_qos_pr
 from learning.recordings.episodes import load_card
 from learning.recordings.reading import find_recordings
 from learning.recordings.trace import read_trace
+from learning.target_finding.env.options import TargetFindingOptions
+from learning.target_finding.exchange.sb3_import import import_sb3
+from learning.target_finding.exchange.vec_normalize import read_statistics
 from learning.target_finding.policies.policy_files import TRAINED, load_policy
 from planners.mazes.datasets import MazeSet
 from planners.mazes.map_files import read_map
@@ -321,6 +327,48 @@ CALIBRATION = (
 def _calibration(data: bytes, folder: Path) -> None:
     (folder / "a.json").write_bytes(data)
     calibration.load(folder / "a.json")
+
+
+class VecNormalize:
+    """Stands for the class of stable-baselines3 in a pickle; only its name counts."""
+
+    def __init__(self) -> None:
+        self.norm_obs, self.epsilon, self.clip_obs = True, 1e-8, 10.0
+        self.obs_rms = RunningMeanStd()
+
+
+class RunningMeanStd:
+    """Likewise."""
+
+    def __init__(self) -> None:
+        self.mean, self.var, self.count = np.zeros(8), np.ones(8), 1e-4
+
+
+@target(
+    "vec_normalize",
+    [pickle.dumps(VecNormalize(), protocol) for protocol in (2, 3, 4, 5)],
+    files=("a.pkl",),
+)
+def _vec_normalize(data: bytes, folder: Path) -> None:
+    (folder / "a.pkl").write_bytes(data)
+    read_statistics(folder / "a.pkl")
+
+
+def _sb3_zip() -> bytes:
+    """Return a policy of one layer as stable-baselines3 saves it, not compressed."""
+    weights, file = io.BytesIO(), io.BytesIO()
+    layer = {"action_net.weight": torch.ones(4, 8), "action_net.bias": torch.zeros(4)}
+    torch.save({**layer, "log_std": torch.zeros(4)}, weights)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("data", json.dumps({"seed": 3, "num_timesteps": 5, "policy_kwargs": {}}))
+        archive.writestr("policy.pth", weights.getvalue())
+    return file.getvalue()
+
+
+@target("sb3_zip", [_sb3_zip()], files=("a.zip",), has_good_seeds=False)
+def _sb3(data: bytes, folder: Path) -> None:
+    (folder / "a.zip").write_bytes(data)
+    import_sb3(folder / "a.zip", TargetFindingOptions())
 
 
 LAUNCH = (*_files("launch/*.launch.xml"), *_files("tests/ros2_command/launch_files/*.launch.xml"))

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -38,6 +40,11 @@ Tensors = dict[str, npt.NDArray[Any]]
 
 _DATA_LIMIT_BYTES = 64 * 1024 * 1024
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
+# What the standard library raises where a zip is damaged, encrypted or of another compression.
+_BROKEN_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, KeyError, ValueError),
+    *(RuntimeError, RecursionError, NotImplementedError),
+)
 _ACTIVATIONS = {"Tanh": "tanh", "ReLU": "relu"}
 # Weights that mark a policy which is no row of layers, and what to do about it.
 _FOREIGN = {
@@ -111,7 +118,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
             data = json.loads(_member(file, "data", _DATA_LIMIT_BYTES))
             weights = _member(file, "policy.pth", WEIGHTS_LIMIT_BYTES)
         return _mapping(data), _tensors(weights)
-    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, NotImplementedError) as error:
+    except _BROKEN_ZIP as error:
         raise UserError(
             f"{path} is no policy that stable-baselines3 has saved: {_reason(error)}."
         ) from error
@@ -164,7 +171,7 @@ def _tensors(weights: bytes) -> Tensors:
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{str(error.args[0]).rstrip('.')} is missing" if error.args else "a part is missing"
-    return str(error).rstrip(".")
+    return str(error).rstrip(".") or "it is damaged"
 
 
 # -- the network ----------------------------------------------------------------------------------

@@ -188,6 +188,19 @@ def test_what_is_no_policy_is_told(content: bytes, words: str, tmp_path: Path) -
         import_sb3(path, OPTIONS)
 
 
+def test_a_part_that_ends_too_early_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "policy.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("policy.pth", b"")
+        file.writestr("data", json.dumps({"seed": 3}))
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 20 : entry + 24] = content[entry + 24 : entry + 28] = b"\xff\xff\x00\x00"
+    path.write_bytes(bytes(content))
+    with pytest.raises(UserError, match="no policy that stable-baselines3 has saved"):
+        import_sb3(path, OPTIONS)
+
+
 class Evil:
     """Would make a folder, if it were unpickled."""
 
