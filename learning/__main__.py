@@ -37,6 +37,10 @@ COMMANDS = {
         "learning.target_finding.commands.experiments:OracleBound",
         "Measure how few steps any policy could need: one that knows which poses see the tag.",
     ),
+    "policy-search-study": LazyCommand(
+        "learning.policy_search.studies.command:PolicySearchStudy",
+        "Learn over whole policies on benchmarks, and draw the curves beside the papers' values.",
+    ),
     "pretrain": LazyCommand(
         "learning.target_finding.commands.train:Pretrain",
         "Let the robot move about, and train an encoder to estimate its commands from its cameras.",

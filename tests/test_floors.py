@@ -46,7 +46,12 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "learning": {
         "ball_maze": ("training",),
         "doom_maze": ("ball_maze", "training"),
+        "policy_search": ("target_finding", "training"),
         "target_finding": ("training",),
+    },
+    "learning.policy_search": {
+        "algorithms": ("common",),
+        "studies": ("algorithms", "common", "reward_weighted"),
     },
     "learning.agents": {
         "graph": ("models",),

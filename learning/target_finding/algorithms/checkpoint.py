@@ -31,10 +31,17 @@ _RENAMED = {"rate": "learning_rate", "spoilt": "corrupted"}
 def save_checkpoint(
     folder: Path, state: Mapping[str, Any], settings: Mapping[str, Any], about: Mapping[str, Any]
 ) -> None:
-    """Write ``folder/checkpoint.safetensors``.
+    """Write ``folder/checkpoint.safetensors``; arguments are those of :func:`save_state`."""
+    save_state(folder / CHECKPOINT_FILE, state, settings, about)
+
+
+def save_state(
+    path: Path, state: Mapping[str, Any], settings: Mapping[str, Any], about: Mapping[str, Any]
+) -> None:
+    """Write a learner's state as one file.
 
     Args:
-        folder: of the training.
+        path: of the file.
         state: nested dictionaries and lists of tensors, arrays, numbers and strings.
         settings: the options, which a training that goes on must have in common.
         about: progress, JSON.
@@ -42,7 +49,7 @@ def save_checkpoint(
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_apart(state, "", tensors)
     header = {_SETTINGS: settings, "about": about, "state": skeleton}
-    write_bytes(folder / CHECKPOINT_FILE, save(tensors, {"checkpoint": json.dumps(header)}))
+    write_bytes(path, save(tensors, {"checkpoint": json.dumps(header)}))
 
 
 def refuse_overwriting(folder: Path, resume: bool) -> None:
@@ -66,10 +73,21 @@ def load_checkpoint(
     path = folder / CHECKPOINT_FILE
     if not path.is_file():
         raise UserError(f"{path} is not there: nothing to resume; leave out --resume.")
+    return load_state(path, settings)
+
+
+def load_state(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return state and progress that :func:`save_state` wrote.
+
+    Raises:
+        UserError: the file is missing, damaged, or was made with other options.
+    """
     try:
         with safe_open(path, "pt") as file:
             header = json.loads(file.metadata()["checkpoint"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is not there.") from error
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}); start anew with another --out.") from error
     try:

@@ -156,3 +156,17 @@ ALGORITHMS.register(
         "behaviour cloning of recorded demonstrations", f"{_HERE}.behaviour_cloning:train_request"
     ),
 )
+
+# Learners over whole policies; they live in a wing above this one, which is imported when used.
+for _name, _summary in (
+    ("pssvf", "a value function of the policy's parameters, one number an episode"),
+    ("psvf", "a value function of state and the policy's parameters"),
+    ("pavf", "a value function of state, action and the policy's parameters"),
+    ("ppois", "policy optimisation via importance sampling, over parameters"),
+    ("pgpe", "policy gradients with parameter-based exploration"),
+    ("cem", "cross-entropy method over parameters"),
+    ("random_search", "policies at random, the best is kept"),
+):
+    ALGORITHMS.register(
+        _name, LearningAlgorithm(_summary, "learning.policy_search.limb_training:train_request")
+    )

@@ -248,6 +248,8 @@ def describe_training(summary: dict[str, Any]) -> str:
     describe: Callable[[dict[str, Any]], str] = _describe_plainly
     if "demonstrations" in summary:
         describe = _describe_cloning
+    elif "last_50_episodes" in summary:
+        describe = _describe_policy_search
     elif "last_15_episodes" in summary or "last_5_iterations" in summary:
         describe = _describe_reinforcement
     return describe(summary)
@@ -261,6 +263,15 @@ def _describe_cloning(summary: dict[str, Any]) -> str:
     return (
         f"{summary['demonstrations']} demonstrations, {summary['steps']} steps; squared error "
         f"{summary['loss']:.4f}, {summary['held_out_loss']:.4f} on held-out episodes."
+    )
+
+
+def _describe_policy_search(summary: dict[str, Any]) -> str:
+    last = summary["last_50_episodes"]
+    return (
+        f"Last 50 episodes: {last['mean_steps']:.2f} steps, {100 * last['found']:.0f} % found. "
+        f"{summary['episodes']} episodes, {summary['steps_per_s']:.0f} steps/s, "
+        f"{summary['wall_s']:.1f} s."
     )
 
 

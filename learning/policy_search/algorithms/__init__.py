@@ -1,0 +1,1 @@
+"""Algorithms of policy search, one file each."""

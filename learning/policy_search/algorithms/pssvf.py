@@ -1,0 +1,172 @@
+"""PSSVF: a value function of the policy's parameters, from the start states (arXiv 2006.09226).
+
+An episode gives one number, the return ``G_i`` of a perturbed policy ``theta_i``. A critic learns
+``V(theta_i) = G_i``, and the policy climbs ``V(theta)``. With ``critic="probes"`` the critic sees
+what the policy does in K learned states instead of its numbers (arXiv 2207.01566).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from asterias.arrays import FloatArray
+from asterias.errors import UserError
+from learning.policy_search.algorithms.critics import ParameterCritic, ProbingCritic
+from learning.policy_search.common.learner import PolicySearch
+from learning.policy_search.common.policy_table import PolicyTable
+
+
+@dataclass(frozen=True)
+class PssvfSettings:
+    """Settings; as they stand, those of the paper's code for linear policies.
+
+    Attributes:
+        sigma: standard deviation of the perturbation; 1 suits linear policies, 0.05 to 0.1 deep
+            ones.
+        learning_rate, critic_learning_rate: of Adam.
+        critic_steps, policy_steps: updates after each episode.
+        batch_size: policies of an update of the critic.
+        buffer_size: policies that are kept.
+        recency: exponent of the weights ``1 / age^k`` of that draw; 0 for equal ones.
+        critic: ``parameters``, learned ``probes``, or ``generated`` probes.
+        critic_hidden: units of its hidden layers.
+        probes: number of probing states.
+        start_scale: of the first policy, which is drawn as PyTorch draws layers, times this.
+    """
+
+    sigma: float = 1.0
+    learning_rate: float = 1e-3
+    critic_learning_rate: float = 1e-3
+    critic_steps: int = 10
+    policy_steps: int = 10
+    batch_size: int = 16
+    buffer_size: int = 100_000
+    recency: float = 0.0
+    critic: Literal["parameters", "probes", "generated"] = "parameters"
+    critic_hidden: tuple[int, ...] = (64, 64)
+    probes: int = 10
+    start_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.critic not in ("parameters", "probes", "generated"):
+            raise UserError(f"critic is parameters, probes or generated, not {self.critic!r}.")
+        if self.sigma <= 0 or self.batch_size < 1 or self.probes < 1:
+            raise UserError("sigma must be above 0; batch_size and probes 1 or more.")
+
+
+class PSSVF(PolicySearch):
+    """Parameter-based start-state value function.
+
+    Attributes:
+        table: the perturbed policies with their returns.
+        critic: of whole policies.
+    """
+
+    name = "pssvf"
+    settings_class = PssvfSettings
+    settings: PssvfSettings
+
+    def _set_up(self) -> None:
+        about = self.settings
+        self.theta = self.architecture.initial(self.rng) * about.start_scale
+        self.table = PolicyTable(self.architecture.parameters, about.buffer_size)
+        self.critic: nn.Module
+        if about.critic == "parameters":
+            self.critic = ParameterCritic(self.architecture, about.critic_hidden)
+        else:
+            generated = about.critic == "generated"
+            self.critic = ProbingCritic(
+                self.architecture, about.critic_hidden, about.probes, generated
+            )
+        self._policy = nn.Parameter(torch.tensor(self.theta, dtype=torch.float32))
+        self._critic_optimiser = torch.optim.Adam(
+            self.critic.parameters(), about.critic_learning_rate
+        )
+        self._policy_optimiser = torch.optim.Adam([self._policy], about.learning_rate)
+
+    def _iterate(self) -> None:
+        noise = self.rng.standard_normal(self.theta.size)
+        tried = self.theta + self.settings.sigma * noise
+        result = self.run_policies([tried])[0]
+        self.table.add(tried, result.learned_return)
+        self._learn_critic()
+        self._climb()
+
+    def _learn_critic(self) -> None:
+        about, loss = self.settings, torch.zeros(())
+        for _ in range(about.critic_steps):
+            thetas, returns = self.table.sample(self.rng, about.batch_size, about.recency)
+            loss = ((self.critic(thetas) - returns) ** 2).mean()
+            self._critic_optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self._critic_optimiser.step()
+        self.figures["critic_loss"] = loss.item()
+
+    def _climb(self) -> None:
+        value = torch.zeros(1)
+        for _ in range(self.settings.policy_steps):
+            value = self.critic(self._policy[None])
+            (gradient,) = torch.autograd.grad(-value.sum(), [self._policy])
+            self._policy.grad = gradient
+            self._policy_optimiser.step()
+        self.theta = self._policy.detach().double().numpy().copy()
+        self.figures["predicted_return"] = value.detach().sum().item()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "table": self.table.state(),
+            "critic": self.critic.state_dict(),
+            "policy": self._policy.detach(),
+            "critic_optimiser": self._critic_optimiser.state_dict(),
+            "policy_optimiser": self._policy_optimiser.state_dict(),
+        }
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        self.table.load(state["table"])
+        self.critic.load_state_dict(state["critic"])
+        with torch.no_grad():
+            self._policy.copy_(state["policy"])
+        self._critic_optimiser.load_state_dict(state["critic_optimiser"])
+        self._policy_optimiser.load_state_dict(state["policy_optimiser"])
+
+
+def train_zero_shot(
+    learner: PSSVF,
+    policies: int,
+    *,
+    steps: int = 500,
+    learning_rate: float = 2e-2,
+    spread: float = 1.0,
+    seed: int = 0,
+) -> list[FloatArray]:
+    """Train fresh policies through the critic as it stands, without a single step of the robot.
+
+    They start around policies of the table, since far from the data the critic knows nothing.
+
+    Args:
+        learner: whose critic is used; it stays as it is.
+        policies: how many.
+        steps: of Adam.
+        learning_rate: of Adam.
+        spread: standard deviation of a start around a policy of the table.
+        seed: of the starts.
+
+    Returns:
+        The trained vectors ``(n,)``.
+    """
+    rng = np.random.default_rng(seed)
+    thetas, _ = learner.table.sample(rng, policies)
+    noise = torch.tensor(rng.normal(0, spread, thetas.shape), dtype=torch.float32)
+    fresh = nn.Parameter(thetas + noise)
+    optimiser = torch.optim.Adam([fresh], learning_rate)
+    for _ in range(steps):
+        (gradient,) = torch.autograd.grad(-learner.critic(fresh).sum(), [fresh])
+        fresh.grad = gradient
+        optimiser.step()
+    return list(fresh.detach().double().numpy())

@@ -1,0 +1,1 @@
+"""What all algorithms share: policies as vectors, rollouts, statistics, tables, the learner."""

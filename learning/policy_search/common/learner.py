@@ -1,0 +1,524 @@
+"""The learner that all algorithms of policy search are: used like one of stable-baselines3.
+
+``learn``, ``predict``, ``save``, ``load``, callbacks and loggers are as there. What is saved is a
+``.safetensors`` file with a card beside it, nothing is unpickled, and a learner that was loaded
+goes on exactly as the one that was saved: also after ``kill -9``, with ``learn(checkpoint=...)``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, cast
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.utils import configure_logger
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from asterias.arrays import FloatArray
+from asterias.errors import UserError
+from asterias.files import write_json
+from asterias.progress import progress_bars
+from learning.policy_search.common.architecture import (
+    Actor,
+    PolicyArchitecture,
+    architecture_for,
+)
+from learning.policy_search.common.rollouts import (
+    AnyEnv,
+    EpisodeResult,
+    EpisodeRules,
+    MakeEnv,
+    Rollouts,
+    environment_maker,
+)
+from learning.policy_search.common.statistics import ObservationStatistics
+from learning.target_finding.algorithms.checkpoint import load_state, save_state
+from learning.target_finding.policies.weight_files import read_card
+
+Search = TypeVar("Search", bound="PolicySearch")
+OnStep = Callable[[dict[str, Any], dict[str, Any]], bool]
+Callbacks = BaseCallback | Sequence[BaseCallback] | OnStep | None
+
+# Episodes whose mean stands in the log, as in stable-baselines3.
+_RECENT = 100
+# Streams of random numbers of one seed: episodes of training, and of evaluation.
+_TRAINING, _EVALUATION = 0, 1
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Options that all algorithms have.
+
+    Attributes:
+        hidden: units of the hidden layers; None takes the policy's own.
+        stochastic: actions are drawn.
+        log_std: of a Gaussian policy's draws, before the tanh.
+        gamma: discount of the return that is learned from.
+        survival_bonus: taken off each step's reward in that return.
+        normalise: observations by their running mean and deviation.
+        episode_limit: steps after which an episode is cut.
+    """
+
+    hidden: tuple[int, ...] | None = None
+    stochastic: bool = False
+    log_std: float = -0.5
+    gamma: float = 1.0
+    survival_bonus: float = 0.0
+    normalise: bool = True
+    episode_limit: int = 10_000
+
+
+class PolicySearch(ABC):
+    """A learner over whole policies.
+
+    Args:
+        policy: ``LinearPolicy`` or ``MlpPolicy``.
+        env: name of an environment of Gymnasium, an environment, or a function that makes one.
+        seed: of everything.
+        processes: that simulate, 1 for this one; any number gives the same numbers.
+        verbose: 1 prints the log.
+        tensorboard_log: folder for curves.
+        options: fields of :class:`SearchOptions` and of the algorithm's own ``settings_class``.
+
+    Attributes:
+        theta: ``(n,)`` the policy that is learned, and that :meth:`predict` runs.
+        num_timesteps, num_episodes: of training so far.
+        statistics: of observations, stored with the policy.
+        wall_s: seconds that learning took so far, evaluations and savings apart.
+        notes: of whoever uses it, JSON; on the card, and the same when learning goes on.
+        figures: what the last iteration told, by name, such as ``ess``.
+
+    Raises:
+        UserError: an option is unknown, or the environment does not fit.
+    """
+
+    name: ClassVar[str]
+    settings_class: ClassVar[type[Any]]
+    settings: Any
+
+    def __init__(
+        self,
+        policy: str = "LinearPolicy",
+        env: str | AnyEnv | MakeEnv = "CartPole-v1",
+        *,
+        seed: int = 0,
+        processes: int = 1,
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+        architecture: PolicyArchitecture | None = None,
+        **options: Any,
+    ) -> None:
+        self.seed, self.verbose, self.tensorboard_log = seed, verbose, tensorboard_log
+        self.options, self.settings = self._split_options(options)
+        make, there = environment_maker(env, processes)
+        self.environment_name = env if isinstance(env, str) else _name_of(there)
+        self.rollouts = Rollouts(make, processes, there)
+        self.architecture = architecture or architecture_for(
+            self.rollouts.env,
+            policy,
+            self.options.hidden,
+            stochastic=self.options.stochastic,
+            log_std=self.options.log_std,
+        )
+        self.rng = np.random.default_rng(np.random.SeedSequence(seed))
+        self.statistics = ObservationStatistics(self.architecture.observations)
+        self.num_timesteps = self.num_episodes = self.num_iterations = 0
+        self.returns: list[float] = []
+        self.lengths: list[int] = []
+        self.figures: dict[str, float] = {}
+        self.notes: dict[str, Any] = {}
+        self._logger: Logger | None = None
+        self._vec_env: VecEnv | None = None
+        self.wall_s = 0.0
+        self._stopped = False
+        self._callback: BaseCallback | None = None
+        self.theta: FloatArray = np.zeros(self.architecture.parameters)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._set_up()
+
+    # -- what an algorithm is -----------------------------------------------------------------
+
+    @abstractmethod
+    def _set_up(self) -> None:
+        """Make what is learned, ``theta`` among it; PyTorch's draws are seeded."""
+
+    @abstractmethod
+    def _iterate(self) -> None:
+        """Run a batch of episodes by :meth:`run_policies`, and learn from it."""
+
+    @abstractmethod
+    def _state(self) -> dict[str, Any]:
+        """Return the algorithm's own state: nested dictionaries of tensors, arrays, numbers."""
+
+    @abstractmethod
+    def _load(self, state: Mapping[str, Any]) -> None:
+        """Take its own state back."""
+
+    # -- as in stable-baselines3 --------------------------------------------------------------
+
+    def learn(
+        self: Search,
+        total_timesteps: int,
+        callback: Callbacks = None,
+        log_interval: int = 10,
+        tb_log_name: str = "",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+        *,
+        checkpoint: Path | str | None = None,
+        checkpoint_s: float = 30.0,
+    ) -> Search:
+        """Learn until so many steps have been taken; the last iteration is finished.
+
+        Args:
+            total_timesteps: steps of the environment, in addition to those so far unless
+                ``reset_num_timesteps``, which counts from 0 again.
+            callback: of stable-baselines3, several, or a function; asked at each step, with
+                ``dones`` and ``infos`` in its ``locals``, after the episode has ended.
+            log_interval: iterations between two lines of the log.
+            tb_log_name: of the run in tensorboard; empty takes the algorithm's name.
+            reset_num_timesteps: count steps from 0.
+            progress_bar: show one.
+            checkpoint: file that this learner is saved to on the way and at the end.
+            checkpoint_s: seconds between two savings.
+
+        Returns:
+            This learner.
+        """
+        if reset_num_timesteps:
+            self.num_timesteps, self.wall_s = 0, 0.0
+        end = total_timesteps + self.num_timesteps
+        self._callback, self._stopped = self._begin(callback, tb_log_name, end), False
+        bars = progress_bars(unit="steps") if progress_bar else nullcontext(None)
+        with bars as progress, self.rollouts.opened():
+            bar = progress.add_task(self.name, total=end) if progress else None
+            saved = time.monotonic()
+            while self.num_timesteps < end and not self._stopped:
+                self._timed_iteration(log_interval)
+                if progress is not None and bar is not None:
+                    progress.update(bar, completed=min(self.num_timesteps, end))
+                if checkpoint is not None and time.monotonic() - saved >= checkpoint_s:
+                    self.save(checkpoint)
+                    saved = time.monotonic()
+        if self._callback is not None:
+            self._callback.on_training_end()
+        self._callback = None
+        if checkpoint is not None:
+            self.save(checkpoint)
+        return self
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """Return the action of the learned policy, and the state as it was.
+
+        Args:
+            observation: ``(o,)``, or ``(B, o)`` for many.
+            state: of a recurrent policy; there is none here.
+            episode_start: likewise.
+            deterministic: take a stochastic policy's likeliest action.
+
+        Returns:
+            The action, or ``(B, ...)`` actions; and ``state``.
+        """
+        rng = None if deterministic else self.rng
+        action = self.actor().act(np.asarray(observation, dtype=np.float64), rng)
+        if self.architecture.low:
+            action = np.asarray(action, dtype=np.float32)
+        return action, state
+
+    def save(self, path: Path | str) -> None:
+        """Write everything that learning goes on from, and a card beside it.
+
+        Args:
+            path: of the ``.safetensors`` file; the ending may be left out.
+        """
+        path = _with_ending(path)
+        about = {
+            "timesteps": self.num_timesteps,
+            "episodes": self.num_episodes,
+            "iterations": self.num_iterations,
+            "wall_s": self.wall_s,
+            "rng": self.rng.bit_generator.state,
+        }
+        state = {
+            "theta": self.theta,
+            "statistics": self.statistics.state(),
+            "returns": np.array(self.returns, np.float64),
+            "lengths": np.array(self.lengths, np.int64),
+            "own": self._state(),
+        }
+        write_json(path.with_suffix(".json"), {**self.card(), **about})
+        save_state(path, state, self.card(), about)
+
+    @classmethod
+    def load(
+        cls: type[Search],
+        path: Path | str,
+        env: str | AnyEnv | MakeEnv | None = None,
+        *,
+        processes: int = 1,
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+    ) -> Search:
+        """Return a saved learner.
+
+        Args:
+            path: of the ``.safetensors`` file; the ending may be left out.
+            env: as for the constructor; None takes the one of the card, where it has a name.
+            processes: that simulate.
+            verbose: 1 prints the log.
+            tensorboard_log: folder for curves.
+
+        Returns:
+            The learner.
+
+        Raises:
+            UserError: there is none, it is damaged, or it is of another algorithm.
+        """
+        path = _with_ending(path)
+        card = read_card(path.with_suffix(".json"))
+        if card.get("algorithm") != cls.name:
+            raise UserError(f"{path} was made by {card.get('algorithm')}, not by {cls.name}.")
+        try:
+            known = env if env is not None else card["environment"]
+            made = cls(
+                env=known or _no_environment,
+                seed=card["seed"],
+                processes=processes,
+                verbose=verbose,
+                tensorboard_log=tensorboard_log,
+                architecture=PolicyArchitecture(**_tuples(card["form"])),
+                **_tuples(card["options"] | card["settings"]),
+            )
+            made.notes = card["notes"]
+            made.environment_name = card["environment"]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UserError(f"{path} has no sound card: {error}.") from error
+        made.restore(path)
+        return made
+
+    def restore(self, path: Path | str) -> None:
+        """Go on from what a learner with the same options saved.
+
+        Args:
+            path: of the ``.safetensors`` file; the ending may be left out.
+
+        Raises:
+            UserError: there is none, it is damaged, or it is of a learner with other options.
+        """
+        path = _with_ending(path)
+        state, about = load_state(path, self.card())
+        try:
+            self._take(state, about)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{path} does not fit its card: {error}.") from error
+
+    def get_env(self) -> VecEnv:
+        """Return this process's environment as stable-baselines3's callbacks want it."""
+        if self._vec_env is None:
+            self._vec_env = DummyVecEnv([lambda: self.rollouts.env])
+        return self._vec_env
+
+    @property
+    def logger(self) -> Logger:
+        """Where figures go."""
+        if self._logger is None:
+            self._logger = configure_logger(self.verbose, self.tensorboard_log, self.name, True)
+        return self._logger
+
+    def set_logger(self, logger: Logger) -> None:
+        """Log to ``logger`` from now on."""
+        self._logger = logger
+
+    # -- for algorithms, studies and files ----------------------------------------------------
+
+    def card(self) -> dict[str, Any]:
+        """Return what this learner is, as JSON."""
+        card = {
+            "algorithm": self.name,
+            "environment": self.environment_name,
+            "seed": self.seed,
+            "form": asdict(self.architecture),
+            "options": asdict(self.options),
+            "settings": asdict(self.settings),
+            "notes": self.notes,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(card))  # tuples are lists in JSON
+        return plain
+
+    def actor(self, theta: FloatArray | None = None) -> Actor:
+        """Return a policy that acts: the learned one, or that of ``theta`` ``(n,)``."""
+        chosen = self.theta if theta is None else theta
+        return Actor(self.architecture, chosen, *self._normalisation())
+
+    def run_policies(
+        self, thetas: Sequence[FloatArray], *, keep: bool = False
+    ) -> list[EpisodeResult]:
+        """Run an episode of training for each vector; count, log, and tell callbacks.
+
+        Args:
+            thetas: vectors ``(n,)``.
+            keep: keep transitions.
+
+        Returns:
+            A result for each, in order.
+        """
+        first = self.num_episodes
+        seeds = [self._seed(_TRAINING, first + i) for i in range(len(thetas))]
+        rules = self._rules(keep)
+        results = self.rollouts.run(self.architecture, thetas, seeds, self._normalisation(), rules)
+        for result in results:
+            self.statistics.merge(result.statistics)
+            self.num_episodes += 1
+            self.returns.append(result.raw_return)
+            self.lengths.append(result.length)
+            self._tell(result)
+        return results
+
+    def evaluate(self, episodes: int, theta: FloatArray | None = None) -> list[EpisodeResult]:
+        """Run episodes of evaluation, whose seeds are those of no episode of training.
+
+        Args:
+            episodes: how many.
+            theta: ``(n,)`` a policy; None takes the learned one.
+
+        Returns:
+            A result for each.
+        """
+        seeds = [self._seed(_EVALUATION, i) for i in range(episodes)]
+        chosen = self.theta if theta is None else theta
+        return self.rollouts.run(
+            self.architecture,
+            [chosen] * episodes,
+            seeds,
+            self._normalisation(),
+            self._rules(False),
+        )
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.rollouts.close()
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _split_options(self, given: dict[str, Any]) -> tuple[SearchOptions, Any]:
+        common = {field.name for field in fields(SearchOptions)}
+        own = {field.name for field in fields(self.settings_class)}
+        unknown = sorted(set(given) - common - own)
+        if unknown:
+            raise UserError(
+                f"{self.name} has no option {unknown[0]!r}; it has "
+                f"{', '.join(sorted(own | common))}."
+            )
+        options = SearchOptions(**{k: v for k, v in given.items() if k in common})
+        return options, self.settings_class(**{k: v for k, v in given.items() if k in own})
+
+    def _normalisation(self) -> tuple[FloatArray, FloatArray]:
+        if self.options.normalise:
+            return self.statistics.mean, self.statistics.std
+        return np.zeros_like(self.statistics.mean), np.ones_like(self.statistics.mean)
+
+    def _rules(self, keep: bool) -> EpisodeRules:
+        about = self.options
+        return EpisodeRules(about.gamma, about.survival_bonus, about.episode_limit, keep)
+
+    def _seed(self, stream: int, episode: int) -> int:
+        words = np.random.SeedSequence((self.seed, stream, episode)).generate_state(1)
+        return int(words[0]) % 2**31
+
+    def _begin(self, callback: Callbacks, tb_log_name: str, end: int) -> BaseCallback | None:
+        if self._logger is None:
+            name = tb_log_name or self.name
+            self._logger = configure_logger(self.verbose, self.tensorboard_log, name, True)
+        if callback is None:
+            return None
+        if isinstance(callback, Sequence):
+            callback = CallbackList(list(callback))
+        if not isinstance(callback, BaseCallback):
+            callback = ConvertCallback(callback)
+        callback.init_callback(cast(BaseAlgorithm, self))
+        callback.on_training_start({"total_timesteps": end, "self": self}, {})
+        return callback
+
+    def _timed_iteration(self, log_interval: int) -> None:
+        began = time.perf_counter()
+        if self._callback is not None:
+            self._callback.on_rollout_start()
+        self._iterate()
+        self.num_iterations += 1
+        self.wall_s += time.perf_counter() - began
+        if self._callback is not None:
+            self._callback.on_rollout_end()
+        if self.num_iterations % log_interval == 0:
+            self._log()
+
+    def _tell(self, result: EpisodeResult) -> None:
+        """Count the steps of an episode, and ask the callback at each of them."""
+        if self._callback is None:
+            self.num_timesteps += result.length
+            return
+        values: dict[str, Any] = {"self": self, "env": self.get_env()}
+        for step in range(1, result.length + 1):
+            self.num_timesteps += 1
+            is_last = step == result.length
+            info = {"episode": {"r": result.raw_return, "l": result.length}} if is_last else {}
+            values |= {"dones": np.array([is_last]), "infos": [{**info, **result.info}]}
+            self._callback.update_locals(values)
+            if not self._callback.on_step():
+                self._stopped = True
+
+    def _log(self) -> None:
+        log = self.logger
+        log.record("rollout/ep_rew_mean", float(np.mean(self.returns[-_RECENT:])))
+        log.record("rollout/ep_len_mean", float(np.mean(self.lengths[-_RECENT:])))
+        for name, value in self.figures.items():
+            log.record(f"train/{name}", value)
+        log.record("time/fps", int(self.num_timesteps / max(self.wall_s, 1e-9)))
+        log.record("time/episodes", self.num_episodes)
+        log.record("time/total_timesteps", self.num_timesteps)
+        log.dump(self.num_timesteps)
+
+    def _take(self, state: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        self.theta = np.array(state["theta"], np.float64)
+        self.statistics.load(state["statistics"])
+        self.returns = [float(value) for value in state["returns"]]
+        self.lengths = [int(value) for value in state["lengths"]]
+        self.num_timesteps, self.num_episodes = int(about["timesteps"]), int(about["episodes"])
+        self.num_iterations, self.wall_s = int(about["iterations"]), float(about["wall_s"])
+        self.rng.bit_generator.state = about["rng"]
+        self._load(state["own"])
+
+
+def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in options.items()
+    }
+
+
+def _with_ending(path: Path | str) -> Path:
+    path = Path(path)
+    return path if path.suffix == ".safetensors" else path.with_name(f"{path.name}.safetensors")
+
+
+def _name_of(env: Any) -> str:
+    return str(env.spec.id) if env is not None and env.spec is not None else ""
+
+
+def _no_environment() -> AnyEnv:
+    raise UserError("This learner's environment has no name; give load() an env.")

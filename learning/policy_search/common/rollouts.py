@@ -1,0 +1,313 @@
+"""Episodes of whole policies over Gymnasium environments, here or in worker processes.
+
+An episode depends on its policy, its seed and the statistics at hand alone, so that any number of
+processes gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from asterias.arrays import FloatArray
+from asterias.errors import AsteriasError, UserError
+from asterias.workers import worker_pool
+from learning.policy_search.common.architecture import Actor, PolicyArchitecture
+from learning.policy_search.common.statistics import ObservationStatistics
+
+AnyEnv = gymnasium.Env[Any, Any]
+MakeEnv = Callable[[], AnyEnv]
+
+MUJOCO_MISSING = (
+    "This environment needs MuJoCo: pip install -c constraints.txt 'asterias[mujoco]' (or "
+    "'gymnasium[mujoco]')."
+)
+
+
+@dataclass(frozen=True)
+class EpisodeRules:
+    """What an episode is.
+
+    Attributes:
+        gamma: discount of the return that is learned from.
+        survival_bonus: taken off each step's reward in that return (1 for Hopper, for one, whose
+            reward for not falling hides all else).
+        limit: steps after which an episode is cut, where the environment has no limit.
+        keep: transitions are kept.
+    """
+
+    gamma: float = 1.0
+    survival_bonus: float = 0.0
+    limit: int = 10_000
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """One episode, step by step.
+
+    Attributes:
+        observations: ``(T + 1, o)``, the last one included.
+        outputs: ``(T + 1, outputs)`` before squashing, as drawn; the last is what the policy would
+            have done next.
+        rewards: ``(T,)``, without the survival bonus.
+        terminated: whether the end is the task's, and not a time limit.
+    """
+
+    observations: FloatArray
+    outputs: FloatArray
+    rewards: FloatArray
+    terminated: bool
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """What came of one episode.
+
+    Attributes:
+        learned_return: discounted, without survival bonus: what is learned from.
+        raw_return: the environment's own sum of rewards.
+        length: steps.
+        statistics: of its observations.
+        info: of the last step, numbers and truth values only.
+        transitions: where they were asked for.
+    """
+
+    learned_return: float
+    raw_return: float
+    length: int
+    statistics: ObservationStatistics
+    info: dict[str, Any]
+    transitions: Transitions | None = None
+
+
+@dataclass
+class _Trace:
+    """An episode so far."""
+
+    observations: list[Any] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+
+
+def run_episode(env: AnyEnv, actor: Actor, seed: int, rules: EpisodeRules) -> EpisodeResult:
+    """Run one episode.
+
+    Args:
+        env: to act in.
+        actor: the policy.
+        seed: of the environment and of the policy's draws.
+        rules: what an episode is.
+
+    Returns:
+        What came of it.
+    """
+    rng = np.random.default_rng(seed) if actor.architecture.stochastic else None
+    observation, info = env.reset(seed=seed)
+    trace = _Trace([observation])
+    terminated = truncated = False
+    while not (terminated or truncated):
+        if rules.keep:
+            out = _drawn(actor, observation, rng)
+            trace.outputs.append(out)
+            action = actor.squash(out)
+        else:
+            action = actor.act(observation, rng)
+        observation, reward, terminated, truncated, info = env.step(action)
+        trace.observations.append(observation)
+        trace.rewards.append(float(reward))
+        truncated = truncated or len(trace.rewards) >= rules.limit
+    if rules.keep:
+        trace.outputs.append(_drawn(actor, observation, rng))
+    return _result(trace, info, terminated, rules)
+
+
+def _drawn(actor: Actor, observation: Any, rng: np.random.Generator | None) -> FloatArray:
+    out = actor.outputs(observation)
+    return out if rng is None else out + actor._std * rng.standard_normal(out.shape)
+
+
+def _result(
+    trace: _Trace, info: dict[str, Any], terminated: bool, rules: EpisodeRules
+) -> EpisodeResult:
+    rewards = np.array(trace.rewards)
+    observations = np.array(trace.observations, dtype=np.float64)
+    learned = rewards - rules.survival_bonus
+    discounts = rules.gamma ** np.arange(len(rewards))
+    kept = None
+    if rules.keep:
+        kept = Transitions(observations, np.array(trace.outputs), learned, bool(terminated))
+    return EpisodeResult(
+        float(learned @ discounts),
+        float(rewards.sum()),
+        len(rewards),
+        ObservationStatistics.of(observations),
+        {k: v for k, v in info.items() if isinstance(v, bool | int | float)},
+        kept,
+    )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """An episode for a worker process."""
+
+    architecture: PolicyArchitecture
+    theta: FloatArray
+    mean: FloatArray
+    std: FloatArray
+    seed: int
+    rules: EpisodeRules
+
+
+class Rollouts:
+    """Runs batches of episodes.
+
+    Args:
+        make: makes the environment; where processes are more than one, it can be pickled.
+        processes: that simulate, 1 for this one.
+        env: an environment that is there already, for this process.
+    """
+
+    def __init__(self, make: MakeEnv, processes: int = 1, env: AnyEnv | None = None) -> None:
+        if processes < 1:
+            raise UserError(f"processes must be 1 or more, not {processes}.")
+        self.processes = processes
+        self._make, self._env = make, env
+        self._pool: Any = None
+
+    @property
+    def env(self) -> AnyEnv:
+        """This process's environment, made when it is first asked for."""
+        if self._env is None:
+            self._env = self._make()
+        return self._env
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Start the worker processes, where there are any, and end them with the block."""
+        if self.processes == 1 or self._pool is not None:
+            yield
+            return
+        context = get_context("forkserver")  # a fork would copy threads of PyTorch in any state
+        with worker_pool(self.processes, context, _begin, self._make) as pool:
+            self._pool = pool
+            try:
+                yield
+            finally:
+                self._pool = None
+
+    def run(
+        self,
+        architecture: PolicyArchitecture,
+        thetas: Sequence[FloatArray],
+        seeds: Sequence[int],
+        statistics: tuple[FloatArray, FloatArray],
+        rules: EpisodeRules,
+    ) -> list[EpisodeResult]:
+        """Run an episode for each vector; results are in their order.
+
+        Args:
+            architecture: of the policies.
+            thetas: vectors ``(n,)``.
+            seeds: one for each.
+            statistics: mean and standard deviation ``(o,)`` that observations are normalised by.
+            rules: what an episode is.
+
+        Returns:
+            A result for each.
+
+        Raises:
+            AsteriasError: a process that simulates has ended.
+        """
+        jobs = [
+            _Job(architecture, theta, *statistics, seed, rules)
+            for theta, seed in zip(thetas, seeds, strict=True)
+        ]
+        if self._pool is None:
+            return [_run(self.env, job) for job in jobs]
+        chunk = max(1, len(jobs) // (4 * self.processes))
+        try:
+            return list(self._pool.map(_run_in_worker, jobs, chunksize=chunk))
+        except BrokenProcessPool as error:
+            raise AsteriasError(
+                "A process that simulates has ended without a message; was it killed, or is there "
+                "too little memory?"
+            ) from error
+
+    def close(self) -> None:
+        """Close this process's environment."""
+        if self._env is not None:
+            self._env.close()
+            self._env = None
+
+
+def _run(env: AnyEnv, job: _Job) -> EpisodeResult:
+    actor = Actor(job.architecture, job.theta, job.mean, job.std)
+    return run_episode(env, actor, job.seed, job.rules)
+
+
+_WORKER: list[AnyEnv] = []
+
+
+def _begin(make: MakeEnv) -> None:
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _WORKER.append(make())
+
+
+def _run_in_worker(job: _Job) -> EpisodeResult:
+    return _run(_WORKER[0], job)
+
+
+def make_environment(name: str) -> AnyEnv:
+    """Make an environment of Gymnasium by name.
+
+    Args:
+        name: such as ``Swimmer-v5`` or ``learning.environments:Asterias/TargetFinding-v0``.
+
+    Returns:
+        The environment.
+
+    Raises:
+        UserError: there is none, or a package that it needs is missing.
+    """
+    try:
+        return gymnasium.make(name, disable_env_checker=True)
+    except gymnasium.error.DependencyNotInstalled as error:
+        is_mujoco = "mujoco" in str(error).lower()
+        raise UserError(MUJOCO_MISSING if is_mujoco else f"{name}: {error}.") from error
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        raise UserError(f"There is no environment {name!r}: {error}") from error
+
+
+def environment_maker(env: str | AnyEnv | MakeEnv, processes: int) -> tuple[MakeEnv, Any]:
+    """Return how an environment is made, and the one that is there already.
+
+    Args:
+        env: a name, an environment, or a function that makes one.
+        processes: that are to simulate.
+
+    Returns:
+        The maker, and the environment or None.
+
+    Raises:
+        UserError: an environment that cannot be made again is wanted in more than one process.
+    """
+    if isinstance(env, str):
+        return partial(make_environment, env), None
+    if not isinstance(env, gymnasium.Env):
+        return env, None
+    if processes > 1 and env.spec is None:
+        raise UserError(
+            "More than one process needs the environment's name, or a function that makes it."
+        )
+    return partial(gymnasium.make, env.spec), env  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Reward-weighted regression: the exact operator on tables, and its convergence."""

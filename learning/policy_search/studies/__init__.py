@@ -1,0 +1,1 @@
+"""Experiments beside the papers' figures: many seeds, curves, tables."""

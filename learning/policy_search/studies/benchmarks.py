@@ -1,0 +1,111 @@
+"""What is learned in the study, with the papers' figures beside it.
+
+Papers' values are final returns and points of learning curves on MuJoCo's version 3 of the tasks
+(arXiv 2006.09226 and its poster); ours run on version 5 of Gymnasium.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from asterias.registry import Registry
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One learner on one environment.
+
+    Attributes:
+        title: in tables and plots.
+        learner: name of a learner of policy search, or ``ars`` for sb3-contrib's.
+        environment: its name in Gymnasium.
+        steps: of training.
+        every: steps between evaluations.
+        policy: ``LinearPolicy`` or ``MlpPolicy``.
+        settings: of the learner.
+        episodes: of an evaluation.
+        target: mean return to reach, and by which step.
+        paper: points ``(steps, return)`` of the paper's learning curve; empty where there is none.
+        source: of the paper's points.
+    """
+
+    title: str
+    learner: str
+    environment: str
+    steps: int
+    every: int
+    policy: str = "LinearPolicy"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    episodes: int = 10
+    target: tuple[float, int] | None = None
+    paper: tuple[tuple[int, float], ...] = ()
+    source: str = ""
+
+
+BENCHMARKS: Registry[Benchmark] = Registry("benchmark of policy search")
+BENCHMARKS.register(
+    "cartpole_ppois",
+    Benchmark(
+        "P-POIS, linear, CartPole-v1",
+        "ppois",
+        "CartPole-v1",
+        # Episodes last longer the better the policy is: some 9 iterations of 100.
+        250_000,
+        1,
+        settings={"normalise": False},
+        target=(500.0, 8),
+    ),
+)
+BENCHMARKS.register(
+    "swimmer_pssvf",
+    Benchmark(
+        "PSSVF, linear, Swimmer-v5",
+        "pssvf",
+        "Swimmer-v5",
+        400_000,
+        20_000,
+        target=(300.0, 400_000),
+        # Points beyond the 0.4 M of the study are for longer runs: --steps.
+        paper=(
+            (160_000, 170.0),
+            (250_000, 209.0),
+            (400_000, 282.0),
+            (500_000, 309.0),
+            (750_000, 331.0),
+            (1_000_000, 335.0),
+        ),
+        source="arXiv 2006.09226, poster, Swimmer-v3",
+    ),
+)
+BENCHMARKS.register(
+    "swimmer_ars",
+    Benchmark(
+        "ARS (sb3-contrib), linear, Swimmer-v5",
+        "ars",
+        "Swimmer-v5",
+        400_000,
+        20_000,
+        # The settings of ARS's paper (arXiv 1803.07055, table 9) for Swimmer.
+        settings={"n_delta": 1, "n_top": 1, "delta_std": 0.01, "learning_rate": 0.02},
+        paper=((1_000_000, 332.0),),
+        source="arXiv 2006.09226, poster, Swimmer-v3",
+    ),
+)
+for _policy, _short, _final in (("LinearPolicy", "linear", 90.8), ("MlpPolicy", "deep", 94.0)):
+    BENCHMARKS.register(
+        f"mountain_car_pssvf_{_short}",
+        Benchmark(
+            f"PSSVF, {_short}, MountainCarContinuous-v0",
+            "pssvf",
+            "MountainCarContinuous-v0",
+            100_000,
+            10_000,
+            policy=_policy,
+            settings={} if _short == "linear" else {"sigma": 0.5},
+            target=(90.0, 100_000),
+            paper=((100_000, _final),),
+            source="arXiv 2006.09226, poster",
+        ),
+    )
