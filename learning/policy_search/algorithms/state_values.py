@@ -113,7 +113,7 @@ class StateValueSearch(PolicySearch):
         for _ in range(about.critic_steps):
             loss = self._critic_loss(self.steps.sample(self.rng, about.batch_size))
             self._critic_optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self._critic_optimiser.step()
         self.figures["critic_loss"] = loss.item()
         for _ in range(about.policy_steps):
@@ -167,7 +167,9 @@ class PSVF(StateValueSearch):
         with torch.no_grad():
             after = self.critic(thetas, self._seen(batch.following))
             wanted = batch.rewards + self.settings.discount * (1 - batch.terminated) * after
-        return ((self.critic(thetas, self._seen(batch.observations)) - wanted) ** 2).mean()
+        value = self.critic(thetas, self._seen(batch.observations))
+        loss: torch.Tensor = ((value - wanted) ** 2).mean()
+        return loss
 
     def _policy_loss(self, batch: StepBatch) -> torch.Tensor:
         states = self._seen(batch.observations)
@@ -195,7 +197,8 @@ class PAVF(StateValueSearch):
             wanted = batch.rewards + self.settings.discount * (1 - batch.terminated) * after
         action = torch.tanh(batch.outputs)
         value = self.critic(thetas, self._seen(batch.observations), action)
-        return ((value - wanted) ** 2).mean()
+        loss: torch.Tensor = ((value - wanted) ** 2).mean()
+        return loss
 
     def _policy_loss(self, batch: StepBatch) -> torch.Tensor:
         states, form = self._seen(batch.observations), self.architecture

@@ -7,14 +7,12 @@ goes on exactly as the one that was saved: also after ``kill -9``, with ``learn(
 
 from __future__ import annotations
 
-import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -22,26 +20,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import configure_logger
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.progress import progress_bars
-from learning.policy_search.common.architecture import (
-    Actor,
-    PolicyArchitecture,
-    architecture_for,
-)
-from learning.policy_search.common.rollouts import (
-    AnyEnv,
-    EpisodeResult,
-    EpisodeRules,
-    MakeEnv,
-    Rollouts,
-    environment_maker,
-)
-from learning.policy_search.common.statistics import ObservationStatistics
+from learning.policy_search.common.architecture import PolicyArchitecture
+from learning.policy_search.common.policy_model import TRAINING, SearchedPolicy
+from learning.policy_search.common.rollouts import AnyEnv, EpisodeResult, MakeEnv
 from learning.target_finding.algorithms.checkpoint import load_state, save_state
 from learning.target_finding.policies.weight_files import read_card
 
@@ -51,34 +37,9 @@ Callbacks = BaseCallback | Sequence[BaseCallback] | OnStep | None
 
 # Episodes whose mean stands in the log, as in stable-baselines3.
 _RECENT = 100
-# Streams of random numbers of one seed: episodes of training, and of evaluation.
-_TRAINING, _EVALUATION = 0, 1
 
 
-@dataclass(frozen=True)
-class SearchOptions:
-    """Options that all algorithms have.
-
-    Attributes:
-        hidden: units of the hidden layers; None takes the policy's own.
-        stochastic: actions are drawn.
-        log_std: of a Gaussian policy's draws, before the tanh.
-        gamma: discount of the return that is learned from.
-        survival_bonus: taken off each step's reward in that return.
-        normalise: observations by their running mean and deviation.
-        episode_limit: steps after which an episode is cut.
-    """
-
-    hidden: tuple[int, ...] | None = None
-    stochastic: bool = False
-    log_std: float = -0.5
-    gamma: float = 1.0
-    survival_bonus: float = 0.0
-    normalise: bool = True
-    episode_limit: int = 10_000
-
-
-class PolicySearch(ABC):
+class PolicySearch(SearchedPolicy, ABC):
     """A learner over whole policies.
 
     Args:
@@ -88,23 +49,17 @@ class PolicySearch(ABC):
         processes: that simulate, 1 for this one; any number gives the same numbers.
         verbose: 1 prints the log.
         tensorboard_log: folder for curves.
+        architecture: of the policy, where it is known already.
         options: fields of :class:`SearchOptions` and of the algorithm's own ``settings_class``.
 
     Attributes:
-        theta: ``(n,)`` the policy that is learned, and that :meth:`predict` runs.
         num_timesteps, num_episodes: of training so far.
-        statistics: of observations, stored with the policy.
         wall_s: seconds that learning took so far, evaluations and savings apart.
-        notes: of whoever uses it, JSON; on the card, and the same when learning goes on.
         figures: what the last iteration told, by name, such as ``ess``.
 
     Raises:
         UserError: an option is unknown, or the environment does not fit.
     """
-
-    name: ClassVar[str]
-    settings_class: ClassVar[type[Any]]
-    settings: Any
 
     def __init__(
         self,
@@ -118,31 +73,23 @@ class PolicySearch(ABC):
         architecture: PolicyArchitecture | None = None,
         **options: Any,
     ) -> None:
-        self.seed, self.verbose, self.tensorboard_log = seed, verbose, tensorboard_log
-        self.options, self.settings = self._split_options(options)
-        make, there = environment_maker(env, processes)
-        self.environment_name = env if isinstance(env, str) else _name_of(there)
-        self.rollouts = Rollouts(make, processes, there)
-        self.architecture = architecture or architecture_for(
-            self.rollouts.env,
+        super().__init__(
             policy,
-            self.options.hidden,
-            stochastic=self.options.stochastic,
-            log_std=self.options.log_std,
+            env,
+            seed=seed,
+            processes=processes,
+            architecture=architecture,
+            options=options,
         )
-        self.rng = np.random.default_rng(np.random.SeedSequence(seed))
-        self.statistics = ObservationStatistics(self.architecture.observations)
+        self.verbose, self.tensorboard_log = verbose, tensorboard_log
         self.num_timesteps = self.num_episodes = self.num_iterations = 0
         self.returns: list[float] = []
         self.lengths: list[int] = []
         self.figures: dict[str, float] = {}
-        self.notes: dict[str, Any] = {}
-        self._logger: Logger | None = None
-        self._vec_env: VecEnv | None = None
         self.wall_s = 0.0
+        self._logger: Logger | None = None
         self._stopped = False
         self._callback: BaseCallback | None = None
-        self.theta: FloatArray = np.zeros(self.architecture.parameters)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._set_up()
@@ -217,30 +164,6 @@ class PolicySearch(ABC):
         if checkpoint is not None:
             self.save(checkpoint)
         return self
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> tuple[Any, Any]:
-        """Return the action of the learned policy, and the state as it was.
-
-        Args:
-            observation: ``(o,)``, or ``(B, o)`` for many.
-            state: of a recurrent policy; there is none here.
-            episode_start: likewise.
-            deterministic: take a stochastic policy's likeliest action.
-
-        Returns:
-            The action, or ``(B, ...)`` actions; and ``state``.
-        """
-        rng = None if deterministic else self.rng
-        action = self.actor().act(np.asarray(observation, dtype=np.float64), rng)
-        if self.architecture.low:
-            action = np.asarray(action, dtype=np.float32)
-        return action, state
 
     def save(self, path: Path | str) -> None:
         """Write everything that learning goes on from, and a card beside it.
@@ -329,12 +252,6 @@ class PolicySearch(ABC):
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"{path} does not fit its card: {error}.") from error
 
-    def get_env(self) -> VecEnv:
-        """Return this process's environment as stable-baselines3's callbacks want it."""
-        if self._vec_env is None:
-            self._vec_env = DummyVecEnv([lambda: self.rollouts.env])
-        return self._vec_env
-
     @property
     def logger(self) -> Logger:
         """Where figures go."""
@@ -347,25 +264,6 @@ class PolicySearch(ABC):
         self._logger = logger
 
     # -- for algorithms, studies and files ----------------------------------------------------
-
-    def card(self) -> dict[str, Any]:
-        """Return what this learner is, as JSON."""
-        card = {
-            "algorithm": self.name,
-            "environment": self.environment_name,
-            "seed": self.seed,
-            "form": asdict(self.architecture),
-            "options": asdict(self.options),
-            "settings": asdict(self.settings),
-            "notes": self.notes,
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(card))  # tuples are lists in JSON
-        return plain
-
-    def actor(self, theta: FloatArray | None = None) -> Actor:
-        """Return a policy that acts: the learned one, or that of ``theta`` ``(n,)``."""
-        chosen = self.theta if theta is None else theta
-        return Actor(self.architecture, chosen, *self._normalisation())
 
     def run_policies(
         self, thetas: Sequence[FloatArray], *, keep: bool = False
@@ -380,7 +278,7 @@ class PolicySearch(ABC):
             A result for each, in order.
         """
         first = self.num_episodes
-        seeds = [self._seed(_TRAINING, first + i) for i in range(len(thetas))]
+        seeds = [self._seed(TRAINING, first + i) for i in range(len(thetas))]
         rules = self._rules(keep)
         results = self.rollouts.run(self.architecture, thetas, seeds, self._normalisation(), rules)
         for result in results:
@@ -391,56 +289,7 @@ class PolicySearch(ABC):
             self._tell(result)
         return results
 
-    def evaluate(self, episodes: int, theta: FloatArray | None = None) -> list[EpisodeResult]:
-        """Run episodes of evaluation, whose seeds are those of no episode of training.
-
-        Args:
-            episodes: how many.
-            theta: ``(n,)`` a policy; None takes the learned one.
-
-        Returns:
-            A result for each.
-        """
-        seeds = [self._seed(_EVALUATION, i) for i in range(episodes)]
-        chosen = self.theta if theta is None else theta
-        return self.rollouts.run(
-            self.architecture,
-            [chosen] * episodes,
-            seeds,
-            self._normalisation(),
-            self._rules(False),
-        )
-
-    def close(self) -> None:
-        """Close the environment."""
-        self.rollouts.close()
-
     # -- parts --------------------------------------------------------------------------------
-
-    def _split_options(self, given: dict[str, Any]) -> tuple[SearchOptions, Any]:
-        common = {field.name for field in fields(SearchOptions)}
-        own = {field.name for field in fields(self.settings_class)}
-        unknown = sorted(set(given) - common - own)
-        if unknown:
-            raise UserError(
-                f"{self.name} has no option {unknown[0]!r}; it has "
-                f"{', '.join(sorted(own | common))}."
-            )
-        options = SearchOptions(**{k: v for k, v in given.items() if k in common})
-        return options, self.settings_class(**{k: v for k, v in given.items() if k in own})
-
-    def _normalisation(self) -> tuple[FloatArray, FloatArray]:
-        if self.options.normalise:
-            return self.statistics.mean, self.statistics.std
-        return np.zeros_like(self.statistics.mean), np.ones_like(self.statistics.mean)
-
-    def _rules(self, keep: bool) -> EpisodeRules:
-        about = self.options
-        return EpisodeRules(about.gamma, about.survival_bonus, about.episode_limit, keep)
-
-    def _seed(self, stream: int, episode: int) -> int:
-        words = np.random.SeedSequence((self.seed, stream, episode)).generate_state(1)
-        return int(words[0]) % 2**31
 
     def _begin(self, callback: Callbacks, tb_log_name: str, end: int) -> BaseCallback | None:
         if self._logger is None:
@@ -514,10 +363,6 @@ def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:
 def _with_ending(path: Path | str) -> Path:
     path = Path(path)
     return path if path.suffix == ".safetensors" else path.with_name(f"{path.name}.safetensors")
-
-
-def _name_of(env: Any) -> str:
-    return str(env.spec.id) if env is not None and env.spec is not None else ""
 
 
 def _no_environment() -> AnyEnv:
