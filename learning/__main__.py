@@ -37,6 +37,14 @@ COMMANDS = {
         "learning.target_finding.commands.experiments:OracleBound",
         "Measure how few steps any policy could need: one that knows which poses see the tag.",
     ),
+    "four-rooms": LazyCommand(
+        "learning.policy_search.studies.command:FourRooms",
+        "Measure how reward-weighted regression converges on the paper's four rooms.",
+    ),
+    "policy-search-limb": LazyCommand(
+        "learning.policy_search.studies.command:PolicySearchLimb",
+        "Let learners of policy search find the target, and test what they learned.",
+    ),
     "policy-search-study": LazyCommand(
         "learning.policy_search.studies.command:PolicySearchStudy",
         "Learn over whole policies on benchmarks, and draw the curves beside the papers' values.",

@@ -1,4 +1,4 @@
-"""``python -m learning policy-search-study``: learning curves beside the papers' values."""
+"""``python -m learning policy-search-study``, ``policy-search-limb``, ``four-rooms``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from rich.table import Table
 from asterias.cli import check_file, check_folder
 from asterias.errors import UserError
 from asterias.files import write_json
-from asterias.progress import Stages, progress_bars
+from asterias.progress import Stages, progress_bars, stop_requests
 from asterias.provenance import provenance
-from learning.policy_search.studies import curves, runs
+from learning.policy_search.registry import LEARNERS
+from learning.policy_search.reward_weighted.four_rooms import four_rooms
+from learning.policy_search.reward_weighted.tabular import convergence_table, limit_rate
+from learning.policy_search.studies import curves, limb, runs
 from learning.policy_search.studies.benchmarks import BENCHMARKS
+from learning.target_finding.env.options import DEAD
 
 _HELP = "; ".join(f"{name}: {about.title}" for name, about in BENCHMARKS.items())
 
@@ -102,3 +106,108 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             f"{row['wall_s']:.0f}",
         )
     return table
+
+
+@dataclass(frozen=True)
+class PolicySearchLimb:
+    """Let learners of policy search find the target with 0, 1, and 1 or 2 dead cameras."""
+
+    out: Path
+    """Folder for the runs; what is finished there is not done again."""
+    learners: tuple[str, ...] = ("pgpe", "ppois", "cem", "pssvf", "random_search")
+    """Which."""
+    seeds: int = 3
+    """Trainings of each, with the seeds from 0 on."""
+    episodes: int = 200
+    """Fresh episodes that each policy is tested on."""
+    train: bool = True
+    """Train what is missing; --no-train reports what is finished."""
+    json: Path | None = None
+    """Result file to write, for example results/learning/policy_search_limb.json."""
+
+    def run(self) -> int:
+        """Train, test, print the table, write.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            UserError: an option cannot be used, or there is nothing to report.
+        """
+        for name in self.learners:
+            LEARNERS.get(name)
+        if self.seeds < 1 or self.episodes < 2:
+            raise UserError("--seeds must be 1 or more, --episodes 2 or more.")
+        check_folder("--out", self.out)
+        check_file("--json", self.json)
+        todo = limb.limb_runs(self.out, self.learners, self.seeds)
+        if self.train:
+            with progress_bars(unit="trainings") as progress, stop_requests() as stop:
+                bar = progress.add_task("trainings", total=len(todo))
+                for run in todo:
+                    limb.complete_limb_run(run, self.episodes, stop)
+                    progress.advance(bar)
+        rows = limb.limb_rows(todo)
+        if not rows:
+            raise UserError(f"{self.out} holds no finished run yet; leave out --no-train.")
+        Console().print(_limb_table(rows))
+        if self.json is not None:
+            command = f"python -m learning policy-search-limb --out runs/limb --seeds {self.seeds}"
+            command = f"{command} --learners {' '.join(self.learners)}"
+            write_json(self.json, {**provenance(0, command), "rows": rows})
+        return 0
+
+
+def _limb_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Steps until the target is found, mean ± deviation over trainings")
+    for heading in ("learner", "dead cameras", "seeds", "fresh episodes", "found", "trained on"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(
+            row["learner"],
+            DEAD[row["faults"]],
+            str(len(row["seeds"])),
+            f"{row['mean_steps']:.2f} ± {row['std_steps']:.2f}",
+            f"{100 * row['found']:.1f} %",
+            f"{row['training_episodes']} episodes",
+        )
+    return table
+
+
+@dataclass(frozen=True)
+class FourRooms:
+    """Measure how reward-weighted regression converges on the paper's four rooms."""
+
+    seeds: int = 100
+    """Random policies to begin with."""
+    json: Path | None = None
+    """Result file to write, for example results/learning/policy_search_four_rooms.json."""
+
+    def run(self) -> int:
+        """Iterate, print the table, write.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            UserError: an option cannot be used.
+        """
+        if self.seeds < 2:
+            raise UserError("--seeds must be 2 or more.")
+        check_file("--json", self.json)
+        mdp = four_rooms()
+        rows = convergence_table(mdp, self.seeds)
+        about = {
+            "seeds": self.seeds,
+            "limit_rate": round(limit_rate(mdp), 4),
+            "optimal_start_value": round(float(mdp.optimal_values()[mdp.start]), 5),
+        }
+        for row in rows:
+            Console().print(
+                f"iteration {row['iteration']}: RMSVE {row['rmsve']:.4f} ({row['rmsve_std']:.4f}), "
+                f"V(start) {row['start_value']:.4f} ({row['start_value_std']:.4f})"
+            )
+        Console().print(f"Rate near the optimum: {about['limit_rate']}")
+        if self.json is not None:
+            write_json(self.json, {**provenance(0), **about, "rows": rows})
+        return 0

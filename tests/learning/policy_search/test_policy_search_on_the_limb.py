@@ -1,0 +1,88 @@
+"""Learners of policy search on target finding: by name, resumable, run by /find_target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asterias.errors import UserError
+from learning.__main__ import main
+from learning.policy_search.limb_training import export_policy, make_learner
+from learning.policy_search.studies import limb
+from learning.target_finding.algorithms.registry import ALGORITHMS, TrainingRequest
+from learning.target_finding.env.options import TargetFindingOptions, with_command_range
+from learning.target_finding.policies.policy_files import PolicySearcher, load_policy
+
+REACH = np.array([0.5] * 4)
+
+
+def request(out: Path, algorithm: str = "random_search", steps: int = 30) -> TrainingRequest:
+    options = with_command_range(TargetFindingOptions(wait_s=0.2))
+    return TrainingRequest(out, options, algorithm, steps=steps, processes=1)
+
+
+def test_a_stopped_training_goes_on_and_ends_as_the_whole_one(tmp_path: Path) -> None:
+    run = ALGORITHMS.get("random_search").run
+    whole = run(request(tmp_path / "whole", steps=100))
+    with pytest.raises(KeyboardInterrupt):
+        run(request(tmp_path / "half", steps=100), should_stop=lambda: True)
+    with pytest.raises(UserError, match="--resume"):
+        run(request(tmp_path / "half", steps=100))
+    half = run(replace(request(tmp_path / "half", steps=100), resume=True))
+    assert half["history"] == whole["history"] and half["episodes"] >= 20
+
+
+def test_a_training_of_other_options_is_not_resumed(tmp_path: Path) -> None:
+    run = ALGORITHMS.get("random_search").run
+    run(request(tmp_path))
+    other = TargetFindingOptions(wait_s=0.2, faults="kill1")
+    with pytest.raises(UserError, match="was made with notes"):
+        run(replace(request(tmp_path), resume=True, options=other))
+
+
+def test_what_it_made_is_run_by_find_target_and_tested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--algo", "pgpe", "--steps", "40", "--processes", "1", "--net", "mlp"]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    assert "Last 50 episodes" in capsys.readouterr().out
+    searcher = PolicySearcher.on_limb(str(tmp_path), -REACH, REACH, 4, np.random.default_rng(0))
+    position = searcher.act(np.zeros(4), [0, 1, 3])
+    assert position.shape == (4,) and (np.abs(position) <= REACH).all() and position.any()
+
+
+def test_an_exported_policy_acts_as_the_learned_one(tmp_path: Path) -> None:
+    model = make_learner(request(tmp_path, "cem"))
+    model.theta = np.random.default_rng(0).normal(size=model.theta.size)
+    model.statistics.mean += 0.3
+    card = {"options": {"increment": 0.4, "command_range": [1.0, 1.0, 0.75, 1.0]}, "cameras": 4}
+    export_policy(model, card).save(tmp_path / "policy.safetensors")
+    seen = np.array([0.1, -0.5, 0.7, 0.2, 0.25, 0.25, 0.25, 0.25], np.float32)
+    drawn = load_policy(tmp_path).act(seen, np.random.default_rng(0))
+    np.testing.assert_allclose(drawn, model.predict(seen, deterministic=True)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"network": "lstm"}, "learns the networks linear and mlp"),
+        ({"padded": True}, "takes no --padded"),
+        ({"options": TargetFindingOptions(cap=0)}, "set cap to 5"),
+        ({"options": TargetFindingOptions(observe="images")}, "commands and camera flags"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    changes: dict[str, object], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        ALGORITHMS.get("ppois").run(replace(request(tmp_path), **changes))  # type: ignore[arg-type]
+
+
+def test_episodes_until_it_is_short_are_counted() -> None:
+    lengths = [5] * 100 + [1] * 100
+    assert limb._episodes_until_short(lengths) == 113  # 13 of 50 are 1
+    assert limb._episodes_until_short([5] * 100) is None
+    assert limb._episodes_until_short([1] * 10) is None

@@ -1,0 +1,96 @@
+"""The study: runs that go on, rows, curves; the commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asterias.errors import UserError
+from learning.__main__ import main
+from learning.policy_search.studies import curves, runs
+from learning.policy_search.studies.benchmarks import BENCHMARKS, Benchmark
+
+SMALL = {
+    "test_ppois": Benchmark(
+        "P-POIS", "ppois", "CartPole-v1", 900, 300, target=(20.0, 4), episodes=2
+    ),
+    "test_ars": Benchmark(
+        "ARS",
+        "ars",
+        "CartPole-v1",
+        900,
+        300,
+        settings={"n_delta": 2, "n_eval_episodes": 1},
+        episodes=2,
+        paper=((600, 30.0), (10_000, 400.0)),
+    ),
+}
+
+
+@pytest.fixture
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = dict(BENCHMARKS.items())
+    monkeypatch.setattr(BENCHMARKS, "_entries", entries | SMALL)
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_runs_are_resumed_summarised_and_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    first, *others = runs.benchmark_runs(tmp_path, tuple(SMALL), 1)
+    with pytest.raises(KeyboardInterrupt):
+        runs.complete_run(first, stop)
+    assert not first.is_done and curves.summarise([first]) == []
+    told: list[int] = []
+    for run in (first, *others):
+        runs.complete_run(run, lambda done, total: told.append(done))
+    whole = runs.benchmark_runs(tmp_path / "whole", ("test_ppois",), 1)[0]
+    runs.complete_run(whole, lambda done, total: None)
+    assert whole.result()["curve"] == first.result()["curve"] and told
+    rows = curves.summarise([first, *others])
+    assert rows[0]["target"]["unit"] == "iteration" and len(rows[1]["curves"][0]) >= 2
+    curves.draw(rows, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_a_target_counts_the_seeds_that_reached_it_in_time() -> None:
+    def result(*returns: float) -> dict[str, object]:
+        points = [{"iteration": i + 1, "mean_return": r} for i, r in enumerate(returns)]
+        return {"curve": points}
+
+    results = [result(1, 25), result(1, 2, 3, 4, 30), result(1)]
+    target = curves._target("test_ppois", results)
+    assert target is not None
+    assert target["first"] == [2, 5, None] and target["reached"] == "1 of 3 seeds"
+
+
+def test_the_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = ["policy-search-study", "--out", str(tmp_path)]
+    assert main([*study, "--benchmarks", "swimmer"]) == 2
+    assert "There is no benchmark of policy search 'swimmer'" in capsys.readouterr().err
+    assert main([*study, "--no-train"]) == 2
+    assert "no finished run yet" in capsys.readouterr().err
+    assert main(["policy-search-limb", "--out", str(tmp_path), "--learners", "ppo"]) == 2
+    assert "There is no learner of policy search 'ppo'" in capsys.readouterr().err
+
+
+def test_four_rooms_writes_its_table(tmp_path: Path) -> None:
+    path = tmp_path / "rooms.json"
+    assert main(["four-rooms", "--seeds", "2", "--json", str(path)]) == 0
+    data = json.loads(path.read_text())
+    assert [row["iteration"] for row in data["rows"]] == [0, 1, 5, 10, 20, 40]
+    assert np.isclose(data["limit_rate"], 0.9046) and data["command"]
+
+
+def test_a_result_that_is_damaged_is_one_sentence(tmp_path: Path) -> None:
+    run = runs.BenchmarkRun("cartpole_ppois", 0, tmp_path)
+    (tmp_path / runs.RESULT).write_text("[]")
+    with pytest.raises(UserError, match="has no curve"):
+        run.result()
