@@ -32,8 +32,8 @@ from learning.target_finding.algorithms.checkpoint import load_state, save_state
 from learning.target_finding.policies.weight_files import read_card
 
 Search = TypeVar("Search", bound="PolicySearch")
-OnStep = Callable[[dict[str, Any], dict[str, Any]], bool]
-Callbacks = BaseCallback | Sequence[BaseCallback] | OnStep | None
+StepFunction = Callable[[dict[str, Any], dict[str, Any]], bool]
+Callbacks = BaseCallback | Sequence[BaseCallback] | StepFunction | None
 
 # Episodes whose mean stands in the log, as in stable-baselines3.
 _RECENT = 100
