@@ -11,7 +11,16 @@ import re
 from pathlib import Path
 
 from asterias.errors import UserError
-from docs.tables import agents, doom, figures, front_page, planners, policy_search, pythons, target_finding
+from docs.tables import (
+    agents,
+    doom,
+    figures,
+    front_page,
+    planners,
+    policy_search,
+    pythons,
+    target_finding,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"

@@ -27,7 +27,7 @@ from asterias.files import write_json
 from asterias.progress import progress_bars
 from learning.policy_search.common.architecture import PolicyArchitecture
 from learning.policy_search.common.policy_model import TRAINING, SearchedPolicy
-from learning.policy_search.common.rollouts import AnyEnv, EpisodeResult, MakeEnv
+from learning.policy_search.common.rollouts import AnyEnv, MakeEnv, PolicyEpisode
 from learning.target_finding.algorithms.checkpoint import load_state, save_state
 from learning.target_finding.policies.weight_files import read_card
 
@@ -267,7 +267,7 @@ class PolicySearch(SearchedPolicy, ABC):
 
     def run_policies(
         self, thetas: Sequence[FloatArray], *, keep: bool = False
-    ) -> list[EpisodeResult]:
+    ) -> list[PolicyEpisode]:
         """Run an episode of training for each vector; count, log, and tell callbacks.
 
         Args:
@@ -317,7 +317,7 @@ class PolicySearch(SearchedPolicy, ABC):
         if self.num_iterations % log_interval == 0:
             self._log()
 
-    def _tell(self, result: EpisodeResult) -> None:
+    def _tell(self, result: PolicyEpisode) -> None:
         """Count the steps of an episode, and ask the callback at each of them."""
         if self._callback is None:
             self.num_timesteps += result.length

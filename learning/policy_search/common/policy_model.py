@@ -18,13 +18,13 @@ from learning.policy_search.common.architecture import (
 )
 from learning.policy_search.common.rollouts import (
     AnyEnv,
-    EpisodeResult,
     EpisodeRules,
     MakeEnv,
+    PolicyEpisode,
     Rollouts,
     environment_maker,
 )
-from learning.policy_search.common.statistics import ObservationStatistics
+from learning.policy_search.common.statistics import RunningStatistics
 
 # Streams of random numbers of one seed: episodes of training, and of evaluation.
 TRAINING, EVALUATION = 0, 1
@@ -100,7 +100,7 @@ class SearchedPolicy:
             log_std=self.options.log_std,
         )
         self.rng = np.random.default_rng(np.random.SeedSequence(seed))
-        self.statistics = ObservationStatistics(self.architecture.observations)
+        self.statistics = RunningStatistics(self.architecture.observations)
         self.notes: dict[str, Any] = {}
         self.theta: FloatArray = np.zeros(self.architecture.parameters)
         self._vec_env: VecEnv | None = None
@@ -154,7 +154,7 @@ class SearchedPolicy:
         chosen = self.theta if theta is None else theta
         return Actor(self.architecture, chosen, *self._normalisation())
 
-    def evaluate(self, episodes: int, theta: FloatArray | None = None) -> list[EpisodeResult]:
+    def evaluate(self, episodes: int, theta: FloatArray | None = None) -> list[PolicyEpisode]:
         """Run episodes of evaluation, whose seeds are those of no episode of training.
 
         Args:

@@ -22,7 +22,7 @@ from asterias.arrays import FloatArray
 from asterias.errors import AsteriasError, UserError
 from asterias.workers import worker_pool
 from learning.policy_search.common.architecture import Actor, PolicyArchitecture
-from learning.policy_search.common.statistics import ObservationStatistics
+from learning.policy_search.common.statistics import RunningStatistics
 
 AnyEnv = gymnasium.Env[Any, Any]
 MakeEnv = Callable[[], AnyEnv]
@@ -70,7 +70,7 @@ class Transitions:
 
 
 @dataclass(frozen=True)
-class EpisodeResult:
+class PolicyEpisode:
     """What came of one episode.
 
     Attributes:
@@ -85,7 +85,7 @@ class EpisodeResult:
     learned_return: float
     raw_return: float
     length: int
-    statistics: ObservationStatistics
+    statistics: RunningStatistics
     info: dict[str, Any]
     transitions: Transitions | None = None
 
@@ -99,7 +99,7 @@ class _Trace:
     rewards: list[float] = field(default_factory=list)
 
 
-def run_episode(env: AnyEnv, actor: Actor, seed: int, rules: EpisodeRules) -> EpisodeResult:
+def run_episode(env: AnyEnv, actor: Actor, seed: int, rules: EpisodeRules) -> PolicyEpisode:
     """Run one episode.
 
     Args:
@@ -138,7 +138,7 @@ def _drawn(actor: Actor, observation: Any, rng: np.random.Generator | None) -> F
 
 def _result(
     trace: _Trace, info: dict[str, Any], terminated: bool, rules: EpisodeRules
-) -> EpisodeResult:
+) -> PolicyEpisode:
     rewards = np.array(trace.rewards)
     observations = np.array(trace.observations, dtype=np.float64)
     learned = rewards - rules.survival_bonus
@@ -146,11 +146,11 @@ def _result(
     kept = None
     if rules.keep:
         kept = Transitions(observations, np.array(trace.outputs), learned, bool(terminated))
-    return EpisodeResult(
+    return PolicyEpisode(
         float(learned @ discounts),
         float(rewards.sum()),
         len(rewards),
-        ObservationStatistics.of(observations),
+        RunningStatistics.of(observations),
         {k: v for k, v in info.items() if isinstance(v, bool | int | float)},
         kept,
     )
@@ -212,7 +212,7 @@ class Rollouts:
         seeds: Sequence[int],
         statistics: tuple[FloatArray, FloatArray],
         rules: EpisodeRules,
-    ) -> list[EpisodeResult]:
+    ) -> list[PolicyEpisode]:
         """Run an episode for each vector; results are in their order.
 
         Args:
@@ -250,7 +250,7 @@ class Rollouts:
             self._env = None
 
 
-def _run(env: AnyEnv, job: _Job) -> EpisodeResult:
+def _run(env: AnyEnv, job: _Job) -> PolicyEpisode:
     actor = Actor(job.architecture, job.theta, job.mean, job.std)
     return run_episode(env, actor, job.seed, job.rules)
 
@@ -264,7 +264,7 @@ def _begin(make: MakeEnv) -> None:
     _WORKER.append(make())
 
 
-def _run_in_worker(job: _Job) -> EpisodeResult:
+def _run_in_worker(job: _Job) -> PolicyEpisode:
     return _run(_WORKER[0], job)
 
 

@@ -17,7 +17,7 @@ from asterias.arrays import FloatArray
 _LEAST_STD = 1e-4
 
 
-class ObservationStatistics:
+class RunningStatistics:
     """Count, mean and sum of squared deviations of observations.
 
     Args:
@@ -35,7 +35,7 @@ class ObservationStatistics:
         self.squares = np.zeros(size)
 
     @classmethod
-    def of(cls, observations: FloatArray) -> ObservationStatistics:
+    def of(cls, observations: FloatArray) -> RunningStatistics:
         """Return the statistics of ``(N, size)`` observations."""
         made = cls(observations.shape[1])
         made.count = len(observations)
@@ -51,7 +51,7 @@ class ObservationStatistics:
         std: FloatArray = np.sqrt(self.squares / self.count)
         return np.where(std < _LEAST_STD, 1.0, std)
 
-    def merge(self, other: ObservationStatistics) -> None:
+    def merge(self, other: RunningStatistics) -> None:
         """Add the observations of ``other``."""
         total = self.count + other.count
         if not total:

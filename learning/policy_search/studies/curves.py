@@ -101,7 +101,8 @@ def _draw_row(axis: Any, row: dict[str, Any], colour: str) -> None:
         steps = [point["steps"] for point in curve]
         lines.append(np.interp(grid, steps, [p["mean_return"] for p in curve], left=np.nan))
     table = np.array(lines)
-    label = f"{row['title'].removesuffix(', ' + row['environment'])} ({len(lines)} {'seed' if len(lines) == 1 else 'seeds'})"
+    seeds = f"{len(lines)} {'seed' if len(lines) == 1 else 'seeds'}"
+    label = f"{row['title'].removesuffix(', ' + row['environment'])} ({seeds})"
     axis.plot(grid, table.mean(0), color=colour, label=label)
     axis.fill_between(grid, table.min(0), table.max(0), color=colour, alpha=0.18, linewidth=0)
     near = [point for point in row["paper"] if point[0] <= row["steps"]]

@@ -10,7 +10,7 @@ import torch
 from asterias.errors import UserError
 from learning.policy_search.common.architecture import Actor, PolicyArchitecture, architecture_for
 from learning.policy_search.common.policy_table import PolicyTable
-from learning.policy_search.common.statistics import ObservationStatistics
+from learning.policy_search.common.statistics import RunningStatistics
 
 
 @pytest.mark.parametrize("hidden", [(), (5, 3)])
@@ -57,16 +57,16 @@ def test_a_space_that_does_not_fit_is_one_sentence() -> None:
 
 def test_statistics_merge_to_those_of_all_observations() -> None:
     data = np.random.default_rng(0).normal(5.0, [1.0, 100.0], (60, 2))
-    statistics = ObservationStatistics(2)
+    statistics = RunningStatistics(2)
     for part in (data[:1], data[1:20], data[20:20], data[20:]):
         if len(part):
-            statistics.merge(ObservationStatistics.of(part))
+            statistics.merge(RunningStatistics.of(part))
     np.testing.assert_allclose(statistics.mean, data.mean(0))
     np.testing.assert_allclose(statistics.std, data.std(0))
 
 
 def test_an_observation_that_never_changes_is_left_as_it_is() -> None:
-    assert ObservationStatistics.of(np.full((9, 1), 3.0)).std == [1.0]
+    assert RunningStatistics.of(np.full((9, 1), 3.0)).std == [1.0]
 
 
 def test_the_table_keeps_the_newest_and_finds_them_by_number() -> None:
