@@ -19,6 +19,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SITE = Path(sysconfig.get_path("purelib"))
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
+# Where the checkout is not warm, numba compiles for half a minute of processor time.
+pytestmark = pytest.mark.timeout(600)
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -73,7 +75,6 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=110,
         )
 
     return run_there

@@ -118,6 +118,8 @@ def copy_file(source: PurePosixPath, folder: Path) -> PurePosixPath | None:
     if not (ROOT / source).is_file():
         return None
     place = PurePosixPath(FILES) / source
+    if place.suffix == ".md":
+        place = place.with_name(f"{place.name}.txt")  # not one of the manual's pages
     target = folder / place
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(ROOT / source, target)

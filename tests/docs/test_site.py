@@ -27,6 +27,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     importlib.util.find_spec("material") is None,
     reason="the manual needs MkDocs: the extra 'docs' (make test-all)",
 )
+@pytest.mark.timeout(300)
 def test_the_manual_is_built_strictly_and_loads_nothing_from_elsewhere(
     staged: Path, tmp_path: Path
 ) -> None:
