@@ -98,6 +98,25 @@ def test_remappings_and_parameters_hold_for_the_nodes_that_follow_in_their_scope
     ]
 
 
+LAUGHS = "".join(f'<!ENTITY l{n + 1} "{10 * f"&l{n};"}">' for n in range(8))
+
+
+@pytest.mark.parametrize(
+    "entities",
+    [
+        f'<!ENTITY l0 "ha">{LAUGHS}<!ENTITY x "&l8;">',
+        '<!ENTITY x SYSTEM "file:///etc/passwd">',
+    ],
+    ids=["laughs", "file"],
+)
+def test_entities_of_a_launch_file_are_not_expanded(tmp_path: Path, entities: str) -> None:
+    path = tmp_path / "a.launch.xml"
+    body = '<launch><executable cmd="echo &x;"/></launch>'
+    path.write_text(f'<?xml version="1.0"?><!DOCTYPE launch [{entities}]>{body}')
+    told = refusal(path)
+    assert "root:" not in told and len(told) < 500
+
+
 @pytest.mark.parametrize("depth", [5_000, 100_000])
 def test_tags_nested_without_end_are_refused_in_one_sentence(write: Write, depth: int) -> None:
     path = write("<group>" * depth + "</group>" * depth)

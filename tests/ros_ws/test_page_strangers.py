@@ -125,6 +125,40 @@ def test_refusals_and_malformed_requests_forbid_to_be_framed_too(port: int) -> N
     assert answer.startswith(b"http/1.1 400") and b"x-frame-options: deny" in answer
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "evil.example#127.0.0.1",
+        ),
+        *("127.0.0.1@evil.example", "evil.example:80@127.0.0.2.nip.io", "0.0.0.0", "192.168.1.7"),
+        *("[2001:db8::1]", "169.254.169.254", "localhost.", "127.0.0.1, evil.example", ""),
+    ],
+)
+def test_a_host_that_is_not_this_machine_is_refused(port: int, host: str) -> None:
+    assert ask(port, Host=host)[0] in (400, 403)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/static/../access.py", "/static/..%2faccess.py", "/static/%2e%2e/access.py"),
+        *("/static/..\\access.py", "/static//etc/passwd", "/static/....//access.py"),
+        *("/static/%252e%252e/access.py", "//etc/passwd"),
+    ],
+)
+def test_no_path_leads_out_of_the_pages_own_files(port: int, path: str) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        content = answer.read()
+    assert answer.status in (400, 403, 404) or b"<!DOCTYPE html>" in content[:200]
+    assert b"compare_digest" not in content and b"root:" not in content
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize(
     ("path", "mode", "kind"),

@@ -182,3 +182,15 @@ def test_no_viewer_ends_a_launch_that_drives_a_body() -> None:
 def test_a_multiplexer_that_dies_is_started_again() -> None:
     for name in ("sim", "robot"):
         assert Evaluated(name, robot="limb_p1").nodes["command_multiplexer"].respawn
+
+
+@pytest.mark.parametrize("name", ["robot", "sim", *WITH_BODY, "maze", "doom"])
+def test_nothing_that_is_launched_is_heard_beyond_this_machine(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE", raising=False)
+    words = {} if name in ("maze", "doom") else {"robot": "limb_p1"}
+    nodes = Evaluated(name, **words).nodes
+    assert nodes
+    for node in nodes.values():
+        assert node.environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "LOCALHOST"
