@@ -59,6 +59,7 @@ def _figures(results: Path) -> str:
         *_teleop_figures(results),
         *_agent_figures(results),
         *_soak_figures(results),
+        _fuzz_figure(results),
     ]
     return f"Measured on {cores}, shared with other work:\n\n" + markdown_table(rows)
 
@@ -151,6 +152,17 @@ def _soak_figures(results: Path) -> list[tuple[str, ...]]:
             file,
         ),
     ]
+
+
+def _fuzz_figure(results: Path) -> tuple[str, ...]:
+    """Return the row about broken inputs."""
+    fuzz = load(results, "fuzz/fuzz.json")
+    return (
+        f"broken inputs given to {len(fuzz['targets'])} readers of files and streams in "
+        f"{fuzz['minutes']:g} min; foreign errors, hangs, and memory or files left",
+        f"{fuzz['inputs']:,}; {len(fuzz['findings'])}",
+        link("fuzz/fuzz.json"),
+    )
 
 
 def _teleop_figures(results: Path) -> list[tuple[str, ...]]:
