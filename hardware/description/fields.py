@@ -42,7 +42,7 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
-Limits = Annotated[tuple[Finite, Finite], AfterValidator(_ordered)]
+OrderedLimits = Annotated[tuple[Finite, Finite], AfterValidator(_ordered)]
 
 
 def check_unique(kind: str, names: Iterable[str]) -> set[str]:

@@ -17,9 +17,9 @@ from hardware.description.consistency import limb_problems, refuse
 from hardware.description.fields import (
     Finite,
     Fraction,
-    Limits,
     Name,
     NotNegative,
+    OrderedLimits,
     Positive,
     StrictModel,
     Vector3,
@@ -111,7 +111,7 @@ class Hinge(StrictModel):
     child: Name
     pivot_m: Vector3
     axis: Vector3
-    limits_rad: Limits
+    limits_rad: OrderedLimits
     friction_nm: NotNegative = 0.0
     damping_nms_rad: NotNegative = 0.0
     stop_stiffness_nm_rad: Positive = 50.0
@@ -169,7 +169,7 @@ class JointDescription(StrictModel):
 
     name: Name
     servo: str | None = None
-    limits_rad: Annotated[Limits, Field(description=_BY_SERVO)]
+    limits_rad: Annotated[OrderedLimits, Field(description=_BY_SERVO)]
     velocity_limit_rad_s: Annotated[Positive, Field(description=_BY_SERVO)]
     torque_limit_nm: Positive = 2.0
     home_rad: Annotated[Finite, Field(validate_default=True)] = 0.0

@@ -10,7 +10,12 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from hardware.description.consistency import INCONSISTENT, limb_problems, robot_problems
+from hardware.description.consistency import (
+    INCONSISTENT,
+    Location,
+    limb_problems,
+    robot_problems,
+)
 from hardware.description.fields import (
     ADDRESS,
     HTTP,
@@ -19,8 +24,6 @@ from hardware.description.fields import (
     StrictModel,
     choices_hint,
 )
-
-Location = tuple[str | int, ...]
 
 # Where pydantic speaks of Python, we speak of the file.
 _EXPECTATIONS = {

@@ -20,7 +20,7 @@ from asterias.registry import Registry
 PROJECT = "asterias"
 
 
-class Run(Protocol):
+class TrackerRun(Protocol):
     """A run of a tracker that has begun."""
 
     def log(self, metrics: dict[str, Any], step: int) -> None:
@@ -40,7 +40,7 @@ class Tracker:
     """
 
     summary: str
-    begin: Callable[[Path, Mapping[str, Any]], Run]
+    begin: Callable[[Path, Mapping[str, Any]], TrackerRun]
 
 
 def _check(name: str, entry: object) -> None:
@@ -56,10 +56,10 @@ def _check(name: str, entry: object) -> None:
 TRACKERS: Registry[Tracker] = Registry("tracker", "asterias.trackers", _check)
 
 
-def _begin(module: str, **more: Any) -> Callable[[Path, Mapping[str, Any]], Run]:
+def _begin(module: str, **more: Any) -> Callable[[Path, Mapping[str, Any]], TrackerRun]:
     """Return how a run begins in a package with the functions init, log and finish."""
 
-    def begin(out: Path, settings: Mapping[str, Any]) -> Run:
+    def begin(out: Path, settings: Mapping[str, Any]) -> TrackerRun:
         try:
             package: Any = importlib.import_module(module)
         except ImportError as error:
@@ -68,7 +68,7 @@ def _begin(module: str, **more: Any) -> Callable[[Path, Mapping[str, Any]], Run]
             ) from error
         places = {key: str(out) for key, value in more.items() if value is Path}
         package.init(project=PROJECT, name=out.name, config=dict(settings), **places)
-        run: Run = package
+        run: TrackerRun = package
         return run
 
     return begin

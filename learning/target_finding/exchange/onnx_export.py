@@ -21,8 +21,6 @@ from learning.target_finding.policies.policy_files import Policy
 TOLERANCE = 1e-5
 CHECKED = 256
 
-Actions = npt.NDArray[Any]
-
 
 def write(policy: Policy, path: Path) -> str:
     """Write the policy as ONNX.
@@ -98,7 +96,7 @@ class OnnxPolicy:
             if name in ("hidden", "cell")
         }
 
-    def act(self, observation: Any) -> Actions:
+    def act(self, observation: Any) -> npt.NDArray[Any]:
         """Return the action, or the number of the move, for one observation."""
         seen = {name: observation[None] for name in ("observation", "tiles") if name in self.inputs}
         values = self._session.run(None, {**seen, **self._memory})

@@ -16,11 +16,9 @@ import numpy.typing as npt
 
 from asterias import __version__
 from asterias.errors import UserError
-from learning.target_finding.policies.encoder import TILE_FEATURES, TILE_PX
+from learning.target_finding.policies.encoder import TILE_FEATURES, TILE_PX, Tensors
 from learning.target_finding.policies.linear_policy import LinearPolicy, SoftmaxPolicy
 from learning.target_finding.policies.network_policy import NetworkPolicy
-
-Tensors = Mapping[str, npt.NDArray[Any]]
 
 # Of 2024, and known to every runtime of since then.
 OPSET, IR_VERSION = 17, 8

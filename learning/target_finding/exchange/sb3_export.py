@@ -7,7 +7,7 @@ Normalised observations need the ``vecnormalize.pkl`` that is written beside, wh
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,7 @@ TOLERANCE = 1e-5
 CHECKED = 64
 _LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
-State = dict[str, npt.NDArray[Any]]
-Tensors = Mapping[str, npt.NDArray[Any]]
+SB3Weights = dict[str, npt.NDArray[Any]]
 
 
 def write(policy: Policy, path: Path) -> str:
@@ -78,7 +77,7 @@ def write(policy: Policy, path: Path) -> str:
     return f"{kind}.load gives the same actions at {CHECKED} observations, to {apart:.1e}{beside}"
 
 
-def _learner(policy: Policy, environment: DummyVecEnv) -> tuple[Any, State]:
+def _learner(policy: Policy, environment: DummyVecEnv) -> tuple[Any, SB3Weights]:
     """Return a new learner, and the weights that make it act as the policy.
 
     Raises:
@@ -131,13 +130,13 @@ def _make(
     return kind(name, environment, policy_kwargs=about, device="cpu")
 
 
-def _named(name: str, weight: npt.NDArray[Any], bias: npt.NDArray[Any]) -> State:
+def _named(name: str, weight: npt.NDArray[Any], bias: npt.NDArray[Any]) -> SB3Weights:
     return {f"{name}.weight": weight, f"{name}.bias": bias}
 
 
 def _stacked(
     hidden: str, last: str, layers: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
-) -> State:
+) -> SB3Weights:
     """Return layers under SB3's names: every second place holds an activation."""
     state = _named(last, *layers[-1])
     for i, (weight, bias) in enumerate(layers[:-1]):

@@ -36,7 +36,7 @@ from learning.target_finding.policies.network_policy import NetworkPolicy, check
 from learning.target_finding.policies.policy_files import network_inputs
 from learning.target_finding.policies.weight_files import WEIGHTS_LIMIT_BYTES
 
-Tensors = dict[str, npt.NDArray[Any]]
+LoadedWeights = dict[str, npt.NDArray[Any]]
 
 _DATA_LIMIT_BYTES = 64 * 1024 * 1024
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
@@ -107,7 +107,7 @@ def import_sb3(
 # -- the file -------------------------------------------------------------------------------------
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
+def _read(path: Path) -> tuple[dict[str, Any], LoadedWeights]:
     """Return what is plain in ``data``, and the weights.
 
     Raises:
@@ -146,7 +146,7 @@ def _member(file: zipfile.ZipFile, name: str, limit_bytes: int) -> bytes:
     return file.read(name)
 
 
-def _tensors(weights: bytes) -> Tensors:
+def _tensors(weights: bytes) -> LoadedWeights:
     """Return the tensors of a ``policy.pth`` by name.
 
     Raises:
@@ -158,7 +158,7 @@ def _tensors(weights: bytes) -> Tensors:
         raise ValueError("policy.pth holds more than weights, or is damaged") from error
     if not isinstance(state, Mapping):
         raise ValueError("policy.pth holds no weights by name")
-    tensors: Tensors = {}
+    tensors: LoadedWeights = {}
     for name, value in state.items():
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
             continue
@@ -177,7 +177,7 @@ def _reason(error: Exception) -> str:
 # -- the network ----------------------------------------------------------------------------------
 
 
-def _layers(state: Tensors) -> tuple[Tensors, dict[str, Any]]:
+def _layers(state: LoadedWeights) -> tuple[LoadedWeights, dict[str, Any]]:
     """Return the policy's layers under our names, and what a card says of their kind.
 
     Raises:
@@ -197,7 +197,7 @@ def _layers(state: Tensors) -> tuple[Tensors, dict[str, Any]]:
     return {**tensors, "log_std": state["log_std"]}, {"activation": "tanh"}
 
 
-def _numbered(state: Tensors, hidden: str, last: str) -> Tensors:
+def _numbered(state: LoadedWeights, hidden: str, last: str) -> LoadedWeights:
     """Return hidden layers in order, then the last one, as ``layer_<i>``."""
     places = sorted(
         int(name.removeprefix(f"{hidden}.").partition(".")[0])
@@ -228,7 +228,7 @@ def _activation(data: Mapping[str, Any], usual: str) -> str:
     return _ACTIVATIONS[name]
 
 
-def _algorithm(data: Mapping[str, Any], state: Tensors) -> str:
+def _algorithm(data: Mapping[str, Any], state: LoadedWeights) -> str:
     if "actor.mu.weight" in state:
         return "sac"
     return "ppo" if "clip_range" in data else "a2c"
@@ -266,7 +266,7 @@ def _with_increment(
 
 
 def _check_task(
-    path: Path, tensors: Tensors, card: dict[str, Any], options: TargetFindingOptions
+    path: Path, tensors: LoadedWeights, card: dict[str, Any], options: TargetFindingOptions
 ) -> None:
     """Check that the network fits the task.
 
