@@ -82,8 +82,30 @@ def _beyond(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _imported(results: Path) -> str:
+    """Return the table of policies that others trained, in simulation and over topics."""
+    head = ("trained by", "simulation", "found within the cap", "over topics, `/find_target`")
+    rows: list[tuple[str, ...]] = [head]
+    for name, told in (("rl_zoo3", "rl-zoo3"), ("sb3", "stable-baselines3")):
+        alone = load(results, f"target_finding/imported_{name}.json")
+        launched = load(results, f"target_finding/imported_{name}_over_topics.json")
+        episodes = launched["episodes"]
+        found = [one["steps"] for one in episodes if one["found"]]
+        steps = f"{sum(found) / max(len(found), 1):.1f} steps"
+        rows.append(
+            (
+                f"{told}, {alone['algorithm'].upper()}",
+                f"{alone['mean_steps']:.2f} ({alone['std_steps']:.2f}) steps",
+                f"{100 * alone['success_within_cap']:.0f} %",
+                f"found {len(found)} of {len(episodes)}, {steps}",
+            )
+        )
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "baselines": _baselines,
     "policies": _policies,
     "beyond": _beyond,
+    "imported": _imported,
 }
