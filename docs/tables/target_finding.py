@@ -86,7 +86,7 @@ def _imported(results: Path) -> str:
     """Return the table of policies that others trained, in simulation and over topics."""
     head = ("trained by", "simulation", "found within the cap", "over topics, `/find_target`")
     rows: list[tuple[str, ...]] = [head]
-    for name, told in (("rl_zoo3", "rl-zoo3"), ("sb3", "stable-baselines3")):
+    for name, told in (("zoo", "rl-zoo3"), ("sb3", "stable-baselines3")):
         alone = load(results, f"target_finding/imported_{name}.json")
         launched = load(results, f"target_finding/imported_{name}_over_topics.json")
         episodes = launched["episodes"]
