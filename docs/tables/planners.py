@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,10 @@ def _sparse(results: Path) -> str:
     scaled = load(results, "planners/scale_ablations.json")["rows"]
     suites = list(dict.fromkeys(row["suite"] for row in scaled))
     about = {run["case"]: run["about"] for run in data["runs"]}
+    seeds = {
+        name: len({row["weights"] for row in scaled if row["network"] == name})
+        for name in {row["network"] for row in scaled}
+    }
     head = [f"{name} x {name}" if name.isdigit() else name for name in suites]
     rows: list[tuple[str, ...]] = [("changed", "seeds", *head, "processor time")]
     for case in data["summary"]:
@@ -185,7 +190,26 @@ def _sparse(results: Path) -> str:
             ]
             cells.append(f"{math.floor(min(found) * 100) / 100:.2f} %" if found else "")
         seconds = f"{case['training_cpu_seconds']['mean']:.0f} s"
-        rows.append((about[case["case"]], str(len(case["seeds"])), *cells, seconds))
+        count = str(seeds.get(case["case"], 0))
+        rows.append((about[case["case"]], count, *cells, seconds))
+    return markdown_table(rows)
+
+
+def _unlike(results: Path) -> str:
+    """Return the table of how path length tells failures of soft weights from successes."""
+    data = load(results, "planners/unlike.json")
+    rows: list[tuple[str, ...]] = [("shortest path", "starts", "fail")]
+    for name, auc in data["length_auc"].items():
+        counted = [row for row in data["rows"] if row["network"] == name]
+        edges = (0, 30, 60, 90, 120, 180, 300, 600, 10**9)
+        for low, high in pairwise(edges):
+            parts = [one for row in counted for one in row["by_length"] if low < one[0] <= high]
+            starts = sum(part[1] for part in parts)
+            if starts:
+                failures = 100 * sum(part[2] for part in parts) / starts
+                span = f"{low + 1} to {high} steps" if high < 10**9 else f"above {low} steps"
+                rows.append((span, f"{starts:,}", f"{failures:.2f} %"))
+        rows.append((f"AUC of the length, {name}", "", f"{auc:.3f}"))
     return markdown_table(rows)
 
 
@@ -240,5 +264,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "scale": _scale,
     "sparse": _sparse,
     "compare": _compare,
+    "unlike": _unlike,
     "operator": _operator,
 }

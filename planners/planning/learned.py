@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +55,13 @@ class LearnedPlanner:
         *,
         trained_depth: int = 1,
         trained_size: int = 0,
+        trained_length: int = 0,
     ) -> None:
         if depth < 0:
             raise UserError(f"depth is {depth}: give the layers, or 0 to go as deep as needed.")
         self.network, self.depth, self.moves = network.eval(), depth, moves
         self.trained_depth, self.trained_size = trained_depth, trained_size
+        self.trained_length = trained_length
         self.device = choose_device(device)
         self.network.to(self.device)
 
@@ -79,7 +82,7 @@ class LearnedPlanner:
             )
         size = card.get("size", 0)
         depths = {"trained_depth": card["depth"], "trained_size": size if size else 0}
-        return cls(network, depth, moves, device, **depths)
+        return cls(network, depth, moves, device, trained_length=_longest(card), **depths)
 
     def plan(
         self, maze: MazeArray, start: Cell, goal: Cell, limits: PlanLimits | None = None
@@ -117,7 +120,8 @@ class LearnedPlanner:
         deepening = IterativeDeepening(self.network, maze, goal, self.device, limits)
         # A closed form costs the same for any depth: one that no shortest path exceeds.
         depths = [self.depth or max(self.trained_depth, maze.size)]
-        if limits.is_canceled() or not deepening.solve(depths[0]):
+        is_solved = not limits.is_canceled() and deepening.solve(depths[0])
+        if not is_solved:
             is_long = self.trained_depth * maze.size > _WORTH_AN_EARLY_ANSWER
             is_anytime = limits.is_anytime and is_long
             depths = self._eval_depths(len(exact) - 1, is_anytime=is_anytime)
@@ -143,8 +147,13 @@ class LearnedPlanner:
             if best is latest:  # there is more to come
                 limits.improve(_answer(best, best.status, exact))
             before = None if is_early else latest
-        status = (best or latest).status
-        return _answer(best or latest, PlanStatus.TIME_LIMIT if stopped else status, exact)
+        status = PlanStatus.TIME_LIMIT if stopped else (best or latest).status
+        plan = _answer(best or latest, status, exact)
+        return plan if is_solved else replace(plan, unlike_training=self._unlike(len(exact) - 1))
+
+    def _unlike(self, steps: int) -> float:
+        """Return how much longer a shortest path is than any of the training, 0 if not known."""
+        return steps / self.trained_length if self.trained_length else 0.0
 
     def _eval_depths(self, steps: int, *, is_anytime: bool) -> list[int]:
         """Return the layers after which the policy is evaluated.
@@ -174,6 +183,14 @@ class _Evaluation:
     @property
     def arrives(self) -> bool:
         return self.status is PlanStatus.VALID
+
+
+def _longest(card: dict[str, Any]) -> int:
+    """Return the longest path in the mazes of a training, by its card; 0 if that does not say."""
+    training = card.get("training")
+    edges = training.get("stratify") if isinstance(training, dict) else None
+    last = edges.rpartition(",")[2].strip() if isinstance(edges, str) else ""
+    return int(last) if last.isdecimal() and len(last) < 10 else 0
 
 
 def _answer(found: _Evaluation, status: PlanStatus, exact: tuple[Cell, ...]) -> GridPlan:

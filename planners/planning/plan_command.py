@@ -184,6 +184,8 @@ def plan(config: PlanConfig) -> int:
     print(f"map: {answer.map.note}", file=terminal)
     print(f"{answer.plan.status.value}: {answer.plan.message}", file=terminal)
     print(f"planner: {answer.planner}, {answer.seconds:.3g} s", file=terminal)
+    if note := unlike_note(answer):
+        print(note, file=terminal)
     if config.out:
         print(f"picture: {config.out}", file=terminal)
     return EXIT_CODES[answer.plan.status]
@@ -240,6 +242,21 @@ def drawing_of(answer: PlanAnswer) -> Drawing:
     )
 
 
+def unlike_note(answer: PlanAnswer) -> str:
+    """Return the line that says how unlike the training a map is, empty if it is not.
+
+    Of the starts from which DT-VIN fails, nearly all are further from the goal than any in its
+    training, and the further the more of them fail (docs/results/planning.md).
+    """
+    ratio = answer.plan.unlike_training
+    if ratio <= 1:
+        return ""
+    return (
+        f"unlike the training: the shortest path is {ratio:.1f} times as long as any that "
+        f"{answer.planner} was trained on; sparse_dt_vin and a_star plan at any length."
+    )
+
+
 def as_json(answer: PlanAnswer) -> dict[str, object]:
     """Return what the JSON output holds; cells are [row, column]."""
     plan = answer.plan
@@ -249,6 +266,7 @@ def as_json(answer: PlanAnswer) -> dict[str, object]:
         "reached": plan.reached,
         "planner": answer.planner,
         "layers": plan.layers,
+        "unlike_training": round(plan.unlike_training, 3),
         "seconds": round(answer.seconds, 4),
         "rows": answer.map.grid.free.shape[0],
         "columns": answer.map.grid.free.shape[1],

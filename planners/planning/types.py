@@ -52,6 +52,9 @@ class GridPlan:
     """Value map ``(H, W)`` of a learned planner."""
     layers: int = 0
     """Layers of value iteration that a learned planner used."""
+    unlike_training: float = 0.0
+    """How much longer the shortest path is than any of a network's training, as a ratio; 0 where
+    that does not matter to the planner, or is not known."""
 
     @property
     def reached(self) -> bool:

@@ -414,3 +414,15 @@ def test_plans_of_a_closed_form_reach_across_maps_far_larger_than_those_of_train
     start, goal = (1, 1), (302, 590)
     real[start] = real[goal] = 1
     assert make_planner("sparse_dt_vin", 604).plan(real, start, goal).status is PlanStatus.OPTIMAL
+
+
+def test_a_plan_longer_than_any_of_the_training_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "m.npz", mazes=snake(12)[None], goals=np.array([[23, 1]]))
+    command = ["plan", "--maze", str(tmp_path / "m.npz"), "--json", str(tmp_path / "p.json")]
+    main([*command, "--weights", "dt_vin_15"])
+    assert "times as long as any that dt_vin_15 was trained on" in capsys.readouterr().out
+    assert json.loads((tmp_path / "p.json").read_text())["unlike_training"] > 2
+    main(command)
+    assert "unlike the training" not in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,13 @@ def test_layers_that_are_run_give_the_same(tmp_path: Path) -> None:
     solved, swept = json.loads(out.read_text())["rows"]
     assert solved["closed_form"] and not swept["closed_form"]
     assert solved["bins"] == swept["bins"]
+
+
+def test_path_length_tells_failures_from_successes() -> None:
+    sure = [{"by_length": [[10, 5, 0], [20, 5, 5]]}]
+    assert scaling.length_auc(sure) == 1
+    assert scaling.length_auc([{"by_length": [[10, 6, 3], [20, 4, 2]]}]) == pytest.approx(0.5)
+    assert math.isnan(scaling.length_auc([{"by_length": [[10, 6, 0]]}]))
 
 
 def test_an_unknown_suite_is_told() -> None:
