@@ -31,6 +31,7 @@ class Foxglove:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._call = 0
         self.texts: list[dict[str, Any]] = []
         self.frames: list[bytes] = []
         self._loop = asyncio.new_event_loop()
@@ -84,11 +85,44 @@ class Foxglove:
     def publish(self, channel: int, data: bytes) -> None:
         self.send_bytes(struct.pack("<BI", MESSAGE, channel) + data)
 
+    def wait_for(self, peer: Any, op: str) -> dict[str, Any]:
+        """The first text of a kind."""
+        peer.wait_until(lambda: any(t["op"] == op for t in list(self.texts)))
+        return next(t for t in self.texts if t["op"] == op)
+
+    def call_stop(self, peer: Any, engage: bool) -> str:
+        """Call /e_stop; what it answers, or why not."""
+        service = self.wait_for(peer, "advertiseServices")["services"][0]
+        self._call += 1
+        head = struct.pack("<BIII", SERVICE, service["id"], self._call, 3)
+        self.send_bytes(head + b"cdr" + serialize_message(SetBool.Request(data=engage)))
+
+        def answer() -> str:
+            for frame in list(self.frames):
+                if frame[0] == ANSWER and struct.unpack_from("<I", frame, 5)[0] == self._call:
+                    return str(deserialize_message(frame[16:], SetBool.Response).message)
+            refused = [t for t in list(self.texts) if t["op"] == "serviceCallFailure"]
+            return next((t["message"] for t in refused if t["callId"] == self._call), "")
+
+        peer.wait_until(lambda: bool(answer()))
+        return answer()
+
     def close(self) -> None:
         if self._thread.is_alive():
             self._do(self._shut())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+
+
+def serve_stop(peer: Any, stops: list[bool]) -> None:
+    """A robot's /e_stop, which notes what it is asked."""
+
+    def stop(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        stops.append(bool(request.data))
+        response.success, response.message = True, "It holds."
+        return response
+
+    peer.node.create_service(SetBool, "/e_stop", stop)
 
 
 @pytest.fixture
@@ -157,7 +191,7 @@ def test_a_client_drives_while_it_keeps_publishing_and_then_lets_go(
     listen = peer.node.create_subscription
     listen(Float64MultiArray, SOURCE, lambda m: commands.append(list(m.data)), 10)
     listen(Bool, f"{SOURCE}/deadman", lambda m: held.append(bool(m.data)), 10)
-    client = connect()
+    client = connect(drive=True)
     client.advertise(1, SOURCE)
     client.publish(1, serialize_message(Float64MultiArray(data=[0.1, 0.2, 0.3, 0.4])))
     peer.wait_until(lambda: len(commands) > 3 and held[-1:] == [False])
@@ -185,7 +219,7 @@ def test_a_client_drives_while_it_keeps_publishing_and_then_lets_go(
 def test_other_topics_and_types_are_refused(
     connect: Callable[..., Foxglove], peer: Any, topic: str, type_name: str, how: str, words: str
 ) -> None:
-    client = connect()
+    client = connect(drive=True)
     client.advertise(1, topic, type_name, how)
     peer.wait_until(lambda: words in client.statuses())
 
@@ -195,7 +229,7 @@ def test_broken_commands_are_told_and_move_nothing(
 ) -> None:
     commands: list[Any] = []
     peer.node.create_subscription(Float64MultiArray, SOURCE, commands.append, 10)
-    client = connect()
+    client = connect(drive=True)
     client.advertise(1, SOURCE)
     client.advertise(2, SOURCE, how="json")
     broken = [(1, b"\x00\x01"), (2, b"{"), (2, b'{"data": ["a"]}'), (2, b'{"data": [NaN]}')]
@@ -208,14 +242,17 @@ def test_broken_commands_are_told_and_move_nothing(
     assert commands == []
 
 
-def test_driving_is_off_where_the_network_reaches_the_port(
+def test_nobody_drives_or_releases_the_stop_unless_asked_for(
     connect: Callable[..., Foxglove], peer: Any
 ) -> None:
-    client = connect(host="0.0.0.0")
-    peer.wait_until(lambda: any(t["op"] == "serverInfo" for t in client.texts))
-    info = next(t for t in client.texts if t["op"] == "serverInfo")
+    stops: list[bool] = []
+    serve_stop(peer, stops)
+    client = connect()
+    info = client.wait_for(peer, "serverInfo")
     assert "clientPublish" not in info["capabilities"]
     assert {"parameters", "services"} <= set(info["capabilities"])
+    assert client.call_stop(peer, True) == "It holds." and stops == [True]
+    assert "Releasing is off" in client.call_stop(peer, False) and stops == [True]
 
 
 def test_the_emergency_stop_is_a_service_and_parameters_are_shown(
@@ -223,23 +260,10 @@ def test_the_emergency_stop_is_a_service_and_parameters_are_shown(
 ) -> None:
     stops: list[bool] = []
     start_node("command_multiplexer")
-
-    def stop(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        stops.append(bool(request.data))
-        response.success, response.message = True, "It holds."
-        return response
-
-    peer.node.create_service(SetBool, "/e_stop", stop)
-    client = connect()
-    peer.wait_until(lambda: any(t["op"] == "advertiseServices" for t in client.texts))
-    service = next(t for t in client.texts if t["op"] == "advertiseServices")["services"][0]
-    request = serialize_message(SetBool.Request(data=True))
-    head = struct.pack("<BIII", SERVICE, service["id"], 5, 3)
-    client.send_bytes(head + b"cdr" + request)
-    peer.wait_until(lambda: any(frame[0] == ANSWER for frame in client.frames), 20.0)
-    answer = next(frame for frame in client.frames if frame[0] == ANSWER)
-    assert stops == [True]
-    assert deserialize_message(answer[16:], SetBool.Response).message == "It holds."
+    serve_stop(peer, stops)
+    client = connect(drive=True)
+    assert client.call_stop(peer, True) == "It holds."
+    assert client.call_stop(peer, False) == "It holds." and stops == [True, False]
 
     def shown() -> dict[str, Any]:
         client.send(op="getParameters", parameterNames=[], id="all")
@@ -259,7 +283,7 @@ def test_the_emergency_stop_is_a_service_and_parameters_are_shown(
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"drive": "sometimes"}, "is local, always or never"),
+        ({"drive": "sometimes"}, "'drive' must be of type bool"),
         ({"port": 99999}, "from 0 to 65535"),
         ({"robot": "limb_p2"}, "did you mean 'limb_p1'?"),
     ],

@@ -2,12 +2,13 @@
 
 Open ``ws://127.0.0.1:8765`` in Foxglove (*Open connection*, *Foxglove WebSocket*): images, 3D,
 plots, diagnostics and parameters, with the layout of ``launch/layouts/foxglove.json``. Nothing is
-heard that nobody looks at. Clients drive through the command multiplexer as the source ``foxglove``
-(:mod:`asterias_nodes.foxglove_bridge.client_commands`), and engage or release the emergency stop by
-the service ``/e_stop``.
+heard that nobody looks at. The service ``/e_stop`` engages the emergency stop. With ``drive``,
+clients command limbs through the multiplexer as the source ``foxglove``
+(:mod:`asterias_nodes.foxglove_bridge.client_commands`), and release the emergency stop.
 
-Who reaches the port needs no password, so it is open on this machine only, unless ``host`` says
-otherwise; then clients see everything, and drive only where ``drive`` is ``always``.
+The protocol knows no password and no origin: any program of this machine, and any web page that a
+browser here has open, is a client if it reaches the port. So the port is open on this machine only
+unless ``host`` says otherwise, and nobody drives unless ``drive`` says so.
 """
 
 from __future__ import annotations
@@ -59,11 +60,9 @@ class FoxgloveBridgeSettings:
         "127.0.0.1"
     )
     port: Annotated[int, "port to serve on; 0: any that is free"] = 8765
-    drive: Annotated[str, "who may drive: local (this machine only), always or never"] = "local"
+    drive: Annotated[bool, "clients may drive, and release the emergency stop"] = False
 
     def __post_init__(self) -> None:
-        if self.drive not in ("local", "always", "never"):
-            raise SettingsError(f"Parameter 'drive' is local, always or never, not '{self.drive}'.")
         if not 0 <= self.port <= 65535:
             raise SettingsError("Parameter 'port' must be from 0 to 65535.")
 
@@ -74,11 +73,6 @@ class FoxgloveBridgeSettings:
             return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
-
-    @property
-    def may_drive(self) -> bool:
-        """Whether clients may drive."""
-        return self.drive == "always" or (self.drive == "local" and self.is_local)
 
 
 class _Listener(websocket.ServerListener):
@@ -136,11 +130,11 @@ class FoxgloveBridge(ManagedNode):
         self.node_parameters = NodeParameters(self, self._publish_parameters)
         self.owned.add(self.channels.close)
         self.owned.add(self.node_parameters.close)
-        self._commands = ClientCommands(self.owned, limbs) if settings.may_drive else None
+        self._commands = ClientCommands(self.owned, limbs) if settings.drive else None
         self._stop = self.owned.client(SetBool, "/e_stop")
         uses_clock = bool(self.get_parameter("use_sim_time").value)
         able = [websocket.Capability.Parameters, websocket.Capability.Services]
-        able += [websocket.Capability.ClientPublish] if settings.may_drive else []
+        able += [websocket.Capability.ClientPublish] if settings.drive else []
         able += [websocket.Capability.Time] if uses_clock else []
         try:
             self._server = foxglove.start_server(
@@ -167,7 +161,7 @@ class FoxgloveBridge(ManagedNode):
         self.channels.look()
         self.node_parameters.refresh()
         port = self._server.port if self._server is not None else 0
-        who = "clients may drive" if self.settings.may_drive else "clients see and do not drive"
+        who = "clients may drive" if self.settings.drive else "clients see and do not drive"
         self.get_logger().info(f"Foxglove: ws://{self.settings.host}:{port}; {who}.")
         if not self.settings.is_local:
             self.get_logger().warning("Whoever reaches this port sees everything: no password.")
@@ -226,9 +220,12 @@ class FoxgloveBridge(ManagedNode):
         """Return the robot's answer; called in a thread of the server.
 
         Raises:
+            PermissionError: clients do not release the stop here.
             TimeoutError: the robot does not answer.
         """
         asked = deserialize_message(request.payload, SetBool.Request)
+        if not asked.data and not self.settings.drive:
+            raise PermissionError("Releasing is off here; see the parameter 'drive'.")
         if not self._stop.wait_for_service(ANSWER_S):
             raise TimeoutError("The robot's /e_stop is NOT there: use the power switch.")
         answers: list[SetBool.Response] = []
