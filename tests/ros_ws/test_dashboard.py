@@ -388,6 +388,28 @@ def test_no_state_makes_the_page_wider_than_a_phone(
     phone.close()
 
 
+def test_without_3d_graphics_the_page_still_shows_and_drives(
+    browser: Browser, address: str, joints: Joints
+) -> None:
+    opened = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+    wrong: list[str] = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.add_init_script(
+        "HTMLCanvasElement.prototype.getContext = (own => function (kind, ...rest) {"
+        "  return kind.startsWith('webgl') ? null : own.call(this, kind, ...rest);"
+        "})(HTMLCanvasElement.prototype.getContext);"
+    )
+    open_page(opened, address)
+    grab(opened, "#stick", 0.9, 0.5)
+    wait_for(lambda: joints.move_within(0.2) > 0.01)
+    opened.mouse.up()
+    opened.locator("#tabs").get_by_role("button", name="Limb").click()
+    expect(opened.locator("#limb")).to_contain_text("Could not create WebGL renderer")
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+    assert wrong == []
+    opened.context.close()
+
+
 @pytest.mark.parametrize("size", [(1440, 900), (2560, 1440)])
 def test_on_a_desk_tiles_grow_with_the_screen_and_the_limb_is_in_sight(
     browser: Browser, address: str, size: tuple[int, int]
