@@ -32,8 +32,8 @@ from asterias_nodes.web.health_table import HealthTable
 from asterias_nodes.web.live import LiveHub
 from asterias_nodes.web.node_services import FaultRemote, RecorderRemote
 from asterias_nodes.web.page import make_app
-from asterias_nodes.web.robot_scene import LimbFrame
 from asterias_nodes.web.robot_view import RobotView
+from asterias_nodes.web.scene.robot_scene import LimbFrame
 from asterias_nodes.web.server import WebServer
 from asterias_nodes.web.topic_plots import TopicPlots
 from asterias_nodes.web.web_driver import WebDriver

@@ -14,7 +14,7 @@ from asterias_nodes.web import panels
 from asterias_nodes.web.live import LiveHub
 from asterias_nodes.web.panels import PageModel
 from asterias_nodes.web.plot_panel import plot_panel
-from asterias_nodes.web.robot_scene import robot_scene
+from asterias_nodes.web.scene.robot_scene import robot_scene
 
 STATIC = Path(__file__).parent / "static"
 REFRESH_S = 0.4

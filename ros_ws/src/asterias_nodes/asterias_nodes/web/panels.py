@@ -13,7 +13,7 @@ from nicegui import ui
 from asterias_nodes.web.action_watch import ActionRun, ActionWatch, WatchedAction
 from asterias_nodes.web.health_table import HealthTable, PartReport
 from asterias_nodes.web.node_services import FaultRemote, RecorderRemote
-from asterias_nodes.web.robot_scene import LimbFrame
+from asterias_nodes.web.scene.robot_scene import LimbFrame
 from asterias_nodes.web.text import duration_text, shortened, values_text
 from asterias_nodes.web.topic_plots import TopicPlots
 from hardware.description.robot import RobotDescription

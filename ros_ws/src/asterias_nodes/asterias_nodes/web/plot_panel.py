@@ -24,6 +24,10 @@ AXIS = {
 }
 COLORS = ["#4cc9a6", "#5aa9ff", "#f2b84b", "#ff7d7d", "#c792ea", "#9fb0c3", "#80deea", "#f48fb1"]
 
+# The unit that the end of a field's name tells, and those of joint states, whose names tell none.
+UNITS = {"rad": "rad", "m": "m", "s": "s", "hz": "Hz", "px": "px", "mb": "MB"}
+JOINT_UNITS = {"position": "rad", "velocity": "rad/s", "effort": "N m"}
+
 Series = dict[str, list[tuple[float, float]]]
 
 
@@ -48,7 +52,8 @@ def plot_panel(model: PageModel) -> None:
         lines.set_visibility(bool(series))
         chart.set_visibility(bool(series))
         chosen_lines = [name for name in lines.value or [] if name in series][:MAX_LINES]
-        _draw(chart, {name: series[name] for name in chosen_lines})
+        unit = common_unit(source.value or "", chosen_lines)
+        _draw(chart, {name: series[name] for name in chosen_lines}, unit)
 
     refresh()
     ui.timer(REFRESH_S, refresh)
@@ -84,7 +89,22 @@ def _first_lines(names: list[str]) -> list[str]:
     return [name for name in names if name.rpartition(" ")[0] == kinds[0]][:FIRST_LINES]
 
 
-def _draw(chart: ui.echart, series: Series) -> None:
+def common_unit(source: str, names: list[str]) -> str:
+    """Return the unit of all lines of a topic or action; empty where they differ, or tell none."""
+    units = {_unit(source, name) for name in names}
+    return units.pop() if len(units) == 1 else ""
+
+
+def _unit(source: str, name: str) -> str:
+    field = name.partition(" ")[0]
+    if name.endswith("(Hz)"):
+        return "Hz"
+    if source.endswith("joint_states") and field in JOINT_UNITS:
+        return JOINT_UNITS[field]
+    return UNITS.get(field.rpartition("_")[2], "") if "_" in field else ""
+
+
+def _draw(chart: ui.echart, series: Series, unit: str) -> None:
     shown = [
         {
             "type": "line",
@@ -98,6 +118,7 @@ def _draw(chart: ui.echart, series: Series) -> None:
     if chart.options["series"] != shown:
         chart.options["series"] = shown
         chart.options["legend"]["show"] = len(shown) > 1
+        chart.options["yAxis"]["name"] = unit
         chart.update()
 
 
@@ -107,7 +128,7 @@ def _chart_options() -> dict[str, Any]:
         "grid": {"left": 48, "right": 14, "top": 52, "bottom": 34},
         "legend": {"textStyle": {"color": "#9fb0c3", "fontSize": 11}, "itemWidth": 14, "top": 0},
         "tooltip": {"trigger": "axis", "confine": True},
-        "xAxis": {**AXIS, "name": "s", "nameLocation": "middle", "nameGap": 20},
+        "xAxis": {**AXIS, "name": "time (s)", "nameLocation": "middle", "nameGap": 20},
         "yAxis": {**AXIS, "scale": True},
         "series": [],
     }

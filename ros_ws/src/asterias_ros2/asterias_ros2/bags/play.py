@@ -52,7 +52,7 @@ class Playback:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-class Player:
+class BagPlayer:
     """Publishes what a recording holds.
 
     Args:

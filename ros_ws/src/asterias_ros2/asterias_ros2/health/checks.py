@@ -21,56 +21,56 @@ HIGHEST_DOMAIN = 232
 LABELS = ("warning: ", "error: ")
 
 
-class Finding(NamedTuple):
+class SetupFinding(NamedTuple):
     """Something that is not as it should be."""
 
     is_error: bool
     text: str
 
 
-Check = Callable[[GraphSession], Iterator[Finding]]
+Check = Callable[[GraphSession], Iterator[SetupFinding]]
 
 
-def check_platform(_session: GraphSession) -> Iterator[Finding]:
+def check_platform(_session: GraphSession) -> Iterator[SetupFinding]:
     """Yield what is wrong with the variables that ROS 2 reads."""
     domain = os.environ.get("ROS_DOMAIN_ID", "0")
     if not domain.isdecimal() or int(domain) > HIGHEST_DOMAIN:
-        yield Finding(
+        yield SetupFinding(
             True, f"ROS_DOMAIN_ID is '{domain}'; it must be a number from 0 to {HIGHEST_DOMAIN}."
         )
     elif int(domain) > HIGHEST_SAFE_DOMAIN:
-        yield Finding(
+        yield SetupFinding(
             False,
             f"ROS_DOMAIN_ID {domain} uses ports of outgoing connections; take one of 0 to "
             f"{HIGHEST_SAFE_DOMAIN}.",
         )
     if not os.environ.get(ament_index.PREFIX_PATH):
-        yield Finding(True, f"{ament_index.PREFIX_PATH} is not set; source the setup file.")
+        yield SetupFinding(True, f"{ament_index.PREFIX_PATH} is not set; source the setup file.")
 
 
-def check_network(_session: GraphSession) -> Iterator[Finding]:
+def check_network(_session: GraphSession) -> Iterator[SetupFinding]:
     """Yield what is missing of the network: loopback, another address, multicast."""
     flags = [stats.flags.split(",") for stats in psutil.net_if_stats().values() if stats.isup]
     if not any("loopback" in one for one in flags):
-        yield Finding(True, "No loopback IP address is found.")
+        yield SetupFinding(True, "No loopback IP address is found.")
     if not any("loopback" not in one for one in flags):
-        yield Finding(False, "Only loopback IP address is found.")
+        yield SetupFinding(False, "Only loopback IP address is found.")
     if not any("multicast" in one for one in flags):
-        yield Finding(False, "No multicast IP address is found.")
+        yield SetupFinding(False, "No multicast IP address is found.")
 
 
-def check_topics(session: GraphSession) -> Iterator[Finding]:
+def check_topics(session: GraphSession) -> Iterator[SetupFinding]:
     """Yield topics that have publishers only, or subscribers only."""
     for topic in topic_names(session):
         publishers = session.node.count_publishers(topic)
         subscribers = session.node.count_subscribers(topic)
         if publishers and not subscribers:
-            yield Finding(False, f"Publisher without subscriber detected on {topic}.")
+            yield SetupFinding(False, f"Publisher without subscriber detected on {topic}.")
         elif subscribers and not publishers:
-            yield Finding(False, f"Subscriber without publisher detected on {topic}.")
+            yield SetupFinding(False, f"Subscriber without publisher detected on {topic}.")
 
 
-def check_qos(session: GraphSession) -> Iterator[Finding]:
+def check_qos(session: GraphSession) -> Iterator[SetupFinding]:
     """Yield pairs of publisher and subscription that do not fit together."""
     for topic in topic_names(session, skipped=()):
         for _publisher, _subscriber, compatibility, reason in qos_pairs(session, topic):
@@ -78,16 +78,18 @@ def check_qos(session: GraphSession) -> Iterator[Finding]:
                 continue
             is_error = compatibility == QoSCompatibility.ERROR
             kind = "error" if is_error else "warning"
-            yield Finding(is_error, f"QoS compatibility {kind} found on topic '{topic}': {reason}")
+            yield SetupFinding(
+                is_error, f"QoS compatibility {kind} found on topic '{topic}': {reason}"
+            )
 
 
-def check_packages(_session: GraphSession) -> Iterator[Finding]:
+def check_packages(_session: GraphSession) -> Iterator[SetupFinding]:
     """Yield packages whose manifest cannot be read."""
     if not ament_index.packages():
-        yield Finding(True, "local package info is not found.")
+        yield SetupFinding(True, "local package info is not found.")
     missing = [name for name, version in package_versions().items() if not version]
     if missing:
-        yield Finding(False, f"Cannot find local versions of packages: {' '.join(missing)}.")
+        yield SetupFinding(False, f"Cannot find local versions of packages: {' '.join(missing)}.")
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (

@@ -22,7 +22,7 @@ WHEELS_DISTRO = "kilted"
 
 
 @dataclass
-class Report:
+class DoctorReport:
     """A title, and names with values."""
 
     title: str
@@ -33,9 +33,9 @@ class Report:
         self.items.append((name, str(value)))
 
 
-def platform_report(_session: GraphSession) -> Report:
+def platform_report(_session: GraphSession) -> DoctorReport:
     """Return the system and its processor."""
-    report = Report("PLATFORM INFORMATION")
+    report = DoctorReport("PLATFORM INFORMATION")
     report.add("system", platform.system())
     report.add("platform info", platform.platform())
     report.add("release", platform.release())
@@ -43,9 +43,9 @@ def platform_report(_session: GraphSession) -> Report:
     return report
 
 
-def ros_report(_session: GraphSession) -> Report:
+def ros_report(_session: GraphSession) -> DoctorReport:
     """Return the distribution, and what the environment says to it."""
-    report = Report("ROS 2 INFORMATION")
+    report = DoctorReport("ROS 2 INFORMATION")
     report.add("distribution name", os.environ.get("ROS_DISTRO") or WHEELS_DISTRO)
     report.add("distribution type", "ros2")
     for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "RMW_IMPLEMENTATION"):
@@ -53,9 +53,9 @@ def ros_report(_session: GraphSession) -> Report:
     return report
 
 
-def network_report(_session: GraphSession) -> Report:
+def network_report(_session: GraphSession) -> DoctorReport:
     """Return the addresses and flags of the network interfaces."""
-    report = Report("NETWORK CONFIGURATION")
+    report = DoctorReport("NETWORK CONFIGURATION")
     stats = psutil.net_if_stats()
     for name, addresses in psutil.net_if_addrs().items():
         report.add("device", name)
@@ -69,16 +69,16 @@ def network_report(_session: GraphSession) -> Report:
     return report
 
 
-def middleware_report(_session: GraphSession) -> Report:
+def middleware_report(_session: GraphSession) -> DoctorReport:
     """Return the middleware."""
-    report = Report("RMW MIDDLEWARE")
+    report = DoctorReport("RMW MIDDLEWARE")
     report.add("middleware name", get_rmw_implementation_identifier())
     return report
 
 
-def topic_report(session: GraphSession) -> Report:
+def topic_report(session: GraphSession) -> DoctorReport:
     """Return how many publishers and subscribers each topic has."""
-    report = Report("TOPIC LIST")
+    report = DoctorReport("TOPIC LIST")
     names = topic_names(session)
     for name in names or ["none"]:
         report.add("topic", name)
@@ -87,9 +87,9 @@ def topic_report(session: GraphSession) -> Report:
     return report
 
 
-def qos_report(session: GraphSession) -> Report:
+def qos_report(session: GraphSession) -> DoctorReport:
     """Return each pair of publisher and subscriber, and whether they fit together."""
-    report = Report("QOS COMPATIBILITY LIST")
+    report = DoctorReport("QOS COMPATIBILITY LIST")
     for topic, types in session.topics():
         for publisher, subscriber, compatibility, reason in qos_pairs(session, topic):
             report.add("topic [type]", f"{topic} [{types[0]}]")
@@ -103,15 +103,15 @@ def qos_report(session: GraphSession) -> Report:
     return report
 
 
-def package_report(_session: GraphSession) -> Report:
+def package_report(_session: GraphSession) -> DoctorReport:
     """Return the versions of the packages that are installed."""
-    report = Report("PACKAGE VERSIONS")
+    report = DoctorReport("PACKAGE VERSIONS")
     for name, version in package_versions().items():
         report.add(name, f"local={version or 'N/A'}")
     return report
 
 
-REPORTS: tuple[tuple[str, Callable[[GraphSession], Report]], ...] = (
+REPORTS: tuple[tuple[str, Callable[[GraphSession], DoctorReport]], ...] = (
     ("platform", platform_report),
     ("platform", ros_report),
     ("network", network_report),

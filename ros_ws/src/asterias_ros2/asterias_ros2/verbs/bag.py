@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asterias_ros2.bags.choice import TopicChoice, add_choice_arguments, pattern
 from asterias_ros2.bags.info import SORTINGS, info_lines, one_recording, topic_lines
-from asterias_ros2.bags.play import CLOCK_TOPIC, Playback, Player
+from asterias_ros2.bags.play import CLOCK_TOPIC, BagPlayer, Playback
 from asterias_ros2.bags.record import check_folder, record
 from asterias_ros2.errors import VerbError
 from asterias_ros2.graph.completers import message_types, topic_names
@@ -188,7 +188,7 @@ def play_bag(arguments: argparse.Namespace) -> int:
         names=dict(map(_renaming, arguments.remap)),
     )
     with open_session(name=PLAYER) as session:
-        player = Player(session, recording, wants, how)
+        player = BagPlayer(session, recording, wants, how)
         logger = session.node.get_logger()
         logger.info(f"Set rate to {arguments.rate:g}")
         count = player.play()

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 
 from asterias_ros2.graph.session import add_arguments, open_session
-from asterias_ros2.health.checks import CHECKS, Finding
-from asterias_ros2.health.reports import REPORTS, Report
+from asterias_ros2.health.checks import CHECKS, SetupFinding
+from asterias_ros2.health.reports import REPORTS, DoctorReport
 
 MIN_PADDING = 8
 
@@ -61,7 +61,7 @@ def examine(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _is_failure(findings: Iterator[Finding], with_warnings: bool) -> bool:
+def _is_failure(findings: Iterator[SetupFinding], with_warnings: bool) -> bool:
     """Return whether what a check finds is a failure; print it."""
     is_failure = False
     for finding in findings:
@@ -71,7 +71,7 @@ def _is_failure(findings: Iterator[Finding], with_warnings: bool) -> bool:
     return is_failure
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: DoctorReport) -> None:
     print("\n  ", report.title)
     longest = max((len(name) for name, _ in report.items), default=0)
     padding = longest + 4 if longest >= MIN_PADDING else MIN_PADDING
