@@ -27,7 +27,7 @@ from typing import NoReturn
 # Python was started with -I, so that it finds nothing that lies about.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from package_installer import uv_command, uv_environment
+import package_installer
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKSPACE = ROOT / "ros_ws"
@@ -225,7 +225,10 @@ def install(*arguments: str | Path) -> None:
     """Install into the environment, with uv if it is there; the arguments are pip's."""
     python, uv = VENV / "bin" / "python", VENV / "bin" / "uv"
     if uv.is_file():
-        run(uv_command(uv, python, arguments), environment=uv_environment(python, arguments))
+        run(
+            package_installer.uv_command(uv, python, arguments),
+            environment=package_installer.uv_environment(python, arguments),
+        )
     else:
         pip_install(*arguments)
 

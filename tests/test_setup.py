@@ -250,3 +250,88 @@ def test_sourcing_a_moved_clone_says_what_to_do(tmp_path: Path) -> None:
     shutil.copy(ROOT / ".venv" / "asterias.sh", tmp_path / ".venv")
     done = bash(f'source "{tmp_path}/setup.bash"; echo $?')
     assert done.stdout == "1\n" and "was moved" in done.stderr
+
+
+# -- packages
+
+
+def test_a_python_without_a_wheel_of_pybullet_does_without_it_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bootstrap = load_bootstrap()
+    asked: list[str] = []
+    for name in ("install", "pip_install"):
+        monkeypatch.setattr(bootstrap, name, lambda *words: asked.extend(map(str, words)))
+    monkeypatch.setattr(bootstrap, "mend_ros_wheels", lambda: None)
+    monkeypatch.setattr(bootstrap, "STAMPS", tmp_path)
+    monkeypatch.setattr(bootstrap, "TORCH_INDEX", "")
+    monkeypatch.setattr(bootstrap, "LAST_PYBULLET_PYTHON", (3, 10))
+    bootstrap.install_packages()
+    told = capsys.readouterr().out
+    assert told.startswith("PyBullet has no wheel for Python 3.") and told.count("\n") == 1
+    assert not [word for word in asked if "pybullet" in word]
+    monkeypatch.setattr(bootstrap, "LAST_PYBULLET_PYTHON", sys.version_info[:2])
+    monkeypatch.setattr(bootstrap, "PYBULLET_MACHINE", os.uname().machine)
+    bootstrap.install_packages()
+    assert capsys.readouterr().out == ""
+
+
+def test_the_lock_asks_for_pybullet_only_where_it_has_wheels() -> None:
+    bootstrap = load_bootstrap()
+    line = next(line for line in bootstrap.LOCK.read_text().splitlines() if "pybullet==" in line)
+    newest = ".".join(map(str, (3, bootstrap.LAST_PYBULLET_PYTHON[1] + 1)))
+    assert f"python_full_version < '{newest}'" in line
+    assert f"platform_machine == '{bootstrap.PYBULLET_MACHINE}'" in line
+
+
+def test_what_pip_is_told_is_handed_over_to_uv() -> None:
+    installer = load_bootstrap().package_installer
+    listing = (
+        "global.index-url='https://a/simple'\n"
+        "global.extra-index-url='https://b/simple https://c/simple'\n"
+        "global.proxy='http://never'\n"
+        "install.proxy='http://p:1'\n"
+        ":env:.find-links='/w1 /w2'\n"
+        "global.format='columns'\n"
+        "download.index-url='https://other/simple'\n"
+    )
+    assert installer.uv_variables(installer.pip_settings(listing)) == {
+        "UV_DEFAULT_INDEX": "https://a/simple",
+        "UV_INDEX": "https://b/simple https://c/simple",
+        "UV_FIND_LINKS": "/w1,/w2",
+        "ALL_PROXY": "http://p:1",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+    }
+    assert installer.uv_variables({}) == {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+
+
+def test_where_hashes_are_checked_bounds_of_a_site_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    installer = load_bootstrap().package_installer
+    monkeypatch.setenv("PIP_CONSTRAINT", "/bounds.txt")
+    python = Path(sys.executable)
+    monkeypatch.delenv("UV_CONSTRAINT", raising=False)
+    assert installer.uv_environment(python)["UV_CONSTRAINT"] == "/bounds.txt"
+    assert "UV_CONSTRAINT" not in installer.uv_environment(python, ("--require-hashes",))
+    monkeypatch.setenv("UV_CONSTRAINT", "/mine.txt")
+    assert installer.uv_environment(python)["UV_CONSTRAINT"] == "/mine.txt"
+
+
+def test_without_uv_pip_installs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bootstrap = load_bootstrap()
+    asked: list[tuple[str, ...]] = []
+
+    def refuse(*words: str) -> None:
+        raise bootstrap.SetUpError("no such package")
+
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path)
+    monkeypatch.setattr(bootstrap, "STAMPS", tmp_path)
+    monkeypatch.setattr(bootstrap, "pip_install", refuse)
+    bootstrap.install_uv(tmp_path / "constraints.txt")
+    assert "so pip installs" in capsys.readouterr().out
+    monkeypatch.setattr(bootstrap, "pip_install", lambda *words: asked.append(words))
+    bootstrap.install("numpy")
+    assert asked == [("numpy",)]
