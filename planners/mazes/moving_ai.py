@@ -87,6 +87,8 @@ def _scenario(path: Path, number: int, line: str) -> Scenario:
             f"{path}, line {number}: expected bucket, map, width, height, start x and y, goal x "
             "and y, and a length."
         ) from None
+    if not name.isprintable() or not Path(name).name:
+        raise UserError(f"{path}, line {number}: {name[:40]!r} is no name of a map.")
     if not math.isfinite(length):
         raise UserError(f"{path}, line {number}: the length is {numbers[6]}.")
     return Scenario(name, (y, x), (goal_y, goal_x), length)

@@ -49,6 +49,8 @@ def test_a_scenario_names_start_and_goal(folder: Path) -> None:
         ("a.scen", "0\ta.map\n", "first line is the version"),
         ("a.scen", SCEN.replace("4.4", "nan"), "line 2: the length is nan"),
         ("a.scen", SCEN.replace("\t1\t1\t", "\tone\t1\t"), "line 2: expected bucket, map"),
+        ("a.scen", SCEN.replace("arena/a.map", "a\0map"), "is no name of a map"),
+        ("a.scen", SCEN.replace("arena/a.map", ".."), "is no"),
         ("a.scen", "version 1\n", "holds 0 problems"),
         ("a.scen", SCEN.replace("arena/a.map", "b.map"), "b.map"),
     ],
