@@ -1,4 +1,4 @@
-"""Tables of policy search: benchmarks beside the papers, four rooms."""
+"""Tables of policy search: benchmarks beside the papers, the limb beside PPO, four rooms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from docs.tables.markdown import load, markdown_table
+from learning.target_finding.env.options import DEAD
 
 # RMSVE and its deviation at some iterations, computed from the published set-up by other code.
 _ANCHORS = {
@@ -15,6 +16,14 @@ _ANCHORS = {
     10: (0.0574, 0.0075),
     20: (0.0143, 0.0043),
     40: (0.0014, 0.0004),
+}
+
+_LEARNERS = {
+    "pgpe": "PGPE, linear, stochastic",
+    "ppois": "P-POIS, linear",
+    "cem": "CEM, linear",
+    "pssvf": "PSSVF, linear",
+    "random_search": "random search, linear",
 }
 
 
@@ -40,6 +49,37 @@ def _benchmarks(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _limb(results: Path) -> str:
+    """Return the table of learners on the limb, the linear PPO at equal steps below them."""
+    rows: list[tuple[str, ...]] = [
+        ("learner", "dead cameras", "trainings", "fresh episodes", "found", "trained on")
+    ]
+    for row in load(results, "learning/policy_search_limb.json")["rows"]:
+        rows.append(
+            (
+                f"{_LEARNERS[row['learner']]}, {row['parameters']} numbers",
+                DEAD[row["faults"]],
+                f"{len(row['seeds'])}",
+                ", ".join(f"{steps:.2f}" for steps in row["each"]),
+                f"{100 * row['found']:.1f} %",
+                f"{row['steps']:,} steps, {row['training_episodes']:,} episodes",
+            )
+        )
+    for row in load(results, "target_finding/study.json")["rows"]:
+        if row["method"] == "ppo":
+            rows.append(
+                (
+                    row["told"],
+                    DEAD[row["faults"]],
+                    f"{len(row['seeds'])}",
+                    f"{row['mean_steps']:.2f} ({row['std_steps']:.2f})",
+                    f"{100 * row['found']:.1f} %",
+                    "3,600 steps",
+                )
+            )
+    return markdown_table(rows)
+
+
 def _four_rooms(results: Path) -> str:
     rows: list[tuple[str, ...]] = [
         ("iteration", "RMSVE, mean (std)", "anchor", "V(start), mean (std)")
@@ -59,5 +99,6 @@ def _four_rooms(results: Path) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "policy_search": _benchmarks,
+    "policy_search_limb": _limb,
     "four_rooms": _four_rooms,
 }
