@@ -28,6 +28,7 @@ LONG = (
     "tests/ros_ws/test_navigation.py",
     "tests/learning/target_finding/test_target_finding_beyond.py",
     "tests/ros_ws/test_recorder.py",
+    "tests/examples/",
     "tests/learning/agents/test_agent_measurements.py",
     "tests/ros_ws/test_dashboard.py",
     "tests/ros_ws/",
