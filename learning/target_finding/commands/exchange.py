@@ -30,9 +30,9 @@ else:
 
 @dataclass(frozen=True)
 class ImportPolicy:
-    """Make a policy of stable-baselines3 or rl-zoo3 (PPO, A2C, SAC) one of ours.
+    """Make a policy of stable-baselines3 or rl-zoo3 one of ours.
 
-    Weights and plain text are read; nothing in the file is unpickled that could run code.
+    PPO, A2C and SAC. Weights and plain text are read; nothing in the file is unpickled that could run code.
     """
 
     policy: tyro.conf.Positional[Path]
@@ -85,7 +85,10 @@ class ImportPolicy:
 
 @dataclass(frozen=True)
 class ExportPolicy:
-    """Write a policy of ours for others; what is written acts the same, which is checked first."""
+    """Write a policy for others: ONNX, stable-baselines3, the Hugging Face hub.
+
+    What is written acts the same, which is checked first.
+    """
 
     policy: tyro.conf.Positional[str]
     """Name of a trained policy, folder of a training, or .safetensors file."""
