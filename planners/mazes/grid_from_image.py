@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asterias.arrays import BoolArray
 from asterias.errors import UserError
-
-Dark = NDArray[np.bool_]
 
 # What a grid that is not exact must explain; soft edges and corners are left out of account.
 _CORES = 0.97  # of the cells' inner halves are of one tone
@@ -39,7 +38,7 @@ class GridReading:
     """Whether all edges lie on the grid to the pixel."""
 
 
-def read_cells(dark: Dark, cell_px: int = 0) -> GridReading:
+def read_cells(dark: BoolArray, cell_px: int = 0) -> GridReading:
     """Return the maze in a picture ``(H, W)``, True = wall; ``cell_px`` 0 finds the cell size.
 
     Raises:
@@ -65,7 +64,7 @@ def read_cells(dark: Dark, cell_px: int = 0) -> GridReading:
     return GridReading((~dark).astype(np.uint8), 1)
 
 
-def _without_margin(dark: Dark) -> tuple[Dark, tuple[int, int]]:
+def _without_margin(dark: BoolArray) -> tuple[BoolArray, tuple[int, int]]:
     """Cut off what lies outside a dark border, if there is one all round.
 
     Returns:
@@ -81,14 +80,14 @@ def _without_margin(dark: Dark) -> tuple[Dark, tuple[int, int]]:
     return box, (int(rows[0]), int(columns[0]))
 
 
-def _edges(dark: Dark) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _edges(dark: BoolArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return how many edges lie at each row and at each column, the outer ones left out."""
     across = (dark[1:] != dark[:-1]).sum(axis=1)
     along = (dark[:, 1:] != dark[:, :-1]).sum(axis=0)
     return np.append(0, across), np.append(0, along)
 
 
-def _exact_grid(dark: Dark) -> tuple[int, tuple[int, int]]:
+def _exact_grid(dark: BoolArray) -> tuple[int, tuple[int, int]]:
     """Return the number whose multiples all runs between edges are, and where its grid begins."""
     places = []
     for axis, count in enumerate(_edges(dark)):
@@ -102,7 +101,7 @@ def _exact_grid(dark: Dark) -> tuple[int, tuple[int, int]]:
     return size, (int(places[0][0]) % size, int(places[1][0]) % size)
 
 
-def _grids(dark: Dark) -> list[tuple[tuple[int, int], float]]:
+def _grids(dark: BoolArray) -> list[tuple[tuple[int, int], float]]:
     """Return the grids whose lines the edges follow, the coarsest first.
 
     Each is (rows, columns) with the fraction of the edges that do.
@@ -129,7 +128,7 @@ def _share_on_lines(edges: NDArray[np.int64], cells: int) -> float:
     return float(edges[near].sum() / max(1, edges.sum()))
 
 
-def _majority(dark: Dark, shape: tuple[int, int]) -> NDArray[np.uint8]:
+def _majority(dark: BoolArray, shape: tuple[int, int]) -> NDArray[np.uint8]:
     """Return which cells of an even grid are mostly light."""
     rows, columns = (
         np.round(np.arange(n) * dark.shape[k] / n).astype(int) for k, n in enumerate(shape)
@@ -139,7 +138,7 @@ def _majority(dark: Dark, shape: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(2 * counts < heights[:, None] * widths, np.uint8)
 
 
-def _agreement(dark: Dark, free: NDArray[np.uint8]) -> float:
+def _agreement(dark: BoolArray, free: NDArray[np.uint8]) -> float:
     """Return the share of the pixels, dark or light, that are in cells of their tone.
 
     0 where cells are not of one tone at heart.

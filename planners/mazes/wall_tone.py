@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Dark = NDArray[np.bool_]
+from asterias.arrays import BoolArray
+
 Tone = Literal["dark", "light"]
 
 _MOST_RINGS = 6  # picture's edge, margin, border, frame; more are a labyrinth of rings
@@ -32,7 +32,7 @@ class _Box(NamedTuple):
     left: int
     right: int
 
-    def of(self, mask: Dark) -> Dark:
+    def of(self, mask: BoolArray) -> BoolArray:
         """Return what lies inside."""
         return mask[self.top : self.bottom, self.left : self.right]
 
@@ -46,7 +46,7 @@ class _Ring(NamedTuple):
     inner: _Box
 
 
-def wall_tone(dark: Dark) -> Tone | None:
+def wall_tone(dark: BoolArray) -> Tone | None:
     """Return the tone of the walls in a picture ``(H, W)``, True = dark; None: it does not say."""
     frames = list(_frames(dark))
     if not frames:
@@ -65,7 +65,7 @@ def wall_tone(dark: Dark) -> Tone | None:
     return "light" if is_margin and frames[-1].closed >= _SURELY_CLOSED else None
 
 
-def _frames(dark: Dark) -> Iterator[_Ring]:
+def _frames(dark: BoolArray) -> Iterator[_Ring]:
     """Yield the rings that can be the frame, from outside to inside."""
     box = _Box(0, dark.shape[0], 0, dark.shape[1])
     for _ in range(_MOST_RINGS):
@@ -86,7 +86,7 @@ def _frames(dark: Dark) -> Iterator[_Ring]:
         box = inner
 
 
-def _peeled(mask: Dark, box: _Box) -> _Box:
+def _peeled(mask: BoolArray, box: _Box) -> _Box:
     """Return the box without the lines at its sides that are True but for openings."""
     top, bottom, left, right = box
     rows = mask[:, left:right].mean(axis=1) >= _CLOSED
@@ -102,13 +102,13 @@ def _peeled(mask: Dark, box: _Box) -> _Box:
     return _Box(top, bottom, left, right)
 
 
-def _share_in_one_piece(free: Dark) -> float:
+def _share_in_one_piece(free: BoolArray) -> float:
     _, _, stats, _ = cv2.connectedComponentsWithStats(free.astype(np.uint8), connectivity=4)
     areas = stats[1:, cv2.CC_STAT_AREA]
     return float(areas.max() / areas.sum()) if len(areas) else 0.0
 
 
-def _line_widths(dark: Dark) -> tuple[float, float]:
+def _line_widths(dark: BoolArray) -> tuple[float, float]:
     """Return how wide light and dark lines are, in px: the median of their runs."""
     widths = []
     for mask in (~dark, dark):

@@ -1,10 +1,8 @@
 """The loss of a linear policy over saved layers, with its gradients, in one pass over the cells.
 
-A policy that is linear in the cell's Q less their mean (VIN, DT-VIN) is read from every layer that
-carries loss. In plain PyTorch this moves a few dozen maps of all actions through memory for each
-of them, and takes several times as long as the thousands of layers of value iteration themselves.
-Here a block of cells goes from V to Q, logits, loss and back to the gradient of Q while it is in
-registers and in the first-level cache.
+A policy that is linear in Q less its mean (VIN, DT-VIN) is read from every layer that carries loss.
+Plain PyTorch moves dozens of maps of all actions through memory for each: several times the cost of
+value iteration. Here a block of cells goes from V to Q, loss and the gradient of Q in registers.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class CompareConfig:
     """Where to write the result."""
 
 
-class Problem(NamedTuple):
+class SearchProblem(NamedTuple):
     """One question."""
 
     maze: NDArray[np.uint8]
@@ -63,27 +63,27 @@ class Problem(NamedTuple):
     length: int
 
 
-Prepare = Callable[[Problem], Any]
-Answer = Callable[[Problem, Any], int]
+Prepare = Callable[[SearchProblem], Any]
+Answer = Callable[[SearchProblem, Any], int]
 
 
-def _nothing(problem: Problem) -> None:
+def _nothing(problem: SearchProblem) -> None:
     return None
 
 
-def _bfs(problem: Problem, _: Any) -> int:
+def _bfs(problem: SearchProblem, _: Any) -> int:
     lengths = distances(problem.maze[None], np.array([problem.goal]))[0]
     return int(lengths[problem.start])
 
 
-def _a_star(problem: Problem, _: Any) -> int:
+def _a_star(problem: SearchProblem, _: Any) -> int:
     return len(exact_search.a_star(problem.maze, problem.start, problem.goal)) - 1
 
 
 def _network(name: str) -> Answer:
     network, card = load_weights(find_weights(name, 0))
 
-    def answer(problem: Problem, _: Any) -> int:
+    def answer(problem: SearchProblem, _: Any) -> int:
         maps = observation(problem.maze[None], np.array([problem.goal]))
         depth = max(int(card["depth"]), problem.length + 1)
         with torch.no_grad():
@@ -94,7 +94,7 @@ def _network(name: str) -> Answer:
     return answer
 
 
-def _walked(problem: Problem, actions: NDArray[Any]) -> int:
+def _walked(problem: SearchProblem, actions: NDArray[Any]) -> int:
     """Return the steps of the greedy walk, -1 if it does not arrive."""
     offsets = ((-1, 0), (0, 1), (1, 0), (0, -1))
     cell, steps = problem.start, 0
@@ -106,12 +106,12 @@ def _walked(problem: Problem, actions: NDArray[Any]) -> int:
     return steps if cell == problem.goal else -1
 
 
-def _pyastar_costs(problem: Problem) -> NDArray[np.float32]:
+def _pyastar_costs(problem: SearchProblem) -> NDArray[np.float32]:
     costs: NDArray[np.float32] = np.where(problem.maze > 0, np.float32(1), np.float32(np.inf))
     return costs
 
 
-def _pyastar(problem: Problem, costs: Any) -> int:
+def _pyastar(problem: SearchProblem, costs: Any) -> int:
     # Optional or without types: taken by name, as plain objects.
     path = import_module("pyastar2d").astar_path(
         costs, problem.start, problem.goal, allow_diagonal=False
@@ -119,17 +119,17 @@ def _pyastar(problem: Problem, costs: Any) -> int:
     return len(path) - 1
 
 
-def _skimage_costs(problem: Problem) -> NDArray[np.float64]:
+def _skimage_costs(problem: SearchProblem) -> NDArray[np.float64]:
     return np.where(problem.maze > 0, 1.0, -1.0)
 
 
-def _skimage(problem: Problem, costs: Any) -> int:
+def _skimage(problem: SearchProblem, costs: Any) -> int:
     search = import_module("skimage.graph").MCP(costs, fully_connected=False)
     search.find_costs([problem.start], [problem.goal])
     return len(search.traceback(problem.goal)) - 1
 
 
-def _edges(problem: Problem) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _edges(problem: SearchProblem) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     free = problem.maze > 0
     cells = np.arange(free.size).reshape(free.shape)
     right, down = free[:, :-1] & free[:, 1:], free[:-1] & free[1:]
@@ -138,7 +138,7 @@ def _edges(problem: Problem) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.concatenate((heads, tails)), np.concatenate((tails, heads))
 
 
-def _scipy_graph(problem: Problem) -> Any:
+def _scipy_graph(problem: SearchProblem) -> Any:
     heads, tails = _edges(problem)
     shape = (problem.maze.size, problem.maze.size)
     return import_module("scipy.sparse").csr_array(
@@ -146,21 +146,21 @@ def _scipy_graph(problem: Problem) -> Any:
     )
 
 
-def _scipy(problem: Problem, graph: Any) -> int:
+def _scipy(problem: SearchProblem, graph: Any) -> int:
     columns = problem.maze.shape[1]
     goal = problem.goal[0] * columns + problem.goal[1]
     lengths = import_module("scipy.sparse.csgraph").dijkstra(graph, indices=goal, unweighted=True)
     return int(lengths[problem.start[0] * columns + problem.start[1]])
 
 
-def _networkx_graph(problem: Problem) -> Any:
+def _networkx_graph(problem: SearchProblem) -> Any:
     heads, tails = _edges(problem)
     graph = import_module("networkx").Graph()
     graph.add_edges_from(zip(heads.tolist(), tails.tolist(), strict=True))
     return graph
 
 
-def _networkx(problem: Problem, graph: Any) -> int:
+def _networkx(problem: SearchProblem, graph: Any) -> int:
     columns = problem.maze.shape[1]
     start, goal = (row * columns + column for row, column in (problem.start, problem.goal))
 
@@ -223,17 +223,17 @@ def _sizes(text: str) -> list[int]:
     return sizes
 
 
-def _problem(size: int, seed: int) -> Problem:
+def _problem(size: int, seed: int) -> SearchProblem:
     rule = MazeRule(size, decimation=(0.0, min(0.05, 500 / size**2)))
     edges = (size * size * 12 // 100, size * size * 18 // 100)
     one = generate_stratified(rule, edges, 1, seed, block_size=4)
     lengths = distances(one.mazes, one.goals)[0]
     start = divmod(int(lengths.argmax()), size)
     goal = (int(one.goals[0, 0]), int(one.goals[0, 1]))
-    return Problem(one.mazes[0], start, goal, int(lengths.max()))
+    return SearchProblem(one.mazes[0], start, goal, int(lengths.max()))
 
 
-def _measure(name: str, problem: Problem, budget_s: float, *, memory: bool) -> dict[str, Any]:
+def _measure(name: str, problem: SearchProblem, budget_s: float, *, memory: bool) -> dict[str, Any]:
     answers_for, prepare, make = METHODS[name]
     answer, held = make(), prepare(problem)
     steps = answer(problem, held)
@@ -258,13 +258,13 @@ def _fastest_ms(work: Callable[[], Any], budget_s: float) -> float:
     return round(1000 * min(times), 4)
 
 
-def _memory_mb(name: str, problem: Problem) -> float:
+def _memory_mb(name: str, problem: SearchProblem) -> float:
     """Return by how many megabytes one answer raises the peak of a fresh process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return round(pool.apply(_rise_of_peak, (name, problem)), 1)
 
 
-def _rise_of_peak(name: str, problem: Problem) -> float:
+def _rise_of_peak(name: str, problem: SearchProblem) -> float:
     _, prepare, make = METHODS[name]
     answer, little = make(), _problem(15, 0)
     answer(little, prepare(little))  # libraries and compiled code are not the method's
