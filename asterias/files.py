@@ -113,6 +113,8 @@ def read_bytes(path: FilePath, limit_bytes: int) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UserError(describe_os_error(error)) from error
+    except ValueError as error:
+        raise UserError(f"{os.fspath(path)!r} is no name that a file can have.") from error
     try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):

@@ -128,7 +128,8 @@ def _number(path: Path, key: str, value: object) -> float:
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{path}: {key} is {str(value)[:40]}; it must be a finite number.")
+        shown = " ".join(str(value).split())[:40]
+        raise UserError(f"{path}: {key} is {shown}; it must be a finite number.")
     return number
 
 

@@ -96,3 +96,8 @@ def test_a_file_that_holds_no_json_is_named(tmp_path: Path, content: bytes, word
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(UserError, match=rf"a\.json is no .*{words}"):
         files.read_json(tmp_path / "a.json")
+
+
+def test_a_name_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(UserError, match="no name that a file can have"):
+        files.read_bytes("a\x00b.map", 100)

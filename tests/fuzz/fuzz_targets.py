@@ -83,6 +83,7 @@ class Target:
         is_text: whether words and numbers are replaced as such.
         files: what the function itself writes into the folder.
         has_good_seeds: whether the reader takes all seeds.
+        lists_mistakes: whether a message may have a line for each mistake.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Target:
     is_text: bool = False
     files: tuple[str, ...] = ()
     has_good_seeds: bool = True
+    lists_mistakes: bool = False
 
 
 TARGETS: dict[str, Target] = {}
@@ -311,7 +313,13 @@ _weights("policy_network", load_policy, TRAINED / "ppo_mlp_kill0.safetensors")
 # -- robots and launch files ----------------------------------------------------------------------
 
 
-@target("robot_yaml", _files("launch/robots/*.yaml"), is_text=True, files=("a.yaml",))
+@target(
+    "robot_yaml",
+    _files("launch/robots/*.yaml"),
+    is_text=True,
+    files=("a.yaml",),
+    lists_mistakes=True,
+)
 def _robot(data: bytes, folder: Path) -> None:
     (folder / "a.yaml").write_bytes(data)
     load_robot(folder / "a.yaml")

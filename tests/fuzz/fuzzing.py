@@ -112,7 +112,7 @@ class Fuzzer:
             )
         except (AsteriasError, *target.allowed) as error:
             counts.refused += 1
-            if not str(error).strip() or "\n" in str(error):
+            if not str(error).strip() or ("\n" in str(error) and not target.lists_mistakes):
                 self._note(target, f"not one sentence: {str(error)[:80]!r}", origin, data)
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]

@@ -79,6 +79,7 @@ def test_negate_is_a_number_or_a_word(tmp_path: Path, word: str, free: list[int]
         (HEAD + "mode: sclae\n", "did you mean scale"),
         (HEAD + "negate: maybe\n", "negate"),
         (HEAD.replace("[0, 0, 0]", "[.nan, 0, 0]"), "origin is nan"),
+        (HEAD.replace("[0, 0, 0]", '["0.\\n0", 0, 0]'), "finite number"),
         (HEAD.replace("0.05", "-1"), "above 0"),
         (HEAD.replace("0.05", "1" + "0" * 400), "finite number"),
         (HEAD.replace("0.65", "0.1"), "must rise"),
