@@ -32,7 +32,7 @@ else:
 class ImportPolicy:
     """Make a policy of stable-baselines3 or rl-zoo3 one of ours.
 
-    PPO, A2C and SAC. Weights and plain text are read; nothing in the file is unpickled that could run code.
+    PPO, A2C and SAC. Weights and plain text are read; nothing is unpickled that could run code.
     """
 
     policy: tyro.conf.Positional[Path]
