@@ -43,7 +43,7 @@ COMMANDS = {
     ),
     "policy-search-limb": LazyCommand(
         "learning.policy_search.studies.command:PolicySearchLimb",
-        "Let learners of policy search find the target, and test what they learned.",
+        "Let learners of policy search find the target with 0, 1, and 1 or 2 dead cameras.",
     ),
     "policy-search-study": LazyCommand(
         "learning.policy_search.studies.command:PolicySearchStudy",
