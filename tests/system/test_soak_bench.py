@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.timeout(400)
 def test_a_short_soak_survives_deaths_faults_and_stops(tmp_path: Path) -> None:
     out = tmp_path / "soak.json"
-    words = ["--minutes", "0.7", "--kill-period-s", "15", "--seed", "3", "--json", str(out)]
+    words = ["--minutes", "0.4", "--kill-period-s", "8", "--seed", "3", "--json", str(out)]
     command = [sys.executable, "-m", "asterias_nodes.soak.soak_bench", *words]
     run = subprocess.run(
         [*command, "--folder", str(tmp_path / "soak")],
