@@ -43,13 +43,13 @@ from planners.operator.simd import (
     Lanes,
     add,
     divide,
-    exponent,
+    exp,
     fill,
     greater,
     load,
+    log,
     multiply,
     multiply_add,
-    power_of_two,
     select,
     store,
     subtract,
@@ -57,59 +57,7 @@ from planners.operator.simd import (
 )
 
 _RING = 8  # layers of which the kernel's gradient is taken at once: loads of it are shared
-_SHIFT = np.float32(1.5 * 2**23)  # plus a number: the number's whole part, in the lowest bits
 _LOWEST = np.float32(-1e30)  # below every logit, and far from float32's own limits
-_LOG2_E = np.float32(1.44269504)
-# ln 2 in two parts, the first with few bits, so that n times it is exact (Cody and Waite).
-_LN_2_HIGH, _LN_2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
-
-
-@inlined
-def _exp(x: Lanes) -> Lanes:
-    """Return e**x of numbers that are not positive, to two units in the last place; 0 below 1e-26.
-
-    Products of such numbers would be denormal, which takes a hundred times as long. The polynomial
-    is that of ``expf`` in the Cephes library (S. Moshier), on ln 2 / 2 around zero.
-    """
-    lowest = fill(np.float32(-60))
-    small = greater(lowest, x)
-    x = select(small, lowest, x)
-    shifted = multiply_add(x, fill(_LOG2_E), fill(_SHIFT))
-    n = subtract(shifted, fill(_SHIFT))
-    r = multiply_add(n, fill(-_LN_2_HIGH), x)
-    r = multiply_add(n, fill(-_LN_2_LOW), r)
-    p = fill(np.float32(1.9875691e-4))
-    p = multiply_add(p, r, fill(np.float32(1.3981999e-3)))
-    p = multiply_add(p, r, fill(np.float32(8.3334519e-3)))
-    p = multiply_add(p, r, fill(np.float32(4.1665796e-2)))
-    p = multiply_add(p, r, fill(np.float32(1.6666666e-1)))
-    p = multiply_add(p, r, fill(np.float32(0.5)))
-    p = add(multiply_add(p, multiply(r, r), r), fill(np.float32(1)))
-    return select(small, zeros(), multiply(p, power_of_two(shifted)))
-
-
-@inlined
-def _log(a: Lanes) -> Lanes:
-    """Return the natural logarithm of positive numbers, to two units in the last place.
-
-    The polynomial is that of ``logf`` in the Cephes library, on sqrt(1/2) to sqrt(2).
-    """
-    n = exponent(a)
-    f = subtract(multiply(a, power_of_two(subtract(fill(_SHIFT), n))), fill(np.float32(1)))
-    square = multiply(f, f)
-    p = fill(np.float32(7.0376836e-2))
-    p = multiply_add(p, f, fill(np.float32(-1.1514610e-1)))
-    p = multiply_add(p, f, fill(np.float32(1.1676999e-1)))
-    p = multiply_add(p, f, fill(np.float32(-1.2420141e-1)))
-    p = multiply_add(p, f, fill(np.float32(1.4249323e-1)))
-    p = multiply_add(p, f, fill(np.float32(-1.6668058e-1)))
-    p = multiply_add(p, f, fill(np.float32(2.0000715e-1)))
-    p = multiply_add(p, f, fill(np.float32(-2.4999994e-1)))
-    p = multiply_add(p, f, fill(np.float32(3.3333331e-1)))
-    p = multiply(multiply(p, f), square)
-    p = multiply_add(n, fill(_LN_2_LOW), p)
-    p = multiply_add(square, fill(np.float32(-0.5)), p)
-    return multiply_add(n, fill(_LN_2_HIGH), add(f, p))
 
 
 @inlined
@@ -188,8 +136,8 @@ def _cross_entropy(
     total, total_optimal = zeros(), zeros()
     for c in range(moves):
         z, lanes = load(logits, c * LANES), optimal[np.uint64(o + c)]
-        chance = _exp(subtract(z, top))
-        chance_optimal = select(lanes, _exp(subtract(z, top_optimal)), zeros())
+        chance = exp(subtract(z, top))
+        chance_optimal = select(lanes, exp(subtract(z, top_optimal)), zeros())
         total, total_optimal = add(total, chance), add(total_optimal, chance_optimal)
         store(logits, c * LANES, chance)
         store(logits, (moves + c) * LANES, chance_optimal)
@@ -200,7 +148,7 @@ def _cross_entropy(
         grad = multiply(scale, load(logits, c * LANES))
         grad = subtract(grad, multiply(scale_optimal, load(logits, (moves + c) * LANES)))
         store(logits, c * LANES, select(known, grad, zeros()))
-    loss = add(subtract(top, top_optimal), subtract(_log(total), _log(total_optimal)))
+    loss = add(subtract(top, top_optimal), subtract(log(total), log(total_optimal)))
     return select(known, multiply(loss, weight), zeros())
 
 

@@ -28,6 +28,8 @@ from numba.core.typing.templates import Signature
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
+from planners.operator.numba_options import inlined
+
 LANES = 16  # a cache line of float32: one AVX-512 register, two of AVX, four of NEON
 
 FloatLine = NDArray[np.float32]
@@ -292,3 +294,59 @@ def _emit_equal(
 @_operation(_emit_equal)
 def equal(array: NDArray[np.int8], index: int, number: int) -> LaneSet:
     """Return the set of lanes in which an int8 array holds ``number``."""
+
+
+# -- functions of lanes, made of the operations --------------------------------------------------
+
+_SHIFT = np.float32(1.5 * 2**23)  # plus a number: the number's whole part, in the lowest bits
+_LOG2_E = np.float32(1.44269504)
+# ln 2 in two parts, the first with few bits, so that n times it is exact (Cody and Waite).
+_LN_2_HIGH, _LN_2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
+
+
+@inlined
+def exp(x: Lanes) -> Lanes:
+    """Return e**x of numbers that are not positive, to two units in the last place; 0 below 1e-26.
+
+    Products of such numbers would be denormal, which takes a hundred times as long. The polynomial
+    is that of ``expf`` in the Cephes library (S. Moshier), on ln 2 / 2 around zero.
+    """
+    lowest = fill(np.float32(-60))
+    small = greater(lowest, x)
+    x = select(small, lowest, x)
+    shifted = multiply_add(x, fill(_LOG2_E), fill(_SHIFT))
+    n = subtract(shifted, fill(_SHIFT))
+    r = multiply_add(n, fill(-_LN_2_HIGH), x)
+    r = multiply_add(n, fill(-_LN_2_LOW), r)
+    p = fill(np.float32(1.9875691e-4))
+    p = multiply_add(p, r, fill(np.float32(1.3981999e-3)))
+    p = multiply_add(p, r, fill(np.float32(8.3334519e-3)))
+    p = multiply_add(p, r, fill(np.float32(4.1665796e-2)))
+    p = multiply_add(p, r, fill(np.float32(1.6666666e-1)))
+    p = multiply_add(p, r, fill(np.float32(0.5)))
+    p = add(multiply_add(p, multiply(r, r), r), fill(np.float32(1)))
+    return select(small, zeros(), multiply(p, power_of_two(shifted)))
+
+
+@inlined
+def log(a: Lanes) -> Lanes:
+    """Return the natural logarithm of positive numbers, to two units in the last place.
+
+    The polynomial is that of ``logf`` in the Cephes library, on sqrt(1/2) to sqrt(2).
+    """
+    n = exponent(a)
+    f = subtract(multiply(a, power_of_two(subtract(fill(_SHIFT), n))), fill(np.float32(1)))
+    square = multiply(f, f)
+    p = fill(np.float32(7.0376836e-2))
+    p = multiply_add(p, f, fill(np.float32(-1.1514610e-1)))
+    p = multiply_add(p, f, fill(np.float32(1.1676999e-1)))
+    p = multiply_add(p, f, fill(np.float32(-1.2420141e-1)))
+    p = multiply_add(p, f, fill(np.float32(1.4249323e-1)))
+    p = multiply_add(p, f, fill(np.float32(-1.6668058e-1)))
+    p = multiply_add(p, f, fill(np.float32(2.0000715e-1)))
+    p = multiply_add(p, f, fill(np.float32(-2.4999994e-1)))
+    p = multiply_add(p, f, fill(np.float32(3.3333331e-1)))
+    p = multiply(multiply(p, f), square)
+    p = multiply_add(n, fill(_LN_2_LOW), p)
+    p = multiply_add(square, fill(np.float32(-0.5)), p)
+    return multiply_add(n, fill(_LN_2_HIGH), add(f, p))
