@@ -47,7 +47,7 @@ COMMANDS = {
     ),
     "policy-search-study": LazyCommand(
         "learning.policy_search.studies.command:PolicySearchStudy",
-        "Learn over whole policies on benchmarks, and draw the curves beside the papers' values.",
+        "Train learners of policy search on benchmarks, several seeds each; draw their curves.",
     ),
     "pretrain": LazyCommand(
         "learning.target_finding.commands.train:Pretrain",
