@@ -38,14 +38,17 @@ LONG = (
 # Real processes, devices and discovery, on a machine that may be busy with something else: what was
 # too late has two more tries, and the report counts them.
 ON_THE_CLOCK = (
+    "tests/asterias/",
     "tests/docs/",
     "tests/examples/",
     "tests/hardware/",
-    "tests/learning/agents/",
+    "tests/learning/",
+    "tests/planners/",
     "tests/ros2_command/",
     "tests/ros_ws/",
     "tests/sim/",
     "tests/system/",
+    "tests/test_wheel.py",
 )
 RERUNS = pytest.mark.flaky(reruns=2, reruns_delay=2)
 
@@ -72,11 +75,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes ``-n auto`` means: one more than cores, since nodes mostly wait.
+    """Return how many processes ``-n auto`` means: as many as cores, at least two.
 
-    With more, tests of the wall clock would be late.
+    Each starts nodes of its own; with more, tests of the wall clock are late.
     """
-    return min((os.cpu_count() or 1) + 1, 8)
+    return min(max(os.cpu_count() or 1, 2), 8)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
