@@ -76,8 +76,16 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (f"{LIMB}/bus/watchdog_s", 9.0, f"{AT}.bus.watchdog_s: must be less than or equal to 2.54"),
     (f"{LIMB}/servos/finger", None, "joint 'finger' of 'limb_0' has no servo in the backend;"),
     (f"{LIMB}/servos/fingr", {"id": 5, "model": "xl430_w250"}, "did you mean 'finger'?"),
-    (f"{LIMB}/servos/finger/id", 3, f"{AT}: two servos are called 'id 3';"),
-    (f"{LIMB}/servos/finger/id", 254, f"{AT}: servo of 'finger': id 254 is above 253."),
+    (
+        f"{LIMB}/servos/finger/id",
+        3,
+        f"{AT}.servos.finger.id: 'finger' and 'wrist_roll' both have id 3;",
+    ),
+    (
+        f"{LIMB}/servos/finger/id",
+        254,
+        f"{AT}.servos.finger.id: servo of 'finger': id 254 is above 253.",
+    ),
     (
         f"{LIMB}/servos/finger/model",
         "xl430w250",
@@ -140,7 +148,11 @@ def test_an_emulated_robot_is_described_as_a_real_one() -> None:
     for family in ("dynamixel", "feetech", "udp"):
         with EmulatedRobot(load_robot("limb_p1"), family) as robot:
             copy_ = parse_robot(robot.description.model_dump(mode="json", exclude_none=True))
-        assert copy_ == robot.description
+        assert copy_.backend == robot.description.backend
+        for described, emulated in zip(copy_.limbs, robot.description.limbs, strict=True):
+            # Reading a description notes which servo each joint has, for its data sheet.
+            joints = [joint.model_copy(update={"servo": None}) for joint in described.joints]
+            assert described.model_copy(update={"joints": tuple(joints)}) == emulated
 
 
 def test_a_simulated_robot_has_no_devices() -> None:

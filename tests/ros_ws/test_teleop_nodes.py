@@ -134,6 +134,7 @@ def test_keys_drive_the_limb_and_the_limb_stops_with_them(
     start = robot.rests()
 
     screen.hold(peer, b"q", 0.6)
+    peer.wait_until(lambda: robot.joints()[0] - start[0] > 0.2)
     moved = robot.rests() - start
     assert 0.2 < moved[0] < 1.6, "the first joint, for a little longer than the key was held"
     assert np.abs(moved[1:]).max() < 0.05

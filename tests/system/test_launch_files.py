@@ -69,11 +69,11 @@ def test_a_launch_ends_cleanly_and_leaves_nothing_behind(
     run = launch("launch/sim.launch.xml")
     client.until(lambda: images)
     children = run.children()
-    assert len(children) == 4
+    assert len(children) == 5
     assert run.stop(number) == 0, run.text
     assert not [child for child in children if child.is_running()]
     assert "Traceback" not in run.text
-    assert run.text.count("finished cleanly") == 4, run.text
+    assert run.text.count("finished cleanly") == 5, run.text
 
 
 def test_the_installed_package_launches_by_name(launch: Callable[..., Any], client: Any) -> None:

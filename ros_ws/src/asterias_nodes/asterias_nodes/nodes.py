@@ -40,20 +40,26 @@ NODES = {
     "trainer": "target_finding.trainer",
 }
 
-# Their modules take long to import, with PyTorch, numba or matplotlib: a signal meanwhile must end
+# Their modules take a while to import, some with PyTorch or numba: a signal meanwhile must end
 # them cleanly, so `run_node.main_late` imports them after it has installed its handlers.
 LATE = frozenset(
     {
+        "command_multiplexer",
         "dashboard",
         "doom_demo",
         "doom_world",
         "emulated_robot",
         "foxglove_bridge",
         "language_agent",
+        "limb_driver",
         "mapper",
         "maze_demo",
         "maze_world",
+        "navigator",
+        "path_follower",
         "planner",
+        "robot_state_publisher",
+        "target_finder",
     }
 )
 

@@ -10,7 +10,6 @@ plan of the network that does not arrive is made by A*. A newer goal replaces th
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +35,6 @@ from asterias_nodes.runtime.actions.waiting import wait_until
 from asterias_nodes.runtime.conversions import duration_s, to_duration_msg, to_seconds
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
-from asterias_nodes.runtime.run_node import run_node
 from planners.mapping.exploration import next_stop
 from planners.mazes.grid_map import GridMap, Point
 
@@ -368,10 +366,6 @@ class Navigator(ActionNode[NavigationGoal]):
         await self._until(goal, lambda: self._map is not message)
 
 
-def main() -> None:
-    """Run the node until it is stopped."""
-    sys.exit(run_node(Navigator))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> Navigator:
+    """Return the node, for ``run_node.main_late``."""
+    return Navigator()

@@ -8,7 +8,6 @@ one in progress.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from dataclasses import dataclass
 from typing import Annotated
@@ -25,7 +24,6 @@ from asterias_nodes.runtime.actions.event_action_server import Event, GoalError
 from asterias_nodes.runtime.conversions import to_duration_msg, to_seconds
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
-from asterias_nodes.runtime.run_node import run_node
 from planners.mazes.grid_map import Point
 from planners.navigation.path_follower import FollowerOptions, PathFollower
 
@@ -208,10 +206,6 @@ class PathFollowerNode(ActionNode[PathGoal]):
         goal.result.duration = to_duration_msg(duration_s if math.isfinite(duration_s) else 0.0)
 
 
-def main() -> None:
-    """Run the node until it is stopped."""
-    sys.exit(run_node(PathFollowerNode))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> PathFollowerNode:
+    """Return the node, for ``run_node.main_late``."""
+    return PathFollowerNode()

@@ -17,7 +17,6 @@ dead-man may not: a timed move would go on when the hand has let go.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -36,7 +35,6 @@ from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagn
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
-from asterias_nodes.runtime.run_node import run_node
 from hardware.description.robot import load_robot
 from hardware.limbs.arbitration import Admission, Arbiter, CommandSource
 
@@ -216,10 +214,6 @@ class CommandMultiplexer(ManagedNode):
         return DiagnosticReport(f"{self.get_name()}: {limb.name}", level, message, values)
 
 
-def main() -> None:
-    """Run the node until it is stopped."""
-    sys.exit(run_node(CommandMultiplexer))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> CommandMultiplexer:
+    """Return the node, for ``run_node.main_late``."""
+    return CommandMultiplexer()

@@ -11,7 +11,6 @@ stopped moves again after ``ros2 lifecycle set /limb_driver deactivate`` and ``a
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import Annotated
@@ -25,7 +24,6 @@ from asterias_nodes.robot.robot_file import WAIT_HELP, wait_for_robot
 from asterias_nodes.runtime.diagnostics import Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import declare_settings
-from asterias_nodes.runtime.run_node import run_node
 from hardware.description.robot import RobotDescription
 from hardware.factory import devices_of, make_limb
 from hardware.faults.limb import FaultyLimb
@@ -132,10 +130,6 @@ class LimbDriverNode(ManagedNode):
             limb.publish(stamp)
 
 
-def main() -> None:
-    """Run the node until it is stopped."""
-    sys.exit(run_node(LimbDriverNode))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> LimbDriverNode:
+    """Return the node, for ``run_node.main_late``."""
+    return LimbDriverNode()

@@ -9,7 +9,6 @@ a time; the limb holds when a goal ends, whatever the reason.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,7 +20,6 @@ from asterias.arrays import FloatArray
 from asterias_nodes.recording.episode_client import EpisodeClient, EpisodeError
 from asterias_nodes.runtime.actions.action_node import ActionNode, ActiveGoal
 from asterias_nodes.runtime.parameters import declare_settings
-from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.target_finding.limb_client import LimbClient, SearchError
 from learning.target_finding.env.task import TaskOptions
 from learning.target_finding.policies.registry import Searcher, best_policy, make_searcher
@@ -268,10 +266,6 @@ class TargetFinder(ActionNode[SearchGoal]):
         return number
 
 
-def main() -> None:
-    """Run the node until it is stopped."""
-    sys.exit(run_node(TargetFinder))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> TargetFinder:
+    """Return the node, for ``run_node.main_late``."""
+    return TargetFinder()

@@ -12,7 +12,6 @@ servos: flexures, tendons and gravity in balance.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +26,6 @@ from asterias.arrays import FloatArray
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
-from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.transforms.transform_messages import TF_DEPTH, TurningTransforms, to_static_msg
 from hardware.description.frames import TurningFrame, frames_of
 from hardware.description.robot import RobotDescription, load_robot
@@ -167,10 +165,6 @@ class RobotStatePublisher(ManagedNode):
         self.is_active = False
 
 
-def main() -> None:
-    """Run the node until it is told to stop."""
-    sys.exit(run_node(RobotStatePublisher))
-
-
-if __name__ == "__main__":
-    main()
+def make_node() -> RobotStatePublisher:
+    """Return the node, for ``run_node.main_late``."""
+    return RobotStatePublisher()
