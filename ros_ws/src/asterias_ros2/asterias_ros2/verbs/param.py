@@ -172,42 +172,47 @@ def get_parameter(arguments: argparse.Namespace) -> int:
 def set_parameter(arguments: argparse.Namespace) -> int:
     """Set a parameter and say whether the node took it.
 
+    A ``VerbError`` says so where the node refused.
+
     Returns:
         The exit code.
-
-    Raises:
-        VerbError: the node refused.
     """
     parameter = Parameter(name=arguments.parameter_name, value=_value(arguments.value))
+    reason = _write(arguments, parameter, "Setting")
+    print(f"Set parameter successful{reason}")
+    return 0
+
+
+def _write(arguments: argparse.Namespace, parameter: Parameter, action: str) -> str:
+    """Write a parameter.
+
+    Returns:
+        What the node has said about it, as the end of a sentence.
+
+    Raises:
+        VerbError: the node refused; ``action`` says what failed.
+    """
     with open_session(arguments) as session:
         client = _client_of(session, arguments)
         future = client.set_parameters([parameter])
         (result,) = session.result(future, arguments.node_name, SERVICE_PATIENCE_S).results
     reason = f": {result.reason}" if result.reason else ""
     if not result.successful:
-        raise VerbError(f"Setting parameter failed{reason}")
-    print(f"Set parameter successful{reason}")
-    return 0
+        raise VerbError(f"{action} parameter failed{reason}")
+    return reason
 
 
 def delete_parameter(arguments: argparse.Namespace) -> int:
     """Delete a parameter and say whether the node did.
 
+    A ``VerbError`` says so where the node refused.
+
     Returns:
         The exit code.
-
-    Raises:
-        VerbError: the node refused.
     """
     nothing = ParameterValue(type=ParameterType.PARAMETER_NOT_SET)
     parameter = Parameter(name=arguments.parameter_name, value=nothing)
-    with open_session(arguments) as session:
-        client = _client_of(session, arguments)
-        future = client.set_parameters([parameter])
-        (result,) = session.result(future, arguments.node_name, SERVICE_PATIENCE_S).results
-    reason = f": {result.reason}" if result.reason else ""
-    if not result.successful:
-        raise VerbError(f"Deleting parameter failed{reason}")
+    reason = _write(arguments, parameter, "Deleting")
     print(f"Deleted parameter successfully{reason}")
     return 0
 
