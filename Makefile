@@ -19,8 +19,8 @@ help:
 	@echo "make setup   build .venv and the ROS 2 workspace (does nothing the second time)"
 	@echo "make demo    let the simulated limb search for its target, 20 times"
 	@echo "make film    film a few searches of the simulated limb, into runs/film.webp"
-	@echo "make test    linters, type checks and all tests"
-	@echo "make test-all  the same, with every extra installed"
+	@echo "make test    linters, type checks and tests, but for the slow ones"
+	@echo "make test-all  linters, type checks and all tests, with every extra installed"
 	@echo "make docs    build the manual into runs/site, strictly and without network"
 	@echo "make fuzz    broken input for every reader of files and streams, for MINUTES=30"
 	@echo "make lint    linters and type checks only"
@@ -45,11 +45,12 @@ film: ready
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 test: lint
-	@$(IN_VENV) exec python -m pytest $(PARALLEL) $(ARGS)
+	@$(IN_VENV) exec python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 test-all:
 	@sh ros_ws/bootstrap.sh --all
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory lint
+	@$(IN_VENV) exec python -m pytest $(PARALLEL) $(ARGS)
 
 docs:
 	@sh ros_ws/bootstrap.sh --all --quiet
