@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ class TrainingProgress:
         mean_steps, mean_return, found: of the last episodes: length, reward, share that found.
         steps_per_s: of the whole training so far, learning included.
         left_s: time left at this pace.
+        ess: effective sample size, of the episodes last learned from those that count for the step
+            that was made with them; NaN where the algorithm weighs no episodes.
+        traffic_light: of the same: ``green``, ``amber`` or ``red: collect more``; empty likewise.
     """
 
     done: int
@@ -45,6 +49,8 @@ class TrainingProgress:
     found: float
     steps_per_s: float
     left_s: float
+    ess: float = math.nan
+    traffic_light: str = ""
 
 
 class RateColumn(ProgressColumn):
@@ -93,14 +99,15 @@ class JsonLines:
     """A training's progress on stdout, a line of JSON per iteration.
 
     Each is ``{"steps", "total", "mean_return", "found", "steps_per_s", "left_s"}``, steps being
-    episodes where a training counts those; the last line is ``{"summary": {...}}``, without the
-    history, which stands in the training's folder.
+    episodes where a training counts those, and ``ess`` and ``traffic_light`` where the algorithm has
+    them; the last line is ``{"summary": {...}}``, without the history, which stands in the
+    training's folder.
     """
 
     @staticmethod
     def tell(progress: TrainingProgress) -> None:
         """Print one iteration."""
-        line = {
+        line: dict[str, object] = {
             "steps": progress.done,
             "total": progress.total,
             "mean_return": round(progress.mean_return, 4),
@@ -108,6 +115,8 @@ class JsonLines:
             "steps_per_s": round(progress.steps_per_s, 1),
             "left_s": round(progress.left_s, 1),
         }
+        if progress.traffic_light:
+            line |= {"ess": round(progress.ess, 1), "traffic_light": progress.traffic_light}
         print(json.dumps(line), flush=True)
 
     @staticmethod

@@ -6,6 +6,7 @@ What is learned from is one number an episode, ``gamma^(steps - 1)`` where the t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -153,6 +154,8 @@ def _progress(model: PolicySearch, total: int) -> TrainingProgress:
         found=float(np.mean(model.returns[-_RECENT:])),  # a find is the reward, 1
         steps_per_s=pace,
         left_s=max(total - model.num_timesteps, 0) / max(pace, 1e-9),
+        ess=model.figures.get("ess", math.nan),
+        traffic_light=model.traffic_light(),
     )
 
 
@@ -175,6 +178,7 @@ def _finish(request: TrainingRequest, model: PolicySearch, steps: int) -> dict[s
             "mean_steps": round(float(lengths[-_RECENT:].mean()), 4),
             "found": round(float(found[-_RECENT:].mean()), 4),
         },
+        "figures": {name: round(value, 4) for name, value in model.figures.items()},
     }
     # Steps of every episode of training, in order; it was found where they are not the cap's.
     history = {"lengths": lengths.tolist(), "found": found.astype(int).tolist()}

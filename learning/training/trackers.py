@@ -7,6 +7,7 @@ and settings; an installed package adds its own by the entry point group ``aster
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -105,7 +106,11 @@ def tracked(
             runs.append(run)
 
         def tell(progress: TrainingProgress) -> None:
-            numbers = {k: v for k, v in asdict(progress).items() if isinstance(v, int | float)}
+            numbers = {
+                key: value
+                for key, value in asdict(progress).items()
+                if isinstance(value, int | float) and not math.isnan(value)
+            }
             step = int(numbers.pop("done"))
             for run in runs:
                 run.log({f"training/{key}": value for key, value in numbers.items()}, step=step)

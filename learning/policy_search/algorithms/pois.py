@@ -25,6 +25,8 @@ _LEAST_GAIN = 1e-4
 _LEAST_GRADIENT = 1e-4
 # exp of it is still a number, and no batch has so many episodes.
 _LARGEST_DIVERGENCE = 100.0
+# Shares of a batch that count for the step made with it, from which on it is trusted, or just so.
+_GREEN, _AMBER = 0.5, 0.2
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,23 @@ class PoisSettings:
             raise UserError("delta lies between 0 and 1; batch_size is 2 or more, sigma above 0.")
         if not 0 <= self.least_ess < 1:
             raise UserError(f"least_ess is a share from 0 to below 1, not {self.least_ess}.")
+
+
+def traffic_light(ess: float, episodes: int, steps: int) -> str:
+    """Return what a batch's effective sample size says of the step that was made with it.
+
+    Args:
+        ess: effective sample size after the step.
+        episodes: of the batch.
+        steps: gradient steps that the bound allowed.
+
+    Returns:
+        ``green`` where half of the episodes count or more, ``amber`` where a fifth do, and else, or
+        where the bound allowed no step at all, ``red: collect more``.
+    """
+    if not steps or ess < _AMBER * episodes:
+        return "red: collect more"
+    return "green" if ess >= _GREEN * episodes else "amber"
 
 
 @dataclass
@@ -205,6 +224,13 @@ class PPOIS(PolicySearch):
             "mean_std": float(np.exp(new.log_std).mean()),
         }
         self.hyper_policy, self.theta = new, new.mean.copy()
+
+    def traffic_light(self) -> str:
+        """Return what the last batch says, as :func:`traffic_light`; empty before the first."""
+        about = self.figures
+        if not about:
+            return ""
+        return traffic_light(about["ess"], self.settings.batch_size, int(about["offline_steps"]))
 
     def _state(self) -> dict[str, Any]:
         return {"mean": self.hyper_policy.mean, "log_std": self.hyper_policy.log_std}

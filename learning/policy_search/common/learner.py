@@ -263,6 +263,14 @@ class PolicySearch(SearchedPolicy, ABC):
         """Log to ``logger`` from now on."""
         self._logger = logger
 
+    def traffic_light(self) -> str:
+        """Return whether the last episodes were enough for what was learned from them.
+
+        Returns:
+            ``green``, ``amber`` or ``red: collect more``; empty where the algorithm cannot tell.
+        """
+        return ""
+
     # -- for algorithms, studies and files ----------------------------------------------------
 
     def run_policies(

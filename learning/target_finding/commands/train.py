@@ -177,8 +177,9 @@ class Train:
             def show(at: TrainingProgress) -> None:
                 follow(at)
                 length = f", {at.mean_steps:.2f} steps an episode" if at.mean_steps else ""
+                light = f", data: {at.traffic_light}" if at.traffic_light else ""
                 progress.update(
-                    bar, total=at.total, completed=at.done, description=f"{name}{length}"
+                    bar, total=at.total, completed=at.done, description=f"{name}{length}{light}"
                 )
 
             return ALGORITHMS.get(self.algo).run(request, show, stop)

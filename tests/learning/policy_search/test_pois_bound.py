@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
 
+from asterias.progress import JsonLines, TrainingProgress
 from learning.policy_search.algorithms.evolution import centred_ranks
 from learning.policy_search.algorithms.gaussian import DiagonalGaussian, renyi_divergence
-from learning.policy_search.algorithms.pois import Bound, climb
+from learning.policy_search.algorithms.pois import PPOIS, Bound, climb, traffic_light
 
 
 def gaussian(mean: list[float], std: list[float]) -> DiagonalGaussian:
@@ -74,3 +76,33 @@ def test_a_step_that_leaves_too_few_episodes_is_refused() -> None:
 def test_ranks_are_centred_and_equal_returns_share_one() -> None:
     np.testing.assert_allclose(centred_ranks(np.array([5.0, 1.0, 9.0])), [0.0, -0.5, 0.5])
     np.testing.assert_allclose(centred_ranks(np.array([2.0, 2.0, 2.0])), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("ess", "steps", "light"),
+    [
+        (100.0, 3, "green"),
+        (50.0, 1, "green"),
+        (49.9, 1, "amber"),
+        (20.0, 1, "amber"),
+        (19.9, 1, "red: collect more"),
+        (100.0, 0, "red: collect more"),
+    ],
+)
+def test_a_traffic_light_says_whether_a_batch_was_enough(ess: float, steps: int, light: str) -> None:
+    assert traffic_light(ess, 100, steps) == light
+
+
+def test_the_light_of_a_learner_comes_with_its_first_batch(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = PPOIS("LinearPolicy", "CartPole-v1", batch_size=10)
+    assert not model.traffic_light()
+    model.learn(10)
+    assert model.traffic_light() in ("green", "amber", "red: collect more")
+    told = TrainingProgress(1, 2, "steps", 0.0, 0.0, 0.0, 1.0, 1.0, 12.34, model.traffic_light())
+    JsonLines.tell(told)
+    line = json.loads(capsys.readouterr().out)
+    assert line["ess"] == 12.3 and line["traffic_light"] == model.traffic_light()
+    JsonLines.tell(TrainingProgress(1, 2, "steps", 0.0, 0.0, 0.0, 1.0, 1.0))
+    assert "ess" not in json.loads(capsys.readouterr().out)

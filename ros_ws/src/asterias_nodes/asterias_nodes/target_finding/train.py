@@ -84,10 +84,11 @@ class TrainClient(EpisodeRunner):
             print("The training starts ...", flush=True)
         elif self.is_report_due:
             left = "" if math.isnan(feedback.left_s) else f", about {feedback.left_s:.0f} s left"
+            light = f"; data: {feedback.traffic_light}" if feedback.traffic_light else ""
             self.report(
                 f"{feedback.steps}/{feedback.total} steps, {100 * feedback.found:.0f} % found in "
                 f"the last iteration, return {feedback.mean_return:.2f}, "
-                f"{feedback.steps_per_s:.0f} steps/s{left}"
+                f"{feedback.steps_per_s:.0f} steps/s{left}{light}"
             )
 
 

@@ -171,6 +171,8 @@ class TrainerNode(ActionNode[TrainingGoal]):
                 found=float(progress.get("found", 0.0)),
                 steps_per_s=float(progress.get("steps_per_s", 0.0)),
                 left_s=math.nan if left_s is None else float(left_s),
+                ess=float(progress.get("ess", math.nan)),
+                traffic_light=str(progress.get("traffic_light", "")),
             )
         )
 
