@@ -99,7 +99,7 @@ class JsonLines:
     """A training's progress on stdout, a line of JSON per iteration.
 
     Each is ``{"steps", "total", "mean_return", "found", "steps_per_s", "left_s"}``, steps being
-    episodes where a training counts those, and ``ess`` and ``traffic_light`` where the algorithm has
+    episodes where a training counts those; ``ess`` and ``traffic_light`` where the algorithm has
     them; the last line is ``{"summary": {...}}``, without the history, which stands in the
     training's folder.
     """

@@ -1,4 +1,4 @@
-"""Policies of policy search on the robot: trained over ``/train_policy`` and run, all over topics."""
+"""Policies of policy search on the robot: trained over ``/train_policy``, run over topics."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_ranks_are_centred_and_equal_returns_share_one() -> None:
         (100.0, 0, "red: collect more"),
     ],
 )
-def test_a_traffic_light_says_whether_a_batch_was_enough(ess: float, steps: int, light: str) -> None:
+def test_a_light_says_whether_a_batch_was_enough(ess: float, steps: int, light: str) -> None:
     assert traffic_light(ess, 100, steps) == light
 
 
