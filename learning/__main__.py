@@ -53,6 +53,10 @@ COMMANDS = {
         "learning.target_finding.commands.train:Pretrain",
         "Let the robot move about, and train an encoder to estimate its commands from its cameras.",
     ),
+    "renyi-bounds": LazyCommand(
+        "learning.inference.studies.bounds_command:RenyiBounds",
+        "Measure how the order of a Rényi bound changes fits and choices: a mixture, a bandit.",
+    ),
     "report": LazyCommand(
         "learning.demo_results:Report",
         "Make the tables of documents anew from the files in results/.",

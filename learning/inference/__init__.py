@@ -1,0 +1,1 @@
+"""Variational inference by Rényi bounds, and beliefs about where the target is."""

@@ -1,0 +1,1 @@
+"""Studies of Rényi bounds, each with its command."""
