@@ -47,7 +47,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "ball_maze": ("training",),
         "doom_maze": ("ball_maze", "training"),
         "policy_search": ("target_finding", "training"),
-        "target_finding": ("training",),
+        "target_finding": ("inference", "training"),
     },
     "learning.policy_search": {
         "algorithms": ("common",),

@@ -19,6 +19,7 @@ from docs.tables import (
     planners,
     policy_search,
     pythons,
+    renyi,
     target_finding,
 )
 
@@ -27,6 +28,7 @@ RESULTS = ROOT / "results"
 TABLES = {
     **target_finding.TABLES,
     **policy_search.TABLES,
+    **renyi.TABLES,
     **planners.TABLES,
     **doom.TABLES,
     **agents.TABLES,
