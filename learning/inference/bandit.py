@@ -4,8 +4,8 @@ Three arms pay by mixtures of Gaussians; the best one has the largest ratio of m
 its pay-offs. Per arm a Gaussian ``q`` over a latent state is learned by the Rényi bound of one
 order; an arm is chosen by a draw of ``q`` over ``q``'s variance. Kept as published, since results
 depend on them: the likelihood is the mean over stored rewards, not their sum, and its scale is the
-rewards' variance, where a deviation is meant; so ``q`` is about the spread of pay-offs, and the tiny
-variance at the start makes each arm that was not tried look good.
+rewards' variance, where a deviation is meant; so ``q`` is about the spread of pay-offs, and the
+tiny variance at the start makes each arm that was not tried look good.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ class Bandit:
         return arms
 
     def evaluate(self) -> tuple[FloatArray, FloatArray]:
-        """Return ``(R,)`` achieved ratios of mean to variance, and ``(R,)`` shares of the best arm."""
+        """Return ``(R,)`` ratios of mean to variance, and ``(R,)`` shares of the best arm."""
         count = self.options.evaluation_pulls
         arms = np.stack([self.choose() for _ in range(count)], 1)
         paid = pay_off(arms, self.rng)

@@ -1,4 +1,4 @@
-"""The Gaussian that is nearest to a mixture of two, by order: covers both modes, or keeps to one."""
+"""The Gaussian that is nearest to a mixture, by order: it covers all modes, or keeps to one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from asterias.arrays import FloatArray
 from learning.inference.renyi import categorical_renyi, log_sum_exp
 
-# Quadrature over +-12: six times as far as the modes, and ten standard deviations of the widest fit.
+# Quadrature over +-12: six times as far as the modes, four deviations of the widest fit.
 _POINTS = np.linspace(-12.0, 12.0, 601)
 _ROUNDS, _SIDE, _SHRINK = 9, 11, 0.4
 

@@ -123,7 +123,7 @@ class Gaussian:
             np.atleast_2d(np.asarray(covariance, np.float64)),
         )
         if not (np.linalg.eigvalsh(made.covariance) > 0).all():
-            raise UserError("A Gaussian's covariance must be positive definite (variances above 0).")
+            raise UserError("A covariance must be positive definite (variances above 0).")
         return made
 
     def log_density(self, points: npt.ArrayLike) -> FloatArray:

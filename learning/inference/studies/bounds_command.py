@@ -109,6 +109,7 @@ def _print(about: dict[str, Any]) -> None:
             f"{100 * row['best_arm_share']:.0f} %",
             ", ".join(f"{value:.1f}" for value in row["q_variance"]),
         )
-    table.add_row("random", f"{about['random']['achieved']:.2f}", f"{about['random']['regret']:.2f}")
+    free = about["random"]
+    table.add_row("random", f"{free['achieved']:.2f}", f"{free['regret']:.2f}")
     for one in (fits, table):
         Console().print(one)
