@@ -17,6 +17,10 @@ COMMANDS = {
         "learning.target_finding.commands.experiments:Compare",
         "Make the paper's table and learning curves, ours beside theirs: train, test, draw.",
     ),
+    "compute-class": LazyCommand(
+        "learning.policy_search.compute_classes.command:ComputeClass",
+        "Compare learners at equal computing time: a class is so many seconds of one core.",
+    ),
     "evaluate": LazyCommand(
         "learning.target_finding.commands.evaluate:EvaluatePolicy",
         "Measure how many steps a trained policy needs.",

@@ -51,6 +51,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "learning.policy_search": {
         "algorithms": ("common",),
+        "compute_classes": ("common",),
         "studies": ("algorithms", "common", "reward_weighted"),
     },
     "learning.agents": {

@@ -42,7 +42,7 @@ _RECENT = 50
 _NO_SPREAD = -20.0
 
 # A find in the first step is worth 1, in the fifth 0.24; observations are from -1 to 1 already.
-_COMMON: Mapping[str, Any] = {"gamma": 0.7, "normalise": False}
+COMMON: Mapping[str, Any] = {"gamma": 0.7, "normalise": False}
 # PGPE's combine two of six settings that were tried on a nearest-pose copy of the task, with other
 # seeds than those of reported runs; the combination itself was not. The others run as they stand.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
@@ -98,7 +98,7 @@ def make_learner(request: TrainingRequest) -> PolicySearch:
         partial(TargetFindingEnv, options),
         seed=request.seed,
         processes=processes,
-        **_COMMON,
+        **COMMON,
         **SETTINGS.get(request.algorithm, {}),
     )
     model.notes = {"options": asdict(options)}

@@ -1,0 +1,1 @@
+"""Learners compared at equal computing time, by Languini's protocol (arXiv 2309.11197)."""
