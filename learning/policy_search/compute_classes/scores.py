@@ -9,7 +9,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import trim_mean
 
 from asterias.arrays import FloatArray
 
@@ -17,9 +16,15 @@ from asterias.arrays import FloatArray
 _RESAMPLES, _CONFIDENCE = 2000, 95.0
 
 
-def interquartile_mean(scores: FloatArray) -> float:
-    """Return the mean of the middle half of ``(N,)`` scores; of fewer than four, of all."""
-    return float(trim_mean(scores, 0.25))
+def interquartile_mean(scores: FloatArray) -> FloatArray:
+    """Return the mean over the middle half of the last axis of ``(..., N)`` scores.
+
+    A quarter, rounded down, is left out at each end: of fewer than four, nothing.
+    """
+    left_out = scores.shape[-1] // 4
+    middle = np.sort(scores, axis=-1)[..., left_out : scores.shape[-1] - left_out]
+    mean: FloatArray = middle.mean(axis=-1)
+    return mean
 
 
 def interval(values: FloatArray) -> tuple[float, float]:
@@ -89,12 +94,13 @@ def summarise(seconds: FloatArray, scores: FloatArray, seed: int = 0) -> Summary
     """
     rng = np.random.default_rng(seed)
     rows = rng.integers(len(scores), size=(_RESAMPLES, len(scores)))
-    means = trim_mean(scores[rows], 0.25, axis=1)
+    means = interquartile_mean(np.moveaxis(scores[rows], 1, -1))
     lines = np.polyfit(np.log(seconds), means.T, 1)
+    whole = interquartile_mean(scores.T)
     return Summary(
-        trim_mean(scores, 0.25, axis=0),
+        whole,
         np.array([interval(column) for column in means.T]),
-        Trend.fit(seconds, trim_mean(scores, 0.25, axis=0)),
+        Trend.fit(seconds, whole),
         tuple(Trend(float(level), float(slope)) for slope, level in lines.T),
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import trim_mean
 
 from asterias.errors import UserError
 from learning.__main__ import main
@@ -42,6 +43,8 @@ def test_throughput_is_that_of_rounds_after_the_warm_up() -> None:
 def test_the_interquartile_mean_leaves_out_both_ends() -> None:
     assert scores.interquartile_mean(np.array([-1e6, 1.0, 3.0, 1e6])) == 2.0
     assert scores.interquartile_mean(np.array([1.0, 2.0, 6.0])) == 3.0
+    table = np.random.default_rng(0).normal(size=(5, 9))
+    np.testing.assert_allclose(scores.interquartile_mean(table), trim_mean(table, 0.25, axis=1))
 
 
 def test_trends_meet_where_their_lines_cross_and_the_interval_holds_it() -> None:
