@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
+from asterias.progress import OnProgress
 from asterias.provenance import provenance
 from learning.policy_search.compute_classes.budget import allowed_steps, measure_throughput
 from learning.policy_search.compute_classes.methods import METHODS
@@ -24,8 +25,6 @@ from learning.policy_search.compute_classes.tasks import TASKS
 THROUGHPUT = "throughput.json"
 # Seed of the learners that throughput is measured with.
 _MEASURED_SEED = 999
-
-OnRun = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,12 @@ class ClassStudy:
         return self.folder / f"{self.task}_{method}_{seed}.json"
 
 
-def throughputs(study: ClassStudy, on_run: OnRun) -> dict[str, float]:
+def throughputs(study: ClassStudy, on_progress: OnProgress) -> dict[str, float]:
     """Measure what has not been measured yet.
 
     Args:
         study: what is compared.
-        on_run: told stage, done and total.
+        on_progress: told stage, done and total.
 
     Returns:
         Steps per second by method.
@@ -73,11 +72,11 @@ def throughputs(study: ClassStudy, on_run: OnRun) -> dict[str, float]:
             contestant.close()
             measured[method] = {"steps_per_s": round(pace, 2), **provenance(_MEASURED_SEED)}
             write_json(path, known)
-        on_run("throughput", number + 1, len(study.methods))
+        on_progress("throughput", number + 1, len(study.methods))
     return {method: float(measured[method]["steps_per_s"]) for method in study.methods}
 
 
-def complete_runs(study: ClassStudy, pace: dict[str, float], on_run: OnRun) -> None:
+def complete_runs(study: ClassStudy, pace: dict[str, float], on_progress: OnProgress) -> None:
     """Train what is missing: all methods of one seed before the next seed.
 
     Learners have no schedule over a whole training, so that a short class's training is the
@@ -86,7 +85,7 @@ def complete_runs(study: ClassStudy, pace: dict[str, float], on_run: OnRun) -> N
     Args:
         study: what is compared.
         pace: steps per second by method.
-        on_run: told stage, done and total.
+        on_progress: told stage, done and total.
     """
     total = study.seeds * len(study.methods)
     for number in range(total):
@@ -95,7 +94,7 @@ def complete_runs(study: ClassStudy, pace: dict[str, float], on_run: OnRun) -> N
         path = study.run_path(method, seed)
         if not path.exists() or not _covers(path, study.seconds):
             write_json(path, _train(study, method, seed, pace[method]))
-        on_run("trainings", number + 1, total)
+        on_progress("trainings", number + 1, total)
 
 
 def _train(study: ClassStudy, method: str, seed: int, pace: float) -> dict[str, Any]:
