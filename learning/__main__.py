@@ -45,6 +45,10 @@ COMMANDS = {
         "learning.policy_search.studies.command:FourRooms",
         "Measure how reward-weighted regression converges on the paper's four rooms.",
     ),
+    "highway": LazyCommand(
+        "learning.highway.studies.command:Highway",
+        "Measure highway reinforcement learning on tables: fixed points, noise, four rooms.",
+    ),
     "policy-search-limb": LazyCommand(
         "learning.policy_search.studies.command:PolicySearchLimb",
         "Let learners of policy search find the target with 0, 1, and 1 or 2 dead cameras.",

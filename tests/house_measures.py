@@ -24,7 +24,13 @@ PACKAGES = ("asterias_nodes", "asterias_ros2")
 FOLDERS = (*ROOMS, *(f"ros_ws/src/{name}" for name in PACKAGES))
 
 # Parts of learning/ that have wings of their own.
-PARTS = ("learning.agents", "learning.recordings", "learning.target_finding")
+PARTS = (
+    "learning.agents",
+    "learning.highway",
+    "learning.policy_search",
+    "learning.recordings",
+    "learning.target_finding",
+)
 
 MOST_FILES = 16
 MOST_LINES = 450

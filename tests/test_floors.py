@@ -46,8 +46,13 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "learning": {
         "ball_maze": ("training",),
         "doom_maze": ("ball_maze", "training"),
+        "highway": ("target_finding", "training"),
         "policy_search": ("target_finding", "training"),
         "target_finding": ("inference", "training"),
+    },
+    "learning.highway": {
+        "dqn": ("tabular",),
+        "studies": ("dqn", "tabular"),
     },
     "learning.policy_search": {
         "algorithms": ("common",),

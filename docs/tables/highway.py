@@ -1,0 +1,105 @@
+"""Tables of highway reinforcement learning: fixed points, noise, four rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from docs.tables.markdown import load, markdown_table
+
+# The bias of n-step backups in one random process whose draw is not known; it was computed from
+# the same equations by other code.
+_BIAS_ANCHORS = {2: -1.62, 5: -2.39, 20: -2.73, 100: -2.80}
+_FILE = "learning/highway.json"
+TARGETS = {
+    "n_step": "n steps",
+    "highway": "highway, single samples",
+    "highway_critics": "highway, two tables",
+}
+
+
+def _fixed_points(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [
+        (
+            "depth",
+            "highway: largest error",
+            "n steps: mean bias (range)",
+            "anchor",
+            "softmax without gate: mean bias",
+        )
+    ]
+    for row in load(results, _FILE)["fixed_points"]:
+        bias = row["n_step_bias"]
+        rows.append(
+            (
+                f"{row['depth']}",
+                f"{max(row['highway_errors'].values()):.0e}",
+                f"{bias['mean']:.2f} ({bias['least']:.2f} to {bias['most']:.2f})",
+                f"{_BIAS_ANCHORS[row['depth']]:.2f}",
+                f"{row['softmax_without_gate_bias']['mean']:.2f}",
+            )
+        )
+    return markdown_table(rows)
+
+
+def _corridor(results: Path) -> str:
+    rows = load(results, _FILE)["corridor"]
+    return markdown_table(
+        [
+            ("depth", *(f"{row['depth']}" for row in rows)),
+            ("iterations", *(f"{row['iterations']}" for row in rows)),
+        ]
+    )
+
+
+def _noise(results: Path) -> str:
+    rows = load(results, _FILE)["noise"]
+    repeats = list(rows[0]["bias"])
+    return markdown_table(
+        [
+            ("depth", *(f"{count} averaged" for count in repeats)),
+            *(
+                (f"{row['depth']}", *(f"{row['bias'][count]:.3f}" for count in repeats))
+                for row in rows
+            ),
+        ]
+    )
+
+
+def _four_rooms(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [
+        (
+            "slip",
+            "target",
+            "n",
+            "solved, first 5 seeds",
+            "solved, all seeds",
+            "median episodes",
+            "mean of V - V*",
+            "open gates",
+        )
+    ]
+    for row in load(results, _FILE)["four_rooms"]:
+        limit, median = row["episodes"], row["median"]
+        count = sum(solved is not None for solved in row["solved"])
+        rows.append(
+            (
+                f"{100 * row['slip']:.0f} %",
+                TARGETS[row["target"]],
+                f"{row['depth']}",
+                f"{row['solved_of_first_5']} of 5",
+                f"{count} of {len(row['solved'])}",
+                f"{median:g}" if median <= limit else "never",
+                f"{row['bias']:.2f}",
+                f"{100 * row['open_gates']:.0f} %" if row["target"] != "n_step" else "",
+            )
+        )
+    return markdown_table(rows)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "highway_fixed_points": _fixed_points,
+    "highway_corridor": _corridor,
+    "highway_noise": _noise,
+    "highway_four_rooms": _four_rooms,
+}

@@ -1,0 +1,1 @@
+"""Experiments of highway reinforcement learning: anchors, noise, curves over seeds."""

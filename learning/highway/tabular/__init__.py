@@ -1,0 +1,1 @@
+"""Highway reinforcement learning on tables: the exact operator, and learning from samples."""
