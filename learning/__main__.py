@@ -77,6 +77,10 @@ COMMANDS = {
         "learning.target_finding.commands.train:Train",
         "Train a policy to find the target in simulation.",
     ),
+    "upside-down": LazyCommand(
+        "learning.upside_down.study:UpsideDown",
+        "Measure where upside-down RL fails, and run command-conditioned learners through it.",
+    ),
     "verdict": LazyCommand(
         "learning.demo_results:Verdict",
         "Say whether a demo reached its goal: exit code 0 if so, 1 if not.",

@@ -22,6 +22,7 @@ from docs.tables import (
     pythons,
     renyi,
     target_finding,
+    upside_down,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,7 @@ TABLES = {
     **policy_search.TABLES,
     **renyi.TABLES,
     **highway.TABLES,
+    **upside_down.TABLES,
     **planners.TABLES,
     **doom.TABLES,
     **agents.TABLES,

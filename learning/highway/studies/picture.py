@@ -89,10 +89,13 @@ def _draw_noise(axis: Any, rows: list[dict[str, Any]]) -> None:
         axis.plot(repeats, list(row["bias"].values()), "o-", label=f"n = {row['depth']}")
     axis.set(
         xscale="log",
+        xticks=repeats,
+        xticklabels=repeats,
         xlabel="repeats averaged before the gate",
         ylabel="mean of Q above that of one step",
         title="Gate on samples in noise: biased upward",
         ylim=(0, None),
     )
+    axis.minorticks_off()
     axis.grid(alpha=0.25)
     axis.legend(fontsize=8)

@@ -48,7 +48,9 @@ def test_the_command_goes_on_from_what_is_there(
     command += ["--json", str(result), "--picture", str(picture)]
     assert main(command) == 0
     times = {path: path.stat().st_mtime_ns for path in out.iterdir()}
-    assert main(command) == 0
+    runs = four_rooms_runs.four_rooms_runs(1)
+    again = four_rooms_runs.complete_runs(runs, out, lambda done, total: None)
+    assert [result["seed"] for result in again] == [0] * 4
     assert times == {path: path.stat().st_mtime_ns for path in out.iterdir()} and len(times) == 4
     rows = json.loads(result.read_text())["four_rooms"]
     assert [row["target"] for row in rows] == ["n_step", "highway"] * 2
