@@ -294,3 +294,25 @@ def test_a_node_started_by_nohup_or_in_the_background_ends_on_a_signal(
     wait_for_line(process, "ready")
     outcome = process.stop(number)
     assert outcome.status == 0 and outcome.stdout == "closed\n"
+
+
+SLOW_IMPORT = """
+import time
+from asterias_nodes import start_node
+def import_slowly(name):
+    print("importing", name, flush=True)
+    time.sleep(60)
+start_node.import_module = import_slowly
+start_node.sys.argv[0] = "command_multiplexer"
+start_node.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_node_that_is_still_being_imported_ends_without_a_word(
+    start: Any, number: signal.Signals
+) -> None:
+    process = start(sys.executable, "-u", "-c", SLOW_IMPORT)
+    wait_for_line(process, "importing asterias_nodes.robot.command_multiplexer")
+    outcome = process.stop(number)
+    assert outcome.status == 0 and outcome.stderr == ""

@@ -40,29 +40,6 @@ NODES = {
     "trainer": "target_finding.trainer",
 }
 
-# Their modules take a while to import, some with PyTorch or numba: a signal meanwhile must end
-# them cleanly, so `run_node.main_late` imports them after it has installed its handlers.
-LATE = frozenset(
-    {
-        "command_multiplexer",
-        "dashboard",
-        "doom_demo",
-        "doom_world",
-        "emulated_robot",
-        "foxglove_bridge",
-        "language_agent",
-        "limb_driver",
-        "mapper",
-        "maze_demo",
-        "maze_world",
-        "navigator",
-        "path_follower",
-        "planner",
-        "robot_state_publisher",
-        "target_finder",
-    }
-)
-
 
 def module_of(node: str) -> str:
     """Return the full name of the module that makes a node."""
@@ -70,7 +47,10 @@ def module_of(node: str) -> str:
 
 
 def entry_point(node: str) -> str:
-    """Return the console script of a node, as setuptools reads it."""
-    if node in LATE:
-        return f"{node} = asterias_nodes.runtime.run_node:main_late"
-    return f"{node} = {module_of(node)}:main"
+    """Return the console script of a node, as setuptools reads it.
+
+    Benches are no nodes: they end as programs do.
+    """
+    if node.endswith("bench"):
+        return f"{node} = {module_of(node)}:main"
+    return f"{node} = asterias_nodes.start_node:main"

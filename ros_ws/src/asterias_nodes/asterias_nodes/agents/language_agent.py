@@ -33,6 +33,7 @@ from asterias_nodes.runtime.diagnostics import DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.executor import soon
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import reliable_qos
+from asterias_nodes.runtime.run_node import run_node
 from hardware.description.robot import load_robot
 from learning.agents.graph.drawing import draw
 from learning.agents.graph.executor import Stop, answer
@@ -301,6 +302,6 @@ class LanguageAgent(ActionNode[AskGoal]):
         return DiagnosticReport(f"{self.get_name()}: agents", values=values)
 
 
-def make_node() -> LanguageAgent:
-    """Return the node, for :func:`asterias_nodes.runtime.run_node.main_late`."""
-    return LanguageAgent()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes language_agent``."""
+    return run_node(LanguageAgent)

@@ -30,6 +30,7 @@ from asterias_nodes.foxglove_bridge.client_commands import (
 from asterias_nodes.runtime.executor import soon
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
+from asterias_nodes.runtime.run_node import run_node
 from hardware.description.robot import load_robot
 
 try:
@@ -255,6 +256,6 @@ class FoxgloveBridge(ManagedNode):
         self._limbs_of.clear()
 
 
-def make_node() -> FoxgloveBridge:
-    """Return the node, for ``main_late``."""
-    return FoxgloveBridge()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes foxglove_bridge``."""
+    return run_node(FoxgloveBridge)

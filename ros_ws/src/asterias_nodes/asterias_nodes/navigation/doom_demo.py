@@ -41,6 +41,7 @@ from asterias_nodes.runtime.actions.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.conversions import duration_s, from_image_msg
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
+from asterias_nodes.runtime.run_node import run_node
 from hardware.perception.images import save_png
 from planners.mazes.grid_map import GridMap, Point
 from sim.doom.pictures import MapPicture, beside, sheet_of
@@ -356,6 +357,6 @@ def _outcome(walk: DoomTrip) -> str:
     return f"reached; {length}; {walk.looks} looks, {walk.plans} plans; {walk.duration_s:.1f} s"
 
 
-def make_node() -> DoomDemo:
-    """Return the node, for ``main_late``."""
-    return DoomDemo()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes doom_demo``."""
+    return run_node(DoomDemo)

@@ -34,6 +34,7 @@ from asterias_nodes.navigation.maze_world import (
 from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
 from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, sensor_qos
+from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.transforms.mobile_robot import OPTICAL_FRAME, camera_frames
 from hardware.description.frames import FixedFrame
 from planners.mazes.problems import PlanningProblem
@@ -192,6 +193,6 @@ class DoomWorld(MazeWorldNode):
         }
 
 
-def make_node() -> DoomWorld:
-    """Return the node, for ``main_late``."""
-    return DoomWorld()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes doom_world``."""
+    return run_node(DoomWorld)

@@ -28,6 +28,7 @@ from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, DiagnosticReport
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.runtime.run_node import run_node
 from planners.mapping.map_belief import SURE, UNKNOWN, MapBelief
 from planners.mapping.mapper import VIEW_SHAPE, Mapper, load_mapper
 from planners.mazes.grid_map import GridMap
@@ -193,6 +194,6 @@ def views_of(message: CellViews) -> NDArray[np.uint8]:
     return np.ascontiguousarray(rows.transpose(0, 2, 1, 3, 4))
 
 
-def make_node() -> MapperNode:
-    """Return the node, for ``main_late``."""
-    return MapperNode()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes mapper``."""
+    return run_node(MapperNode)

@@ -31,6 +31,7 @@ from asterias_nodes.runtime.actions.episode_runner import EpisodeRunner
 from asterias_nodes.runtime.conversions import duration_s
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.runtime.run_node import run_node
 from planners.mazes.grid_map import GridMap, Point
 from planners.planning.drawing import Drawing, save_drawing
 from planners.planning.exact_search import breadth_first
@@ -252,6 +253,6 @@ def _outcome(trip: Trip) -> str:
     return f"reached; {length}; drove {trip.driven_m:.1f} m in {trip.drive_robot_s:.0f} s"
 
 
-def make_node() -> MazeDemo:
-    """Return the node, for ``main_late``."""
-    return MazeDemo()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes maze_demo``."""
+    return run_node(MazeDemo)

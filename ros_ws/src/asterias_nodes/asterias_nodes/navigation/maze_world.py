@@ -30,6 +30,7 @@ from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagn
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.transforms.mobile_robot import MAP_FRAME, MobileFrames, mobile_robot_urdf
 from hardware.description.frames import BASE_FRAME, FixedFrame
 from planners.mazes.datasets import MazeRule
@@ -303,6 +304,6 @@ class MazeWorldNode(ManagedNode):
         return DiagnosticReport(f"{self.get_name()}: robot", level, message, values)
 
 
-def make_node() -> MazeWorldNode:
-    """Return the node, for ``main_late``."""
-    return MazeWorldNode()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes maze_world``."""
+    return run_node(MazeWorldNode)

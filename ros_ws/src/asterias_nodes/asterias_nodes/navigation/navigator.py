@@ -35,6 +35,7 @@ from asterias_nodes.runtime.actions.waiting import wait_until
 from asterias_nodes.runtime.conversions import duration_s, to_duration_msg, to_seconds
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.runtime.run_node import run_node
 from planners.mapping.exploration import next_stop
 from planners.mazes.grid_map import GridMap, Point
 
@@ -366,6 +367,6 @@ class Navigator(ActionNode[NavigationGoal]):
         await self._until(goal, lambda: self._map is not message)
 
 
-def make_node() -> Navigator:
-    """Return the node, for ``run_node.main_late``."""
-    return Navigator()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes navigator``."""
+    return run_node(Navigator)

@@ -24,6 +24,7 @@ from asterias_nodes.runtime.actions.event_action_server import Event, GoalError
 from asterias_nodes.runtime.conversions import to_duration_msg, to_seconds
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.runtime.run_node import run_node
 from planners.mazes.grid_map import Point
 from planners.navigation.path_follower import FollowerOptions, PathFollower
 
@@ -206,6 +207,6 @@ class PathFollowerNode(ActionNode[PathGoal]):
         goal.result.duration = to_duration_msg(duration_s if math.isfinite(duration_s) else 0.0)
 
 
-def make_node() -> PathFollowerNode:
-    """Return the node, for ``run_node.main_late``."""
-    return PathFollowerNode()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes path_follower``."""
+    return run_node(PathFollowerNode)

@@ -33,6 +33,7 @@ from asterias_nodes.runtime.conversions import to_duration_msg
 from asterias_nodes.runtime.diagnostics import ERROR, OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.runtime.run_node import run_node
 from planners.mazes.grid_map import GridMap
 from planners.networks.base import choose_device
 from planners.planning.types import GridPlan, PlanProgress, PlanStatus
@@ -295,6 +296,6 @@ class PlannerNode(ActionNode[PlanningGoal]):
         return DiagnosticReport("planner: planning", level, message, values)
 
 
-def make_node() -> PlannerNode:
-    """Return the node, for ``main_late``."""
-    return PlannerNode()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes planner``."""
+    return run_node(PlannerNode)

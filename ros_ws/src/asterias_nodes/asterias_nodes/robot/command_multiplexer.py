@@ -35,6 +35,7 @@ from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagn
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.runtime.run_node import run_node
 from hardware.description.robot import load_robot
 from hardware.limbs.arbitration import Admission, Arbiter, CommandSource
 
@@ -214,6 +215,6 @@ class CommandMultiplexer(ManagedNode):
         return DiagnosticReport(f"{self.get_name()}: {limb.name}", level, message, values)
 
 
-def make_node() -> CommandMultiplexer:
-    """Return the node, for ``run_node.main_late``."""
-    return CommandMultiplexer()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes command_multiplexer``."""
+    return run_node(CommandMultiplexer)

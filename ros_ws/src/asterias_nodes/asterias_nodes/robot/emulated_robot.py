@@ -13,6 +13,7 @@ from typing import Annotated
 from rclpy.node import Node
 
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
+from asterias_nodes.runtime.run_node import run_node
 from hardware.buses.families import SERVO_FAMILIES
 from hardware.description.robot import load_robot, save_robot
 from sim.emulation import SimulatedDevices
@@ -58,6 +59,6 @@ class EmulatedRobotNode(Node):
         self._devices.close()
 
 
-def make_node() -> EmulatedRobotNode:
-    """Return the node, for ``main_late``."""
-    return EmulatedRobotNode()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes emulated_robot``."""
+    return run_node(EmulatedRobotNode)

@@ -24,6 +24,7 @@ from asterias_nodes.robot.robot_file import WAIT_HELP, wait_for_robot
 from asterias_nodes.runtime.diagnostics import Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import declare_settings
+from asterias_nodes.runtime.run_node import run_node
 from hardware.description.robot import RobotDescription
 from hardware.factory import devices_of, make_limb
 from hardware.faults.limb import FaultyLimb
@@ -130,6 +131,6 @@ class LimbDriverNode(ManagedNode):
             limb.publish(stamp)
 
 
-def make_node() -> LimbDriverNode:
-    """Return the node, for ``run_node.main_late``."""
-    return LimbDriverNode()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes limb_driver``."""
+    return run_node(LimbDriverNode)

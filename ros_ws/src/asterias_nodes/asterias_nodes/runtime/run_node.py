@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from asterias.errors import AsteriasError
-from asterias_nodes.nodes import module_of
 from asterias_nodes.runtime.executor import make_executor
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError
@@ -135,12 +133,10 @@ def run_node(
 
 
 def main_late() -> None:
-    """Entry point of nodes whose modules take long to import: a signal meanwhile ends them cleanly.
+    """Start a node whose command was installed before ``start_node`` was there."""
+    from asterias_nodes.start_node import main
 
-    The command's name is the node's, whose module has a function ``make_node``.
-    """
-    module = module_of(Path(sys.argv[0]).name)
-    sys.exit(run_node(lambda: import_module(module).make_node()))
+    sys.exit(main())
 
 
 def _run(factory: NodeFactory, stop: Future[Any]) -> int:

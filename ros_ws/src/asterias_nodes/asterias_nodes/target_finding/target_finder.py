@@ -20,6 +20,7 @@ from asterias.arrays import FloatArray
 from asterias_nodes.recording.episode_client import EpisodeClient, EpisodeError
 from asterias_nodes.runtime.actions.action_node import ActionNode, ActiveGoal
 from asterias_nodes.runtime.parameters import declare_settings
+from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.target_finding.limb_client import LimbClient, SearchError
 from learning.target_finding.env.task import TaskOptions
 from learning.target_finding.policies.registry import Searcher, best_policy, make_searcher
@@ -266,6 +267,6 @@ class TargetFinder(ActionNode[SearchGoal]):
         return number
 
 
-def make_node() -> TargetFinder:
-    """Return the node, for ``run_node.main_late``."""
-    return TargetFinder()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes target_finder``."""
+    return run_node(TargetFinder)

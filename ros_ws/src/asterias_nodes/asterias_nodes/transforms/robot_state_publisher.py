@@ -26,6 +26,7 @@ from asterias.arrays import FloatArray
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
+from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.transforms.transform_messages import TF_DEPTH, TurningTransforms, to_static_msg
 from hardware.description.frames import TurningFrame, frames_of
 from hardware.description.robot import RobotDescription, load_robot
@@ -165,6 +166,6 @@ class RobotStatePublisher(ManagedNode):
         self.is_active = False
 
 
-def make_node() -> RobotStatePublisher:
-    """Return the node, for ``run_node.main_late``."""
-    return RobotStatePublisher()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes robot_state_publisher``."""
+    return run_node(RobotStatePublisher)

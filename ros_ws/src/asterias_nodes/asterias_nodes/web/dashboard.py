@@ -24,6 +24,7 @@ from asterias_nodes.robot.emergency_stop_client import EmergencyStopClient
 from asterias_nodes.runtime.executor import soon
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import reliable_qos
+from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.teleop.teleop_client import check_speeds, make_teleop_clients
 from asterias_nodes.web.access import MIN_TOKEN_CHARS, Gate, is_loopback, make_token
 from asterias_nodes.web.action_watch import ActionWatch
@@ -187,6 +188,6 @@ class Dashboard(Node):
             self.plots.look()
 
 
-def make_node() -> Dashboard:
-    """Return the node, for ``run_node.main_late``."""
-    return Dashboard()
+def main() -> int:
+    """Return the exit code of ``ros2 run asterias_nodes dashboard``."""
+    return run_node(Dashboard)
