@@ -33,6 +33,10 @@ COMMANDS = {
         "learning.target_finding.commands.exchange:ImportPolicy",
         "Make a policy of stable-baselines3 or rl-zoo3 one of ours.",
     ),
+    "fingerprint": LazyCommand(
+        "learning.policy_search.fingerprints.command:Fingerprint",
+        "Ask saved policies in a few learned states: near-duplicates, predicted steps, pictures.",
+    ),
     "film": LazyCommand(
         "learning.target_finding.commands.film:Film",
         "Film searches in simulation: the limb from outside, beside what its cameras see.",

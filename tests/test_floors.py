@@ -57,6 +57,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "learning.policy_search": {
         "algorithms": ("common",),
         "compute_classes": ("common",),
+        "fingerprints": ("algorithms", "common"),
         "studies": ("algorithms", "common", "reward_weighted"),
     },
     "learning.agents": {

@@ -1,0 +1,1 @@
+"""Fingerprints of policies: what they do in a few learned states, and what that tells of them."""
