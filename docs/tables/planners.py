@@ -13,6 +13,10 @@ from docs.tables.markdown import load, markdown_table, mean_std_percent
 # Success rates of DT-VIN, Table 7 of Wang et al., ICML 2025; there is no table for 15 x 15.
 _PAPER_DT_VIN = {35: (100.00, 99.99, 99.77), 100: (99.98, 99.56, 88.65)}
 
+# The same network with other moves at 35 x 35, Tables 9 and 8.
+_PAPER_MOVES = {"moore_35": (100.0, 98.9, 96.7), "drive_35": (100.00, 100.00, 99.99)}
+_MOVE_NAMES = {"moore": "eight moves", "diff_drive": "differential drive"}
+
 _NETWORK_NAMES = {
     "dt_vin": "DT-VIN",
     "vin": "VIN",
@@ -160,6 +164,51 @@ def _scale(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _moves(results: Path) -> str:
+    """Return the table of eight moves and of a differential drive, beside the paper."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in load(results, "planners/moves.json")["rows"]:
+        groups.setdefault(row["suite"], []).append(row)
+    rows: list[tuple[str, ...]] = [
+        ("moves", "mazes", "steps", "starts, mazes", "success", "optimal", "paper", "layers")
+    ]
+    for suite, group in groups.items():
+        first, paper = group[0], _PAPER_MOVES.get(suite)
+        for index, bin_ in enumerate(first["bins"]):
+            parts = [row["bins"][index] for row in group]
+            rows.append(
+                (
+                    f"{_MOVE_NAMES[first['moves']]}, {len(group)} seeds",
+                    f"{first['size']} x {first['size']}",
+                    f"{bin_['lo']:,} to {min(bin_['hi'], first['longest_path']):,}",
+                    f"{bin_['starts']:,}, {bin_['mazes']}",
+                    _worst([part["success"] for part in parts]),
+                    _worst([part["optimal"] for part in parts]),
+                    f"{paper[index]:.2f} %" if paper else "",
+                    f"{first['depth']:,}",
+                )
+            )
+    return markdown_table(rows)
+
+
+def _moore_parity(results: Path) -> str:
+    """Return the table of eight moves with and without a latent action that stays."""
+    data = load(results, "planners/maze_15_moore.json")
+    about = {run["case"]: run["about"] for run in data["runs"]}
+    spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
+    rows: list[tuple[str, ...]] = [("latent actions", *spans, "seeds", "processor time")]
+    for case in data["summary"]:
+        rows.append(
+            (
+                about[case["case"]],
+                *(mean_std_percent(bin_["success"]) for bin_ in case["bins"]),
+                str(len(case["seeds"])),
+                f"{case['training_cpu_seconds']['mean']:.0f} s",
+            )
+        )
+    return markdown_table(rows)
+
+
 def _worst(shares: list[float]) -> str:
     """Return the lowest of some shares, in a way that never rounds up to 100 %."""
     low = math.floor(min(shares) * 100) / 100
@@ -262,6 +311,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "ablations": _ablations,
     "transfer": _transfer,
     "scale": _scale,
+    "moves": _moves,
+    "moore_parity": _moore_parity,
     "sparse": _sparse,
     "compare": _compare,
     "unlike": _unlike,

@@ -8,11 +8,14 @@ is ours: clockwise from north.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from asterias.errors import UserError
 
 MoveName = Literal["news", "moore", "diff_drive"]
 
@@ -52,3 +55,16 @@ MOORE = Moves(
 DIFF_DRIVE = Moves("diff_drive", ("forward", "turn right", "turn left"), _COMPASS, orientations=4)
 
 MOVES: dict[MoveName, Moves] = {moves.name: moves for moves in (NEWS, MOORE, DIFF_DRIVE)}
+
+
+def moves_of(card: Mapping[str, object]) -> Moves:
+    """Return the move set that a card of weights names; older cards name none, which is four moves.
+
+    Raises:
+        UserError: there is no such move set.
+    """
+    name = card.get("moves", NEWS.name)
+    found = next((moves for moves in MOVES.values() if moves.name == name), None)
+    if found is None:
+        raise UserError(f"a card of weights names the moves {name!r}: choose {', '.join(MOVES)}.")
+    return found

@@ -7,7 +7,7 @@ on whether it lies at the rim of the map, where no kernel leads outside. They ar
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from planners.networks.base import ClosedForm
-from planners.operator.one_hot import OneHotMap, solve, tap_offsets
+from planners.operator.one_hot_kernels.solver import (
+    OneHotMap,
+    scale_of,
+    solve_integers,
+    tap_offsets,
+)
 
 _PATTERNS = 512
 # Bits of the columns that stay when the window moves one cell to the right, of the 3 x 3 taps.
@@ -26,8 +31,9 @@ _KEPT = 0b011011011
 class Parts(NamedTuple):
     """What a one-hot DT-VIN consists of."""
 
-    table: NDArray[np.uint8]
-    """Taps of the kernels ``(9, 512, A)``, by place at the rim and pattern."""
+    table: NDArray[np.uint32]
+    """Taps of the kernels ``(9, 512, ceil(A / 4))``, four in a word, by place at the rim and
+    pattern; the last tap fills the last word."""
     reward: NDArray[np.float64]
     """Of a wall, added for a free cell, added for the goal."""
     policy: NDArray[np.float64]
@@ -43,8 +49,8 @@ class Parts(NamedTuple):
 _LEAD = 1.0
 
 
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    machine_code: Callable[..., None] = njit(cache=True, nogil=True, error_model="numpy")(function)
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    machine_code: Callable[..., Any] = njit(cache=True, nogil=True, error_model="numpy")(function)
     return machine_code
 
 
@@ -68,8 +74,8 @@ def sure_moves(policy: NDArray[np.float64], *, bounded: bool) -> NDArray[np.int6
     return sure
 
 
-def kernel_table(logits_of: Callable[[Tensor], Tensor]) -> NDArray[np.uint8]:
-    """Return the tap that leads in each kernel of each pattern: ``(9, 512, A)``.
+def kernel_table(logits_of: Callable[[Tensor], Tensor]) -> NDArray[np.uint32]:
+    """Return the tap that leads in each kernel of each pattern: ``(9, 512, ceil(A / 4))``.
 
     Args:
         logits_of: maps mazes ``(B, 3, 3)`` to logits ``(B, A, 9, 3, 3)``.
@@ -83,7 +89,10 @@ def kernel_table(logits_of: Callable[[Tensor], Tensor]) -> NDArray[np.uint8]:
         for column in (-1, 0, 1):
             leaves = ((down == row) & (row != 0)) | ((right == column) & (column != 0))
             places.append(logits.masked_fill(leaves, -torch.inf).argmax(dim=2))
-    return torch.stack(places).numpy().astype(np.uint8)
+    taps_of = torch.stack(places).numpy().astype(np.uint8)
+    spare = -taps_of.shape[2] % 4
+    padded = np.pad(taps_of, ((0, 0), (0, 0), (0, spare)), mode="edge")
+    return np.ascontiguousarray(padded).view(np.uint32)
 
 
 def solve_binary(
@@ -93,36 +102,53 @@ def solve_binary(
 
     Args:
         parts: the network.
-        maze: 1 = free ``(H, W)``, of 0 and 1 only.
+        maze: 1 = free ``(H, W)``.
         goal: one-hot ``(H, W)``.
         depth: layers.
+
+    Returns:
+        The outcome, or None: the map holds other numbers than 0 and 1, or the layers are to be run.
     """
     rows, columns = maze.shape[0] + 2, maze.shape[1] + 2
-    taps = np.empty((rows * columns, parts.table.shape[2]), np.uint8)
-    reward = np.empty(rows * columns)
+    words = np.empty((rows * columns, parts.table.shape[2]), np.uint32)
     ringed = np.zeros((rows, columns), np.uint8)
     ringed[1:-1, 1:-1] = maze
-    _look_up(parts.table, ringed, taps)
-    _rewards(parts.reward, maze, goal, reward)
-    return solve_map(parts, OneHotMap(taps, reward, (rows, columns)), depth)
+    scale = scale_of(np.array([parts.reward[0], *np.cumsum(parts.reward)]), depth)
+    reward = np.empty(rows * columns, np.int64)
+    if not _rewards(parts.reward, maze, goal, scale, reward):
+        return None
+    _look_up(parts.table, ringed, words)
+    return _solved(parts, words.view(np.uint8), reward, columns, depth, scale)
 
 
 def solve_map(parts: Parts, one_hot: OneHotMap, depth: int) -> ClosedForm | None:
     """Return the outcome of ``depth`` layers on a map whose successors and rewards are given."""
-    value = solve(one_hot, depth)
+    scale = scale_of(one_hot.reward, depth)
+    reward = np.rint(one_hot.reward * scale).astype(np.int64)
+    return _solved(parts, one_hot.taps, reward, one_hot.shape[1], depth, scale)
+
+
+def _solved(
+    parts: Parts,
+    taps: NDArray[np.uint8],
+    reward: NDArray[np.int64],
+    columns: int,
+    depth: int,
+    scale: float,
+) -> ClosedForm | None:
+    value = solve_integers(taps, reward, columns, depth)
     if value is None:
         return None
-    rows, columns = one_hot.shape
+    rows = len(reward) // columns
     actions = np.empty((1, rows - 2, columns - 2), np.int8)
     values = np.empty((1, rows - 2, columns - 2), np.float32)
-    offsets = tap_offsets(columns)
-    rules = (parts.policy, parts.bounded, parts.sure)
-    _read_out(one_hot.taps, one_hot.reward, value, offsets, *rules, actions[0], values[0])
+    rules = (parts.policy, parts.bounded, parts.sure, scale)
+    _read_out(taps, reward, value, tap_offsets(columns), *rules, actions[0], values[0])
     return ClosedForm(actions, values)
 
 
 @_compiled
-def _look_up(table: NDArray[np.uint8], maze: NDArray[np.uint8], taps: NDArray[np.uint8]) -> None:
+def _look_up(table: NDArray[np.uint32], maze: NDArray[np.uint8], taps: NDArray[np.uint32]) -> None:
     """Write the taps of all cells, row by row; beyond the map lie walls."""
     rows, columns = maze.shape
     for i in range(rows):
@@ -138,8 +164,8 @@ def _look_up(table: NDArray[np.uint8], maze: NDArray[np.uint8], taps: NDArray[np
             if j < 0:
                 continue
             place = rim + (2 if j == columns - 1 else min(j, 1))
-            for a in range(taps.shape[1]):
-                taps[i * columns + j, a] = table[place, window, a]
+            for word in range(taps.shape[1]):
+                taps[i * columns + j, word] = table[place, window, word]
 
 
 @_compiled
@@ -147,55 +173,92 @@ def _rewards(
     parts: NDArray[np.float64],
     maze: NDArray[np.float32],
     goal: NDArray[np.float32],
-    reward: NDArray[np.float64],
-) -> None:
-    """Write the reward of all cells, row by row, of the ring too."""
+    scale: float,
+    reward: NDArray[np.int64],
+) -> bool:
+    """Write the reward of all cells, row by row, of the ring too, in integers.
+
+    Returns:
+        Whether the maze is binary.
+    """
     rows, columns = maze.shape
-    reward[:] = parts[0]
+    wall, free = (
+        np.int64(np.rint(parts[0] * scale)),
+        np.int64(np.rint((parts[0] + parts[1]) * scale)),
+    )
+    reward[:] = wall
+    others = 0
     for i in range(rows):
+        start, goals = (i + 1) * (columns + 2) + 1, 0
+        row, cells, marks = maze[i], reward[start : start + columns], goal[i]
         for j in range(columns):
-            place = (i + 1) * (columns + 2) + j + 1
-            reward[place] += parts[1] * maze[i, j] + parts[2] * goal[i, j]
+            cells[j] = free if row[j] == 1 else wall
+            others += (row[j] != 1) & (row[j] != 0)
+            goals += marks[j] != 0
+        if goals:
+            for j in range(columns):
+                whole = parts[0] + parts[1] * row[j] + parts[2] * marks[j]
+                cells[j] = np.int64(np.rint(whole * scale))
+    return others == 0
+
+
+@_compiled
+def _best_move(q: NDArray[np.float64], policy: NDArray[np.float64], bounded: bool) -> int:
+    """Return f^pi's best move; ``q`` is relative to the best, and overwritten by the readout."""
+    mean = 0.0 if bounded else q.sum() / len(q)
+    for a in range(len(q)):
+        q[a] = q[a] / (1.0 - q[a]) if bounded else q[a] - mean
+    top, best = -np.inf, 0
+    for move in range(policy.shape[0]):
+        logit = 0.0
+        for a in range(len(q)):
+            logit += policy[move, a] * q[a]
+        if logit > top:
+            top, best = logit, move
+    return best
 
 
 @_compiled
 def _read_out(
     taps: NDArray[np.uint8],
-    reward: NDArray[np.float64],
-    value: NDArray[np.float64],
+    reward: NDArray[np.int64],
+    value: NDArray[np.int64],
     offsets: NDArray[np.int64],
     policy: NDArray[np.float64],
     bounded: bool,
     sure: NDArray[np.int64],
+    scale: float,
     actions: NDArray[np.int8],
     values: NDArray[np.float32],
 ) -> None:
-    """Write f^pi's best action and the value of one more layer for all cells within the ring."""
+    """Write f^pi's best action and the value of one more layer for all cells within the ring.
+
+    ``value`` is overwritten by what a cell offers, R + V.
+    """
     rows, columns = actions.shape
-    latent = taps.shape[1]
+    latent, highest, lead = policy.shape[1], value.max(), np.int64(_LEAD * scale)
+    for c in range(len(value)):
+        value[c] += reward[c]
     q = np.empty(latent)
     for i in range(rows):
         for j in range(columns):
             c = (i + 1) * (columns + 2) + j + 1
-            best, second, leader = -np.inf, -np.inf, 0
-            for a in range(latent):
-                s = c + offsets[taps[c, a]]
-                q[a] = reward[s] + value[s]
-                leader = a if q[a] > best else leader
-                second = max(second, min(best, q[a]))
-                best = max(best, q[a])
-            values[i, j] = best
-            if best - second >= _LEAD and sure[leader] >= 0:
+            best = value[c + offsets[taps[c, 0]]]
+            second, worst, leader = np.int64(-(2**62)), best, 0
+            for a in range(1, latent):
+                offer = value[c + offsets[taps[c, a]]]
+                worst = offer if offer < worst else worst
+                lower = offer if offer < best else best
+                second = lower if lower > second else second
+                leader = a if offer > best else leader
+                best = offer if offer > best else best
+            values[i, j] = (best - highest) / scale
+            if worst == best:  # as in walls: nothing tells actions apart, and the first is taken
+                actions[i, j] = 0
+                continue
+            if best - second >= lead and sure[leader] >= 0:
                 actions[i, j] = sure[leader]
                 continue
-            mean = q.sum() / latent
             for a in range(latent):
-                q[a] = (q[a] - best) / (1.0 + best - q[a]) if bounded else q[a] - mean
-            top = -np.inf
-            for move in range(policy.shape[0]):
-                logit = 0.0
-                for a in range(latent):
-                    logit += policy[move, a] * q[a]
-                if logit > top:
-                    top = logit
-                    actions[i, j] = move
+                q[a] = (value[c + offsets[taps[c, a]]] - best) / scale
+            actions[i, j] = _best_move(q, policy, bounded)

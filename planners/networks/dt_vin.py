@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,7 +28,7 @@ from planners.networks.closed_form import (
 )
 from planners.networks.readout import Readout, readout
 from planners.networks.simplex import entmax15, sparsemax, thresholded
-from planners.operator.one_hot import OneHotMap
+from planners.operator.one_hot_kernels.solver import OneHotMap
 from planners.operator.value_iteration import action_values, value_iteration
 
 KernelType = Literal["fully_dynamic", "observation_dynamic", "state_dynamic", "invariant"]
@@ -127,8 +128,7 @@ class DTVIN(PlanningNetwork):
         channels = config.latent_actions * taps
         self.reward = nn.Conv2d(2, 1, kernel_size=1)
         if config.kernel_type in ("fully_dynamic", "observation_dynamic"):
-            seen = 2 if config.transition_sees_goal else 1
-            self.transition = nn.Conv2d(seen, channels, config.field, padding=config.field // 2)
+            self.transition = self._transition_layer()
         elif config.kernel_type == "state_dynamic":
             if config.map_size < 1:
                 raise UserError("kernel type state_dynamic needs map_size, the size of all mazes.")
@@ -144,6 +144,12 @@ class DTVIN(PlanningNetwork):
         self._parts: tuple[tuple[tuple[int, int], ...], Parts] | None = None
         self._init_weights()
 
+    def _transition_layer(self) -> nn.Conv2d:
+        """Return f^T, whose channels are latent actions x taps."""
+        channels, field = self.config.latent_actions * self.config.field**2, self.config.field
+        seen = 2 if self.config.transition_sees_goal else 1
+        return nn.Conv2d(seen, channels, field, padding=field // 2)
+
     @torch.no_grad()
     def _init_weights(self) -> None:
         """Initialise weights from which planning works at once, if badly.
@@ -158,7 +164,7 @@ class DTVIN(PlanningNetwork):
           move that way. More of it makes the gradient of the softmax vanish, less leaves the
           actions alike. A sparsemax is one-hot, and learns no more, where one logit leads by 1.
         - what is random is scaled to a tenth: it breaks ties and no more.
-        - policy: latent action a means action a.
+        - policy: latent action a means action a; the first latent action beyond the moves stays.
         """
         init = self.config.init
         if init in ("structured", "goal"):
@@ -166,9 +172,9 @@ class DTVIN(PlanningNetwork):
             nn.init.constant_(self.reward.bias, -0.2)  # type: ignore[arg-type]
         if init not in ("structured", "lean"):
             return
-        taps, moves = self.config.field**2, min(self.config.latent_actions, self.config.actions)
+        taps = self.config.field**2
         bias = self.transition.bias if hasattr(self, "transition") else self.kernel
-        for a, tap in enumerate(direction_taps(self.config.field, moves)):
+        for a, tap in enumerate(self._leaning()):
             if bias is not None and self.config.kernel_type != "state_dynamic":
                 bias.view(-1)[a * taps + tap] += self.config.lean
             elif bias is not None:
@@ -181,6 +187,14 @@ class DTVIN(PlanningNetwork):
             return
         for action, tap in enumerate(direction_taps(self.config.field, self.config.actions)):
             self.policy.weight[action, tap] += 1.0
+
+    def _leaning(self) -> list[int]:
+        """Return the taps that latent actions lean to at first."""
+        moves = min(self.config.latent_actions, self.config.actions)
+        leaning = direction_taps(self.config.field, moves)
+        if self.config.latent_actions > len(leaning):
+            leaning.append(self.config.field**2 // 2)  # stays
+        return leaning
 
     def rewards(self, mazes: Tensor, goals: Tensor) -> Tensor:
         """Return R = f^R(x) ``(B, H, W)``."""
@@ -312,10 +326,10 @@ class DTVIN(PlanningNetwork):
         if config.transition_sees_goal:
             return None
         parts, results = self._closed_form_parts(), []
-        for maze, goal in zip(mazes.cpu(), goals.cpu(), strict=True):
-            if bool((maze * maze == maze).all()):
-                solved = solve_binary(parts, maze.numpy(), goal.numpy(), depth)
-            else:
+        maps = [one.cpu().float().numpy() for one in (mazes, goals)]
+        for maze, goal in zip(*maps, strict=True):
+            solved = solve_binary(parts, maze, goal, depth)
+            if solved is None:
                 solved = solve_map(parts, self._one_hot_map(maze, goal), depth)
             if solved is None:
                 return None
@@ -324,11 +338,11 @@ class DTVIN(PlanningNetwork):
             return results[0]
         return ClosedForm(*(np.concatenate(arrays) for arrays in zip(*results, strict=True)))
 
-    def _one_hot_map(self, maze: Tensor, goal: Tensor) -> OneHotMap:
+    def _one_hot_map(self, maze: NDArray[np.float32], goal: NDArray[np.float32]) -> OneHotMap:
         """Return the successors of all cells of a map ``(H, W)`` of any numbers, in its ring."""
-        maze, goal = functional.pad(maze, _RING), functional.pad(goal, _RING)
         device = self.policy.weight.device
-        maps = maze[None].to(device), goal[None].to(device)
+        maze, goal = np.pad(maze, 1), np.pad(goal, 1)
+        maps = [torch.from_numpy(one)[None].to(device) for one in (maze, goal)]
         taps = self.kernels(*maps)[0].argmax(dim=1).flatten(1).T.cpu()
         reward = self.rewards(*maps)[0].flatten().double().cpu().numpy()
         shape = (maze.shape[0], maze.shape[1])

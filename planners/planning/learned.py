@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from asterias.arrays import Cell, MazeArray
 from asterias.errors import UserError
-from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
+from planners.mazes.action_sets import NEWS, Moves, moves_of
 from planners.mazes.distances import distances
 from planners.networks.base import PlanningNetwork, choose_device
 from planners.networks.weights import load_weights
@@ -73,12 +73,16 @@ class LearnedPlanner:
             UserError: file or card are missing, damaged, or do not fit together.
         """
         network, card = load_weights(weights)
-        name: MoveName = "moore" if card.get("moves") == "moore" else "news"
-        moves = MOVES[name]
+        moves = moves_of(card)
+        if moves.is_drive:
+            raise UserError(
+                f"{weights} plans for a differential drive, from a cell and a heading: score it by "
+                "`python -m planners scale`; here choose weights for moves from cell to cell."
+            )
         if network.config.actions != len(moves.actions):
             raise UserError(
-                f"{weights} chooses among {network.config.actions} actions, but its moves, {name}, "
-                f"are {len(moves.actions)}."
+                f"{weights} chooses among {network.config.actions} actions, but its moves, "
+                f"{moves.name}, are {len(moves.actions)}."
             )
         size = card.get("size", 0)
         depths = {"trained_depth": card["depth"], "trained_size": size if size else 0}

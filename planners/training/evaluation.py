@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from asterias.cli import check_file
 from asterias.errors import UserError
 from asterias.files import write_bytes, write_json
-from planners.mazes.action_sets import MOVES, NEWS, MoveName, Moves
+from planners.mazes.action_sets import NEWS, Moves, moves_of
 from planners.mazes.datasets import MazeSet
 from planners.mazes.distances import distances
 from planners.networks.base import PlanningNetwork, choose_device, observation
+from planners.networks.headings import interleave, separate
 from planners.networks.weights import load_weights
 
 
@@ -33,7 +34,7 @@ class Bin:
     lo: int
     hi: int
     starts: int
-    """Cells from which the shortest path has that many steps."""
+    """Cells (of a drive: states) from which the shortest path has that many steps."""
     mazes: int
     """Mazes that have such a cell."""
     success: float
@@ -43,30 +44,51 @@ class Bin:
 
 
 def follow(actions: NDArray[np.int8], maze_set: MazeSet, moves: Moves = NEWS) -> NDArray[np.int64]:
-    """Return the steps to the goal of a greedy policy ``(n, M, M)`` from every cell.
+    """Return the steps to the goal of a greedy policy from every state, -1 where it never arrives.
 
-    -1 where it never arrives.
+    The successor of every state is a pointer; pointing each pointer at its pointer's pointer
+    doubles the steps. A policy that takes as many steps as there are states has been in some of
+    them twice, so it never arrives.
 
-    The successor of every cell is a pointer; pointing each pointer at its pointer's pointer doubles
-    the steps. A policy that takes M*M steps has been in some cell twice, so it never arrives.
+    Args:
+        actions: of every cell ``(n, M, M)``, or of a drive's states as a map ``(n, 2 M, 2 M)``.
+        maze_set: the mazes.
+        moves: the move set; a drive arrives heading north.
+
+    Returns:
+        Steps ``(n, M, M)``, or ``(n, 4, M, M)`` for a drive.
     """
-    count, rows, columns = maze_set.mazes.shape
-    offsets = moves.offset_array()[actions]
-    row = np.arange(rows)[:, None] + offsets[..., 0]
-    column = np.arange(columns) + offsets[..., 1]
-    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    row, column = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
-    free = maze_set.mazes[np.arange(count)[:, None, None], row, column].astype(bool) & inside
-    here = np.arange(rows * columns).reshape(rows, columns)
-    pointer = np.where(free, row * columns + column, here).reshape(count, -1)
-    goal = maze_set.goals[:, :1] * columns + maze_set.goals[:, 1:]
+    states = separate(actions) if moves.is_drive else actions[:, None]
+    pointer = _successors(states, maze_set, moves).reshape(len(maze_set), -1)
+    goal = maze_set.goals[:, :1] * maze_set.mazes.shape[2] + maze_set.goals[:, 1:]
     np.put_along_axis(pointer, goal, goal, axis=1)
     steps = np.ones_like(pointer)
     np.put_along_axis(steps, goal, 0, axis=1)
-    for _ in range(math.ceil(math.log2(rows * columns)) + 1):
+    for _ in range(math.ceil(math.log2(pointer.shape[1])) + 1):
         steps += np.take_along_axis(steps, pointer, axis=1)
         pointer = np.take_along_axis(pointer, pointer, axis=1)
-    return np.where(pointer == goal, steps, -1).reshape(count, rows, columns)
+    result = np.where(pointer == goal, steps, -1).reshape(states.shape)
+    return result if moves.is_drive else result[:, 0]
+
+
+def _successors(actions: NDArray[np.int8], maze_set: MazeSet, moves: Moves) -> NDArray[np.int64]:
+    """Return the state that each action ``(n, orientations, M, M)`` leads to, by its number."""
+    count, rows, columns = maze_set.mazes.shape
+    facing = np.arange(moves.orientations)[:, None, None]
+    if moves.is_drive:  # forward, turn right, turn left
+        steps = np.where((actions == 0)[..., None], moves.offset_array()[facing], 0)
+        after = (facing + np.array([0, 1, -1])[actions]) % moves.orientations
+    else:
+        steps, after = moves.offset_array()[actions], np.zeros(actions.shape, np.int64)
+    row = np.arange(rows)[:, None] + steps[..., 0]
+    column = np.arange(columns) + steps[..., 1]
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    row, column = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
+    maze = np.arange(count)[:, None, None, None]
+    free = maze_set.mazes[maze, row, column].astype(bool) & inside
+    here = np.arange(actions[0].size).reshape(actions[0].shape)
+    successors: NDArray[np.int64] = np.where(free, (after * rows + row) * columns + column, here)
+    return successors
 
 
 def score(
@@ -89,7 +111,7 @@ def score(
                 lo,
                 edges[index + 1],
                 starts,
-                int(chosen.any(axis=(1, 2)).sum()),
+                int(chosen.reshape(len(chosen), -1).any(axis=1).sum()),
                 100 * int(reached.sum()) / max(1, starts),
                 100 * int(shortest.sum()) / max(1, starts),
             )
@@ -106,6 +128,8 @@ def greedy_actions(
     device: torch.device | None = None,
 ) -> NDArray[np.int8]:
     """Return the best action of every cell ``(n, M, M)`` after ``depth`` layers.
+
+    For a differential drive: of every state, as a map ``(n, 2 M, 2 M)``.
 
     In closed form where the network's kernels allow that, else by running the layers.
     """
@@ -134,6 +158,7 @@ def stable_actions(
         The actions ``(n, M, M)`` and the depth.
     """
     connected = distances(maze_set.mazes, maze_set.goals, moves) >= 0
+    connected = interleave(connected) if moves.is_drive else connected
     before: NDArray[np.int8] | None = None
     while True:
         actions = greedy_actions(network, maze_set, depth)
@@ -184,7 +209,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, object]:
     network, card = load_weights(config.weights)
     network.to(device)
     maze_set = MazeSet.load(config.mazes)
-    moves = _moves_of(card)
+    moves = moves_of(card)
     depth = config.depth or int(card["depth"])
     start = time.perf_counter()
     if config.until_stable:
@@ -224,8 +249,3 @@ def parse_bins(text: str) -> list[int]:
             f"bins are {text!r}: give rising path lengths with commas, as in 1,15,30,60."
         )
     return edges
-
-
-def _moves_of(card: dict[str, object]) -> Moves:
-    name: MoveName = "moore" if card.get("moves") == "moore" else "news"
-    return MOVES[name]

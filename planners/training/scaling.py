@@ -21,6 +21,7 @@ from asterias.cli import check_file
 from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import Clock, provenance
+from planners.mazes.action_sets import MOVES, MoveName, Moves, moves_of
 from planners.mazes.datasets import MazeKind, MazeRule, MazeSet, generate_stratified
 from planners.mazes.distances import distances
 from planners.networks.base import PlanningNetwork, observation
@@ -46,6 +47,8 @@ class Suite:
     """Generator."""
     block: int = 64
     """Mazes drawn at a time."""
+    moves: MoveName = "news"
+    """Move set."""
     variance: float = 0.0
     """Of Gaussian noise on what the network sees, clipped to 0 to 1 (App. C.4 of DT-VIN)."""
 
@@ -54,8 +57,8 @@ class Suite:
         share = min(1.0, _LOOPS / self.size**2)
         low_high = (0.0, share) if self.kind == "depth_first" else (0.0, 0.05)
         rule = MazeRule(self.size, self.kind, low_high)
-        edges, size = self.edges, self.block
-        return generate_stratified(rule, edges, self.per_bin, seed, block_size=size)
+        edges, size, moves = self.edges, self.block, MOVES[self.moves]
+        return generate_stratified(rule, edges, self.per_bin, seed, moves, block_size=size)
 
 
 def _thirds(size: int) -> tuple[int, ...]:
@@ -78,6 +81,12 @@ SUITES: dict[str, Suite] = {
     "wilson": Suite(101, (20, 10**6), 20, "wilson"),
     "warehouse": Suite(101, (20, 10**6), 20, "warehouse"),
     "streets": Suite(101, (20, 10**6), 20, "streets"),
+    # Other moves, in the bins of the paper's Tables 8 and 9.
+    "moore_15": Suite(15, (0, 12, 20, 35, 55), 100, moves="moore"),
+    "moore_35": Suite(35, (0, 100, 200, 250), 40, moves="moore"),
+    "moore_100": Suite(100, (0, 350, 700, 1050), 20, moves="moore"),
+    "drive_15": Suite(15, (0, 28, 45, 75, 115), 100, moves="diff_drive"),
+    "drive_35": Suite(35, (0, 150, 300, 500), 20, moves="diff_drive"),
     "noise_0.01": Suite(35, (0, 100, 200, 300), 20, variance=0.01),
     "noise_0.04": Suite(35, (0, 100, 200, 300), 20, variance=0.04),
 }
@@ -90,7 +99,8 @@ class ScaleConfig:
     weights: tuple[Path, ...]
     """Weight files (.safetensors)."""
     suites: str = "15,35,100,201,rooms,obstacles,kruskal,wilson,warehouse,streets"
-    """Suites, with commas: a size of mazes, a kind of maps of 101 x 101, or noise on 35 x 35."""
+    """Suites, with commas: a size of mazes, a kind of maps of 101 x 101, noise on 35 x 35, or other
+    moves."""
     json: Path | None = None
     """Where the result is kept; rows that are there are not measured again."""
     out: Path | None = None
@@ -111,7 +121,7 @@ def scale(config: ScaleConfig) -> Iterator[str]:
     """Yield a line per suite and weights; write all of them to ``config.json``.
 
     Raises:
-        UserError: a suite is unknown.
+        UserError: a suite is unknown, or of other moves than the weights.
     """
     check_file("--json", config.json)
     check_file("--out", config.out)
@@ -171,23 +181,26 @@ def _result(config: ScaleConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> dict[str, Any]:
     network, card = load_weights(weights)
-    longest = int(distances(mazes.mazes, mazes.goals).max())
+    suite, moves = SUITES[name], MOVES[SUITES[name].moves]
+    if moves_of(card) is not moves:
+        raise UserError(f"{weights} moves by {moves_of(card).name}, suite {name} by {moves.name}.")
+    longest = int(distances(mazes.mazes, mazes.goals, moves).max())
     depth = max(int(card["depth"]), round(config.layers_per_step * longest))
     depth = min(depth, config.most_layers) if config.most_layers else depth
     if config.sweep:
         network.solve = lambda *_: None  # type: ignore[method-assign]
     is_solved = _is_solved(network, mazes, depth)
     clock = Clock()
-    actions = _actions(network, mazes, depth, SUITES[name].variance, config.seed)
+    actions = _actions(network, mazes, depth, suite.variance, config.seed)
     _, cpu_seconds = clock.elapsed()
-    edges = SUITES[name].edges
     return {
         "weights": _label(weights),
         "network": _network_of(_label(weights)),
         "suite": name,
         "sweep": config.sweep,
         "size": mazes.size,
-        "kind": SUITES[name].kind,
+        "kind": suite.kind,
+        "moves": suite.moves,
         "mazes": len(mazes),
         "longest_path": longest,
         "depth": depth,
@@ -195,15 +208,15 @@ def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> d
         "cpu_seconds": round(cpu_seconds, 3),
         "trained_on": card.get("size"),
         "training_cpu_seconds": card.get("training_cpu_seconds", card.get("cpu_seconds")),
-        "bins": [asdict(bin_) for bin_ in score(actions, mazes, [1, *edges[1:]])],
-        "by_length": _by_length(actions, mazes),
+        "bins": [asdict(bin_) for bin_ in score(actions, mazes, [1, *suite.edges[1:]], moves)],
+        "by_length": _by_length(actions, mazes, moves),
     }
 
 
-def _by_length(actions: NDArray[np.int8], mazes: MazeSet) -> list[list[int]]:
+def _by_length(actions: NDArray[np.int8], mazes: MazeSet, moves: Moves) -> list[list[int]]:
     """Return upper edge, starts and failures of fine bins of path length, empty bins left out."""
-    lengths = distances(mazes.mazes, mazes.goals)
-    failed = follow(actions, mazes) < 0
+    lengths = distances(mazes.mazes, mazes.goals, moves)
+    failed = follow(actions, mazes, moves) < 0
     edges = np.unique(np.round(1.1 ** np.arange(140)).astype(np.int64))  # up to 570,000 steps
     places = np.searchsorted(edges, lengths[lengths > 0])
     starts = np.bincount(places, minlength=len(edges))

@@ -33,7 +33,7 @@ from planners.training.trainer import MAZES, WEIGHTS, PlannerTrainer
 
 @dataclass
 class StudyConfig:
-    """Train and test all networks of a study: 15, 35, 61, 100 in this order, or 15-ablations."""
+    """Train and test all networks of a study: 15, 35, 61, 100 in this order, or one of a kind."""
 
     size: tyro.conf.Positional[str]
     """Study to run."""
@@ -83,7 +83,7 @@ class TrainingRun:
         """Return the command that does the same training alone."""
         words = ["python -m planners train", self.preset, f"--seed {self.config.seed}"]
         for name, value in self.case.changes.items():
-            shown = f"'{value}'" if name in ("options", "stratify") else value
+            shown = f"'{value}'" if name in ("options", "stratify", "bins") else value
             words.append(f"--{name.replace('_', '-')} {shown}")
         if self.config.init_weights:
             words.append(f"--init-weights {self.config.init_weights}")
@@ -163,7 +163,9 @@ def test_mazes(config: StudyConfig, runs: list[TrainingRun]) -> dict[str, MazeSe
     edges = [0, *parse_bins(plan.bins)[1:]]
     return {
         "plain": generate(rule, plan.plain, 1_000_000, seen),
-        "stratified": generate_stratified(rule, edges, plan.stratified, 2_000_000, exclude=seen),
+        "stratified": generate_stratified(
+            rule, edges, plan.stratified, 2_000_000, MOVES[plan.moves], exclude=seen
+        ),
     }
 
 
@@ -198,7 +200,7 @@ def _best_seeds(runs: list[TrainingRun]) -> list[TrainingRun]:
     """Return the run of each network that did best on its validation mazes; tests have no say."""
     best: dict[str, TrainingRun] = {}
     for run in runs:
-        if run.case.name != run.config.model:
+        if run.case.name != run.config.model and not run.case.weights:
             continue  # a variant
         before = best.get(run.case.name)
         if before is None or run.validation() > before.validation():
@@ -208,7 +210,7 @@ def _best_seeds(runs: list[TrainingRun]) -> list[TrainingRun]:
 
 def _publish(run: TrainingRun, row: dict[str, Any], folder: Path) -> Path:
     network, card = load_weights(run.folder / WEIGHTS)
-    path = folder / f"{run.case.name}_{run.preset}.safetensors"
+    path = folder / f"{run.case.weights or run.case.name}_{run.preset}.safetensors"
     added = {name: row[name] for name in ("command", "training_cpu_seconds", "tests")}
     save_weights(network, run.config.model, path, card | added)
     return path

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from planners.mazes.action_sets import MoveName
+
 _PLAIN = json.dumps({"init": "random"})
 
 
@@ -19,6 +21,9 @@ class Case:
     """Fields of the preset that differ."""
     init_case: str = ""
     """The case, as size/name, whose weights of the same seed are its initial weights."""
+    weights: str = ""
+    """Name of its published weights, before the size; empty for the network's own, if the case is
+    named as the network."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class StudyPlan:
     """Test mazes drawn as in the paper."""
     stratified: int
     """Test mazes whose longest path lies in each bin."""
+    moves: MoveName = "news"
+    """Move set of all cases."""
 
 
 _VIN = {"model": "vin", "depth": 100, "learning_rate": 1e-2, "epochs": 16}
@@ -111,7 +118,40 @@ _SPARSE = (
     *(_few(mazes) for mazes in (4, 16, 64, 256, 1024)),
 )
 
+# Eight moves and a differential drive: bins that hold the longest paths of 15 x 15 there.
+_MOORE_BINS, _DRIVE_BINS = "0,12,20,35,55", "0,28,45,75,115"
+_MOORE: dict[str, Any] = {**_SHORT, "moves": "moore", "stratify": _MOORE_BINS}
+_MOORE |= {"bins": _MOORE_BINS.replace("0", "1", 1)}
+_DRIVE: dict[str, Any] = {**_SHORT, "moves": "diff_drive", "stratify": _DRIVE_BINS}
+_DRIVE |= {"bins": _DRIVE_BINS.replace("0", "1", 1), "model": "drive_dt_vin"}
+_DRIVE |= {"mazes": 4000, "batch": 16, "depth": 150, "validation": 200}
+
+_MOVE_PLANS = {
+    "15-moore": StudyPlan(
+        (
+            Case("moore", "eight moves and staying", _MOORE, weights="sparse_dt_vin_moore"),
+            Case(
+                "moore_without_staying",
+                "eight latent actions, none of which leans to staying",
+                {**_MOORE, "options": json.dumps({"latent_actions": 8})},
+            ),
+        ),
+        _MOORE["bins"],
+        500,
+        100,
+        "moore",
+    ),
+    "15-drive": StudyPlan(
+        (Case("drive_dt_vin", "a differential drive", _DRIVE),),
+        _DRIVE["bins"],
+        500,
+        100,
+        "diff_drive",
+    ),
+}
+
 PLANS: dict[str, StudyPlan] = {
+    **_MOVE_PLANS,
     "15-sparse": StudyPlan(_SPARSE, "1,15,30,60,90", 500, 200),
     "15": StudyPlan(
         (

@@ -11,6 +11,7 @@ import tyro
 
 from asterias.cli import check_folder
 from asterias.errors import UserError
+from planners.mazes.action_sets import MoveName
 from planners.networks.base import choose_device
 from planners.networks.registry import NETWORKS
 from planners.training.evaluation import parse_bins
@@ -40,8 +41,8 @@ class TrainConfig:
     """Validation mazes."""
     stratify: str = "0,20,40,60,90"
     """Edges of longest-path bins to fill evenly; empty for plain sampling."""
-    moves: Literal["news", "moore"] = "news"
-    """Move set."""
+    moves: MoveName = "news"
+    """Move set: four moves, eight, or those of a differential drive (drive_dt_vin)."""
     depth: int = 200
     """Layers N."""
     stride: int = 10

@@ -25,6 +25,7 @@ from planners.mazes.action_sets import MOVES, NEWS, Moves
 from planners.mazes.datasets import MazeRule, MazeSet, generate_splits, generate_stratified
 from planners.mazes.distances import distances, optimal_actions
 from planners.networks.base import PlanningNetwork, choose_device, observation
+from planners.networks.headings import interleave
 from planners.networks.registry import build
 from planners.networks.weights import load_weights, save_weights
 from planners.training.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
@@ -81,8 +82,14 @@ class PlannerTrainer:
         except json.JSONDecodeError as error:
             raise UserError(f"options {self.config.options!r} are no JSON: {error}.") from error
         if self.config.moves == "moore":
-            options = {"actions": 8, "latent_actions": 8, **options}
+            options = {"actions": 8, "latent_actions": 9, **options}  # eight moves, and staying
         network = build(self.config.model, options)
+        wanted = len(MOVES[self.config.moves].actions)
+        if network.config.actions != wanted:
+            raise UserError(
+                f"{self.config.model} chooses among {network.config.actions} actions, and the moves"
+                f" {self.config.moves} are {wanted}: drive_dt_vin is for diff_drive, and it alone."
+            )
         if self.config.init_weights:
             _load_init_weights(network, self.config.init_weights)
         return network
@@ -260,9 +267,11 @@ class PlannerTrainer:
 
 
 def expert_labels(mazes: MazeSet, moves: Moves = NEWS) -> Labels:
-    """Return path lengths and optimal actions of all cells, by exact search."""
+    """Return path lengths and optimal actions of all cells, or of a drive's states as a map."""
     lengths = distances(mazes.mazes, mazes.goals, moves)
     bits = optimal_actions(lengths, moves)
+    if moves.is_drive:
+        lengths, bits = interleave(lengths), interleave(bits)
     actions = np.arange(len(moves.actions), dtype=np.uint8).reshape(-1, 1, 1)
     optimal = bits[:, None] >> actions & 1
     return Labels(torch.from_numpy(lengths), torch.from_numpy(optimal.astype(np.float32)))
@@ -276,10 +285,10 @@ def draw_mazes(config: TrainConfig) -> tuple[MazeSet, MazeSet]:
         return generate_splits(rule, counts, config.seed)[:2]
     edges = parse_bins(config.stratify)
     parts = len(edges) - 1
-    each = max(1, config.validation // parts)
-    validation = generate_stratified(rule, edges, each, config.seed)
-    each = config.mazes // parts
-    train = generate_stratified(rule, edges, each, config.seed + 1, exclude=[validation])
+    each, moves = max(1, config.validation // parts), MOVES[config.moves]
+    validation = generate_stratified(rule, edges, each, config.seed, moves)
+    each, seed = config.mazes // parts, config.seed + 1
+    train = generate_stratified(rule, edges, each, seed, moves, exclude=[validation])
     return train, validation
 
 

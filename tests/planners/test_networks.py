@@ -31,6 +31,8 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
     ("sparse_dt_vin", {}),
     ("sparse_dt_vin", {"normalisation": "sparsemax", "lean": 0.5}),
     ("sparse_dt_vin", {"normalisation": "threshold", "one_hot": False, "readout": "centred"}),
+    ("sparse_dt_vin", {"actions": 8, "latent_actions": 9}),
+    ("drive_dt_vin", {}),
     ("vin", {"hidden": 8}),
     ("highway_vin", {"hidden": 8, "block": 4}),
     ("gppn", {"hidden": 6, "field": 5}),
@@ -45,8 +47,9 @@ def test_every_weight_learns_and_survives_the_disk(
     network = build(model, options)
     maze_set = generate(MazeRule(9), 3, seed=1)
     maze, goal = observation(maze_set.mazes, maze_set.goals)
-    lengths = torch.randint(1, 20, maze.shape, dtype=torch.int32)
-    optimal = (torch.rand(3, network.config.actions, 9, 9) < 0.5).float()
+    side = 18 if model == "drive_dt_vin" else 9  # four headings: blocks of 2 x 2
+    lengths = torch.randint(1, 20, (3, side, side), dtype=torch.int32)
+    optimal = (torch.rand(3, network.config.actions, side, side) < 0.5).float()
     optimal[:, 0] = 1
     loss = backward(network, maze, goal, Labels(lengths, optimal), 12, (4, 8, 12))
     assert 0 < loss < 10
@@ -58,7 +61,7 @@ def test_every_weight_learns_and_survives_the_disk(
     network.eval()
     with torch.no_grad():
         expected = network(maze, goal, 12)
-        assert expected.shape == (3, network.config.actions, 9, 9)
+        assert expected.shape == (3, network.config.actions, side, side)
         torch.testing.assert_close(loaded(maze, goal, 12), expected, rtol=0, atol=0)
 
 

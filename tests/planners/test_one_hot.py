@@ -14,7 +14,7 @@ from planners.mazes.distances import distances
 from planners.networks.base import observation
 from planners.networks.registry import build
 from planners.networks.weights import load_weights
-from planners.operator.one_hot import OneHotMap, scale_of, solve, tap_offsets
+from planners.operator.one_hot_kernels.solver import OneHotMap, scale_of, solve, tap_offsets
 from planners.planning.factory import find_weights
 from planners.training.evaluation import score, stable_actions
 

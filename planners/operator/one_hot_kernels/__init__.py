@@ -1,0 +1,1 @@
+"""Value iteration with one-hot kernels, in closed form for any number of layers."""
