@@ -1,0 +1,102 @@
+"""Distributions over directions: mixtures of von Mises-Fisher on the sphere, and fits of one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from asterias.arrays import FloatArray
+from learning.inference.renyi import categorical_renyi, check_order, log_sum_exp
+
+# Concentrations that a fit chooses among, from the uniform one to one of 5 degrees of deviation.
+CONCENTRATIONS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+# Logarithm of what is taken for probability 0, so that divergences of orders above 1 stay finite.
+_LEAST = -60.0
+
+
+def fibonacci_sphere(count: int) -> FloatArray:
+    """Return ``(count, 3)`` unit vectors spread evenly: each stands for the same solid angle."""
+    numbers = np.arange(count) + 0.5
+    height = 1.0 - 2.0 * numbers / count
+    turn = math.pi * (1.0 + math.sqrt(5.0)) * numbers
+    ring = np.sqrt(1.0 - height**2)
+    return np.stack([ring * np.cos(turn), ring * np.sin(turn), height], axis=1)
+
+
+@dataclass(frozen=True)
+class DirectionFit:
+    """The fitted von Mises-Fisher distribution.
+
+    Attributes:
+        mean: ``(3,)`` unit vector of its mean direction.
+        concentration: kappa; 0 is uniform.
+        probabilities: ``(N,)`` over the directions of the grid.
+        divergence: ``D_a(q || p)`` that is left.
+    """
+
+    mean: FloatArray
+    concentration: float
+    probabilities: FloatArray
+    divergence: float
+
+
+@dataclass(frozen=True)
+class DirectionGrid:
+    """Even directions on the sphere, on which distributions are sums.
+
+    Attributes:
+        directions: ``(N, 3)`` unit vectors.
+    """
+
+    directions: FloatArray
+
+    @cached_property
+    def kernel(self) -> FloatArray:
+        """``(N, N)`` von Mises-Fisher components, one a row, as wide as directions are apart."""
+        apart_rad = math.sqrt(4.0 * math.pi / len(self.directions))
+        dots = self.directions @ self.directions.T
+        weights = np.exp((dots - 1.0) / (0.5 * apart_rad) ** 2)
+        scaled: FloatArray = weights / weights.sum(1, keepdims=True)
+        return scaled
+
+    def mixture(self, weights: FloatArray) -> FloatArray:
+        """Return ``(N,)`` probabilities of a mixture of von Mises-Fisher at the directions."""
+        mixed: FloatArray = weights @ self.kernel
+        return mixed / mixed.sum()
+
+    @cached_property
+    def _family(self) -> FloatArray:
+        """``(K, N, N)`` log-probabilities: concentration, mean direction, direction."""
+        dots = self.directions @ self.directions.T
+        logs = np.multiply.outer(np.array(CONCENTRATIONS), dots)
+        return np.maximum(logs - log_sum_exp(logs)[..., None], _LEAST)
+
+    def fit(self, probabilities: FloatArray, alpha: float) -> DirectionFit:
+        """Return the von Mises-Fisher ``q`` of least ``D_a(q || p)``.
+
+        All concentrations and all directions of the grid are compared, so there is no start to
+        depend on and no local minimum. Small orders cover all modes, large ones keep to one.
+
+        Args:
+            probabilities: ``(N,)``, p, of sum 1.
+            alpha: order from 0 to infinity; 0 itself leaves every q at 0, so it is taken as 1e-6.
+
+        Returns:
+            The fit.
+
+        Passes on ``UserError``: the order is negative.
+        """
+        alpha = max(check_order(alpha), 1e-6)
+        log_p = np.log(np.maximum(probabilities, math.exp(_LEAST)))
+        left = categorical_renyi(self._family, log_p, alpha)
+        concentration, mean = np.unravel_index(int(left.argmin()), left.shape)
+        q = np.exp(self._family[concentration, mean])
+        return DirectionFit(
+            self.directions[mean],
+            CONCENTRATIONS[concentration],
+            q / q.sum(),
+            float(left[concentration, mean]),
+        )
