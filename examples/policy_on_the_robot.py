@@ -45,7 +45,7 @@ def search(robot: RobotDescription, policy: str, wait_s: float) -> int:
         ]
         low, high = np.array([joint.limits_rad for joint in described.joints]).T
         rng = np.random.default_rng(0)
-        searcher = make_searcher(policy, low, high, rng, cameras=len(cameras))
+        searcher = make_searcher(policy, low, high, rng, cameras=len(cameras), robot=robot)
         goal = rng.uniform(low, high)
         for step in range(MOST_STEPS):
             go(limb, goal, wait_s)

@@ -13,6 +13,10 @@ COMMANDS = {
         "learning.target_finding.commands.experiments:Baselines",
         "Measure the paper's Brownian baselines: two searchers, three camera-failure settings.",
     ),
+    "belief-search": LazyCommand(
+        "learning.target_finding.commands.belief_search:BeliefSearch",
+        "Measure searchers that remember where they looked, by order of their Rényi divergence.",
+    ),
     "compare": LazyCommand(
         "learning.target_finding.commands.experiments:Compare",
         "Make the paper's table and learning curves, ours beside theirs: train, test, draw.",
@@ -23,7 +27,7 @@ COMMANDS = {
     ),
     "evaluate": LazyCommand(
         "learning.target_finding.commands.evaluate:EvaluatePolicy",
-        "Measure how many steps a trained policy needs.",
+        "Measure how many steps a policy or a searcher needs.",
     ),
     "export": LazyCommand(
         "learning.target_finding.commands.exchange:ExportPolicy",

@@ -71,9 +71,10 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "lerobot": ("plots",),
     },
     "learning.target_finding": {
-        "policies": ("env",),
+        "belief": ("env",),
+        "policies": ("belief", "env"),
         "algorithms": ("env", "policies"),
-        "experiments": ("algorithms", "env", "policies"),
+        "experiments": ("algorithms", "belief", "env", "policies"),
         "exchange": ("env", "policies"),
         "commands": ("algorithms", "env", "exchange", "experiments", "policies"),
     },

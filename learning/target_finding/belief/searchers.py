@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from asterias.arrays import BoolArray, FloatArray
+from asterias.arrays import FloatArray
 from learning.inference.renyi import check_order
 from learning.inference.sphere import DirectionFit
-from learning.target_finding.belief.target_belief import HIT, TargetBelief, ViewTable
+from learning.target_finding.belief.target_belief import HIT, TargetBelief, Views, ViewTable
 from learning.target_finding.env.observation import Tiles
 
 # Order of the fit where none is asked for: the best of the study (results/learning/belief_search).
@@ -38,7 +38,8 @@ class BeliefSearcher:
     def __post_init__(self) -> None:
         self.belief = TargetBelief(self.table)
         self._tried = np.zeros(len(self.table.poses_rad), np.bool_)
-        self._tried_with: frozenset[int] = frozenset()
+        self._live: frozenset[int] = frozenset()
+        self._seen: Views = self.table.views(self._live)
 
     def act(
         self, position_rad: FloatArray, live: Collection[int], tiles: Tiles | None = None
@@ -54,15 +55,17 @@ class BeliefSearcher:
             A pose whose view is likely to hold the target.
         """
         self.belief.look(position_rad, live)
-        if frozenset(live) != self._tried_with:  # other eyes may see what these did not
-            self._tried_with = frozenset(live)
+        if frozenset(live) != self._live:  # other eyes may see what these did not
+            self._live = frozenset(live)
+            self._seen = self.table.views(self._live)
             self._tried[:] = False
         if self._tried.all():
             self._tried[:] = False
-        seen = self.table.seen[:, sorted(live)].any(axis=1)
-        chosen = self._choose(seen, self.belief.reachable(live), np.flatnonzero(~self._tried))
+        cells = self.belief.reachable(self._seen)
+        chosen = self._choose(self._seen, cells, np.flatnonzero(~self._tried))
         self._tried[chosen] = True
-        return self.table.poses_rad[chosen].copy()
+        pose: FloatArray = self.table.poses_rad[chosen]
+        return np.array(pose)
 
     def found(self, position_rad: FloatArray, live: Collection[int], seeing: list[int]) -> None:
         """Take in that cameras see the target: the belief is now where they look."""
@@ -72,7 +75,7 @@ class BeliefSearcher:
         """Return what is fitted to the belief; None where nothing is."""
         return None
 
-    def _choose(self, seen: BoolArray, cells: FloatArray, free: Candidates) -> int:
+    def _choose(self, seen: Views, cells: FloatArray, free: Candidates) -> int:
         """Return the number of a pose.
 
         Args:
@@ -89,7 +92,8 @@ class RenyiSearcher(BeliefSearcher):
 
     A von Mises-Fisher ``q`` cannot have two modes: small orders spread it over all that is
     plausible, and draws sweep it; large orders commit it to one mode until that is looked through
-    (arXiv 2107.05438 for a target's bearing instead of a bandit's arms).
+    (arXiv 2107.05438 for a target's bearing instead of a bandit's arms). Of the poses that look at
+    the drawn bearing the one is taken whose cameras see most of the belief.
 
     Attributes:
         alpha: order of the Rényi divergence, 0 to infinity.
@@ -106,18 +110,16 @@ class RenyiSearcher(BeliefSearcher):
         """Return the newest fit; None before the first step."""
         return self._fit
 
-    def _choose(self, seen: BoolArray, cells: FloatArray, free: Candidates) -> int:
+    def _choose(self, seen: Views, cells: FloatArray, free: Candidates) -> int:
         shells = len(self.table.distances_m)
         self._fit = self.table.grid.fit(self.belief.bearings(cells), self.alpha)
         q = self._fit.probabilities
         drawn = int(self.rng.choice(q.size, p=q))
-        by_bearing = cells.reshape(-1, shells)
-        share = by_bearing / np.maximum(by_bearing.sum(1, keepdims=True), 1e-300)
         places = slice(drawn * shells, (drawn + 1) * shells)
         fitting = free[seen[free, places].any(axis=1)]
         fitting = fitting if fitting.size else free
-        worth = seen[fitting] @ (q[:, None] * share).reshape(-1)
-        return int(fitting[worth.argmax()])
+        mass = seen[fitting] @ cells.astype(np.float32)
+        return int(fitting[mass.argmax()])
 
 
 @dataclass
@@ -127,8 +129,8 @@ class GridFilterSearcher(BeliefSearcher):
     The gain is the mutual information of the target's place and whether it is found, in bits.
     """
 
-    def _choose(self, seen: BoolArray, cells: FloatArray, free: Candidates) -> int:
-        mass = seen[free] @ cells
+    def _choose(self, seen: Views, cells: FloatArray, free: Candidates) -> int:
+        mass = (seen[free] @ cells.astype(np.float32)).astype(np.float64)
         gain = _entropy(HIT * mass) - mass * _entropy(np.array(HIT))
         return int(free[gain.argmax()])
 

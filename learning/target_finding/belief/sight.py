@@ -7,7 +7,6 @@ of scenery, cameras, the tag's size. It knows neither the target's place nor the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from asterias.arrays import BoolArray, FloatArray
-from hardware.description.robot import RobotDescription, load_robot
+from asterias.errors import UserError
+from hardware.description.robot import RobotDescription
 from learning.inference.sphere import DirectionGrid, fibonacci_sphere
 from learning.target_finding.belief.sight import LimbSight
 
@@ -28,6 +29,8 @@ _POSE_SEED = 29  # they are the same in every search
 HIT, STRAY = 0.75, 0.002
 
 Sight = npt.NDArray[np.bool_]
+# Of live cameras together, as numbers, since sums over places are the whole work of a step.
+Views = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -52,28 +55,34 @@ class ViewTable:
     seen: Sight
     sight: LimbSight
 
-    @property
-    def cameras(self) -> int:
-        """Number of the limb's cameras."""
-        return len(self.sight.cameras)
+    def views(self, live: Collection[int]) -> Views:
+        """Return ``(M, N * R)``, 1 where one of the ``live`` cameras sees a place from a pose."""
+        return np.asarray(self.seen[:, sorted(live)].any(axis=1), np.float32)
 
 
-@lru_cache(maxsize=8)
-def view_table(robot: str, limb: int) -> ViewTable:
+def view_table(robot: RobotDescription, limb: int, poses: int = POSES) -> ViewTable:
     """Return the table of a limb; the first call takes about a second, later ones nothing.
 
     Args:
-        robot: name or path of a robot description.
+        robot: the description.
         limb: number of the limb.
+        poses: that are candidates for the next look.
 
     Returns:
         The table.
+
+    Raises:
+        UserError: the limb has no camera to look with.
     """
-    return make_view_table(load_robot(robot), limb)
+    if not robot.limbs[limb].live_cameras:
+        raise UserError(f"Limb {limb} has no camera, and nothing to search with.")
+    return _view_table(robot.model_dump_json(), limb, poses)
 
 
-def make_view_table(robot: RobotDescription, limb: int, poses: int = POSES) -> ViewTable:
-    """Return the table of a limb of a description."""
+@lru_cache(maxsize=8)
+def _view_table(description: str, limb: int, poses: int) -> ViewTable:
+    """Return the table of a limb of a robot given as JSON, which can be compared as a whole."""
+    robot = RobotDescription.model_validate_json(description)
     about = robot.limbs[limb]
     limits = np.array([joint.limits_rad for joint in about.joints])
     rng = np.random.default_rng(_POSE_SEED)
@@ -125,10 +134,9 @@ class TargetBelief:
         # A tag where no model place is leaves nothing; then the older belief is the better one.
         self.cells = posterior / total if total > 1e-300 else self.cells
 
-    def reachable(self, live: Collection[int]) -> FloatArray:
-        """Return ``(N * R,)`` the belief over places that live cameras can see from some pose."""
-        can = self.table.seen[:, sorted(live)].any(axis=(0, 1))
-        kept = np.where(can, self.cells, 0.0)
+    def reachable(self, views: Views) -> FloatArray:
+        """Return ``(N * R,)`` the belief over places that ``views`` show from some pose."""
+        kept = np.where(views.any(axis=0), self.cells, 0.0)
         total = float(kept.sum())
         return kept / total if total > 0.0 else self.cells
 

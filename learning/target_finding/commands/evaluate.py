@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,15 +24,18 @@ from learning.target_finding.env.options import (
     options_from_card,
 )
 from learning.target_finding.experiments import evaluation
-from learning.target_finding.policies.policy_files import find_policy
+from learning.target_finding.policies.policy_files import Policy, find_policy
+from learning.target_finding.policies.registry import is_searcher
+from learning.target_finding.policies.searcher_policy import SEARCHER_PROTOCOL, SearcherPolicy
 
 
 @dataclass(frozen=True)
 class EvaluatePolicy:
-    """Measure how many steps a trained policy needs."""
+    """Measure how many steps a policy or a searcher needs."""
 
     policy: str
-    """Name of a trained policy, folder of a training, or .safetensors file."""
+    """Name of a trained policy, folder of a training, .safetensors file, or a searcher, whose steps
+    go anywhere: bmms, bmss, grid_filter, renyi, renyi:0.5 (of order 0.5)."""
     faults: Annotated[DeadCameras | None, tyro.conf.arg(aliases=["--dead-cameras"])] = None
     """Cameras that fail in each episode; as in the training if not given."""
     silent: tuple[SilentFailure, ...] | None = None
@@ -81,8 +84,7 @@ class EvaluatePolicy:
         """
         check_seed(self.seed)
         check_episodes(self.episodes)
-        policy = find_policy(self.policy)
-        options = self._options(policy.card["options"])
+        policy, options = self._policy()
         results = []
         with TargetFindingEnv(options) as environment, progress_bars() as progress:
             bar = progress.add_task(f"{options.faults}", total=self.episodes)
@@ -107,6 +109,13 @@ class EvaluatePolicy:
         as_paper = (options.observe, options.servo, options.silent) == ("commands", "none", ())
         as_paper &= options.command_range == PAPER_COMMAND_RANGE
         return about | evaluation.summarise(results, options.faults, algorithm if as_paper else "")
+
+    def _policy(self) -> tuple[Policy, TargetFindingOptions]:
+        if is_searcher(self.policy):
+            options = self._options(asdict(SEARCHER_PROTOCOL))
+            return SearcherPolicy(self.policy, options), options
+        policy = find_policy(self.policy)
+        return policy, self._options(policy.card["options"])
 
     def _options(self, trained: dict[str, Any]) -> TargetFindingOptions:
         """Return the options of the training with those that were given in their place."""

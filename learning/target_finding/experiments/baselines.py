@@ -82,7 +82,13 @@ def measure(
         yield run_episode(
             task,
             lambda rng: make_searcher(
-                policy, task.lower, task.upper, rng, cameras=len(task.cameras)
+                policy,
+                task.lower,
+                task.upper,
+                rng,
+                cameras=len(task.cameras),
+                robot=world.robot,
+                limb=limb,
             ),
             seed=(seed, POLICIES.index(policy), FAULTS.index(faults), episode),
             faults=faults,

@@ -72,14 +72,18 @@ class SearchFilm:
         self.world = SimWorld(options.robot, seed=options.seed)
         self.task = TargetFindingTask(self.world)
         self.view = FilmView(self.world, *OUTSIDE_PX)
-        self.searcher: Searcher = make_searcher(
-            options.policy,
+        self.searcher = self._make_searcher()
+        self.dead: list[int] = []
+
+    def _make_searcher(self) -> Searcher:
+        return make_searcher(
+            self.options.policy,
             self.task.lower,
             self.task.upper,
             self.rng,
             cameras=len(self.task.cameras),
+            robot=self.world.robot,
         )
-        self.dead: list[int] = []
 
     def close(self) -> None:
         """Close the world; harmless when done before."""
@@ -116,6 +120,7 @@ class SearchFilm:
         return [[joint.home_rad for joint in limb.joints] for limb in self.world.robot.limbs[1:]]
 
     def _search(self, search: int) -> Iterator[ImageArray]:
+        self.searcher = self._make_searcher()  # without a memory of the last search
         live = [j for j in range(len(self.task.cameras)) if j not in self.dead]
         for step in range(1, self.options.most_steps + 1):
             tiles = self._grey_tiles(live) if self.searcher.wants_images else None

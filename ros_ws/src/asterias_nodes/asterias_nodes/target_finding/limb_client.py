@@ -30,7 +30,7 @@ from hardware.cameras.health import PictureSigns
 from hardware.cameras.limb_monitor import LimbCameraMonitor
 from hardware.description.robot import load_robot
 from learning.target_finding.env.observation import Tiles
-from learning.target_finding.policies.registry import Searcher
+from learning.target_finding.policies.registry import Searcher, make_searcher
 
 Codes = FindTarget.Result
 
@@ -85,6 +85,7 @@ class LimbClient:
         self.commanded_rad: FloatArray | None = None
         self.seeing: dict[int, bool] = {}
         self._node, self._name, self._source = node, f"limb_{limb}", source
+        self._description, self._limb = description, limb
         self._speed = np.array([joint.velocity_limit_rad_s for joint in about.joints])
         self._own_names = [camera.name for camera in about.live_cameras]
         self._tag = description.target.id
@@ -228,6 +229,21 @@ class LimbClient:
         return image is not None and to_seconds(image.header.stamp) >= self._stands_s - 5e-4
 
     # -- what a search does ---------------------------------------------------------------------
+
+    def make_searcher(self, name: str, rng: np.random.Generator) -> Searcher:
+        """Return the searcher called ``name`` for this limb.
+
+        Passes on ``UserError``: there is none, or it does not fit the limb.
+        """
+        return make_searcher(
+            name,
+            self.lower,
+            self.upper,
+            rng,
+            cameras=len(self.cameras),
+            robot=self._description,
+            limb=self._limb,
+        )
 
     async def ask(
         self, searcher: Searcher, position_rad: FloatArray, live: Collection[int]

@@ -22,7 +22,7 @@ from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.target_finding.limb_client import LimbClient, SearchError
 from learning.target_finding.env.task import TaskOptions
-from learning.target_finding.policies.registry import best_policy, make_searcher
+from learning.target_finding.policies.registry import Searcher, best_policy
 
 _RETRY_S = 1.0  # wall time until a search that could not go on is tried again
 Codes = FindTarget.Result
@@ -65,7 +65,7 @@ class PolicyNode(ManagedNode):
             self, settings.robot, settings.limb, settings.source, patience_s=settings.patience_s
         )
         self.owned.add(limb.close)
-        make_searcher(settings.policy, limb.lower, limb.upper, self._rng, cameras=len(limb.cameras))
+        limb.make_searcher(settings.policy, self._rng)
         self.owned.add(Diagnostics(self, [self._report]).close)
 
     def activate(self) -> None:
@@ -119,6 +119,8 @@ class PolicyNode(ManagedNode):
         position = limb.last_commanded()
         everything = range(len(limb.cameras))
         seeing: list[int] = []
+        searcher: Searcher | None = None  # one for a search: some remember where they looked
+        used = ""
         while self._round == round_:
             live = limb.working(everything)
             if not seeing:
@@ -127,14 +129,14 @@ class PolicyNode(ManagedNode):
                 self._used = self.settings.policy or best_policy(
                     limb.lower.size, count, count - len(live)
                 )
-                searcher = make_searcher(
-                    self._used, limb.lower, limb.upper, self._rng, cameras=count
-                )
+                if searcher is None or self._used != used:
+                    used, searcher = self._used, limb.make_searcher(self._used, self._rng)
                 position = await limb.ask(searcher, position, live)
                 self._steps += 1
             before = seeing
             seeing = await limb.drive_and_look(position, live, self.settings.wait_s)
             if seeing and not before:
+                searcher = None
                 self._finds += 1
                 self._state = f"{limb.cameras[seeing[0]]} sees the target"
                 self.get_logger().info(f"{self._state}, after {self._steps} steps in all.")

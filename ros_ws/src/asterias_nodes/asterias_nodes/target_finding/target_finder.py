@@ -23,7 +23,7 @@ from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.target_finding.limb_client import LimbClient, SearchError
 from learning.target_finding.env.task import TaskOptions
-from learning.target_finding.policies.registry import Searcher, best_policy, make_searcher
+from learning.target_finding.policies.registry import Searcher, best_policy
 
 Result = FindTarget.Result
 # The paper's protocol, as the task without ROS has it.
@@ -191,7 +191,7 @@ class TargetFinder(ActionNode[SearchGoal]):
 
     def _searcher(self, name: str, rng: np.random.Generator) -> Searcher:
         limb = self._limb
-        return make_searcher(name, limb.lower, limb.upper, rng, cameras=len(limb.cameras))
+        return limb.make_searcher(name, rng)
 
     async def _search(self, goal: SearchGoal, searcher: Searcher) -> list[int]:
         """Return the numbers of the cameras that see the target in the end.
