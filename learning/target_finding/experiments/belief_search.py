@@ -51,7 +51,7 @@ class Cell:
 
 
 def cells(searchers: tuple[str, ...], places: tuple[str, ...]) -> list[Cell]:
-    """Return all cells of the table; BMSS, the slower of two searchers at random, only as described.
+    """Return all cells of the table; BMSS, the slower search at random, only as described.
 
     Args:
         searchers: names.
