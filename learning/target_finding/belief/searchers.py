@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from asterias.arrays import FloatArray
+from asterias.arrays import FloatArray, ImageArray
 from learning.inference.renyi import check_order
 from learning.inference.sphere import DirectionFit
+from learning.target_finding.belief.picture import draw_belief
 from learning.target_finding.belief.target_belief import HIT, TargetBelief, Views, ViewTable
 from learning.target_finding.env.observation import Tiles
 
@@ -38,6 +39,8 @@ class BeliefSearcher:
     def __post_init__(self) -> None:
         self.belief = TargetBelief(self.table)
         self._tried = np.zeros(len(self.table.poses_rad), np.bool_)
+        self._next_rad: FloatArray | None = None
+        self._looks = 0
         self._live: frozenset[int] = frozenset()
         self._seen: Views = self.table.views(self._live)
 
@@ -64,14 +67,34 @@ class BeliefSearcher:
         cells = self.belief.reachable(self._seen)
         chosen = self._choose(self._seen, cells, np.flatnonzero(~self._tried))
         self._tried[chosen] = True
-        pose: FloatArray = self.table.poses_rad[chosen]
-        return np.array(pose)
+        self._looks += 1
+        self._next_rad = np.array(self.table.poses_rad[chosen])
+        return self._next_rad
 
     def found(self, position_rad: FloatArray, live: Collection[int], seeing: list[int]) -> None:
         """Take in that cameras see the target: the belief is now where they look."""
         self.belief.look(position_rad, live, seeing)
+        self._next_rad = position_rad
 
-    def fitted(self) -> DirectionFit | None:
+    def picture(self) -> ImageArray:
+        """Return the belief as a map of bearings, ``(H, W, 3)`` RGB."""
+        bits = f"{self.belief.entropy_bits:.1f} bits unknown"
+        words = f"{self._title()}, look {self._looks}, {bits}, cameras alive: {len(self._live)}"
+        return draw_belief(self.belief, self._fitted(), self._axes(), words)
+
+    def _axes(self) -> FloatArray:
+        """Return ``(k, 3)`` axes of the live cameras at the next look; none before the first."""
+        if self._next_rad is None:
+            return np.zeros((0, 3))
+        axes: FloatArray = self.table.sight.camera_poses(self._next_rad)[0][
+            sorted(self._live), :, 0
+        ]
+        return axes
+
+    def _title(self) -> str:
+        return "grid filter"
+
+    def _fitted(self) -> DirectionFit | None:
         """Return what is fitted to the belief; None where nothing is."""
         return None
 
@@ -106,8 +129,10 @@ class RenyiSearcher(BeliefSearcher):
         check_order(self.alpha)
         self._fit: DirectionFit | None = None
 
-    def fitted(self) -> DirectionFit | None:
-        """Return the newest fit; None before the first step."""
+    def _title(self) -> str:
+        return f"renyi, alpha {self.alpha:g}"
+
+    def _fitted(self) -> DirectionFit | None:
         return self._fit
 
     def _choose(self, seen: Views, cells: FloatArray, free: Candidates) -> int:

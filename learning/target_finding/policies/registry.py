@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from asterias.arrays import FloatArray
+from asterias.arrays import FloatArray, ImageArray
 from asterias.errors import UserError
 from asterias.registry import Registry
 from hardware.description.robot import RobotDescription, load_robot
@@ -38,6 +38,17 @@ class Searcher(Protocol):
         """
 
 
+@runtime_checkable
+class Believer(Searcher, Protocol):
+    """A searcher with a belief about where the target is."""
+
+    def found(self, position_rad: FloatArray, live: Collection[int], seeing: list[int]) -> None:
+        """Take in that some of the live cameras see the target."""
+
+    def picture(self) -> ImageArray:
+        """Return the belief as ``(H, W, 3)`` RGB."""
+
+
 Maker = Callable[[FloatArray, FloatArray, np.random.Generator], Searcher]
 
 # The paper's names: Brownian motion of multiple servos, and of a single one.
@@ -47,7 +58,20 @@ BASELINES.register(
 )
 BASELINES.register("bmss", lambda low, high, rng: BrownianSearcher(low, high, single=True, rng=rng))
 
-BeliefMaker = Callable[[RobotDescription, int, str, np.random.Generator], Searcher]
+Belief @ runtime_checkable
+
+
+class Believer(Searcher, Protocol):
+    """A searcher with a belief about where the target is."""
+
+    def found(self, position_rad: FloatArray, live: Collection[int], seeing: list[int]) -> None:
+        """Take in that some of the live cameras see the target."""
+
+    def picture(self) -> ImageArray:
+        """Return the belief as ``(H, W, 3)`` RGB."""
+
+
+Maker = Callable[[RobotDescription, int, str, np.random.Generator], Searcher]
 
 # Searchers that know the limb and remember where they looked. What follows the name after a colon
 # sets one up: ``renyi:0.3`` is of order 0.3.

@@ -16,21 +16,21 @@ from asterias_interfaces.action import FindTarget
 from asterias_interfaces.msg import TagDetections
 from rclpy.duration import Duration
 from rclpy.node import Node
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias.arrays import FloatArray
 from asterias_nodes.robot.limb_state_monitor import NOBODY, LimbStateMonitor
 from asterias_nodes.runtime.actions.event_action_server import Event, GoalError
 from asterias_nodes.runtime.actions.waiting import pause
-from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
+from asterias_nodes.runtime.conversions import from_image_msg, to_compressed_msg, to_seconds
 from asterias_nodes.runtime.owned_entities import OwnedEntities
-from asterias_nodes.runtime.qos import reliable_qos, sensor_qos
+from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
 from hardware.cameras.health import PictureSigns
 from hardware.cameras.limb_monitor import LimbCameraMonitor
 from hardware.description.robot import load_robot
 from learning.target_finding.env.observation import Tiles
-from learning.target_finding.policies.registry import Searcher, make_searcher
+from learning.target_finding.policies.registry import Believer, Searcher, make_searcher
 
 Codes = FindTarget.Result
 
@@ -40,6 +40,7 @@ DISPLACED_RAD = 0.2  # somebody else has moved the limb
 SPEED_FRACTION = 0.9  # of the slowest joint's limit, so that a move ends when it says
 SHORTEST_MOVE_S = 0.1
 PICTURE_PAUSE_S = 0.01
+BELIEF_TOPIC = "/target/belief"
 
 
 class SearchError(GoalError):
@@ -104,6 +105,7 @@ class LimbClient:
     def _open(self) -> None:
         topic = f"/{self._name}/sources/{self._source}/joint_trajectory"
         self._moves = self._owned.publisher(JointTrajectory, topic, reliable_qos())
+        self._beliefs = self._owned.publisher(CompressedImage, BELIEF_TOPIC, latched_qos())
         self._owned.subscription(
             TagDetections, "/target/detections", self._on_detections, reliable_qos(100)
         )
@@ -254,7 +256,23 @@ class LimbClient:
         """
         tiles = await self._tiles(live) if searcher.wants_images else None
         self._raise_if_stopped()
-        return searcher.act(position_rad, live, tiles)
+        goal = searcher.act(position_rad, live, tiles)
+        self._show_belief(searcher)
+        return goal
+
+    def tell_found(
+        self, searcher: Searcher, position_rad: FloatArray, live: Collection[int], seeing: list[int]
+    ) -> None:
+        """Let a searcher with a belief know that cameras see the target, and show it."""
+        if isinstance(searcher, Believer):
+            searcher.found(position_rad, live, seeing)
+            self._show_belief(searcher)
+
+    def _show_belief(self, searcher: Searcher) -> None:
+        """Publish where a searcher takes the target to be, if it has an opinion."""
+        if isinstance(searcher, Believer):
+            stamp = self._node.get_clock().now().to_msg()
+            self._beliefs.publish(to_compressed_msg(searcher.picture(), stamp, self._name))
 
     async def wait_for_robot(self) -> None:
         """Wait for joint states, time, pictures and the multiplexer.

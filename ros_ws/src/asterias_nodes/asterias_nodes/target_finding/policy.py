@@ -136,6 +136,8 @@ class PolicyNode(ManagedNode):
             before = seeing
             seeing = await limb.drive_and_look(position, live, self.settings.wait_s)
             if seeing and not before:
+                if searcher is not None:
+                    limb.tell_found(searcher, position, live, seeing)
                 searcher = None
                 self._finds += 1
                 self._state = f"{limb.cameras[seeing[0]]} sees the target"

@@ -213,6 +213,7 @@ class TargetFinder(ActionNode[SearchGoal]):
             seeing = await self._drive_and_look(goal, position, live)
             self._send_phase(goal, "looking")
             if seeing:
+                self._limb.tell_found(searcher, position, live, seeing)
                 self._send_phase(goal, "done")
                 return seeing
         text = f"The target was not seen within {goal.max_steps} steps."

@@ -11,6 +11,7 @@ from asterias_interfaces.msg import RecordedEpisode, RecorderStatus
 from nicegui import ui
 
 from asterias_nodes.web.action_watch import ActionRun, ActionWatch, WatchedAction
+from asterias_nodes.web.belief_feed import BeliefFeed
 from asterias_nodes.web.health_table import HealthTable, PartReport
 from asterias_nodes.web.node_services import FaultRemote, RecorderRemote
 from asterias_nodes.web.scene.robot_scene import LimbFrame
@@ -66,6 +67,10 @@ class PageModel(Protocol):
     @property
     def plots(self) -> TopicPlots:
         """Numbers of topics over time."""
+
+    @property
+    def belief(self) -> BeliefFeed:
+        """Where a searcher takes the target to be."""
 
     @property
     def health(self) -> HealthTable:
@@ -191,6 +196,7 @@ def action_panel(model: PageModel) -> Refresh:
         stop = button("Cancel", cancel)
     told = ui.label().classes("told")
     shown = ui.column().classes("runs")
+    show_belief = _belief_view(model)
     choose = _goal_form(model, start)
     rows: dict[str, _RunRow] = {}
 
@@ -211,8 +217,30 @@ def action_panel(model: PageModel) -> Refresh:
                 with shown:
                     rows[name] = _RunRow(name)
             rows[name].show(action.run)
+        show_belief()
 
     refresh()
+    return refresh
+
+
+def _belief_view(model: PageModel) -> Refresh:
+    """Return the refresher of the newest picture of a searcher's belief; hidden without one."""
+    words = "Where the target may be, by the searcher's belief"
+    place = ui.element("figure").classes("belief")
+    shown = [0]
+    with place:
+        picture = ui.html("", sanitize=False)
+        ui.label(words).classes("told")
+    place.set_visibility(False)
+
+    def refresh() -> None:
+        if model.belief.number == shown[0]:
+            return
+        shown[0] = model.belief.number
+        source = model.belief.data_url()
+        picture.set_content(f'<img src="{source}" alt="{escape(words)}">' if source else "")
+        place.set_visibility(bool(source))
+
     return refresh
 
 
