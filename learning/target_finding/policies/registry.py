@@ -58,20 +58,7 @@ BASELINES.register(
 )
 BASELINES.register("bmss", lambda low, high, rng: BrownianSearcher(low, high, single=True, rng=rng))
 
-Belief @ runtime_checkable
-
-
-class Believer(Searcher, Protocol):
-    """A searcher with a belief about where the target is."""
-
-    def found(self, position_rad: FloatArray, live: Collection[int], seeing: list[int]) -> None:
-        """Take in that some of the live cameras see the target."""
-
-    def picture(self) -> ImageArray:
-        """Return the belief as ``(H, W, 3)`` RGB."""
-
-
-Maker = Callable[[RobotDescription, int, str, np.random.Generator], Searcher]
+BeliefMaker = Callable[[RobotDescription, int, str, np.random.Generator], Searcher]
 
 # Searchers that know the limb and remember where they looked. What follows the name after a colon
 # sets one up: ``renyi:0.3`` is of order 0.3.

@@ -1,7 +1,10 @@
-"""Pictures of the robot's cameras for the page, received only while a page is open."""
+"""Pictures for the page: of the robot's cameras, received only while a page is open, and of where a
+searcher takes the target to be.
+"""
 
 from __future__ import annotations
 
+import base64
 import time
 from functools import partial
 from typing import Any
@@ -12,7 +15,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from asterias_nodes.runtime.conversions import from_image_msg, to_seconds
-from asterias_nodes.runtime.qos import sensor_qos
+from asterias_nodes.runtime.qos import latched_qos, sensor_qos
 from asterias_nodes.web.live import CameraKey, LiveFrame, LiveHub
 from hardware.description.robot import RobotDescription
 
@@ -20,6 +23,10 @@ from hardware.description.robot import RobotDescription
 MAX_SIDE_PX = 8192
 MAX_JPEG_BYTES = 16_000_000
 WARN_PERIOD_S = 5.0
+BELIEF_TOPIC = "/target/belief"
+# The picture of ours has some 20 kB; each page gets it as text.
+MAX_BELIEF_BYTES = 400_000
+JPEG_START = b"\xff\xd8\xff"
 
 
 class CameraFeeds:
@@ -99,3 +106,35 @@ def _fill(frame: LiveFrame, message: Any) -> None:
     if len(message.data) > MAX_JPEG_BYTES:
         raise ValueError(f"It has {len(message.data)} bytes; {MAX_JPEG_BYTES} are the limit.")
     frame.jpeg = bytes(message.data)
+
+
+class BeliefFeed:
+    """Receives ``/target/belief``.
+
+    Args:
+        node: the hosting node.
+
+    Attributes:
+        number: counts the pictures that can be shown.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.number = 0
+        self._node = node
+        self._jpeg = b""
+        node.create_subscription(CompressedImage, BELIEF_TOPIC, self._on_picture, latched_qos())
+
+    def data_url(self) -> str:
+        """Return the newest picture as a browser takes it, or nothing before the first."""
+        if not self._jpeg:
+            return ""
+        return f"data:image/jpeg;base64,{base64.b64encode(self._jpeg).decode()}"
+
+    def _on_picture(self, message: CompressedImage) -> None:
+        data = bytes(message.data)
+        if len(data) > MAX_BELIEF_BYTES or not data.startswith(JPEG_START):
+            text = f"A picture on {BELIEF_TOPIC} is not shown: it is no JPEG of {MAX_BELIEF_BYTES} bytes."
+            self._node.get_logger().warning(text, throttle_duration_sec=WARN_PERIOD_S)
+            return
+        self._jpeg = data
+        self.number += 1

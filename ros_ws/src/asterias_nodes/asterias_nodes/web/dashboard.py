@@ -28,8 +28,7 @@ from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.teleop.teleop_client import check_speeds, make_teleop_clients
 from asterias_nodes.web.access import MIN_TOKEN_CHARS, Gate, is_loopback, make_token
 from asterias_nodes.web.action_watch import ActionWatch
-from asterias_nodes.web.belief_feed import BeliefFeed
-from asterias_nodes.web.camera_feeds import CameraFeeds
+from asterias_nodes.web.camera_feeds import BeliefFeed, CameraFeeds
 from asterias_nodes.web.health_table import HealthTable
 from asterias_nodes.web.live import LiveHub
 from asterias_nodes.web.node_services import FaultRemote, RecorderRemote

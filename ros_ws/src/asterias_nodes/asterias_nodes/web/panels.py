@@ -11,7 +11,7 @@ from asterias_interfaces.msg import RecordedEpisode, RecorderStatus
 from nicegui import ui
 
 from asterias_nodes.web.action_watch import ActionRun, ActionWatch, WatchedAction
-from asterias_nodes.web.belief_feed import BeliefFeed
+from asterias_nodes.web.camera_feeds import BeliefFeed
 from asterias_nodes.web.health_table import HealthTable, PartReport
 from asterias_nodes.web.node_services import FaultRemote, RecorderRemote
 from asterias_nodes.web.scene.robot_scene import LimbFrame
