@@ -17,11 +17,12 @@ import numpy as np
 import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CompressedImage, JointState
 from std_msgs.msg import Bool
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from asterias_nodes.runtime.conversions import to_compressed_msg
 from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.web.dashboard import DashboardSettings
@@ -174,6 +175,19 @@ def test_the_page_shows_cameras_limb_and_health_and_pictures_change(
     peer.spin(1.0)
     assert joints.move_within(0.3) < 0.05, "nothing is held any more"
     expect(page.locator("#owner")).to_have_text("moved by nobody")
+
+
+def test_the_page_shows_where_a_searcher_takes_the_target_to_be(page: Page, peer: Any) -> None:
+    picture = page.locator("figure.belief img")
+    expect(picture).to_have_count(0)
+    beliefs = peer.node.create_publisher(CompressedImage, "/target/belief", latched_qos())
+    stamp = peer.node.get_clock().now().to_msg()
+    beliefs.publish(CompressedImage(format="jpeg", data=b"<script>alert(1)</script>"))
+    image = np.full((30, 60, 3), 90, np.uint8)
+    beliefs.publish(to_compressed_msg(image, stamp, "limb_0"))
+    expect(picture).to_be_visible()
+    wait_for(lambda: picture.evaluate("one => one.naturalWidth") == 60)
+    assert "script" not in (picture.get_attribute("src") or "")
 
 
 def test_the_emergency_stop_stops_a_limb_that_is_being_driven(

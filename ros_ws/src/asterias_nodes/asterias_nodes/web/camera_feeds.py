@@ -1,6 +1,4 @@
-"""Pictures for the page: of the robot's cameras, received only while a page is open, and of where a
-searcher takes the target to be.
-"""
+"""Pictures for the page: of cameras, received while a page is open, and of a searcher's belief."""
 
 from __future__ import annotations
 
@@ -133,7 +131,7 @@ class BeliefFeed:
     def _on_picture(self, message: CompressedImage) -> None:
         data = bytes(message.data)
         if len(data) > MAX_BELIEF_BYTES or not data.startswith(JPEG_START):
-            text = f"A picture on {BELIEF_TOPIC} is not shown: it is no JPEG of {MAX_BELIEF_BYTES} bytes."
+            text = f"A picture on {BELIEF_TOPIC} is not shown: no JPEG, or a very large one."
             self._node.get_logger().warning(text, throttle_duration_sec=WARN_PERIOD_S)
             return
         self._jpeg = data
