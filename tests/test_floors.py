@@ -76,7 +76,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "algorithms": ("env", "policies"),
         "experiments": ("algorithms", "belief", "env", "policies"),
         "exchange": ("env", "policies"),
-        "commands": ("algorithms", "env", "exchange", "experiments", "policies"),
+        "commands": ("algorithms", "belief", "env", "exchange", "experiments", "policies"),
     },
     "asterias_nodes": {
         "robot": ("runtime",),

@@ -13,7 +13,7 @@ from asterias.arrays import FloatArray, ImageArray
 from learning.inference.renyi import check_order
 from learning.inference.sphere import DirectionFit
 from learning.target_finding.belief.picture import draw_belief
-from learning.target_finding.belief.target_belief import HIT, TargetBelief, Views, ViewTable
+from learning.target_finding.belief.target_belief import HIT, TargetBelief, SeenPlaces, ViewTable
 from learning.target_finding.env.observation import Tiles
 
 # Order of the fit where none is asked for: the best of the study (results/learning/belief_search).
@@ -42,7 +42,7 @@ class BeliefSearcher:
         self._next_rad: FloatArray | None = None
         self._looks = 0
         self._live: frozenset[int] = frozenset()
-        self._seen: Views = self.table.views(self._live)
+        self._seen: SeenPlaces = self.table.views(self._live)
 
     def act(
         self, position_rad: FloatArray, live: Collection[int], tiles: Tiles | None = None
@@ -98,7 +98,7 @@ class BeliefSearcher:
         """Return what is fitted to the belief; None where nothing is."""
         return None
 
-    def _choose(self, seen: Views, cells: FloatArray, free: Candidates) -> int:
+    def _choose(self, seen: SeenPlaces, cells: FloatArray, free: Candidates) -> int:
         """Return the number of a pose.
 
         Args:
@@ -135,7 +135,7 @@ class RenyiSearcher(BeliefSearcher):
     def _fitted(self) -> DirectionFit | None:
         return self._fit
 
-    def _choose(self, seen: Views, cells: FloatArray, free: Candidates) -> int:
+    def _choose(self, seen: SeenPlaces, cells: FloatArray, free: Candidates) -> int:
         shells = len(self.table.distances_m)
         self._fit = self.table.grid.fit(self.belief.bearings(cells), self.alpha)
         q = self._fit.probabilities
@@ -154,7 +154,7 @@ class GridFilterSearcher(BeliefSearcher):
     The gain is the mutual information of the target's place and whether it is found, in bits.
     """
 
-    def _choose(self, seen: Views, cells: FloatArray, free: Candidates) -> int:
+    def _choose(self, seen: SeenPlaces, cells: FloatArray, free: Candidates) -> int:
         mass = (seen[free] @ cells.astype(np.float32)).astype(np.float64)
         gain = _entropy(HIT * mass) - mass * _entropy(np.array(HIT))
         return int(free[gain.argmax()])

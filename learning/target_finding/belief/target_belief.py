@@ -30,7 +30,7 @@ HIT, STRAY = 0.75, 0.002
 
 Sight = npt.NDArray[np.bool_]
 # Of live cameras together, as numbers, since sums over places are the whole work of a step.
-Views = npt.NDArray[np.float32]
+SeenPlaces = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ViewTable:
     seen: Sight
     sight: LimbSight
 
-    def views(self, live: Collection[int]) -> Views:
+    def views(self, live: Collection[int]) -> SeenPlaces:
         """Return ``(M, N * R)``, 1 where one of the ``live`` cameras sees a place from a pose."""
         return np.asarray(self.seen[:, sorted(live)].any(axis=1), np.float32)
 
@@ -134,7 +134,7 @@ class TargetBelief:
         # A tag where no model place is leaves nothing; then the older belief is the better one.
         self.cells = posterior / total if total > 1e-300 else self.cells
 
-    def reachable(self, views: Views) -> FloatArray:
+    def reachable(self, views: SeenPlaces) -> FloatArray:
         """Return ``(N * R,)`` the belief over places that ``views`` show from some pose."""
         kept = np.where(views.any(axis=0), self.cells, 0.0)
         total = float(kept.sum())
