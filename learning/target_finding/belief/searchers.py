@@ -13,7 +13,7 @@ from asterias.arrays import FloatArray, ImageArray
 from learning.inference.renyi import check_order
 from learning.inference.sphere import DirectionFit
 from learning.target_finding.belief.picture import draw_belief
-from learning.target_finding.belief.target_belief import HIT, TargetBelief, SeenPlaces, ViewTable
+from learning.target_finding.belief.target_belief import HIT, SeenPlaces, TargetBelief, ViewTable
 from learning.target_finding.env.observation import Tiles
 
 # Order of the fit where none is asked for: the best of the study (results/learning/belief_search).
