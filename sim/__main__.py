@@ -16,9 +16,11 @@ from asterias.cli import check_file, run_command
 from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
+from hardware.description.devices import RendererName
 from hardware.description.limb import JointDescription
 from hardware.perception.apriltag import detect_tags
 from hardware.perception.images import Tile, save_png, sheet
+from sim.benchmarks.renderers import compare_renderers
 from sim.benchmarks.soft_arm import bench_against_elastica
 from sim.benchmarks.speed import bench
 from sim.rendering.outside_view import outside_view
@@ -37,7 +39,7 @@ class ViewRobot:
     """Joint positions of the first limb in command order; home when not given."""
     settle_s: float = 1.5
     """Simulated time before the picture is taken."""
-    renderer: Literal["auto", "tiny", "egl"] | None = None
+    renderer: RendererName | None = None
     """Overrides the description's renderer."""
 
     def run(self) -> int:
@@ -79,12 +81,15 @@ class MeasureSpeed:
     """Simulated time of each run."""
     repeats: int = 5
     """Runs; the median counts."""
-    renderer: Literal["auto", "tiny", "egl"] | None = None
+    renderer: RendererName | None = None
     """Overrides the description's renderer."""
-    against: Literal["pyelastica"] | None = None
-    """Measure by turns with a soft arm of another engine, which must be installed."""
+    against: Literal["pyelastica", "pybullet"] | None = None
+    """Measure by turns with another engine, which must be installed: its soft arm (pyelastica), or
+    its pictures (pybullet): speed, decoded tags, pixels."""
+    views: int = 2000
+    """Views of the tag to decode, with --against pybullet."""
     json: Path | None = None
-    """Result file to write, for example results/sim/bench.json or
+    """Result file to write, for example results/sim/bench.json, results/sim/renderers.json or
     results/sim/soft_arm_bench.json."""
 
     def run(self) -> int:
@@ -101,6 +106,11 @@ class MeasureSpeed:
         if not 0.1 <= self.duration_s < math.inf:
             raise UserError(f"--duration-s takes 0.1 or more, not {self.duration_s:g}.")
         check_file("--json", self.json)
+        if self.views < 1:
+            raise UserError(f"--views takes 1 or more, not {self.views}.")
+        if self.against == "pybullet":
+            self._compare_renderers()
+            return 0
         if self.against is not None:
             self._compare()
             return 0
@@ -123,6 +133,26 @@ class MeasureSpeed:
         if self.json is not None:
             write_json(self.json, {**provenance(), **figures})
         return 0
+
+    def _compare_renderers(self) -> None:
+        """Measure our renderer beside PyBullet's."""
+        names = ("raster", "pybullet", "raster_2x2")
+        figures = compare_renderers(
+            names,
+            duration_s=self.duration_s,
+            repeats=self.repeats,
+            views=self.views,
+            note=lambda text: print(f"{text} ...", flush=True),
+        )
+        factors, shares = figures["real_time_factor"], figures["decoded"]["share"]
+        for name in names:
+            print(
+                f"  {name:10} {figures['tile_ms'][name]['median']:.3f} ms a tile, "
+                + ", ".join(f"{bot} {rows[name]['median']:.1f} x" for bot, rows in factors.items())
+                + f", {100.0 * shares[name]:.1f} % of tags"
+            )
+        if self.json is not None:
+            write_json(self.json, {**provenance(), **figures})
 
     def _compare(self) -> None:
         """Measure beside the other engine."""

@@ -16,6 +16,7 @@ from hardware.description.robot import RobotDescription, load_robot
 from sim.limb import SimLimb
 from sim.physics.limb_body import LimbBody
 from sim.rendering.camera import SimCamera
+from sim.rendering.renderers import make_scene
 from sim.rendering.scene import Scene
 
 
@@ -46,6 +47,7 @@ class SimWorld(Closeable):
     ) -> None:
         self.robot = robot if isinstance(robot, RobotDescription) else load_robot(robot)
         backend = self.robot.simulation
+        self._physics_hz = backend.physics_hz
         self.dt_s = 1.0 / backend.physics_hz
         self._ticks = 0
         self._seed = seed
@@ -62,7 +64,7 @@ class SimWorld(Closeable):
         self.target_pose = self.robot.target.pose
         self.scene: Scene | None = None
         if pictures:
-            self.scene = Scene(self.robot, renderer=renderer or backend.renderer)
+            self.scene = make_scene(self.robot, renderer or backend.renderer)
             self.scene.check()
         self.limbs = [
             SimLimb(self.robot, i, body, lambda: self.time_s) for i, body in enumerate(self.bodies)
@@ -77,15 +79,15 @@ class SimWorld(Closeable):
     @property
     def time_s(self) -> float:
         """Simulated time since the start or the last reset."""
-        return self._ticks / self.robot.simulation.physics_hz
+        return self._ticks / self._physics_hz
 
     def advance(self, duration_s: float) -> None:
         """Let ``duration_s`` pass, rounded to whole physics steps."""
-        self._take_steps(round(duration_s * self.robot.simulation.physics_hz))
+        self._take_steps(round(duration_s * self._physics_hz))
 
     def advance_to(self, time_s: float) -> None:
         """Go on to the first physics step at ``time_s`` or after it; never back."""
-        ticks = math.ceil(time_s * self.robot.simulation.physics_hz - 1e-6)
+        ticks = math.ceil(time_s * self._physics_hz - 1e-6)
         self._take_steps(max(ticks - self._ticks, 0))
 
     def _take_steps(self, steps: int) -> None:
@@ -136,11 +138,40 @@ class SimWorld(Closeable):
         """
         if self.scene is None:
             raise RuntimeError("This world was made without pictures; pass pictures=True.")
-        body = self.bodies[limb]
-        for i, other in enumerate(self.bodies):
-            self.scene.place_limb(i, other.hinge_rad)
-        rotation, position = self.scene.camera_pose(limb, camera, body)
+        self._place_limbs(self.scene)
+        rotation, position = self.scene.camera_pose(limb, camera, self.bodies[limb])
         return self.scene.render(camera, rotation, position)
+
+    def draw_due(self) -> None:
+        """Draw the pictures of all connected cameras that are due, those of one kind in one call.
+
+        Each camera's next frame at this instant is then at hand, unless something moves first.
+        A world without pictures does nothing.
+        """
+        if self.scene is None:
+            return
+        kinds: dict[tuple[float, ...], list[list[SimCamera]]] = {}
+        for i, row in enumerate(self.cameras):
+            for camera in row:
+                if camera.is_connected and camera.is_due:
+                    limbs = kinds.setdefault(camera.kind, [[] for _ in self.bodies])
+                    limbs[i].append(camera)
+        if kinds:
+            self._place_limbs(self.scene)
+        for limbs in kinds.values():
+            eyes = [
+                self.scene.camera_eyes(i, [camera.description for camera in row], self.bodies[i])
+                for i, row in enumerate(limbs)
+                if row
+            ]
+            alike = [camera for row in limbs for camera in row]
+            pictures = self.scene.render_many(alike[0].description, np.concatenate(eyes))
+            for camera, picture in zip(alike, pictures, strict=True):
+                camera.offer(picture)
+
+    def _place_limbs(self, scene: Scene) -> None:
+        for i, body in enumerate(self.bodies):
+            scene.place_limb(i, body.hinge_rad)
 
     def frames_target(self, limb: int, camera: CameraDescription) -> bool:
         """Return whether the tag's square lies in a camera's picture and faces it, by geometry.

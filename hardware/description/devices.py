@@ -41,6 +41,9 @@ from hardware.description.fields import (
     choices_hint,
 )
 
+# What draws what simulated cameras see; :mod:`sim.rendering.renderers` makes them.
+RendererName = Literal["raster", "raster_2x2", "pybullet", "egl", "auto"]
+
 
 class SimBackend(StrictModel):
     """The simulated body.
@@ -48,13 +51,15 @@ class SimBackend(StrictModel):
     Attributes:
         physics_hz: integration steps per second of simulated time.
         gravity_m_s2: downward acceleration.
-        renderer: ``auto`` takes the GPU (EGL) where it works, ``tiny`` the software renderer.
+        renderer: ``raster`` draws by compiled loops, ``raster_2x2`` with four samples a pixel;
+            ``pybullet`` by PyBullet on the CPU, ``egl`` by PyBullet on the GPU, and ``auto`` by
+            ``egl`` where it works.
     """
 
     type: Literal["sim"] = "sim"
     physics_hz: Annotated[float, Field(gt=0, le=100_000.0, allow_inf_nan=False)] = 500.0
     gravity_m_s2: Finite = 9.81
-    renderer: Literal["auto", "tiny", "egl"] = "tiny"
+    renderer: RendererName = "raster"
 
 
 def _serial_settings(family: str) -> type[SerialBusSettings]:

@@ -33,11 +33,11 @@ def bench(robot: str, *, duration_s: float, repeats: int, renderer: str | None) 
                 for camera in row:
                     camera.connect()
             world.advance(0.1)
-            _frames(world, 0.2)
+            run_robot(world, 0.2)
             steps = [_rate(lambda: _physics(world, duration_s)) for _ in range(repeats)]
             frames = [_rate(lambda: _pictures(world, 100)) for _ in range(repeats)]
             factors = [
-                duration_s / _seconds(lambda: _frames(world, duration_s)) for _ in range(repeats)
+                duration_s / _seconds(lambda: run_robot(world, duration_s)) for _ in range(repeats)
             ]
             return _report(world, duration_s, steps, frames, factors)
     finally:
@@ -100,11 +100,12 @@ def _pictures(world: SimWorld, rounds: int) -> int:
     return count
 
 
-def _frames(world: SimWorld, duration_s: float) -> None:
+def run_robot(world: SimWorld, duration_s: float) -> None:
     """Run the robot: control periods, and each camera's pictures when they fall due."""
     period = 1.0 / world.robot.control_rate_hz
     for _ in range(round(duration_s / period)):
         world.advance(period)
+        world.draw_due()
         for row in world.cameras:
             for camera in row:
                 if camera.is_due:

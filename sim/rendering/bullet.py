@@ -15,8 +15,8 @@ from typing import Any
 from asterias.errors import UserError
 
 MISSING = (
-    "Pictures are drawn by PyBullet, which is not installed: it has wheels up to Python 3.11. Use "
-    "that Python (pip install pybullet), or do without pictures."
+    "This is done by PyBullet, which is not installed: it has wheels up to Python 3.11. Use that "
+    "Python (pip install pybullet); or, for pictures, set backend.renderer to raster."
 )
 
 

@@ -40,6 +40,9 @@ class SimCamera(Camera):
         world: gives the time, and lets it pass.
         draw: renders the flawless ``(H, W, 3)`` picture as of now.
         seed: of the pixel noise.
+
+    Attributes:
+        kind: what cameras that can be drawn in one call have in common: size, view and depth.
     """
 
     def __init__(
@@ -55,36 +58,48 @@ class SimCamera(Camera):
         self._rng = np.random.default_rng(seed)
         self._period_s = 1.0 / description.rate_hz
         self._sequence = 0
+        self._due_s = 0.0
+        self.kind = (
+            *(description.width_px, description.height_px),
+            *(description.fov_rad, description.near_m, description.far_m),
+        )
+        self._drawn: tuple[float, ImageArray] | None = None
         self._shade = _vignette(description) if description.vignetting > 0 else None
 
     @property
     def next_frame_s(self) -> float:
         """Simulated time of the next regular frame: multiples of the frame period."""
-        if self._latest is None:
-            return 0.0
-        frames = math.floor(self._latest.time_s * self.description.rate_hz + 1e-6) + 1
-        return frames * self._period_s
+        return self._due_s
 
     @property
     def is_due(self) -> bool:
         """Whether a regular frame instant has come since the last frame."""
         return self._world.time_s >= self.next_frame_s - 1e-9
 
+    def offer(self, image: ImageArray) -> None:
+        """Take the flawless picture of this instant, drawn with others, for the next frame."""
+        self._drawn = self._world.time_s, image
+
     def reseed(self, seed: int) -> None:
         """Start over: noise from ``seed``, no frame taken yet, numbers from 0."""
         self._rng = np.random.default_rng(seed)
-        self._latest = None
-        self._sequence = 0
+        self._latest, self._drawn = None, None
+        self._sequence, self._due_s = 0, 0.0
 
     def _open(self) -> None:
         self._sequence = 0
 
     def _close(self) -> None:
-        pass
+        self._due_s = 0.0
 
     def _capture(self) -> Frame:
-        image = self._with_flaws(self._draw())
+        drawn, self._drawn = self._drawn, None
+        is_now = drawn is not None and drawn[0] == self._world.time_s
+        image = self._with_flaws(drawn[1] if drawn is not None and is_now else self._draw())
         frame = Frame(self._world.time_s, self._sequence, image)
+        self._due_s = self._period_s * (
+            math.floor(frame.time_s * self.description.rate_hz + 1e-6) + 1
+        )
         self._sequence += 1
         self.counters.captured += 1
         return frame

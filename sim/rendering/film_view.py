@@ -1,76 +1,35 @@
-"""The robot from outside, drawn for people: rounded limbs, shadows, and where a camera looks."""
+"""The robot from outside, drawn for people: soft limbs, shadows, and where a camera looks."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from asterias.arrays import FloatArray, ImageArray
 from asterias.context import Closeable
-from hardware.description.limb import CameraDescription, Link
-from hardware.description.robot import RobotDescription
+from hardware.description.limb import CameraDescription
 from sim.physics.rotations import rotation_from_rpy
-from sim.rendering.backdrop import paint_backdrop
-from sim.rendering.bullet import pybullet
-from sim.rendering.rounded_boxes import rounded_box
-from sim.rendering.scene import Appearance, Scene, look_at
+from sim.rendering.raster.limb_shapes import PEOPLE
+from sim.rendering.raster.scene import RasterScene
+from sim.rendering.scene import Appearance, look_at
 from sim.world import SimWorld
 
-# Drawn so many times as large and reduced: the software renderer has no anti-aliasing.
+# Drawn so many times as large and reduced, beams of light included.
 _OVERSAMPLING = 2
-# Share of a link's shortest edge that is rounded.
-_ROUNDNESS = 0.30
+_SHADOW_CELLS = 320
 # From the middle towards the eye: behind the limb and to its right, so that the tag shows its face.
 _TOWARDS_EYE = (-0.40, -0.92, 0.44)
 # A studio instead of the room that the cameras see: light floor, light wall; RGB as in COLORS.
 _STUDIO = np.array(
     [[221.0, 226.0, 234.0], [203.0, 210.0, 221.0], [238.0, 242.0, 247.0], [196.0, 211.0, 229.0]]
 )
-_SHADOW_DARKNESS = 0.34
-_SHADOW_BLUR = 0.012
 _BEAM = (34, 197, 94)
 
 
-class StudioScene(Scene):
-    """A scene whose limbs are rounded boxes, on a light floor."""
-
-    def __init__(self, robot: RobotDescription) -> None:
-        super().__init__(robot, renderer="tiny")
-        self.appearance = Appearance(
-            ambient=0.68, diffuse=0.46, backdrop=_STUDIO, window=np.array([0.3, 0.95, 0.08])
-        )
-
-    def render_with_depth(
-        self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
-    ) -> tuple[ImageArray, npt.NDArray[np.float32]]:
-        """Return the picture ``(H, W, 3)``, and the depth ``(H, W)``: 1 where there is no body."""
-        image, depth = self._draw_bodies(camera, rotation, position)
-        picture = np.empty((camera.height_px, camera.width_px, 3), np.uint8)
-        look = self.appearance
-        paint_backdrop(
-            *(image, depth, rotation, position, camera.focal_px),
-            *(look.backdrop, look.tiling, look.window, picture),
-        )
-        return picture, depth
-
-    def _shape(self, link: Link, origin: FloatArray) -> int:
-        radius_m = _ROUNDNESS * min(link.size_m)
-        path = Path(self._files.name) / f"{link.name}.obj"
-        path.write_text(rounded_box(link.size_m, radius_m), encoding="ascii")
-        return int(
-            pybullet.createVisualShape(
-                pybullet.GEOM_MESH,
-                fileName=str(path),
-                rgbaColor=[*link.color, 1.0],
-                specularColor=[0.2, 0.2, 0.2],
-                visualFramePosition=list(np.asarray(link.center_m) - origin),
-                physicsClientId=self.client,
-            )
-        )
+def studio() -> Appearance:
+    """Return the look of pictures for people: a light floor and a light wall."""
+    window = np.array([0.3, 0.95, 0.08])
+    return Appearance(ambient=0.68, diffuse=0.46, backdrop=_STUDIO, window=window)
 
 
 class FilmView(Closeable):
@@ -83,7 +42,8 @@ class FilmView(Closeable):
 
     def __init__(self, world: SimWorld, width_px: int, height_px: int) -> None:
         self.world = world
-        self.scene = StudioScene(world.robot)
+        self.scene = RasterScene(world.robot, detail=PEOPLE, shadow_cells=_SHADOW_CELLS)
+        self.scene.appearance = studio()
         self.size = width_px, height_px
         self.camera = CameraDescription(
             name="outside",
@@ -111,8 +71,7 @@ class FilmView(Closeable):
         self.scene.place_target(self.world.target_pose)
         for number, body in enumerate(self.world.bodies):
             self.scene.place_limb(number, body.hinge_rad)
-        picture, depth = self.scene.render_with_depth(self.camera, self.rotation, self.position)
-        picture = self._with_shadows(picture, depth)
+        picture = self.scene.render(self.camera, self.rotation, self.position)
         for limb, camera in beams:
             picture = self._with_beam(picture, limb, camera)
         return cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA).astype(np.uint8)
@@ -137,35 +96,6 @@ class FilmView(Closeable):
         # Limbs rise above their resting pose.
         middle = 0.5 * (low + high) + np.array([-0.05, 0.0, 0.03])
         return middle, 1.46 * float(np.linalg.norm(high - low))
-
-    def _with_shadows(self, picture: ImageArray, depth: npt.NDArray[np.float32]) -> ImageArray:
-        """Return it with a darker floor where limbs, scenery and target keep the light away."""
-        lamp = np.asarray(self.scene.appearance.light_direction)
-        mask: npt.NDArray[Any] = np.zeros(picture.shape[:2], np.float32)
-        for corners in self._solids():
-            floor = corners - np.outer(corners[:, 2] / lamp[2], lamp)
-            outline = cv2.convexHull(self.project(floor).astype(np.float32))
-            cv2.fillConvexPoly(mask, np.round(outline).astype(np.int32), 1.0, cv2.LINE_AA)
-        sigma = _SHADOW_BLUR * picture.shape[1]
-        mask = cv2.GaussianBlur(mask, (0, 0), sigma) * (depth >= 1.0)
-        light = 1.0 - _SHADOW_DARKNESS * mask[..., None]
-        return (picture * light).astype(np.uint8)
-
-    def _solids(self) -> list[FloatArray]:
-        """Return the ``(8, 3)`` corners of all boxes, and the target's, in the world."""
-        unit = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-        solids = [unit * box.size_m + box.center_m for box in self.world.robot.scenery]
-        for limb, body in zip(self.world.robot.limbs, self.world.bodies, strict=True):
-            base = rotation_from_rpy(limb.base.rpy)
-            for link in limb.body.links:
-                rotation, shift = body.link_pose(link.name)
-                local = (unit * link.size_m + link.center_m) @ rotation.T + shift
-                solids.append(local @ base.T + limb.base.xyz)
-        edge = self.world.robot.target.size_m * 1.25
-        pose = self.world.target_pose
-        sheet = unit * [0.0, edge, edge]
-        solids.append(sheet @ rotation_from_rpy(pose.rpy).T + pose.xyz)
-        return solids
 
     def _with_beam(self, picture: ImageArray, limb: int, camera: str) -> ImageArray:
         """Return it with a translucent pyramid from a camera to the corners of the target."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import cv2
 import numpy as np
 
 from asterias.arrays import FloatArray, ImageArray
 from hardware.description.limb import CameraDescription
 from sim.physics.rotations import rotation_from_rpy
-from sim.rendering.scene import look_at
+from sim.rendering.film_view import studio
+from sim.rendering.raster.limb_shapes import PEOPLE
+from sim.rendering.raster.scene import RasterScene
+from sim.rendering.scene import Scene, look_at
 from sim.world import SimWorld
 
 # From where to where: a rotation (3, 3) and a position (3,) of a camera that looks along +x.
@@ -34,16 +39,34 @@ def outside_view(
     """
     if world.scene is None:
         raise RuntimeError("This world was made without pictures; pass pictures=True.")
-    for number, body in enumerate(world.bodies):
-        world.scene.place_limb(number, body.hinge_rad)
     camera = CameraDescription(
         name="outside", link="world", width_px=width_px, height_px=height_px, far_m=20.0
     )
     rotation, position = viewpoint or viewpoint_of(extent(world))
-    # Drawn twice as large and reduced: the software renderer has no anti-aliasing.
+    scene = _for_people(world, world.scene)
+    for number, body in enumerate(world.bodies):
+        scene.place_limb(number, body.hinge_rad)
+    if isinstance(scene, RasterScene):
+        scene.place_target(world.target_pose)
+        return scene.render(camera, rotation, position)
+    # Drawn twice as large and reduced: PyBullet's software renderer has no anti-aliasing.
     double = camera.model_copy(update={"width_px": 2 * width_px, "height_px": 2 * height_px})
-    picture = world.scene.render(double, rotation, position)
+    picture = scene.render(double, rotation, position)
     return cv2.resize(picture, (width_px, height_px), interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+# A scene of the cameras -> the same at the detail of pictures for people.
+_FINE: WeakKeyDictionary[Scene, RasterScene] = WeakKeyDictionary()
+
+
+def _for_people(world: SimWorld, scene: Scene) -> Scene:
+    """Return the same room in fine detail, where the cameras' renderer has one."""
+    if not isinstance(scene, RasterScene):
+        return scene
+    if scene not in _FINE:
+        _FINE[scene] = RasterScene(world.robot, detail=PEOPLE, supersampling=2, shadow_cells=320)
+        _FINE[scene].appearance = studio()
+    return _FINE[scene]
 
 
 def viewpoint_of(corners_m: FloatArray) -> Viewpoint:

@@ -1,38 +1,35 @@
-"""What the cameras see: limbs, floor and target as low-polygon shapes in PyBullet.
+"""What cameras and people see of a simulated robot: the interface that every renderer fills.
 
-TinyRenderer's cost grows with triangles and with shadows, so bodies are boxes, the floor is not
-drawn but computed, and shadows are off: some 0.3 ms for a 96x96 picture on one core instead of 7.
+A scene holds limbs, target and scenery. Where cameras stand, what they frame and how the room looks
+is the same for all renderers; how bodies become pixels is theirs (:mod:`sim.rendering.renderers`).
 """
 
 from __future__ import annotations
 
-import logging
-import tempfile
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from asterias.arrays import FloatArray, ImageArray
+from asterias.context import Closeable
 from asterias.errors import DeviceError
-from hardware.description.limb import CameraDescription, Limb, Link, Pose
-from hardware.description.robot import Box, RobotDescription, Target
-from hardware.perception.apriltag import CELLS, SHEET_CELLS, tag_image
+from hardware.description.limb import CameraDescription, Pose
+from hardware.description.robot import RobotDescription
 from sim.physics.limb_body import LimbBody
-from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
+from sim.physics.rotations import rotation_from_rpy
 from sim.rendering.backdrop import COLORS, TILING, WINDOW, paint_backdrop
-from sim.rendering.bullet import pybullet
-
-log = logging.getLogger(__name__)
-
 
 # A shift of a camera that was mounted as described.
 _UNMOVED = (np.eye(3), np.zeros(3))
+# A picture shows something where it differs from the empty room by so many levels.
+_SEEN = 8
+# A corner that a detector finds may lie so far outside the picture.
+_MARGIN_PX = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,101 +53,64 @@ class Appearance:
     window: FloatArray = field(default_factory=WINDOW.copy)
 
 
-# A corner that a detector finds may lie so far outside the picture.
-_MARGIN_PX = 2.0
+class _Mounts(NamedTuple):
+    """Cameras on a limb: number of the link of each (0: the root), and where they are on it."""
 
-# A unit square in the y-z plane that faces +x, its texture the right way round for the beholder.
-_QUAD = """\
-v 0 -0.5 -0.5
-v 0 0.5 -0.5
-v 0 0.5 0.5
-v 0 -0.5 0.5
-vt 0 0
-vt 1 0
-vt 1 1
-vt 0 1
-vn 1 0 0
-f 1/1/1 2/2/1 3/3/1
-f 1/1/1 3/3/1 4/4/1
-"""
+    link: npt.NDArray[np.int64]
+    rotation: FloatArray
+    place_m: FloatArray
 
 
-class Scene:
-    """A PyBullet world used for pictures (and contacts, where they are asked for).
+class Scene(Closeable):
+    """A room with a robot in it, to be drawn.
 
     Args:
         robot: limbs (placed with :meth:`place_limb`), target and scenery.
-        renderer: ``tiny``, ``egl`` or ``auto``.
-
-    Raises:
-        DeviceError: the renderer asked for does not work here.
     """
 
-    def __init__(self, robot: RobotDescription, *, renderer: str = "tiny") -> None:
-        self.client: int = pybullet.connect(pybullet.DIRECT)
-        if self.client < 0:
-            raise DeviceError("PyBullet could not start a simulation; restart the process.")
-        if not pybullet.isNumpyEnabled():
-            self.close()
-            raise DeviceError("This PyBullet was built without NumPy; install the pinned wheel.")
-        self._egl_plugin = -1
-        self.renderer = self._start_renderer(renderer)
-        self._bases = [_base_transform(limb.base) for limb in robot.limbs]
-        self._files = tempfile.TemporaryDirectory(prefix="asterias-scene-")
-        self.bodies = [self._add_limb(limb) for limb in robot.limbs]
-        for box in robot.scenery:
-            self._add_box(box)
-        self._target = self._add_target(robot.target)
-        self._target_size_m = robot.target.size_m
-        self.place_target(robot.target.pose)
+    def __init__(self, robot: RobotDescription) -> None:
+        self.robot = robot
         self.appearance = Appearance()
+        self._bases = [
+            (rotation_from_rpy(limb.base.rpy), np.asarray(limb.base.xyz, dtype=np.float64))
+            for limb in robot.limbs
+        ]
         self._mounted: dict[tuple[int, str], tuple[FloatArray, FloatArray]] = {}
-        self._projections: dict[CameraDescription, tuple[float, ...]] = {}
-        log.info("Cameras are drawn by %s.", self.renderer_name)
+        self._mounts: dict[tuple[int, tuple[str, ...]], _Mounts] = {}
 
     @property
+    @abstractmethod
+    def renderer(self) -> str:
+        """The name that a description gives it."""
+
+    @property
+    @abstractmethod
     def renderer_name(self) -> str:
         """Which renderer draws, in words."""
-        names = {"tiny": "TinyRenderer on the CPU", "egl": "OpenGL through EGL"}
-        return names[self.renderer]
-
-    def close(self) -> None:
-        """Free the simulation; harmless when done before."""
-        if self.client >= 0 and pybullet.isConnected(self.client):
-            if self._egl_plugin >= 0:
-                pybullet.unloadPlugin(self._egl_plugin, physicsClientId=self.client)
-            pybullet.disconnect(self.client)
-        self.client = -1
 
     # -- placing --------------------------------------------------------------------------------
 
+    @abstractmethod
     def place_limb(self, number: int, hinge_rad: FloatArray) -> None:
         """Move the drawn limb to ``(h,)`` hinge angles."""
-        if hinge_rad.size:
-            pybullet.resetJointStatesMultiDof(
-                self.bodies[number],
-                list(range(hinge_rad.size)),
-                targetValues=[[angle] for angle in hinge_rad.tolist()],
-                physicsClientId=self.client,
-            )
 
     def place_target(self, pose: Pose) -> None:
         """Move the target; its pose looks along +x, out of the printed side."""
         rotation = rotation_from_rpy(pose.rpy)
-        half = 0.5 * self._target_size_m
+        half = 0.5 * self.robot.target.size_m
         square = np.array([[0, -half, -half], [0, half, -half], [0, half, half], [0, -half, half]])
         self.target_corners = np.asarray(pose.xyz) + square @ rotation.T
         self._target_front = rotation[:, 0]
-        pybullet.resetBasePositionAndOrientation(
-            self._target,
-            list(pose.xyz),
-            quaternion_from_rotation(rotation).tolist(),
-            physicsClientId=self.client,
-        )
+        self._move_target(rotation, np.asarray(pose.xyz, dtype=np.float64))
+
+    @abstractmethod
+    def _move_target(self, rotation: FloatArray, position: FloatArray) -> None:
+        """Put the drawn target where it now is."""
 
     def shift_camera(self, limb: int, camera: str, shift: Pose) -> None:
         """Mount a camera askew: turned and moved by ``shift`` in its own frame."""
         self._mounted[limb, camera] = rotation_from_rpy(shift.rpy), np.asarray(shift.xyz)
+        self._mounts.clear()
 
     # -- pictures -------------------------------------------------------------------------------
 
@@ -164,6 +124,41 @@ class Scene:
         at = base_rotation @ (link_rotation @ np.asarray(camera.pose.xyz) + link_shift)
         turn, shift = self._mounted.get((number, camera.name), _UNMOVED)
         return rotation @ turn, at + base_shift + rotation @ shift
+
+    def camera_eyes(
+        self, number: int, cameras: Sequence[CameraDescription], body: LimbBody
+    ) -> FloatArray:
+        """Return where ``c`` cameras of a limb stand, as :meth:`camera_pose` has it.
+
+        Returns:
+            ``(c, 4, 3)``: rotation, and position below it.
+        """
+        key = number, tuple(camera.name for camera in cameras)
+        if key not in self._mounts:
+            self._mounts[key] = self._mounts_of(number, cameras, body)
+        mounts = self._mounts[key]
+        base_rotation, base_shift = self._bases[number]
+        links = np.concatenate([np.eye(3)[None], body.frames.rotation])[mounts.link]
+        shifts = np.concatenate([np.zeros((1, 3)), body.frames.shift_m])[mounts.link]
+        eyes = np.empty((len(cameras), 4, 3))
+        turned = base_rotation @ links
+        eyes[:, :3] = turned @ mounts.rotation
+        eyes[:, 3] = (turned @ mounts.place_m[:, :, None])[:, :, 0] + shifts @ base_rotation.T
+        eyes[:, 3] += base_shift
+        return eyes
+
+    def _mounts_of(
+        self, number: int, cameras: Sequence[CameraDescription], body: LimbBody
+    ) -> _Mounts:
+        movers = {hinge.child: i + 1 for i, hinge in enumerate(body.limb.body.hinges)}
+        rotations, places = [], []
+        for camera in cameras:
+            turn, shift = self._mounted.get((number, camera.name), _UNMOVED)
+            rotation = _mounting(camera.pose.rpy) @ turn
+            rotations.append(rotation)
+            places.append(np.asarray(camera.pose.xyz) + rotation @ shift)
+        link = np.array([movers.get(camera.link, 0) for camera in cameras])
+        return _Mounts(link, np.array(rotations), np.array(places))
 
     def frames_target(
         self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
@@ -182,6 +177,7 @@ class Scene:
         half_px = np.array([[0.5 * camera.width_px], [0.5 * camera.height_px]])
         return bool((offset_px <= half_px + _MARGIN_PX).all())
 
+    @abstractmethod
     def render(
         self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
     ) -> ImageArray:
@@ -190,12 +186,25 @@ class Scene:
         Returns:
             The picture.
         """
-        image, depth = self._draw_bodies(camera, rotation, position)
-        picture = np.empty((camera.height_px, camera.width_px, 3), np.uint8)
+
+    def render_many(self, camera: CameraDescription, eyes: FloatArray) -> ImageArray:
+        """Draw what ``c`` cameras of one kind see at this instant, from ``eyes`` ``(c, 4, 3)``.
+
+        Returns:
+            The pictures ``(c, H, W, 3)``, as :meth:`render` draws them.
+        """
+        return np.stack([self.render(camera, eye[:3], eye[3]) for eye in eyes])
+
+    def empty_room(
+        self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
+    ) -> ImageArray:
+        """Return floor and sky alone ``(H, W, 3)`` as a camera sees them, without any shadow."""
+        size = (camera.height_px, camera.width_px)
+        picture = np.empty((*size, 3), np.uint8)
         look = self.appearance
         paint_backdrop(
-            image,
-            depth,
+            np.zeros((*size, 3), np.uint8),
+            np.ones(size, np.float32),
             rotation,
             position,
             camera.focal_px,
@@ -206,181 +215,33 @@ class Scene:
         )
         return picture
 
-    def _draw_bodies(
-        self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
-    ) -> tuple[ImageArray, npt.NDArray[np.float32]]:
-        """Return RGBA ``(H, W, 4)`` and depth ``(H, W)``, 1 where there is no body."""
-        if camera not in self._projections:
-            self._projections[camera] = projection_matrix(camera, self._shift_px)
-        picture = pybullet.getCameraImage(
-            camera.width_px,
-            camera.height_px,
-            view_matrix(rotation, position),
-            self._projections[camera],
-            shadow=0,
-            lightDirection=list(self.appearance.light_direction),
-            lightAmbientCoeff=self.appearance.ambient,
-            lightDiffuseCoeff=self.appearance.diffuse,
-            lightSpecularCoeff=0.0,
-            renderer=self._renderer_flag,
-            flags=pybullet.ER_NO_SEGMENTATION_MASK,
-            physicsClientId=self.client,
-        )
-        size = (camera.height_px, camera.width_px)
-        rgba = np.asarray(picture[2], dtype=np.uint8).reshape(*size, 4)
-        depth = np.asarray(picture[3], dtype=np.float32).reshape(size)
-        return rgba, depth
-
     def check(self) -> None:
         """Draw one picture of the whole scene and refuse a renderer that shows nothing.
 
         Raises:
-            DeviceError: the picture is black or of one colour.
+            DeviceError: the picture is of one colour but for the room.
         """
         camera = CameraDescription(name="probe", link="world", width_px=64, height_px=64)
         rotation, position = look_at((1.0, -0.9, 0.9), (0.0, 0.0, 0.15))
-        picture, _ = self._draw_bodies(camera, rotation, position)
-        if int(picture[..., :3].max()) - int(picture[..., :3].min()) < 8:
+        if not self._shows_bodies(camera, rotation, position):
             raise DeviceError(
                 f"The renderer ({self.renderer_name}) draws an empty picture of the room's middle; "
-                "bring robot and target there, or set backend.renderer to tiny."
+                "bring robot and target there, or choose another backend.renderer."
             )
 
-    # -- building -------------------------------------------------------------------------------
-
-    @property
-    def _renderer_flag(self) -> int:
-        if self.renderer == "egl":
-            return int(pybullet.ER_BULLET_HARDWARE_OPENGL)
-        return int(pybullet.ER_TINY_RENDERER)
-
-    @property
-    def _shift_px(self) -> float:
-        """TinyRenderer draws half a pixel too far to the right and up (measured)."""
-        return 0.5 if self.renderer == "tiny" else 0.0
-
-    def _start_renderer(self, wanted: str) -> str:
-        if wanted == "tiny":
-            return "tiny"
-        folder = Path(str(pybullet.__file__)).parent
-        plugins = sorted(folder.glob("eglRenderer*.so"))
-        if plugins and _has_gpu():
-            self._egl_plugin = pybullet.loadPlugin(
-                str(plugins[0]), "_eglRendererPlugin", physicsClientId=self.client
-            )
-        if self._egl_plugin >= 0:
-            return "egl"
-        if wanted == "egl":
-            self.close()
-            raise DeviceError("No GPU renderer (EGL) works here; set backend.renderer to tiny.")
-        log.info("No GPU renderer (EGL) works here; falling back to TinyRenderer.")
-        return "tiny"
-
-    def _add_limb(self, limb: Limb) -> int:
-        """Return the number of a multibody of the limb whose link frames sit at the hinges."""
-        links = {link.name: link for link in limb.body.links}
-        numbers = {hinge.child: i + 1 for i, hinge in enumerate(limb.body.hinges)}
-        pivots = {hinge.child: np.asarray(hinge.pivot_m) for hinge in limb.body.hinges}
-        chain: dict[str, list[Any]] = {
-            key: []
-            for key in ("Masses", "VisualShapeIndices", "Positions", "InertialFramePositions")
-        }
-        for hinge in limb.body.hinges:
-            link, pivot = links[hinge.child], pivots[hinge.child]
-            chain["Masses"].append(link.mass_kg)
-            chain["VisualShapeIndices"].append(self._shape(link, pivot))
-            chain["Positions"].append(list(pivot - pivots.get(hinge.parent, np.zeros(3))))
-            chain["InertialFramePositions"].append(list(np.asarray(link.center_m) - pivot))
-        count = len(limb.body.hinges)
-        level = [0.0, 0.0, 0.0, 1.0]
-        return int(
-            pybullet.createMultiBody(
-                baseMass=0.0,
-                baseVisualShapeIndex=self._shape(limb.body.links[0], np.zeros(3)),
-                basePosition=list(limb.base.xyz),
-                baseOrientation=quaternion_from_rotation(rotation_from_rpy(limb.base.rpy)).tolist(),
-                linkCollisionShapeIndices=[-1] * count,
-                linkOrientations=[level] * count,
-                linkInertialFrameOrientations=[level] * count,
-                linkParentIndices=[numbers.get(h.parent, 0) for h in limb.body.hinges],
-                linkJointTypes=[pybullet.JOINT_REVOLUTE] * count,
-                linkJointAxis=[_unit(h.axis) for h in limb.body.hinges],
-                physicsClientId=self.client,
-                **{f"link{key}": value for key, value in chain.items()},
-            )
-        )
-
-    def _shape(self, link: Link, origin: FloatArray) -> int:
-        return int(
-            pybullet.createVisualShape(
-                pybullet.GEOM_BOX,
-                halfExtents=[0.5 * edge for edge in link.size_m],
-                rgbaColor=[*link.color, 1.0],
-                visualFramePosition=list(np.asarray(link.center_m) - origin),
-                physicsClientId=self.client,
-            )
-        )
-
-    def _add_box(self, box: Box) -> None:
-        shape = pybullet.createVisualShape(
-            pybullet.GEOM_BOX,
-            halfExtents=[0.5 * edge for edge in box.size_m],
-            rgbaColor=[*box.color, 1.0],
-            physicsClientId=self.client,
-        )
-        pybullet.createMultiBody(0.0, -1, shape, list(box.center_m), physicsClientId=self.client)
-
-    def _add_target(self, target: Target) -> int:
-        picture = np.repeat(tag_image(target.id)[..., None], 3, axis=2)
-        edge = target.size_m * SHEET_CELLS / CELLS
-        return self._add_quad("target", picture, (edge, edge))
-
-    def _add_quad(self, name: str, texture: ImageArray, size_m: tuple[float, float]) -> int:
-        """Return a textured rectangle in the y-z plane that faces +x.
-
-        A box's texture does not map.
-        """
-        folder = Path(self._files.name)
-        mesh, picture = folder / "quad.obj", folder / f"{name}.png"
-        mesh.write_text(_QUAD, encoding="ascii")
-        cv2.imwrite(str(picture), cv2.cvtColor(texture, cv2.COLOR_RGB2BGR))
-        shape = pybullet.createVisualShape(
-            pybullet.GEOM_MESH,
-            fileName=str(mesh),
-            meshScale=[1.0, size_m[0], size_m[1]],
-            physicsClientId=self.client,
-        )
-        body = pybullet.createMultiBody(0.0, -1, shape, physicsClientId=self.client)
-        image = pybullet.loadTexture(str(picture), physicsClientId=self.client)
-        pybullet.changeVisualShape(
-            body,
-            -1,
-            textureUniqueId=image,
-            rgbaColor=[1, 1, 1, 1],
-            specularColor=[0, 0, 0],
-            physicsClientId=self.client,
-        )
-        return int(body)
+    def _shows_bodies(
+        self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
+    ) -> bool:
+        """Return whether there is anything but floor and sky in a picture."""
+        picture = self.render(camera, rotation, position).astype(int)
+        beside = np.abs(picture - self.empty_room(camera, rotation, position))
+        return bool(beside.max() >= _SEEN)
 
 
 @lru_cache(maxsize=256)
 def _mounting(rpy: tuple[float, float, float]) -> FloatArray:
     """Return orientation of a camera on its link; the same few are asked for with every picture."""
     return rotation_from_rpy(rpy)
-
-
-def _has_gpu() -> bool:
-    """Return whether there is a graphics device: without one the EGL plug-in ends the process."""
-    return any(Path("/dev/dri").glob("renderD*")) or Path("/dev/nvidia0").exists()
-
-
-def _base_transform(pose: Pose) -> tuple[FloatArray, FloatArray]:
-    return rotation_from_rpy(pose.rpy), np.asarray(pose.xyz, dtype=np.float64)
-
-
-def _unit(axis: Sequence[float]) -> list[float]:
-    vector = np.asarray(axis, dtype=np.float64)
-    return list(vector / np.linalg.norm(vector))
 
 
 def look_at(eye_m: Sequence[float], at_m: Sequence[float]) -> tuple[FloatArray, FloatArray]:
@@ -391,32 +252,6 @@ def look_at(eye_m: Sequence[float], at_m: Sequence[float]) -> tuple[FloatArray, 
     left = np.cross([0.0, 0.0, 1.0], forward)
     left /= np.linalg.norm(left)
     return np.column_stack([forward, left, np.cross(forward, left)]), eye
-
-
-def view_matrix(rotation: FloatArray, position: FloatArray) -> list[float]:
-    """Return OpenGL view matrix, column by column, of a camera that looks along +x with +z up."""
-    rows = np.stack([-rotation[:, 1], rotation[:, 2], -rotation[:, 0]])
-    matrix = np.eye(4)
-    matrix[:3, :3] = rows
-    matrix[:3, 3] = -rows @ position
-    return list(matrix.T.ravel().tolist())
-
-
-def projection_matrix(camera: CameraDescription, shift_px: float = 0.0) -> tuple[float, ...]:
-    """Return OpenGL projection, column by column, of the camera's pinhole model.
-
-    ``shift_px`` moves the picture to the left and down, against a renderer that puts it elsewhere.
-    """
-    near, far = camera.near_m, camera.far_m
-    matrix = np.zeros((4, 4))
-    matrix[0, 0] = 2.0 * camera.focal_px / camera.width_px
-    matrix[1, 1] = 2.0 * camera.focal_px / camera.height_px
-    matrix[0, 2] = 2.0 * shift_px / camera.width_px
-    matrix[1, 2] = 2.0 * shift_px / camera.height_px
-    matrix[2, 2] = -(far + near) / (far - near)
-    matrix[2, 3] = -2.0 * far * near / (far - near)
-    matrix[3, 2] = -1.0
-    return tuple(matrix.T.ravel().tolist())
 
 
 def camera_matrix(camera: CameraDescription) -> FloatArray:

@@ -12,6 +12,7 @@ from hardware.teleop.inverse_kinematics import damped_step, solve
 from hardware.teleop.jogging import Jogger
 from sim.physics.kinematics import SoftLimb
 from sim.rendering.bullet import pybullet
+from sim.rendering.bullet_scene import BulletScene
 from sim.world import SimWorld
 
 ROBOTS = ("limb_p1", "starfish")
@@ -25,7 +26,7 @@ def ends(robot: RobotDescription) -> tuple[np.ndarray, np.ndarray]:
 def bullet_tip(world: SimWorld, limb: SoftLimb) -> np.ndarray:
     """The tip in the world, as PyBullet places the last link."""
     scene, hinges = world.scene, world.robot.limbs[0].body.hinges
-    assert scene is not None
+    assert isinstance(scene, BulletScene)
     scene.place_limb(0, world.bodies[0].hinge_rad)
     state = pybullet.getLinkState(
         scene.bodies[0],
@@ -39,7 +40,7 @@ def bullet_tip(world: SimWorld, limb: SoftLimb) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ROBOTS)
 def test_the_tip_is_where_pybullet_has_it_when_the_limb_rests(name: str) -> None:
-    with SimWorld(name, seed=5) as world:
+    with SimWorld(name, seed=5, renderer="pybullet") as world:
         limb = SoftLimb.of(world.robot, 0)
         world.limbs[0].connect()
         world.limbs[0].activate()

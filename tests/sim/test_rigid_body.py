@@ -15,7 +15,7 @@ from sim.physics import rigid_body
 from sim.physics.limb_body import LimbBody, box_inertia
 from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
 from sim.rendering.bullet import pybullet
-from sim.rendering.scene import Scene
+from sim.rendering.bullet_scene import BulletScene
 
 if TYPE_CHECKING:
     from tests.sim.conftest import FloatArray
@@ -32,7 +32,7 @@ class Pair:
     """The same limb here and in PyBullet."""
 
     body: LimbBody
-    scene: Scene
+    scene: BulletScene
     limb_pose: Pose
 
     @property
@@ -56,7 +56,7 @@ def pair(request: pytest.FixtureRequest, limb_p1: RobotDescription) -> Iterator[
     base = BASES[request.param]
     limb = limb_p1.limbs[0].model_copy(update={"base": base})
     robot = limb_p1.model_copy(update={"limbs": (limb,)})
-    scene = Scene(robot)
+    scene = BulletScene(robot)
     links = {link.name: link for link in limb.body.links}
     for i, hinge in enumerate(limb.body.hinges):
         link = links[hinge.child]

@@ -45,7 +45,7 @@ def test_bench_writes_a_result_file(tmp_path: Path) -> None:
         (("view", "--robot", "limb_p2"), "did you mean 'limb_p1'"),
         (("view", "--positions-rad", "1.0", "2.0"), "takes 4 values (shoulder_yaw"),
         (("view", "--out", "/nowhere/view.png"), "/nowhere/view.png"),
-        (("bench", "--renderer", "egl"), "set backend.renderer to tiny"),
+        (("bench", "--renderer", "egl"), "set backend.renderer to raster"),
         (("view", "--positions-rad", "9", "0", "0", "0"), "shoulder_yaw takes -1.5708 to 1.5708"),
         (("view", "--positions-rad", "nan", "0", "0", "0"), "shoulder_yaw takes"),
         (("bench", "--repeats", "0"), "--repeats takes 1 or more"),
@@ -65,4 +65,4 @@ def test_warm_says_nothing_but_the_renderer() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert done.stderr == "Cameras are drawn by TinyRenderer on the CPU.\n"
+    assert done.stderr == "Cameras are drawn by compiled loops on the CPU.\n"

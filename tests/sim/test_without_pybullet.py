@@ -1,4 +1,4 @@
-"""Where PyBullet is not installed, everything but its pictures works."""
+"""Where PyBullet is not installed, everything works but what only PyBullet does."""
 
 from __future__ import annotations
 
@@ -58,8 +58,15 @@ def test_real_drivers_on_emulated_devices_work(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_picture_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    for words in ("sim view", "learning evaluate --policy ppo_kill0 --episodes 2"):
+def test_pictures_are_drawn_and_the_target_is_found(tmp_path: Path) -> None:
+    for words in ("sim view --out view.png", "learning evaluate --policy ppo_kill0 --episodes 2"):
+        done = run_without(command(words), tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "view.png").stat().st_size > 10_000
+
+
+def test_pybullets_pictures_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    for words in ("sim view --renderer pybullet", "sim bench --against pybullet --repeats 1"):
         done = run_without(command(words), tmp_path)
         lines = done.stderr.splitlines()
         assert done.returncode == 2 and "PyBullet, which is not installed" in lines[-1]

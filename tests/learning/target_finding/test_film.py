@@ -10,7 +10,6 @@ from PIL import Image
 
 from asterias.__main__ import main
 from learning.target_finding.experiments.film import OUTSIDE_PX, FilmOptions, SearchFilm
-from sim.rendering.rounded_boxes import rounded_box
 
 
 def test_a_search_is_filmed_until_a_camera_has_found_the_target(tmp_path: Path) -> None:
@@ -47,21 +46,3 @@ def test_options_that_cannot_be_are_named(
 ) -> None:
     assert main(["learning", "film", *words]) == 2
     assert told in capsys.readouterr().err
-
-
-def test_a_rounded_box_keeps_its_size_and_looks_outwards() -> None:
-    lines = [line.split() for line in rounded_box((0.4, 0.2, 0.1), 0.03).splitlines()]
-    points = np.array([line[1:] for line in lines if line[0] == "v"], dtype=float)
-    normals = np.array([line[1:] for line in lines if line[0] == "vn"], dtype=float)
-    np.testing.assert_allclose(np.ptp(points, axis=0), (0.4, 0.2, 0.1), atol=1e-6)
-    assert ((points * normals).sum(axis=1) > 0).all()
-    faces = (
-        np.array(
-            [[corner.split("//")[0] for corner in line[1:]] for line in lines if line[0] == "f"],
-            dtype=int,
-        )
-        - 1
-    )
-    a, b, c = (points[faces[:, i]] for i in range(3))
-    outwards = (np.cross(b - a, c - a) * (a + b + c)).sum(axis=1)
-    assert (outwards > -1e-12).all(), "counter-clockwise from outside"

@@ -26,7 +26,9 @@ class EmulatedRobotSettings:
     robot: Annotated[str, "name or path of a robot description"] = "limb_p1"
     family: Annotated[str, "servos to emulate: dynamixel, feetech or udp"] = "dynamixel"
     seed: Annotated[int, "seed of camera noise"] = 0
-    renderer: Annotated[str, "tiny, egl or auto; empty takes the description's"] = ""
+    renderer: Annotated[
+        str, "raster, raster_2x2, pybullet, egl or auto; empty takes the description's"
+    ] = ""
     out: Annotated[str, "file for the description with the emulated ports"] = "runs/emulated.yaml"
 
     def __post_init__(self) -> None:

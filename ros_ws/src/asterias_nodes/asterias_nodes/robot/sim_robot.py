@@ -38,7 +38,9 @@ class SimRobotSettings:
     robot: Annotated[str, "name or path of a robot description"] = "limb_p1"
     seed: Annotated[int, "seed of camera noise and of injected faults"] = 0
     real_time_factor: Annotated[float, "simulated s per s; 0 is as fast as possible"] = 1.0
-    renderer: Annotated[str, "tiny, egl or auto; empty takes the description's"] = ""
+    renderer: Annotated[
+        str, "raster, raster_2x2, pybullet, egl or auto; empty takes the description's"
+    ] = ""
     enable_faults: Annotated[bool, "serve inject_fault instead of refusing it"] = False
 
 
@@ -168,6 +170,7 @@ class SimRobot(ManagedNode):
         self._sim_clock.publish(Clock(clock=stamp))
         for limb in self.limbs:
             limb.publish(stamp)
+        world.draw_due()
         for camera in self.cameras:
             camera.publish()
 

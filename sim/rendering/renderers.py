@@ -1,0 +1,51 @@
+"""The renderers by the names that a description, a launch argument or an option gives them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from hardware.description.robot import RobotDescription
+from sim.rendering.scene import Scene
+
+log = logging.getLogger(__name__)
+
+
+def _raster(supersampling: int) -> Callable[[RobotDescription], Scene]:
+    def make(robot: RobotDescription) -> Scene:
+        from sim.rendering.raster.scene import RasterScene
+
+        return RasterScene(robot, supersampling=supersampling)
+
+    return make
+
+
+def _pybullet(renderer: str) -> Callable[[RobotDescription], Scene]:
+    def make(robot: RobotDescription) -> Scene:
+        # Here, not above: the other renderers work where PyBullet is not installed.
+        from sim.rendering.bullet_scene import BulletScene
+
+        return BulletScene(robot, renderer=renderer)
+
+    return make
+
+
+# A name of :data:`hardware.description.devices.RendererName` -> what makes the scene.
+RENDERERS: dict[str, Callable[[RobotDescription], Scene]] = {
+    "raster": _raster(1),
+    "raster_2x2": _raster(2),
+    "pybullet": _pybullet("pybullet"),
+    "egl": _pybullet("egl"),
+    "auto": _pybullet("auto"),
+}
+
+
+def make_scene(robot: RobotDescription, renderer: str) -> Scene:
+    """Return a scene of a robot, drawn by the renderer of a name.
+
+    Passes on ``DeviceError``: the renderer does not work here, and ``UserError``: PyBullet, which
+    it needs, is not installed.
+    """
+    scene = RENDERERS[renderer](robot)
+    log.info("Cameras are drawn by %s.", scene.renderer_name)
+    return scene
