@@ -24,6 +24,24 @@ _EDGE = np.float32(1e-4)
 
 
 @compiled
+def _between(
+    corner: Single, y: np.float32, left: np.float32, right: np.float32
+) -> tuple[np.float32, np.float32]:
+    """Return where a row enters and leaves a triangle, within ``left`` and ``right``."""
+    for edge in range(3):
+        after = (edge + 1) % 3
+        x, rise = corner[edge, 0], corner[after, 1] - corner[edge, 1]
+        if rise != _ZERO:
+            cross = x + (y - corner[edge, 1]) * (corner[after, 0] - x) / rise
+            # Counter-clockwise: down on the left, up on the right.
+            if rise > _ZERO:
+                left = max(left, cross)
+            else:
+                right = min(right, cross)
+    return left, right
+
+
+@compiled
 def fill(
     corner: Single, textured: bool, texture: Single, tint: Single, picture: Packed, nearest: Single
 ) -> None:
@@ -60,18 +78,7 @@ def fill(
     least, most = min(x0, x1, x2), max(x0, x1, x2)
     for row in range(top, bottom + 1):
         y = np.float32(row)
-        left, right = least, most
-        for edge in range(3):
-            sx, sy = corner[edge, 0], corner[edge, 1]
-            ex, ey = corner[(edge + 1) % 3, 0], corner[(edge + 1) % 3, 1]
-            rise = ey - sy
-            if rise != _ZERO:
-                cross = sx + (y - sy) * (ex - sx) / rise
-                # Counter-clockwise: down on the left, up on the right.
-                if rise > _ZERO:
-                    left = max(left, cross)
-                else:
-                    right = min(right, cross)
+        left, right = _between(corner, y, least, most)
         first = max(np.int64(np.ceil(left - _EDGE)), 0)
         last = min(np.int64(np.floor(right + _EDGE)), width - 1)
         if first > last:
@@ -263,6 +270,17 @@ def draw_part(
 
 
 @compiled
+def _opening(focal: np.float32, width: int, height: int) -> Single:
+    """Return ``(4,)`` sine and cosine of half the field of view, horizontal and vertical."""
+    open_ = np.empty(4, np.float32)
+    open_[0], open_[1] = _HALF * np.float32(width), focal
+    open_[2], open_[3] = _HALF * np.float32(height), focal
+    open_[:2] /= np.sqrt(open_[0] * open_[0] + focal * focal)
+    open_[2:] /= np.sqrt(open_[2] * open_[2] + focal * focal)
+    return open_
+
+
+@compiled
 def draw(
     eyes: Single,
     optics: Single,
@@ -298,14 +316,8 @@ def draw(
     count, height, width = pictures.shape
     focal, near, far = optics[0], optics[1], optics[2]
     lens = np.array([focal, _HALF * np.float32(width - 1), _HALF * np.float32(height - 1)])
-    lens = lens.astype(np.float32)
     right = ((np.arange(width) - 0.5 * (width - 1)) / focal).astype(np.float32)
-    aside, above = _HALF * np.float32(width), _HALF * np.float32(height)
-    open_ = np.empty(4, np.float32)
-    open_[0], open_[1] = aside, focal
-    open_[:2] /= np.sqrt(aside * aside + focal * focal)
-    open_[2], open_[3] = above, focal
-    open_[2:] /= np.sqrt(above * above + focal * focal)
+    open_ = _opening(focal, width, height)
     met = np.empty((3, width), np.float32)
     seen = np.empty((vertices.shape[0], 3), np.float32)
     nearest = np.empty((height, width), np.float32)
