@@ -81,6 +81,10 @@ COMMANDS = {
         "learning.target_finding.commands.evaluate:Robustness",
         "Measure the policies for what the paper left open: images, silent failures, stuck servos.",
     ),
+    "step-generator": LazyCommand(
+        "learning.policy_search.step_generators.command:StepGeneratorCommand",
+        "Learn a dial: policies that find the target in a commanded number of steps.",
+    ),
     "train": LazyCommand(
         "learning.target_finding.commands.train:Train",
         "Train a policy to find the target in simulation.",

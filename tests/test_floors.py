@@ -58,6 +58,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "algorithms": ("common",),
         "compute_classes": ("common",),
         "fingerprints": ("algorithms", "common"),
+        "step_generators": ("algorithms", "common"),
         "studies": ("algorithms", "common", "reward_weighted"),
     },
     "learning.agents": {

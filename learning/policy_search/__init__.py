@@ -8,6 +8,7 @@ Each learner is used like one of stable-baselines3::
 """
 
 from learning.policy_search.algorithms.evolution import CEM, PGPE, RandomSearch
+from learning.policy_search.algorithms.gogepo import GoGePo
 from learning.policy_search.algorithms.pois import PPOIS
 from learning.policy_search.algorithms.pssvf import PSSVF, train_zero_shot
 from learning.policy_search.algorithms.state_values import PAVF, PSVF
@@ -20,6 +21,7 @@ __all__ = [
     "PPOIS",
     "PSSVF",
     "PSVF",
+    "GoGePo",
     "PolicySearch",
     "RandomSearch",
     "train_zero_shot",

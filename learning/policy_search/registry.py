@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from asterias.registry import Registry
 from learning.policy_search.algorithms.evolution import CEM, PGPE, RandomSearch
+from learning.policy_search.algorithms.gogepo import GoGePo
 from learning.policy_search.algorithms.pois import PPOIS
 from learning.policy_search.algorithms.pssvf import PSSVF
 from learning.policy_search.algorithms.state_values import PAVF, PSVF
@@ -22,5 +23,5 @@ def _check(name: str, entry: object) -> None:
 LEARNERS: Registry[type[PolicySearch]] = Registry(
     "learner of policy search", "asterias.policy_search", _check
 )
-for _learner in (PSSVF, PSVF, PAVF, PPOIS, PGPE, CEM, RandomSearch):
+for _learner in (PSSVF, PSVF, PAVF, PPOIS, PGPE, CEM, RandomSearch, GoGePo):
     LEARNERS.register(_learner.name, _learner)

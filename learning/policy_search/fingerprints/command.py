@@ -18,9 +18,9 @@ from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.progress import OnProgress, Stages, progress_bars
 from asterias.provenance import provenance
+from learning.policy_search.common.ranks import rank_correlation
 from learning.policy_search.fingerprints import picture_book, study
 from learning.policy_search.fingerprints.cloning import compare_states
-from learning.policy_search.fingerprints.evaluator import rank_correlation
 from learning.policy_search.fingerprints.policy_group import PolicyGroup, PolicyLayers
 from learning.target_finding.env.options import (
     DeadCameras,

@@ -18,6 +18,7 @@ from torch import nn
 from asterias.arrays import FloatArray
 from learning.policy_search.algorithms.critics import perceptron
 from learning.policy_search.common.pose_map import PoseMap
+from learning.policy_search.common.ranks import rank_correlation
 from learning.policy_search.fingerprints.policy_group import PolicyGroup, PolicyLayers
 
 # Noise of the policies that are learned from, in parts of a layer's own spread: from near copies
@@ -178,17 +179,6 @@ def importance(
             squares.append(((steps - plain) ** 2).mean())
         changed[state] = np.sqrt(np.mean(squares))
     return changed
-
-
-def rank_correlation(one: FloatArray, other: FloatArray) -> float:
-    """Return Spearman's rank correlation of ``(N,)`` and ``(N,)``; equal values share a rank."""
-    ranks = []
-    for values in (one, other):
-        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-        ranks.append((counts.cumsum() - (counts - 1) / 2)[inverse])
-    if min(np.std(ranks[0]), np.std(ranks[1])) == 0:
-        return 0.0
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def _held_out(evaluator: LimbEvaluator, population: Population, held: Any) -> dict[str, Any]:

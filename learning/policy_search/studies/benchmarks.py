@@ -29,6 +29,8 @@ class Benchmark:
         target: mean return to reach, and by which step.
         paper: points ``(steps, return)`` of the paper's learning curve; empty where there is none.
         source: of the paper's points.
+        commands: least and most return that a generator of policies is commanded at the end; None
+            where the learner generates none.
     """
 
     title: str
@@ -42,6 +44,7 @@ class Benchmark:
     target: tuple[float, int] | None = None
     paper: tuple[tuple[int, float], ...] = ()
     source: str = ""
+    commands: tuple[float, float] | None = None
 
 
 BENCHMARKS: Registry[Benchmark] = Registry("benchmark of policy search")
@@ -109,3 +112,19 @@ for _policy, _short, _final in (("LinearPolicy", "linear", 90.8), ("MlpPolicy", 
             source="arXiv 2006.09226, poster",
         ),
     )
+BENCHMARKS.register(
+    "mountain_car_gogepo",
+    Benchmark(
+        "GoGePo, deep, MountainCarContinuous-v0",
+        "gogepo",
+        "MountainCarContinuous-v0",
+        100_000,
+        10_000,
+        policy="MlpPolicy",
+        settings={"hidden": (32, 32), "sigma": 0.2},
+        target=(93.0, 100_000),
+        paper=((100_000, 93.0),),
+        source="arXiv 2207.01570, poster",
+        commands=(-50.0, 95.0),
+    ),
+)

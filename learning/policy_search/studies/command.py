@@ -12,7 +12,7 @@ from rich.table import Table
 
 from asterias.cli import check_file, check_folder
 from asterias.errors import UserError
-from asterias.files import write_json
+from asterias.files import read_json, write_json
 from asterias.progress import Stages, progress_bars, stop_requests
 from asterias.provenance import provenance
 from learning.policy_search.registry import LEARNERS
@@ -39,9 +39,11 @@ class PolicySearchStudy:
     train: bool = True
     """Train what is missing; --no-train reports what is finished."""
     json: Path | None = None
-    """Result file to write, for example results/learning/policy_search.json."""
+    """Result file, for example results/learning/policy_search.json; other benchmarks in it stay."""
     picture: Path | None = None
     """Learning curves to draw, for example results/learning/policy_search.png."""
+    command_picture: Path | None = None
+    """Commanded against obtained returns to draw, where a benchmark has them."""
 
     def run(self) -> int:
         """Train, print the table, write and draw.
@@ -59,6 +61,7 @@ class PolicySearchStudy:
         check_folder("--out", self.out)
         check_file("--json", self.json)
         check_file("--picture", self.picture)
+        check_file("--command-picture", self.command_picture)
         todo = runs.benchmark_runs(self.out, self.benchmarks, self.seeds)
         if self.train:
             self._train(todo)
@@ -67,9 +70,15 @@ class PolicySearchStudy:
             raise UserError(f"{self.out} holds no finished run yet; leave out --no-train.")
         Console().print(_table(rows))
         if self.json is not None:
-            write_json(self.json, {**provenance(0, self._command), "rows": rows})
+            made = provenance(0, self._command)
+            held = read_json(self.json) if self.json.exists() else None
+            rows = curves.merged(rows, made, held)
+            write_json(self.json, {**made, "rows": rows})
         if self.picture is not None:
             curves.draw(rows, self.picture)
+        commanded = [row for row in rows if "command_curves" in row]
+        if self.command_picture is not None and commanded:
+            curves.draw_commands(commanded, self.command_picture)
         return 0
 
     @property

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from asterias.errors import UserError
+from learning.policy_search.common.ranks import rank_correlation
 from learning.policy_search.studies.benchmarks import BENCHMARKS
 from learning.policy_search.studies.runs import BenchmarkRun
 
@@ -43,7 +45,76 @@ def _row(name: str, runs: list[BenchmarkRun]) -> dict[str, Any]:
         "paper": [list(point) for point in about.paper],
         "source": about.source,
         "curves": [result["curve"] for result in results],
+        **_commanded([result.get("command_curve", []) for result in results]),
     }
+
+
+def _commanded(results: list[list[list[float]]]) -> dict[str, Any]:
+    """Return what a generator of policies obtained for commanded returns; else nothing."""
+    if not all(results):
+        return {}
+    tables = [np.array(result) for result in results]
+    return {
+        "command_curves": results,
+        "command_rank_correlations": [
+            round(rank_correlation(table[:, 0], table[:, 1]), 3) for table in tables
+        ],
+        "command_errors": [round(float(np.abs(t[:, 0] - t[:, 1]).mean()), 2) for t in tables],
+    }
+
+
+def merged(rows: Sequence[dict[str, Any]], made: dict[str, Any], held: Any) -> list[dict[str, Any]]:
+    """Return rows beside those of other benchmarks that a result file holds.
+
+    Args:
+        rows: as :func:`summarise` made them.
+        made: how, the block of provenance.
+        held: what the file holds; None where there is none.
+
+    Returns:
+        All rows, each with how it was made.
+
+    Raises:
+        UserError: the file is of another kind.
+    """
+    fresh = [{**row, "made": made} for row in rows]
+    if held is None:
+        return fresh
+    if not isinstance(held, dict) or not isinstance(held.get("rows"), list):
+        raise UserError("The file for --json holds no benchmarks; choose another one.")
+    before = {key: value for key, value in held.items() if key != "rows"}
+    names = {row["benchmark"] for row in rows}
+    others = [{"made": before, **row} for row in held["rows"] if row["benchmark"] not in names]
+    order = BENCHMARKS.names()
+    return sorted([*others, *fresh], key=lambda row: order.index(row["benchmark"]))
+
+
+def draw_commands(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw obtained against commanded returns, a panel for each generator of policies.
+
+    Args:
+        rows: with ``command_curves``.
+        path: of the picture.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(
+        1, len(rows), figsize=(5.2 * len(rows), 4), layout="constrained", squeeze=False
+    )
+    for axis, row in zip(axes[0], rows, strict=True):
+        for seed, curve in zip(row["seeds"], row["command_curves"], strict=True):
+            axis.plot(*np.array(curve).T, "o-", markersize=3, label=f"seed {seed}")
+        ends = np.array(row["command_curves"][0])[[0, -1], 0]
+        axis.plot(ends, ends, color="0.6", linewidth=1, label="as commanded")
+        axis.set(title=row["title"], xlabel="commanded return", ylabel="mean return obtained")
+        axis.grid(alpha=0.25)
+        axis.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
 
 
 def _target(name: str, results: list[dict[str, Any]]) -> dict[str, Any] | None:

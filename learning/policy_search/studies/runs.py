@@ -18,12 +18,16 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
 from asterias.provenance import Clock
+from learning.policy_search.algorithms.gogepo import GoGePo, command_curve
 from learning.policy_search.common.learner import PolicySearch
 from learning.policy_search.common.rollouts import make_environment
 from learning.policy_search.registry import LEARNERS
 from learning.policy_search.studies.benchmarks import BENCHMARKS, Benchmark
 
 RESULT, CURVE, LEARNER = "result.json", "curve.json", "learner.safetensors"
+
+# Commands of a generator's curve, as many as in the paper.
+_COMMANDS = 21
 
 # Steps and total of a run, told on the way.
 OnRun = Callable[[int, int], None]
@@ -83,9 +87,16 @@ def complete_run(run: BenchmarkRun, on_run: OnRun) -> None:
         episodes = None
     else:
         curve, wall_s, episodes = _run_learner(run, on_run)
+    commanded = _command_curve(run) if run.about.commands else []
     write_json(
         run.folder / RESULT,
-        {"seed": run.seed, "curve": curve, "wall_s": round(wall_s, 1), "episodes": episodes},
+        {
+            "seed": run.seed,
+            "curve": curve,
+            "wall_s": round(wall_s, 1),
+            "episodes": episodes,
+            "command_curve": commanded,
+        },
     )
 
 
@@ -117,6 +128,15 @@ def _run_learner(run: BenchmarkRun, on_run: OnRun) -> tuple[list[Any], float, in
         on_run(min(model.num_timesteps, about.steps), about.steps)
     model.close()
     return curve, model.wall_s, model.num_episodes
+
+
+def _command_curve(run: BenchmarkRun) -> list[tuple[float, float]]:
+    """Return commanded and obtained returns of a generator of policies, at 21 commands."""
+    model = GoGePo.load(run.folder / LEARNER)
+    assert run.about.commands is not None
+    made = command_curve(model, np.linspace(*run.about.commands, _COMMANDS), run.about.episodes)
+    model.close()
+    return [(round(asked, 2), round(obtained, 2)) for asked, obtained in made]
 
 
 def _points(about: Benchmark, done: int) -> Iterator[int]:

@@ -1,0 +1,184 @@
+"""GoGePo: a generator makes the policy that is commanded a return (arXiv 2207.01570).
+
+An evaluation function ``V(theta)`` with probing states learns the returns of policies that were
+tried; through it the generator learns ``V(G(c)) = c`` for the returns ``c`` that were seen. The
+next policy is the one commanded a little more than the best return so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from asterias.arrays import FloatArray
+from asterias.errors import UserError
+from learning.policy_search.algorithms.critics import ProbingCritic
+from learning.policy_search.algorithms.generators import HeadsGenerator, TilesGenerator
+from learning.policy_search.common.learner import PolicySearch
+from learning.policy_search.common.policy_table import PolicyTable
+
+GENERATORS = {"heads": HeadsGenerator, "tiles": TilesGenerator}
+
+
+@dataclass(frozen=True)
+class GogepoSettings:
+    """Settings. The paper's rates (generator 2e-6) belong to 3 M steps; these to 0.1 M.
+
+    Attributes:
+        low, high: returns that commands are scaled by, the least and the most that there can be.
+        drive: what is commanded above the best return so far, as a share of that range; 0.05 is
+            the paper's 20 for Swimmer.
+        sigma: standard deviation of the noise on a generated policy.
+        generator: ``heads``, one for each layer, or ``tiles``.
+        generator_hidden, critic_hidden: units of hidden layers.
+        generator_learning_rate, critic_learning_rate: of Adam.
+        generator_steps, critic_steps: updates after each episode.
+        batch_size: policies or commands of an update.
+        buffer_size: policies that are kept.
+        recency: exponent of the weights ``1 / age^k`` of the draw.
+        probes: number of probing states.
+    """
+
+    low: float = -100.0
+    high: float = 100.0
+    drive: float = 0.05
+    sigma: float = 0.1
+    generator: Literal["heads", "tiles"] = "heads"
+    generator_hidden: tuple[int, ...] = (256, 256)
+    critic_hidden: tuple[int, ...] = (256, 256)
+    generator_learning_rate: float = 1e-4
+    critic_learning_rate: float = 2e-3
+    generator_steps: int = 20
+    critic_steps: int = 10
+    batch_size: int = 16
+    buffer_size: int = 10_000
+    recency: float = 1.1
+    probes: int = 50
+
+    def __post_init__(self) -> None:
+        if self.generator not in GENERATORS:
+            raise UserError(f"generator is {' or '.join(GENERATORS)}, not {self.generator!r}.")
+        if not self.low < self.high or self.sigma < 0 or self.batch_size < 1:
+            raise UserError("low lies below high; sigma is 0 or more, batch_size 1 or more.")
+
+
+class GoGePo(PolicySearch):
+    """Goal-conditioned generator of policies.
+
+    Attributes:
+        generator: makes a vector from a command.
+        critic: of whole policies, in returns scaled to 0 to 1.
+        table: policies that were tried, with returns scaled likewise.
+        best_return: of an episode so far.
+    """
+
+    name = "gogepo"
+    settings_class = GogepoSettings
+    settings: GogepoSettings
+
+    def _set_up(self) -> None:
+        about = self.settings
+        self.generator: nn.Module = GENERATORS[about.generator](
+            self.architecture, 1, about.generator_hidden
+        )
+        self.critic = ProbingCritic(self.architecture, about.critic_hidden, about.probes)
+        self.table = PolicyTable(self.architecture.parameters, about.buffer_size)
+        self.best_return = about.low
+        self._optimisers = {
+            "generator": torch.optim.Adam(
+                self.generator.parameters(), about.generator_learning_rate
+            ),
+            "critic": torch.optim.Adam(self.critic.parameters(), about.critic_learning_rate),
+        }
+        self.theta = self.generate(self.best_return)
+
+    def generate(self, command: float) -> FloatArray:
+        """Return the policy ``(n,)`` for a commanded return."""
+        with torch.no_grad():
+            scaled = torch.tensor([[self._scaled(command)]], dtype=torch.float32)
+            made: FloatArray = self.generator(scaled)[0].double().numpy()
+        return made
+
+    def _iterate(self) -> None:
+        about = self.settings
+        command = self.best_return + about.drive * (about.high - about.low)
+        noise = self.rng.standard_normal(self.theta.size)
+        tried = self.generate(command) + about.sigma * noise
+        result = self.run_policies([tried])[0]
+        self.table.add(tried, self._scaled(result.learned_return))
+        self.best_return = max(self.best_return, result.learned_return)
+        self.figures["critic_loss"] = self._learn_critic()
+        self.figures["generator_loss"] = self._learn_generator()
+        self.figures["command"] = command
+        self.theta = self.generate(self.best_return)
+
+    def _learn_critic(self) -> float:
+        about, loss = self.settings, torch.zeros(())
+        for _ in range(about.critic_steps):
+            thetas, returns = self.table.sample(self.rng, about.batch_size, about.recency)
+            loss = ((self.critic(thetas) - returns) ** 2).mean()
+            self._step("critic", loss)
+        return loss.item()
+
+    def _learn_generator(self) -> float:
+        about, loss = self.settings, torch.zeros(())
+        for _ in range(about.generator_steps):
+            _, commands = self.table.sample(self.rng, about.batch_size, about.recency)
+            made = self.generator(commands[:, None])
+            loss = ((self.critic(made) - commands) ** 2).mean()
+            self._step("generator", loss)
+        return loss.item()
+
+    def _step(self, which: str, loss: Any) -> None:
+        """Move one of the two networks; the other's gradients are dropped."""
+        module = self.generator if which == "generator" else self.critic
+        own = list(module.parameters())
+        gradients = torch.autograd.grad(loss, own)
+        for parameter, gradient in zip(own, gradients, strict=True):
+            parameter.grad = gradient
+        self._optimisers[which].step()
+
+    def _scaled(self, value: float) -> float:
+        return (value - self.settings.low) / (self.settings.high - self.settings.low)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "table": self.table.state(),
+            "best_return": float(self.best_return),
+            "generator": self.generator.state_dict(),
+            "critic": self.critic.state_dict(),
+            **{f"{name}_optimiser": one.state_dict() for name, one in self._optimisers.items()},
+        }
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        self.table.load(state["table"])
+        self.best_return = float(state["best_return"])
+        self.generator.load_state_dict(state["generator"])
+        self.critic.load_state_dict(state["critic"])
+        for name, one in self._optimisers.items():
+            one.load_state_dict(state[f"{name}_optimiser"])
+
+
+def command_curve(
+    learner: GoGePo, commands: FloatArray, episodes: int
+) -> list[tuple[float, float]]:
+    """Return what is obtained for commanded returns.
+
+    Args:
+        learner: a generator of policies.
+        commands: returns ``(C,)``.
+        episodes: of each.
+
+    Returns:
+        Pairs of commanded and mean obtained return.
+    """
+    made = []
+    for command in commands:
+        results = learner.evaluate(episodes, learner.generate(float(command)))
+        made.append((float(command), float(np.mean([r.learned_return for r in results]))))
+    return made
