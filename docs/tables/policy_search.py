@@ -97,8 +97,48 @@ def _four_rooms(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _fingerprints(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [
+        ("policy", "predicted steps", "steps in the simulation", "most alike", "distance")
+    ]
+    data = load(results, "learning/fingerprints.json")
+    names = [row["policy"] for row in data["policies"]]
+    for number, row in enumerate(data["policies"]):
+        apart = data["distances"][number]
+        nearest = min((i for i in range(len(names)) if i != number), key=lambda i: apart[i])
+        rows.append(
+            (
+                f"`{row['policy']}`",
+                f"{row['predicted_steps']:.2f}",
+                f"{row['measured_steps']:.2f}",
+                f"`{names[nearest]}`",
+                f"{apart[nearest]:.2f}",
+            )
+        )
+    return markdown_table(rows)
+
+
+def _clones(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [
+        ("states", "kind", "steps of the clones (std)", "teachers", "rank correlation (std)")
+    ]
+    for row in load(results, "learning/fingerprints.json")["clones"]:
+        rows.append(
+            (
+                f"{row['states']}",
+                row["kind"],
+                f"{row['clone_steps']:.2f} ({row['clone_std']:.2f})",
+                f"{row['teacher_steps']:.2f}",
+                f"{row['rank_correlation']:.2f} ({row['rank_correlation_std']:.2f})",
+            )
+        )
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "policy_search": _benchmarks,
     "policy_search_limb": _limb,
     "four_rooms": _four_rooms,
+    "fingerprints": _fingerprints,
+    "policy_clones": _clones,
 }
