@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE = Path(sysconfig.get_path("purelib"))
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
 # Where the checkout is not warm, numba compiles for half a minute of processor time.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -45,6 +45,7 @@ class StrangerVIN(VIN):
 """
 
 
+@pytest.mark.slow
 def test_a_planner_network_is_trained_and_plans_by_its_name(tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2")
     np = pytest.importorskip("numpy")

@@ -64,6 +64,7 @@ def all_blocks() -> list[Block]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.system
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from learning.target_finding.policies.policy_files import find_policy
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 TIMEOUT_S = 110
+pytestmark = pytest.mark.slow
 
 
 def run(name: str, *arguments: str, folder: Path) -> str:

@@ -44,6 +44,7 @@ def weights(trainer: PlannerTrainer) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in trainer.network.parameters()])
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     whole = train(tiny(tmp_path / "whole"))
     broken = PlannerTrainer(tiny(tmp_path / "broken"))
@@ -171,6 +172,7 @@ def test_a_training_ends_with_its_time(tmp_path: Path) -> None:
     assert trainer.progress.seconds >= 1.0
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     recipe = "15 --size 9 --mazes 96 --validation 16 --depth 40 --batch 16 --bins 1,8,20"
     options = "--validate-every 6 --epochs 2 --time-limit-s 100 --threads 1 --no-tensorboard"

@@ -11,7 +11,7 @@ from command_line import run_here
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState, Joy
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 ROBOT = "examples/pan_tilt.yaml"

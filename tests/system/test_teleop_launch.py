@@ -18,7 +18,7 @@ from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image, JointState, Joy
 from std_msgs.msg import Bool
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 

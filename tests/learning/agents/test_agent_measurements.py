@@ -21,6 +21,7 @@ SMALL = FaultyCameras(
 )
 
 
+@pytest.mark.slow
 def test_a_stopped_measurement_goes_on_with_the_seeds_that_are_left(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     result = tmp_path / "edges.json"
