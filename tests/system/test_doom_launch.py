@@ -25,6 +25,7 @@ def kill_game(run: Any) -> None:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_the_robot_walks_to_the_goal_though_the_game_dies(
     launch: Callable[..., Any], tmp_path: Path

@@ -49,6 +49,7 @@ def test_the_demo_leaves_recording_picture_and_summary(
     assert named == {f"limb_0_camera_{j}_optical_frame" for j in range(4)}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_demo_below_its_goal_has_the_verdict_failed(
     launch: Callable[..., Any], tmp_path: Path
@@ -114,6 +115,7 @@ def test_faults_are_refused_unless_enabled(launch: Callable[..., Any], client: A
     assert "enable_faults:=true" in answer.message
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_policy_is_trained_by_a_launch_and_used_by_another(
     launch: Callable[..., Any], tmp_path: Path

@@ -15,6 +15,7 @@ from tf_tree import unknown_frames
 pytestmark = pytest.mark.system
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_robot_is_planned_and_driven_through_mazes(
     launch: Callable[..., Any], tmp_path: Path

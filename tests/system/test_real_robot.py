@@ -161,6 +161,7 @@ def message_of(health: list[DiagnosticArray], part: str) -> str:
 # -- a whole robot --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_an_emulated_robot_has_the_topics_of_the_simulated_one_and_finds_the_target(
     launch: Callable[..., Any], client: Any, tmp_path: Path
