@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pytest
+
 from learning.agents.experiments.faulty_cameras import FaultyCameras, measure
 from learning.agents.experiments.resumable_rows import ResumableRows
 from learning.agents.graph.edge_optimisation import EdgeOptions
