@@ -12,6 +12,7 @@ from learning.policy_search.algorithms.gogepo import GoGePo
 from learning.policy_search.algorithms.pois import PPOIS
 from learning.policy_search.algorithms.pssvf import PSSVF, train_zero_shot
 from learning.policy_search.algorithms.state_values import PAVF, PSVF
+from learning.policy_search.algorithms.udrlpg import UDRLPG
 from learning.policy_search.common.learner import PolicySearch
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "PPOIS",
     "PSSVF",
     "PSVF",
+    "UDRLPG",
     "GoGePo",
     "PolicySearch",
     "RandomSearch",

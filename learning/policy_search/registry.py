@@ -12,6 +12,7 @@ from learning.policy_search.algorithms.gogepo import GoGePo
 from learning.policy_search.algorithms.pois import PPOIS
 from learning.policy_search.algorithms.pssvf import PSSVF
 from learning.policy_search.algorithms.state_values import PAVF, PSVF
+from learning.policy_search.algorithms.udrlpg import UDRLPG
 from learning.policy_search.common.learner import PolicySearch
 
 
@@ -23,5 +24,5 @@ def _check(name: str, entry: object) -> None:
 LEARNERS: Registry[type[PolicySearch]] = Registry(
     "learner of policy search", "asterias.policy_search", _check
 )
-for _learner in (PSSVF, PSVF, PAVF, PPOIS, PGPE, CEM, RandomSearch, GoGePo):
+for _learner in (PSSVF, PSVF, PAVF, PPOIS, PGPE, CEM, RandomSearch, GoGePo, UDRLPG):
     LEARNERS.register(_learner.name, _learner)

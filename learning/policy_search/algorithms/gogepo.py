@@ -11,18 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import nn
 
-from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from learning.policy_search.algorithms.critics import ProbingCritic
-from learning.policy_search.algorithms.generators import HeadsGenerator, TilesGenerator
-from learning.policy_search.common.learner import PolicySearch
+from learning.policy_search.algorithms.generator_search import GENERATORS, GeneratorSearch
 from learning.policy_search.common.policy_table import PolicyTable
-
-GENERATORS = {"heads": HeadsGenerator, "tiles": TilesGenerator}
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ class GogepoSettings:
             raise UserError("low lies below high; sigma is 0 or more, batch_size 1 or more.")
 
 
-class GoGePo(PolicySearch):
+class GoGePo(GeneratorSearch):
     """Goal-conditioned generator of policies.
 
     Attributes:
@@ -96,13 +91,6 @@ class GoGePo(PolicySearch):
             "critic": torch.optim.Adam(self.critic.parameters(), about.critic_learning_rate),
         }
         self.theta = self.generate(self.best_return)
-
-    def generate(self, command: float) -> FloatArray:
-        """Return the policy ``(n,)`` for a commanded return."""
-        with torch.no_grad():
-            scaled = torch.tensor([[self._scaled(command)]], dtype=torch.float32)
-            made: FloatArray = self.generator(scaled)[0].double().numpy()
-        return made
 
     def _iterate(self) -> None:
         about = self.settings
@@ -143,9 +131,6 @@ class GoGePo(PolicySearch):
             parameter.grad = gradient
         self._optimisers[which].step()
 
-    def _scaled(self, value: float) -> float:
-        return (value - self.settings.low) / (self.settings.high - self.settings.low)
-
     def _state(self) -> dict[str, Any]:
         return {
             "table": self.table.state(),
@@ -162,23 +147,3 @@ class GoGePo(PolicySearch):
         self.critic.load_state_dict(state["critic"])
         for name, one in self._optimisers.items():
             one.load_state_dict(state[f"{name}_optimiser"])
-
-
-def command_curve(
-    learner: GoGePo, commands: FloatArray, episodes: int
-) -> list[tuple[float, float]]:
-    """Return what is obtained for commanded returns.
-
-    Args:
-        learner: a generator of policies.
-        commands: returns ``(C,)``.
-        episodes: of each.
-
-    Returns:
-        Pairs of commanded and mean obtained return.
-    """
-    made = []
-    for command in commands:
-        results = learner.evaluate(episodes, learner.generate(float(command)))
-        made.append((float(command), float(np.mean([r.learned_return for r in results]))))
-    return made

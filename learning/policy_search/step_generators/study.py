@@ -120,10 +120,11 @@ def draw(result: dict[str, Any], path: Path) -> None:
             if row["measured"] and row["measured"]["faults"] == about["faults"]:
                 axis.plot(commands, row["measured"]["obtained"], "x", color=f"C{seed}",
                           label=f"seed {seed}, simulation")  # fmt: skip
-        axis.set(title=title, xlabel="commanded steps", ylim=(0, None))
+        limits = (0, result["commands"][-1] + 5)
+        axis.set(title=title, xlabel="commanded steps", ylim=limits, xticks=commands)
         axis.grid(alpha=0.25)
     axes[0].set_ylabel("mean steps until the target is found")
-    axes[0].legend(fontsize=8)
+    axes[0].legend(fontsize=8, loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)

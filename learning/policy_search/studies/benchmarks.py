@@ -112,19 +112,23 @@ for _policy, _short, _final in (("LinearPolicy", "linear", 90.8), ("MlpPolicy", 
             source="arXiv 2006.09226, poster",
         ),
     )
-BENCHMARKS.register(
-    "mountain_car_gogepo",
-    Benchmark(
-        "GoGePo, deep, MountainCarContinuous-v0",
-        "gogepo",
-        "MountainCarContinuous-v0",
-        100_000,
-        10_000,
-        policy="MlpPolicy",
-        settings={"hidden": (32, 32), "sigma": 0.2},
-        target=(93.0, 100_000),
-        paper=((100_000, 93.0),),
-        source="arXiv 2207.01570, poster",
-        commands=(-50.0, 95.0),
-    ),
-)
+for _learner, _title, _paper in (
+    ("gogepo", "GoGePo", ((100_000, 93.0),)),
+    ("udrlpg", "UDRLPG", ()),
+):
+    BENCHMARKS.register(
+        f"mountain_car_{_learner}",
+        Benchmark(
+            f"{_title}, deep, MountainCarContinuous-v0",
+            _learner,
+            "MountainCarContinuous-v0",
+            100_000,
+            10_000,
+            policy="MlpPolicy",
+            settings={"hidden": (32, 32), "sigma": 0.2},
+            target=(93.0, 100_000),
+            paper=_paper,
+            source="arXiv 2207.01570, poster" if _paper else "",
+            commands=(-50.0, 95.0),
+        ),
+    )

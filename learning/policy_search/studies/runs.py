@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
 from asterias.provenance import Clock
-from learning.policy_search.algorithms.gogepo import GoGePo, command_curve
+from learning.policy_search.algorithms.generator_search import GeneratorSearch, command_curve
 from learning.policy_search.common.learner import PolicySearch
 from learning.policy_search.common.rollouts import make_environment
 from learning.policy_search.registry import LEARNERS
@@ -132,8 +132,8 @@ def _run_learner(run: BenchmarkRun, on_run: OnRun) -> tuple[list[Any], float, in
 
 def _command_curve(run: BenchmarkRun) -> list[tuple[float, float]]:
     """Return commanded and obtained returns of a generator of policies, at 21 commands."""
-    model = GoGePo.load(run.folder / LEARNER)
-    assert run.about.commands is not None
+    model = LEARNERS.get(run.about.learner).load(run.folder / LEARNER)
+    assert run.about.commands is not None and isinstance(model, GeneratorSearch)
     made = command_curve(model, np.linspace(*run.about.commands, _COMMANDS), run.about.episodes)
     model.close()
     return [(round(asked, 2), round(obtained, 2)) for asked, obtained in made]

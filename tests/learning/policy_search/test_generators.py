@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ import torch
 
 from asterias.errors import UserError
 from learning.__main__ import main
-from learning.policy_search import GoGePo
+from learning.policy_search import UDRLPG, GoGePo
+from learning.policy_search.algorithms.generator_search import command_curve
 from learning.policy_search.algorithms.generators import HeadsGenerator, TilesGenerator
-from learning.policy_search.algorithms.gogepo import command_curve
 from learning.policy_search.common.architecture import PolicyArchitecture
 from learning.policy_search.common.pose_map import PoseMap
 from learning.policy_search.step_generators import study
@@ -23,7 +24,13 @@ from learning.policy_search.studies.benchmarks import BENCHMARKS, Benchmark
 from learning.target_finding.experiments.oracle_bound import SampledPoses
 from learning.target_finding.policies.policy_files import load_policy
 
-SMALL = {"low": 0.0, "high": 500.0, "hidden": (16,), "generator_hidden": (16, 16), "probes": 3}
+SMALL: dict[str, Any] = {
+    "low": 0.0,
+    "high": 500.0,
+    "hidden": (16,),
+    "generator_hidden": (16, 16),
+    "probes": 3,
+}
 FAST = {**SMALL, "generator_steps": 2, "critic_steps": 2}
 
 
@@ -62,6 +69,22 @@ def test_gogepo_learns_is_saved_and_goes_on_as_the_whole(generator: str, tmp_pat
     assert whole.figures["command"] > 0.0
     asked = command_curve(whole, np.array([10.0, 20.0]), 1)
     assert [command for command, _ in asked] == [10.0, 20.0]
+
+
+def test_udrlpg_keeps_a_policy_a_bucket_and_goes_on_as_the_whole(tmp_path: Path) -> None:
+    few: dict[str, Any] = {"low": 0.0, "high": 500.0, "hidden": (8,), "warm_up": 2}
+    few["generator_hidden"] = (8, 8)
+    whole = UDRLPG("MlpPolicy", "CartPole-v1", seed=1, buckets=100, **few)
+    whole.learn(200)
+    half = UDRLPG("MlpPolicy", "CartPole-v1", seed=1, buckets=100, **few)
+    half.learn(100).save(tmp_path / "half")
+    again = UDRLPG.load(tmp_path / "half")
+    again.learn(200 - again.num_timesteps, reset_num_timesteps=False)
+    np.testing.assert_array_equal(again.theta, whole.theta)
+    buckets = {int(value // 5) for value in whole.returns}
+    assert set(whole.kept) == buckets and whole.figures["buckets"] == len(buckets)
+    with pytest.raises(UserError, match="heads or tiles"):
+        UDRLPG("MlpPolicy", "CartPole-v1", generator="threads")
 
 
 def test_what_a_generator_cannot_be_is_one_sentence() -> None:
