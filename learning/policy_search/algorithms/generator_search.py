@@ -36,7 +36,8 @@ class GeneratorSearch(PolicySearch, ABC):
         return made
 
     def _scaled(self, value: float) -> float:
-        return (value - self.settings.low) / (self.settings.high - self.settings.low)
+        low, high = float(self.settings.low), float(self.settings.high)
+        return (value - low) / (high - low)
 
 
 def command_curve(
