@@ -141,3 +141,37 @@ def sparse_four_rooms(slip: float = 0.0, gamma: float = 0.99) -> FiniteProcess:
 def four_rooms_cells() -> Sequence[Cell]:
     """Return row and column of each state of the four rooms."""
     return [(r, c) for r, row in enumerate(_ROOMS) for c, mark in enumerate(row) if mark == "."]
+
+
+def stumbling_corridor(
+    length: int = 30, actions: int = 4, consolation: float = 0.3, seed: int = 0, slip: float = 0.0
+) -> FiniteProcess:
+    """Return two corridors in which one action leads on and the others stay.
+
+    The first action decides which corridor, one of ``actions`` the one that pays 1 at its end, all
+    others the one that pays less there. Which action leads on is drawn for each state. Behaviour that
+    does not know the way still arrives, late, so that rewards are seen from the first episode on, and
+    lookaheads of many steps are biased low by the staying.
+
+    Args:
+        length: steps in a corridor, after the first action.
+        actions: number of actions.
+        consolation: reward of the other corridor.
+        seed: of the draw of the actions.
+        slip: probability that an action is replaced by one drawn from all.
+    """
+    rng = np.random.default_rng(seed)
+    end = 2 * length + 1
+    sure, rewards = np.zeros((end + 1, actions, end + 1)), np.zeros((end + 1, actions))
+    right = rng.integers(actions)
+    sure[0, :, 1 + length], sure[0, right, 1 + length], sure[0, right, 1] = 1.0, 0.0, 1.0
+    paid = {length: 1.0, 2 * length: consolation}
+    for state in range(1, end):
+        onward = rng.integers(actions)
+        after = end if state in paid else state + 1
+        sure[state, :, state], sure[state, onward, state], sure[state, onward, after] = 1.0, 0, 1.0
+    sure[end, :, end] = 1.0
+    transitions = (1 - slip) * sure + slip * sure.mean(1, keepdims=True)
+    for state, reward in paid.items():
+        rewards[state] = reward * transitions[state, :, end]
+    return FiniteProcess(transitions, rewards, 0.95, ends=(end,))

@@ -1,0 +1,1 @@
+"""Highway DQN on stable-baselines3: replay of trajectories, gates, learner."""

@@ -1,0 +1,104 @@
+"""How a lookahead is let through: gates of Highway DQN.
+
+``samples`` takes the larger of two sampled targets, as the reconstruction of the paper's listing
+does: exact where moves are certain, biased upward in noise. ``critics`` compares two learned means
+instead, one head of the network for one-step targets, one for lookaheads; a mean is what regression
+learns, so that the larger of them is taken outside the expectation, as in the operator.
+``none`` lets every lookahead through: n-step learning with a drawn depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from asterias.registry import Registry
+from learning.highway.dqn.two_heads import TwoHeadQNetwork
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What a gate makes of a batch.
+
+    Attributes:
+        loss: to be minimised.
+        gains: ``(B, 1)`` by how much lookaheads exceed one step, negative where they fall short.
+        raised: mean of what the targets have over one-step targets, which noise raises as well.
+    """
+
+    loss: torch.Tensor
+    gains: torch.Tensor
+    raised: float
+
+
+# Network, observations, actions ``(B, 1)``, one-step and lookahead targets ``(B, 1)``.
+GateFunction = Callable[
+    [torch.nn.Module, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], GateResult
+]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate.
+
+    Attributes:
+        summary: one line for people.
+        apply: to a batch.
+        two_heads: it needs a :class:`~learning.highway.dqn.two_heads.TwoHeadQNetwork`.
+    """
+
+    summary: str
+    apply: GateFunction
+    two_heads: bool = False
+
+
+def _samples(
+    net: torch.nn.Module,
+    seen: torch.Tensor,
+    actions: torch.Tensor,
+    near: torch.Tensor,
+    far: torch.Tensor,
+) -> GateResult:
+    target = torch.maximum(near, far)
+    values = net(seen).gather(1, actions)
+    return GateResult(
+        functional.smooth_l1_loss(values, target), far - near, float((target - near).mean())
+    )
+
+
+def _none(
+    net: torch.nn.Module,
+    seen: torch.Tensor,
+    actions: torch.Tensor,
+    near: torch.Tensor,
+    far: torch.Tensor,
+) -> GateResult:
+    values = net(seen).gather(1, actions)
+    return GateResult(
+        functional.smooth_l1_loss(values, far), far - near, float((far - near).mean())
+    )
+
+
+def _critics(
+    net: torch.nn.Module,
+    seen: torch.Tensor,
+    actions: torch.Tensor,
+    near: torch.Tensor,
+    far: torch.Tensor,
+) -> GateResult:
+    assert isinstance(net, TwoHeadQNetwork)
+    both = net.heads(seen).gather(2, actions[:, None].expand(-1, 2, -1))[..., 0]  # (B, 2)
+    targets = torch.cat([near, far], 1)
+    with torch.no_grad():
+        gains = (both[:, 1] - both[:, 0])[:, None]
+    raised = float(gains.clamp(min=0).mean())
+    return GateResult(functional.smooth_l1_loss(both, targets), gains, raised)
+
+
+GATES: Registry[Gate] = Registry("gate of Highway DQN", "asterias.highway_gates")
+GATES.register("samples", Gate("the larger of two sampled targets", _samples))
+GATES.register("critics", Gate("the larger of two learned means", _critics, two_heads=True))
+GATES.register("none", Gate("every lookahead passes: n-step learning", _none))
