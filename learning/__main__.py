@@ -57,6 +57,10 @@ COMMANDS = {
         "learning.highway.studies.command:Highway",
         "Measure highway reinforcement learning on tables: fixed points, noise, four rooms.",
     ),
+    "highway-study": LazyCommand(
+        "learning.highway.studies.deep_command:HighwayStudy",
+        "Train Highway DQN beside DQN and n-step DQN where only the end of an episode pays.",
+    ),
     "policy-search-limb": LazyCommand(
         "learning.policy_search.studies.command:PolicySearchLimb",
         "Let learners of policy search find the target with 0, 1, and 1 or 2 dead cameras.",

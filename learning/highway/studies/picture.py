@@ -99,3 +99,39 @@ def _draw_noise(axis: Any, rows: list[dict[str, Any]]) -> None:
     axis.minorticks_off()
     axis.grid(alpha=0.25)
     axis.legend(fontsize=8)
+
+
+def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw a panel for each task: mean return of the greedy policy over seeds, and the goal.
+
+    Args:
+        rows: of the command ``highway-study``.
+        path: of the picture.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    names = list(dict.fromkeys(row["learner"] for row in rows))
+    figure, axes = pyplot.subplots(
+        1, len(tasks), figsize=(5.4 * len(tasks), 4.2), layout="constrained", squeeze=False
+    )
+    for axis, task in zip(axes[0], tasks, strict=True):
+        own = [row for row in rows if row["task"] == task]
+        for row in own:
+            steps = [point["steps"] for point in row["curves"][0]]
+            heights = [[point["return"] for point in curve] for curve in row["curves"]]
+            mean = [sum(at) / len(at) for at in zip(*heights, strict=True)]
+            colour = f"C{names.index(row['learner'])}"
+            axis.plot(steps, mean, "o-", markersize=3, color=colour, label=row["learner"])
+        axis.axhline(own[0]["goal"], color="grey", linestyle="--", linewidth=0.8)
+        axis.set(title=own[0]["title"], xlabel="steps of training", ylim=(0, None))
+        axis.title.set_fontsize(10)
+        axis.grid(alpha=0.25)
+    axes[0][0].set_ylabel("discounted return, greedy, mean of seeds")
+    axes[0][-1].legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)

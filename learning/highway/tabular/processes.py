@@ -149,9 +149,9 @@ def stumbling_corridor(
     """Return two corridors in which one action leads on and the others stay.
 
     The first action decides which corridor, one of ``actions`` the one that pays 1 at its end, all
-    others the one that pays less there. Which action leads on is drawn for each state. Behaviour that
-    does not know the way still arrives, late, so that rewards are seen from the first episode on, and
-    lookaheads of many steps are biased low by the staying.
+    others the one that pays less there. Which action leads on is drawn for each state. Behaviour
+    that does not know the way still arrives, late, so that rewards are seen from the first episode
+    on, and lookaheads of many steps are biased low by the staying.
 
     Args:
         length: steps in a corridor, after the first action.

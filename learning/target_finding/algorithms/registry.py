@@ -151,6 +151,15 @@ ALGORITHMS.register(
     LearningAlgorithm("PPO with a memory (LSTM)", _SB3, f"{_HERE}.recurrent_ppo:RECURRENT_PPO"),
 )
 ALGORITHMS.register(
+    "highway_dqn",
+    LearningAlgorithm(
+        "Highway DQN: long lookaheads through a gate; one servo moves at a time",
+        _SB3,
+        "learning.highway.limb_training:HIGHWAY_DQN",
+        task={"actions": "moves", "wait_s": 1.0, "cap": 60},
+    ),
+)
+ALGORITHMS.register(
     "bc",
     LearningAlgorithm(
         "behaviour cloning of recorded demonstrations", f"{_HERE}.behaviour_cloning:train_request"

@@ -18,6 +18,7 @@ from torch import nn
 
 from asterias.errors import UserError
 from learning.target_finding.algorithms.networks import ITERATION
+from learning.target_finding.env.options import Actions
 from learning.target_finding.policies.encoder import TileEncoder
 from learning.target_finding.policies.linear_policy import LinearPolicy
 from learning.target_finding.policies.network_policy import NetworkPolicy
@@ -27,7 +28,13 @@ _LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class Recipe(ABC):
-    """One learner of stable-baselines3."""
+    """One learner of stable-baselines3.
+
+    Attributes:
+        actions: of the task, ``increments`` or ``moves``.
+    """
+
+    actions: Actions = "increments"
 
     def iteration_steps(self, network: str) -> int:
         """Return the steps between two updates; those of a training must be a multiple."""

@@ -101,8 +101,11 @@ class TrainingConfig:
             raise UserError(f"--steps must be a multiple of {size}, the steps of an iteration.")
         if self.processes < 1 or size % self.processes:
             raise UserError(f"--processes must divide {size}: 1, 3 or 5, for example.")
-        if self.options.actions != "increments":
-            raise UserError("This learner moves by increments; set actions to increments.")
+        moves_by = self.recipe.actions
+        if self.options.actions != moves_by:
+            raise UserError(f"This learner moves by {moves_by}; set actions to {moves_by}.")
+        if moves_by == "moves" and self.options.observe != "commands":
+            raise UserError("This learner sees commands and camera flags; set observe so.")
         if self.padded and (not self.options.cap or size // self.processes % self.options.cap):
             raise UserError("Padded episodes need a cap that divides a process's steps.")
         if not 0 <= self.curiosity < math.inf:

@@ -25,6 +25,7 @@ from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import options_from_card
 from learning.target_finding.exchange.vec_normalize import FILE
 from learning.target_finding.policies.linear_policy import LinearPolicy, SoftmaxPolicy
+from learning.target_finding.policies.moves_policy import GreedyMovesPolicy
 from learning.target_finding.policies.network_policy import NetworkPolicy
 from learning.target_finding.policies.policy_files import Policy
 
@@ -90,6 +91,8 @@ def _learner(policy: Policy, environment: DummyVecEnv) -> tuple[Any, SB3Weights]
     if isinstance(policy, SoftmaxPolicy):
         state = _named("action_net", policy.weight, np.zeros(len(policy.weight), np.float32))
         return _make(make, environment, (), nn.Tanh), state
+    if isinstance(policy, GreedyMovesPolicy):
+        raise UserError("The policy of a Q-network is exported nowhere yet; run it from its file.")
     if not isinstance(policy, NetworkPolicy) or "encoder.shape" in policy.tensors:
         raise UserError(
             "A policy that sees pictures through our encoder has no form in stable-baselines3; "

@@ -17,7 +17,7 @@ from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from learning.target_finding.env.observation import CommandUnit, Tiles, observe
 from learning.target_finding.env.options import TargetFindingOptions, options_from_card
-from learning.target_finding.policies import linear_policy
+from learning.target_finding.policies import linear_policy, moves_policy
 from learning.target_finding.policies.linear_policy import LinearPolicy, SoftmaxPolicy
 from learning.target_finding.policies.weight_files import (
     path_of,
@@ -92,6 +92,9 @@ def _assemble(tensors: dict[str, Any], card: dict[str, Any]) -> Policy:
     if card["kind"] == linear_policy.SOFTMAX_KIND:
         linear_policy.check_shapes(tensors, {"weight": (2 * joints, joints + cameras)})
         return SoftmaxPolicy(tensors["weight"], card)
+    if card["kind"] == moves_policy.KIND:
+        moves_policy.check_moves(tensors, network_inputs(options, joints, cameras), 2 * joints)
+        return moves_policy.GreedyMovesPolicy(tensors, card)
     # It imports PyTorch, for which a node that runs a linear policy should not have to wait.
     from learning.target_finding.policies import network_policy
 
