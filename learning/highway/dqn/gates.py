@@ -41,7 +41,7 @@ GateFunction = Callable[
 
 
 @dataclass(frozen=True)
-class Gate:
+class HighwayGate:
     """One gate.
 
     Attributes:
@@ -98,7 +98,7 @@ def _critics(
     return GateResult(functional.smooth_l1_loss(both, targets), gains, raised)
 
 
-GATES: Registry[Gate] = Registry("gate of Highway DQN", "asterias.highway_gates")
-GATES.register("samples", Gate("the larger of two sampled targets", _samples))
-GATES.register("critics", Gate("the larger of two learned means", _critics, two_heads=True))
-GATES.register("none", Gate("every lookahead passes: n-step learning", _none))
+GATES: Registry[HighwayGate] = Registry("gate of Highway DQN", "asterias.highway_gates")
+GATES.register("samples", HighwayGate("the larger of two sampled targets", _samples))
+GATES.register("critics", HighwayGate("the larger of two learned means", _critics, two_heads=True))
+GATES.register("none", HighwayGate("every lookahead passes: n-step learning", _none))
