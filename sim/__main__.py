@@ -23,6 +23,7 @@ from hardware.perception.images import Tile, save_png, sheet
 from sim.benchmarks.renderers import compare_renderers
 from sim.benchmarks.soft_arm import bench_against_elastica
 from sim.benchmarks.speed import bench
+from sim.contact.study import MeasureContact
 from sim.rendering.outside_view import outside_view
 from sim.world import SimWorld
 
@@ -202,6 +203,7 @@ class WarmUp:
 COMMANDS: dict[str, type] = {
     "view": ViewRobot,
     "bench": MeasureSpeed,
+    "contact": MeasureContact,
     "warm": WarmUp,
 }
 

@@ -42,6 +42,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "sim": {
         "rendering": ("physics",),
         "benchmarks": ("physics", "rendering"),
+        "contact": ("physics", "rendering"),
     },
     "learning": {
         "ball_maze": ("training",),

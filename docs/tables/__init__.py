@@ -13,6 +13,7 @@ from pathlib import Path
 from asterias.errors import UserError
 from docs.tables import (
     agents,
+    contact,
     doom,
     figures,
     front_page,
@@ -33,6 +34,7 @@ TABLES = {
     **renyi.TABLES,
     **highway.TABLES,
     **upside_down.TABLES,
+    **contact.TABLES,
     **planners.TABLES,
     **doom.TABLES,
     **agents.TABLES,

@@ -25,6 +25,9 @@ Energy never grows without input, whatever the step, because an energy account i
 * Kinetic and potential energy together never exceed what they were, plus the work of servos and of
   forces from outside. A step whose end stops would create energy, or that turns a hinge too far,
   is taken again in halves.
+
+Bodies that touch do so by :mod:`sim.physics.contact_solver`, with their elastic energy in the same
+account. ``contact`` is None where nothing can touch: machine code is made without it then.
 """
 
 from __future__ import annotations
@@ -32,13 +35,19 @@ from __future__ import annotations
 import numpy as np
 
 from asterias.arrays import FloatArray
+from sim.physics.contact_geometry import find_contacts, penetration_energy
+from sim.physics.contact_model import Contact
+from sim.physics.contact_solver import contact_work, solve_contacts, unsettled_energy
 from sim.physics.linear_algebra import (
     add_scaled,
     assign,
     bilinear_form,
     clear,
     copy_into,
+    factor_tree,
     inner_product,
+    solve_above,
+    solve_below,
     solve_cholesky,
 )
 from sim.physics.model import (
@@ -57,9 +66,17 @@ from sim.physics.rigid_body import (
     forward_kinematics,
     gravity_forces,
     mass_matrix,
+    turn_references,
     world_inertia,
 )
-from sim.physics.servos import BETA, add_servos, limit_servos, update_references
+from sim.physics.servos import (
+    BETA,
+    add_servos,
+    guess_saturated,
+    limit_servos,
+    release_servos,
+    update_references,
+)
 from sim.physics.soft_parts import (
     add_end_stops,
     add_springs,
@@ -87,13 +104,29 @@ ROUNDING = 1e-14
 
 
 @compiled
+def _solve(tree: TreeModel, state: State, dt: float, w: Workspace, contact: Contact | None) -> None:
+    """Solve ``w.matrix a = w.a`` for the acceleration ``w.a``, with contacts where there are."""
+    if contact is None:
+        solve_cholesky(w.matrix, w.a)
+    else:
+        factor_tree(contact.above, w.matrix)
+        solve_above(contact.above, w.matrix, w.a)
+        solve_below(contact.above, w.matrix, w.a)
+        if contact.found[0] > 0:
+            g = np.sqrt(inner_product(tree.gravity_m_s2, tree.gravity_m_s2))
+            solve_contacts(contact, w.matrix, state.v, w.a, g, dt)
+
+
+@compiled
 def _accelerate(
+    tree: TreeModel,
     soft: SoftModel,
     servo: ServoDynamics,
     state: State,
     rate: FloatArray,
     dt: float,
     w: Workspace,
+    contact: Contact | None,
 ) -> None:
     """Compute ``w.a`` from ``w.f``, ``w.bias`` and everything that switches.
 
@@ -102,17 +135,23 @@ def _accelerate(
     """
     for s in range(w.saturated.size):
         w.saturated[s] = 0.0
+    # Contacts begin with the forces of the last step, which belong to its servos at their limit.
+    released = contact is None
+    if contact is not None:
+        guess_saturated(servo, state, w.saturated)
     for _ in range(REVISIONS + servo.joint.size):
         copy_into(w.matrix, w.implicit)
         add_scaled(w.a, w.f, -1.0, w.bias)
         add_end_stops(soft, state, dt, w.stops, w.matrix, w.a)
         add_tendons(soft, state, dt, w.tendons, w.matrix, w.a)
         add_servos(servo, state, rate, dt, w.saturated, w.matrix, w.a)
-        solve_cholesky(w.matrix, w.a)
+        _solve(tree, state, dt, w, contact)
         same = revise_modes(soft, state, w.a, dt, w.stops, w.tendons)
         free = limit_servos(servo, state, rate, w.a, dt, w.saturated)
         if same and free:
-            break
+            if released or not release_servos(servo, state, rate, w.a, dt, w.saturated):
+                break
+            released = True
 
 
 @compiled
@@ -172,13 +211,20 @@ def _elastic_energy(soft: SoftModel, q: FloatArray) -> float:
 
 @compiled
 def begin_energy_account(
-    tree: TreeModel, soft: SoftModel, state: State, frames: LinkFrames, w: Workspace
+    tree: TreeModel,
+    soft: SoftModel,
+    state: State,
+    frames: LinkFrames,
+    w: Workspace,
+    contact: Contact | None,
 ) -> None:
     """Start the energy account with the energies of the state."""
     _inertia_at(tree, soft, state, frames, w)
     w.energy_j[0] = 0.5 * bilinear_form(state.v, w.mass, state.v)
     w.energy_j[1], _ = _gravity_energy(tree, w.centers)
     w.energy_j[2] = _elastic_energy(soft, state.q)
+    if contact is not None:
+        w.energy_j[2] += penetration_energy(frames, contact)
 
 
 @compiled
@@ -200,17 +246,20 @@ def _solve_step(
     rate: FloatArray,
     dt: float,
     w: Workspace,
+    contact: Contact | None,
 ) -> None:
     """Compute acceleration, mean and final speed, and work, with ``state.q`` at mid-step."""
     _inertia_at(tree, soft, state, frames, w)
     gravity_forces(tree, frames, w.centers, w.gravity)
     _implicit_parts(soft, state, dt, w)
     predict_modes(soft, state, dt, w.stops, w.tendons)
+    if contact is not None:
+        find_contacts(tree, frames, state.v, dt, contact)
     assign(w.v_mid, state.v)
     solves = 2 if _largest_rotation(state.v, dt) < MIDPOINT_ROTATION_RAD else 1
     for _ in range(solves):
         bias_forces(tree, frames, w.v_mid, w.centers, w.inertia, w.bias)
-        _accelerate(soft, servo, state, rate, dt, w)
+        _accelerate(tree, soft, servo, state, rate, dt, w, contact)
         add_scaled(w.v_mid, state.v, 0.5 * dt, w.a)
     add_scaled(w.v_end, state.v, dt, w.a)
     # By all forces, by gravity, and by servos and from outside.
@@ -224,11 +273,18 @@ def _solve_step(
     w.work[0] = dt * inertial
     w.work[1] = -dt * against_gravity
     w.work[2] = dt * outside
+    if contact is not None:
+        contact.work_j[1] = contact_work(contact, w.v_mid)
 
 
 @compiled
 def _settle_energy_account(
-    tree: TreeModel, soft: SoftModel, state: State, frames: LinkFrames, w: Workspace
+    tree: TreeModel,
+    soft: SoftModel,
+    state: State,
+    frames: LinkFrames,
+    w: Workspace,
+    contact: Contact | None,
 ) -> float:
     """Enter the energies after a step; return what is left for motion.
 
@@ -240,15 +296,20 @@ def _settle_energy_account(
     _inertia_at(tree, soft, state, frames, w)
     gravity, size = _gravity_energy(tree, w.centers)
     elastic = _elastic_energy(soft, state.q)
+    # What bodies at rest may owe: the solver of contacts leaves them this much motion.
+    debt = 0.0
+    if contact is not None:
+        elastic += penetration_energy(frames, contact)
+        debt = unsettled_energy(contact)
     rounding = ROUNDING * (size + elastic)
     fallen, released = w.energy_j[1] - gravity, w.energy_j[2] - elastic
     left = w.energy_j[0] + fallen + released + w.work[2] + rounding
     # Gravity acted at mid-step; what it did is known from the heights.
     missed = fallen - w.work[1]
     w.energy_j[0] += w.work[0] + (missed if abs(missed) > rounding else 0.0)
-    w.energy_j[0] = max(min(w.energy_j[0], left), 0.0)
+    w.energy_j[0] = max(min(w.energy_j[0], left), -debt)
     w.energy_j[1], w.energy_j[2] = gravity, elastic
-    return float(left)
+    return float(left + debt)
 
 
 @compiled
@@ -262,6 +323,7 @@ def _step(
     dt: float,
     is_final: bool,
     w: Workspace,
+    contact: Contact | None,
 ) -> bool:
     """Take one step, or return False to have it halved, unless this is the final size.
 
@@ -272,14 +334,16 @@ def _step(
         return False
     assign(w.start, state.q)
     add_scaled(state.q, w.start, 0.5 * dt, state.v)
-    _solve_step(tree, soft, servo, state, frames, rate, dt, w)
+    _solve_step(tree, soft, servo, state, frames, rate, dt, w, contact)
     if is_final or _largest_rotation(w.v_end, dt) <= STEP_ROTATION_RAD:
         before = (w.energy_j[0], w.energy_j[1], w.energy_j[2])
         add_scaled(state.q, state.q, 0.5 * dt, w.v_end)
-        if _settle_energy_account(tree, soft, state, frames, w) >= 0.0 or is_final:
+        if _settle_energy_account(tree, soft, state, frames, w, contact) >= 0.0 or is_final:
             now = 0.5 * bilinear_form(w.v_end, w.mass, w.v_end)
-            scale = np.sqrt(w.energy_j[0] / now) if now > 0.0 else 1.0
+            scale = np.sqrt(max(w.energy_j[0], 0.0) / now) if now > 0.0 else 1.0
             add_scaled(state.v, w.v_end, scale - 1.0, w.v_end)
+            if contact is not None:
+                contact.work_j[0] += contact.work_j[1]
             return True
         w.energy_j[0], w.energy_j[1], w.energy_j[2] = before
     assign(state.q, w.start)
@@ -305,6 +369,7 @@ def advance(
     dt: float,
     steps: int,
     stride: int,
+    contact: Contact | None,
 ) -> None:
     """Integrate ``steps`` steps of ``dt`` seconds in place, and leave the link frames.
 
@@ -312,18 +377,19 @@ def advance(
     """
     w = make_workspace(state.q.size, tree.parent.size, soft.arms_m.shape[0], servo.joint.size)
     rate = np.empty(servo.joint.size)
-    begin_energy_account(tree, soft, state, frames, w)
+    begin_energy_account(tree, soft, state, frames, w, contact)
     left = steps
     while left > 0:
         count = min(stride, left) if stride > 1 and _is_creeping(servo, state) else 1
         left -= count
+        if contact is not None:
+            turn_references(tree, state, frames)
         span = count * dt
         update_references(servo, state, rate, span)
         done, part = 0.0, 1.0
         while done < 1.0:
-            if _step(
-                tree, soft, servo, state, frames, rate, part * span, part <= SMALLEST_FRACTION, w
-            ):
+            final = part <= SMALLEST_FRACTION
+            if _step(tree, soft, servo, state, frames, rate, part * span, final, w, contact):
                 done += part
             else:
                 part *= 0.5
@@ -331,12 +397,13 @@ def advance(
 
 @compiled
 def energy(
-    tree: TreeModel, soft: SoftModel, state: State, frames: LinkFrames
+    tree: TreeModel, soft: SoftModel, state: State, frames: LinkFrames, contact: Contact | None
 ) -> tuple[float, float]:
     """Return the kinetic and potential energy in J.
 
-    Potential: gravity, flexures, end stops and tendons. The servos' own springs are not counted.
+    Potential: gravity, flexures, end stops, tendons and bodies pressed together. The servos' own
+    springs are not counted.
     """
     w = make_workspace(state.q.size, tree.parent.size, soft.arms_m.shape[0], 0)
-    begin_energy_account(tree, soft, state, frames, w)
+    begin_energy_account(tree, soft, state, frames, w, contact)
     return w.energy_j[0], w.energy_j[1] + w.energy_j[2]

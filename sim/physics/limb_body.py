@@ -38,6 +38,8 @@ def tree_model(limb: Limb, gravity_m_s2: float) -> TreeModel:
     axes = np.array([hinge.axis for hinge in hinges], dtype=np.float64).reshape(-1, 3)
     down = rotation_from_rpy(limb.base.rpy).T @ np.array([0.0, 0.0, -gravity_m_s2])
     return TreeModel(
+        kind=np.zeros(len(hinges), dtype=np.int64),
+        reference=np.tile(np.eye(3), (len(hinges), 1, 1)),
         parent=np.array([number.get(hinge.parent, -1) for hinge in hinges], dtype=np.int64),
         pivot_m=np.array([hinge.pivot_m for hinge in hinges], dtype=np.float64).reshape(-1, 3),
         axis=axes / np.linalg.norm(axes, axis=1, keepdims=True),
@@ -263,6 +265,7 @@ class LimbBody:
             self.dt_s,
             steps,
             self.creep_stride,
+            None,
         )
 
     # -- observation ----------------------------------------------------------------------------
@@ -300,7 +303,7 @@ class LimbBody:
 
     def energy_j(self) -> tuple[float, float]:
         """Return kinetic and potential energy in J; servos not counted."""
-        kinetic, potential = integrator.energy(self.tree, self.soft, self.state, self.frames)
+        kinetic, potential = integrator.energy(self.tree, self.soft, self.state, self.frames, None)
         return float(kinetic), float(potential)
 
     def mass_matrix(self) -> FloatArray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from asterias.arrays import FloatArray
-from sim.physics.model import Vec
+from sim.physics.model import IntArray, Vec
 from sim.physics.numba_options import compiled, inlined
 
 
@@ -158,3 +158,50 @@ def solve_cholesky(a: FloatArray, x: FloatArray) -> None:
         for k in range(i + 1, n):
             x[i] -= a[k, i] * x[k]
         x[i] /= a[i, i]
+
+
+# -- matrices of a tree ---------------------------------------------------------------------------
+#
+# H[i, j] of a tree is zero unless one of i, j lies above the other, and so is L in H = L^T L, if it
+# is made from the leaves to the root (Featherstone, Rigid Body Dynamics Algorithms, 2008, sections
+# 6.4 and 6.5). ``above[i] < i`` is the coordinate next above i, -1 at a root.
+
+
+@compiled
+def factor_tree(above: IntArray, a: FloatArray) -> None:
+    """Factor ``a = L^T L`` in place, for a symmetric positive definite ``a`` of a tree."""
+    for k in range(above.size - 1, -1, -1):
+        a[k, k] = np.sqrt(a[k, k])
+        i = above[k]
+        while i >= 0:
+            a[k, i] /= a[k, k]
+            i = above[i]
+        i = above[k]
+        while i >= 0:
+            j = i
+            while j >= 0:
+                a[i, j] -= a[k, i] * a[k, j]
+                j = above[j]
+            i = above[i]
+
+
+@compiled
+def solve_above(above: IntArray, factor: FloatArray, x: FloatArray) -> None:
+    """Compute ``x = L^-T x`` in place."""
+    for i in range(x.size - 1, -1, -1):
+        x[i] /= factor[i, i]
+        j = above[i]
+        while j >= 0:
+            x[j] -= factor[i, j] * x[i]
+            j = above[j]
+
+
+@compiled
+def solve_below(above: IntArray, factor: FloatArray, x: FloatArray) -> None:
+    """Compute ``x = L^-1 x`` in place."""
+    for i in range(x.size):
+        j = above[i]
+        while j >= 0:
+            x[i] -= factor[i, j] * x[j]
+            j = above[j]
+        x[i] /= factor[i, i]

@@ -14,6 +14,9 @@ from asterias.arrays import FloatArray
 from sim.physics.numba_options import compiled
 
 IntArray = npt.NDArray[np.int64]
+# What a coordinate of the tree is: a turn about its axis, a way along its axis, or the last of the
+# six coordinates of a free body, whose turn is followed by the body's reference attitude.
+HINGE, SLIDE, ATTITUDE = 0, 1, 2
 # Vectors are tuples of three floats inside the loop: the compiler keeps them in registers.
 Vec = tuple[float, float, float]
 
@@ -21,7 +24,12 @@ Vec = tuple[float, float, float]
 class TreeModel(NamedTuple):
     """Rigid tree with ``h`` hinges, all coordinates in the limb's common frame, straight pose.
 
+    A free body is six entries of the tree, three slides and three hinges, of which the last carries
+    its mass (:func:`sim.physics.rigid_body.turn_references`).
+
     Attributes:
+        kind: ``(h,)`` HINGE, SLIDE or ATTITUDE.
+        reference: ``(h, 3, 3)`` attitude of a free body at zero angles; elsewhere not used.
         parent: ``(h,)`` hinge that carries the parent link, -1 for the root.
         pivot_m, axis: ``(h, 3)``.
         mass_kg: ``(h,)`` of each hinge's child link.
@@ -29,6 +37,8 @@ class TreeModel(NamedTuple):
         gravity_m_s2: ``(3,)`` in the common frame.
     """
 
+    kind: IntArray
+    reference: FloatArray
     parent: IntArray
     pivot_m: FloatArray
     axis: FloatArray

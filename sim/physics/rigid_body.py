@@ -20,8 +20,12 @@ from sim.physics.linear_algebra import (
     subtract,
     transform,
 )
-from sim.physics.model import LinkFrames, TreeModel
+from sim.physics.model import ATTITUDE, SLIDE, LinkFrames, State, TreeModel
 from sim.physics.numba_options import compiled
+
+# Beyond this second angle (rad) a free body's three angles are counted from a new reference: far
+# from pi/2, where they would be singular.
+LARGEST_TILT_RAD = 0.5
 
 
 @compiled
@@ -37,9 +41,48 @@ def forward_kinematics(tree: TreeModel, q: FloatArray, frames: LinkFrames) -> No
             set_vector(frames.axis, i, transform(frames.rotation, p, axis))
             at = add(transform(frames.rotation, p, pivot), get_vector(frames.shift_m, p))
             set_vector(frames.pivot_m, i, at)
-        rotate_axis_angle(frames.rotation, i, frames.rotation, p, axis, q[i])
+        if tree.kind[i] == SLIDE:
+            moved = scale(q[i], get_vector(frames.axis, i))
+            set_vector(frames.pivot_m, i, add(get_vector(frames.pivot_m, i), moved))
+            rotate_axis_angle(frames.rotation, i, frames.rotation, p, axis, 0.0)
+        else:
+            rotate_axis_angle(frames.rotation, i, frames.rotation, p, axis, q[i])
+        if tree.kind[i] == ATTITUDE:
+            turn_by(frames.rotation, tree.reference, i)
         turned = transform(frames.rotation, i, pivot)
         set_vector(frames.shift_m, i, subtract(get_vector(frames.pivot_m, i), turned))
+
+
+@compiled
+def turn_by(rotation: FloatArray, reference: FloatArray, i: int) -> None:
+    """Compute ``rotation[i] = rotation[i] @ reference[i]``."""
+    for r in range(3):
+        x, y, z = get_vector(rotation[i], r)
+        for c in range(3):
+            rotation[i, r, c] = (
+                x * reference[i, 0, c] + y * reference[i, 1, c] + z * reference[i, 2, c]
+            )
+
+
+@compiled
+def turn_references(tree: TreeModel, state: State, frames: LinkFrames) -> None:
+    """Count the angles of free bodies that tilt far from a new reference attitude.
+
+    A free body turns about z, then y, then x (coordinates i-2, i-1, i), which is singular at a
+    right angle of the second. The attitude and the angular velocity stay; angles become zero, where
+    the three axes are those of the world. ``frames`` must be those of ``state.q``.
+    """
+    for i in range(tree.parent.size):
+        if tree.kind[i] != ATTITUDE or abs(state.q[i - 1]) < LARGEST_TILT_RAD:
+            continue
+        spin = (0.0, 0.0, 0.0)
+        for j in range(i - 2, i + 1):
+            spin = add(spin, scale(state.v[j], get_vector(frames.axis, j)))
+        for r in range(3):
+            state.q[i - r] = 0.0
+            state.v[i - r] = spin[r]
+            for c in range(3):
+                tree.reference[i, r, c] = frames.rotation[i, r, c]
 
 
 @compiled
@@ -79,8 +122,11 @@ def gravity_forces(
     for i in range(n):
         set_vector(moment, i, scale(mass[i], get_vector(centers, i)))
     for i in range(n - 1, -1, -1):
-        lever = subtract(get_vector(moment, i), scale(mass[i], get_vector(frames.pivot_m, i)))
-        out[i] = -dot(get_vector(frames.axis, i), cross(lever, down))
+        if tree.kind[i] == SLIDE:
+            out[i] = -dot(get_vector(frames.axis, i), scale(mass[i], down))
+        else:
+            lever = subtract(get_vector(moment, i), scale(mass[i], get_vector(frames.pivot_m, i)))
+            out[i] = -dot(get_vector(frames.axis, i), cross(lever, down))
         p = tree.parent[i]
         if p >= 0:
             mass[p] += mass[i]
@@ -113,8 +159,11 @@ def bias_forces(
             w, dw = get_vector(spin, p), get_vector(spin_rate, p)
             arm = subtract(pivot, get_vector(frames.pivot_m, p))
             acc = add(get_vector(lift, p), add(cross(dw, arm), cross(w, cross(w, arm))))
-        dw = add(dw, cross(w, scale(v[i], axis)))
-        w = add(w, scale(v[i], axis))
+        if tree.kind[i] == SLIDE:
+            acc = add(acc, scale(2.0, cross(w, scale(v[i], axis))))
+        else:
+            dw = add(dw, cross(w, scale(v[i], axis)))
+            w = add(w, scale(v[i], axis))
         set_vector(spin, i, w)
         set_vector(spin_rate, i, dw)
         set_vector(lift, i, acc)
@@ -125,7 +174,8 @@ def bias_forces(
         set_vector(force, i, pull)
         set_vector(moment, i, add(twist, cross(arm, pull)))
     for i in range(n - 1, -1, -1):
-        out[i] = dot(get_vector(frames.axis, i), get_vector(moment, i))
+        along = get_vector(force, i) if tree.kind[i] == SLIDE else get_vector(moment, i)
+        out[i] = dot(get_vector(frames.axis, i), along)
         p = tree.parent[i]
         if p >= 0:
             arm = subtract(get_vector(frames.pivot_m, i), get_vector(frames.pivot_m, p))
@@ -170,10 +220,15 @@ def mass_matrix(
         middle = get_vector(center, j)
         force = scale(mass[j], cross(axis, subtract(middle, pivot)))
         moment = transform(turning, j, axis)
+        if tree.kind[j] == SLIDE:
+            force, moment = scale(mass[j], axis), (0.0, 0.0, 0.0)
         i = j
         while i >= 0:
-            arm = subtract(middle, get_vector(frames.pivot_m, i))
-            value = dot(get_vector(frames.axis, i), add(moment, cross(arm, force)))
+            if tree.kind[i] == SLIDE:
+                value = dot(get_vector(frames.axis, i), force)
+            else:
+                arm = subtract(middle, get_vector(frames.pivot_m, i))
+                value = dot(get_vector(frames.axis, i), add(moment, cross(arm, force)))
             out[i, j] = value
             out[j, i] = value
             i = tree.parent[i]

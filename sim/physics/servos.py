@@ -85,3 +85,38 @@ def limit_servos(
             state.torque[s] = saturated[s]
             settled = False
     return settled
+
+
+@compiled
+def guess_saturated(servo: ServoDynamics, state: State, saturated: FloatArray) -> None:
+    """Saturate servos that were at their torque limit in the last step."""
+    for s in range(servo.joint.size):
+        if abs(state.torque[s]) >= servo.torque_limit[s]:
+            saturated[s] = np.sign(state.torque[s]) * servo.torque_limit[s]
+            state.torque[s] = saturated[s]
+
+
+@compiled
+def release_servos(
+    servo: ServoDynamics,
+    state: State,
+    rate: FloatArray,
+    a: FloatArray,
+    dt: float,
+    saturated: FloatArray,
+) -> bool:
+    """Release saturated servos that need less than their torque limit.
+
+    Returns:
+        Whether there were any.
+    """
+    found = False
+    for s in range(servo.joint.size):
+        i = servo.joint[s]
+        error = state.reference[s] - state.q[i] - BETA * dt * dt * a[i]
+        torque = servo.stiffness[s] * error
+        torque += servo.damping[s] * (rate[s] - state.v[i] - dt * a[i])
+        if saturated[s] != 0.0 and abs(torque) < servo.torque_limit[s]:
+            saturated[s] = 0.0
+            found = True
+    return found
