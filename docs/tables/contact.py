@@ -53,7 +53,7 @@ def _cost(results: Path) -> str:
     rows: list[tuple[str, ...]] = [("starfish, limp", "contacts", "a step", "beside in the air")]
     for key, told in places.items():
         time_us, ratio = data["step_us"][key], data["ratio"][key]
-        rows.append((told, f"{data['contacts'][key]}", f"{time_us:.0f} µs", f"{ratio:.2f}"))
+        rows.append((told, f"{data['contacts'][key]}", f"{time_us:.0f} us", f"{ratio:.2f}"))
     return markdown_table(rows)
 
 
