@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from asterias.arrays import FloatArray
-from sim.contact.scenes import GRAVITY_M_S2, SAMPLE_HZ, Scene
+from sim.contact.scenes import GRAVITY_M_S2, SAMPLE_HZ, ContactScene
 from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
 from sim.rendering.bullet import bullet_client
 
@@ -14,8 +14,8 @@ _HZ = 500.0
 _RESTING_M_S = 0.05
 
 
-def run_scene(scene: Scene) -> FloatArray:
-    """Return the track of a scene in PyBullet; see :class:`sim.contact.scenes.Run`.
+def run_scene(scene: ContactScene) -> FloatArray:
+    """Return the track of a scene in PyBullet; see :class:`sim.contact.scenes.SceneRunner`.
 
     A ``UserError`` says so where PyBullet is not installed.
     """

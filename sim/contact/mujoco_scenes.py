@@ -12,7 +12,7 @@ from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from hardware.description.limb import Limb
 from sim.contact.body import ContactBody
-from sim.contact.scenes import GRAVITY_M_S2, SAMPLE_HZ, Scene, Solid
+from sim.contact.scenes import GRAVITY_M_S2, SAMPLE_HZ, ContactScene, Solid
 from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
 
 MISSING = "MuJoCo is not installed; it comes with the extra mujoco: pip install 'asterias[mujoco]'."
@@ -33,8 +33,8 @@ def load_mujoco() -> Any:
         raise UserError(MISSING) from error
 
 
-def run_scene(scene: Scene) -> FloatArray:
-    """Return the track of a scene in MuJoCo; see :class:`sim.contact.scenes.Run`."""
+def run_scene(scene: ContactScene) -> FloatArray:
+    """Return the track of a scene in MuJoCo; see :class:`sim.contact.scenes.SceneRunner`."""
     law = scene.surface
     # The plane's own z along its normal, which leans towards x.
     turned = _quaternion((0.0, scene.slope_rad, 0.0))

@@ -42,7 +42,7 @@ class Solid:
 
 
 @dataclass(frozen=True)
-class Scene:
+class ContactScene:
     """Solids on a plane that slopes down along x."""
 
     solids: tuple[Solid, ...]
@@ -56,39 +56,39 @@ class Scene:
         return (math.sin(self.slope_rad), 0.0, math.cos(self.slope_rad))
 
 
-class Run(Protocol):
-    """Run a scene in some engine."""
+class SceneRunner(Protocol):
+    """Runs a scene in some engine."""
 
-    def __call__(self, scene: Scene) -> FloatArray:
+    def __call__(self, scene: ContactScene) -> FloatArray:
         """Return positions ``(T, n, 3)`` at :data:`SAMPLE_HZ`, the start included."""
 
 
-def _on_slope(angle_deg: float, duration_s: float) -> Scene:
+def _on_slope(angle_deg: float, duration_s: float) -> ContactScene:
     angle = math.radians(angle_deg)
     half = 0.5 * _EDGES_M[2]
     place = (half * math.sin(angle), 0.0, half * math.cos(angle))
     solid = Solid("block", _EDGES_M, place, (0.0, angle, 0.0))
-    return Scene((solid,), duration_s, angle, Surface(friction=_FRICTION))
+    return ContactScene((solid,), duration_s, angle, Surface(friction=_FRICTION))
 
 
-SCENES: Mapping[str, Scene] = {
+SCENES: Mapping[str, ContactScene] = {
     "slide": _on_slope(30.0, 1.0),
     # The friction angle of 0.4 is 21.8 degrees.
     "rest": _on_slope(20.0, 10.0),
-    "bounce": Scene(
+    "bounce": ContactScene(
         (Solid("ball", (_RADIUS_M,), (0.0, 0.0, _RADIUS_M + _DROP_M)),),
         2.5,
         surface=Surface(restitution=0.8),
     ),
-    "stack": Scene(
+    "stack": ContactScene(
         tuple(Solid("ball", (_RADIUS_M,), (0.0, 0.0, (2 * k + 1) * _RADIUS_M)) for k in range(5)),
         2.0,
     ),
 }
 
 
-def run_scene(scene: Scene, *, physics_hz: float = 500.0) -> FloatArray:
-    """Return the track of a scene in this engine; see :class:`Run`."""
+def run_scene(scene: ContactScene, *, physics_hz: float = 500.0) -> FloatArray:
+    """Return the track of a scene in this engine; see :class:`SceneRunner`."""
     ground = Ground(planes=(Plane(scene.normal),), surface=scene.surface)
     bodies = [solid.free_body() for solid in scene.solids]
     world = ContactBody(bodies, ground=ground, physics_hz=physics_hz, gravity_m_s2=GRAVITY_M_S2)

@@ -19,7 +19,7 @@ from sim.contact import bullet_scenes, mujoco_scenes, scenes
 from sim.contact.cost import measure_cost
 from sim.contact.standing_robot import standing_robot
 
-ENGINES: Mapping[str, scenes.Run] = {
+ENGINES: Mapping[str, scenes.SceneRunner] = {
     "asterias": scenes.run_scene,
     "mujoco": mujoco_scenes.run_scene,
     "pybullet": bullet_scenes.run_scene,

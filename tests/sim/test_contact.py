@@ -203,7 +203,7 @@ PEERS = [
 @pytest.mark.parametrize("name", scenes.SCENES)
 @pytest.mark.parametrize(("run", "bounds"), PEERS)
 def test_other_engines_agree(
-    run: Callable[[scenes.Scene], FloatArray], bounds: dict[str, float], name: str
+    run: Callable[[scenes.ContactScene], FloatArray], bounds: dict[str, float], name: str
 ) -> None:
     try:
         track = run(scenes.SCENES[name])
