@@ -40,6 +40,10 @@ COMMANDS = {
     "compare": LazyCommand(
         "planners.commands:compare", "Measure grid planners that people use beside ours."
     ),
+    "gates": LazyCommand(
+        "planners.commands:gates",
+        "Measure how gradients pass the layers of VIN and Highway VIN before any training.",
+    ),
     "bench": LazyCommand("planners.commands:bench", "Measure speed and memory."),
     "warm": LazyCommand("planners.commands:warm", "Compile ahead of first use."),
 }

@@ -182,6 +182,20 @@ def compare(arguments: list[str], program: str) -> int:
     return 0
 
 
+def gates(arguments: list[str], program: str) -> int:
+    """Measure gradients through layers and gates.
+
+    Returns:
+        The exit code.
+    """
+    from planners.training import gate_health
+
+    config = tyro.cli(gate_health.GateHealthConfig, args=arguments, prog=program)
+    for line in gate_health.gate_health(config):
+        print(line, flush=True)
+    return 0
+
+
 def bench(arguments: list[str], program: str) -> int:
     """Measure and print.
 

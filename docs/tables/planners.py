@@ -20,7 +20,7 @@ _MOVE_NAMES = {"moore": "eight moves", "diff_drive": "differential drive"}
 _NETWORK_NAMES = {
     "dt_vin": "DT-VIN",
     "vin": "VIN",
-    "highway_vin": "Highway VIN",
+    "highway_vin": "Highway VIN, one flat gate",  # all rows of it are from before its block
     "gppn": "GPPN",
 }
 
@@ -178,7 +178,7 @@ def _moves(results: Path) -> str:
             parts = [row["bins"][index] for row in group]
             rows.append(
                 (
-                    f"{_MOVE_NAMES[first['moves']]}, {len(group)} seeds",
+                    _MOVE_NAMES[first["moves"]],
                     f"{first['size']} x {first['size']}",
                     f"{bin_['lo']:,} to {min(bin_['hi'], first['longest_path']):,}",
                     f"{bin_['starts']:,}, {bin_['mazes']}",
@@ -193,10 +193,48 @@ def _moves(results: Path) -> str:
 
 def _moore_parity(results: Path) -> str:
     """Return the table of eight moves with and without a latent action that stays."""
-    data = load(results, "planners/maze_15_moore.json")
+    return _by_case(load(results, "planners/maze_15_moore.json"), "latent actions")
+
+
+def _closed_form(results: Path) -> str:
+    """Return the table of the closed form's speed beside breadth-first search."""
+    rows: list[tuple[str, ...]] = [("map x layers, path", "closed form", "breadth-first search")]
+    for row in load(results, "planners/closed_form.json")["rows"]:
+        rows.append(
+            (
+                f"{row['size']} x {row['size']} x {row['depth']:,}, {row['length']:,} steps",
+                f"{row['closed_form_ms']:.2f} ms",
+                f"{row['bfs_ms']:.3f} ms",
+            )
+        )
+    return markdown_table(rows)
+
+
+def _gates(results: Path) -> str:
+    """Return the table of gradients through VIN and Highway VIN before any training."""
+    rows: list[tuple[str, ...]] = [
+        ("start", "layers", "VIN", "Highway VIN", "filter closed", "weight of the last layer")
+    ]
+    found = load(results, "planners/gates.json")["rows"]
+    for vin, highway in zip(found[::2], found[1::2], strict=True):
+        rows.append(
+            (
+                vin["init"],
+                str(vin["depth"]),
+                f"{vin['gradient_ratio']:.2g}",
+                f"{highway['gradient_ratio']:.2g}",
+                f"{100 * highway['gate_closed']:.0f} %",
+                f"{highway['gate_last_weight']:.2f}",
+            )
+        )
+    return markdown_table(rows)
+
+
+def _by_case(data: dict[str, Any], head: str) -> str:
+    """Return the table of a study, a row for each case."""
     about = {run["case"]: run["about"] for run in data["runs"]}
     spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
-    rows: list[tuple[str, ...]] = [("latent actions", *spans, "seeds", "processor time")]
+    rows: list[tuple[str, ...]] = [(head, *spans, "seeds", "processor time")]
     for case in data["summary"]:
         rows.append(
             (
@@ -206,6 +244,32 @@ def _moore_parity(results: Path) -> str:
                 f"{case['training_cpu_seconds']['mean']:.0f} s",
             )
         )
+    return markdown_table(rows)
+
+
+def _noise(results: Path) -> str:
+    """Return the table of noisy mazes, beside exact search on the map that is cut."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in load(results, "planners/noise.json")["rows"]:
+        groups.setdefault((row["suite"], row["network"]), []).append(row)
+    rows: list[tuple[str, ...]] = [
+        ("mazes, variance", "planner", "steps", "starts, mazes", "success", "optimal")
+    ]
+    for (suite, network), group in groups.items():
+        first = group[0]
+        for index, bin_ in enumerate(first["bins"]):
+            parts = [row["bins"][index] for row in group]
+            means = [sum(one[key] for one in parts) / len(parts) for key in ("success", "optimal")]
+            seeds = f", {len(group)} seeds" if len(group) > 1 else ""
+            rows.append(
+                (
+                    f"{first['size']} x {first['size']}, {suite.rpartition('_')[2]}",
+                    f"{network}{seeds}",
+                    f"{bin_['lo']:,} to {min(bin_['hi'], first['longest_path']):,}",
+                    f"{bin_['starts']:,}, {bin_['mazes']}",
+                    *(f"{math.floor(100 * mean) / 100:.2f} %" for mean in means),
+                )
+            )
     return markdown_table(rows)
 
 
@@ -311,6 +375,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "ablations": _ablations,
     "transfer": _transfer,
     "scale": _scale,
+    "closed_form": _closed_form,
+    "gates": _gates,
+    "noise": _noise,
     "moves": _moves,
     "moore_parity": _moore_parity,
     "sparse": _sparse,

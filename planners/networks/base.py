@@ -123,6 +123,10 @@ class PlanningNetwork(nn.Module):
         """What a linear policy sees of the Q-values."""
         return "centred"
 
+    def diagnostics(self) -> dict[str, float]:
+        """Return what is worth a curve after a step of training, by name."""
+        return {}
+
     def solve(self, mazes: Tensor, goals: Tensor, depth: int) -> ClosedForm | None:
         """Return what ``depth`` layers lead to without running them, where that is possible.
 
@@ -174,12 +178,20 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def observation(mazes: Any, goals: Any) -> tuple[Tensor, Tensor]:
-    """Return mazes and one-hot goal maps as float32 ``(B, H, W)``, from uint8 mazes and.
+def observation(
+    mazes: Any, goals: Any, variance: float = 0.0, draw: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return what a network sees of mazes: themselves and one-hot goals, float32 ``(B, H, W)``.
 
-    (row, column) goals.
+    Args:
+        mazes: uint8 ``(B, H, W)``, 1 = free.
+        goals: row and column ``(B, 2)``.
+        variance: of Gaussian noise on the mazes, clipped to 0 to 1 (App. C.4 of DT-VIN).
+        draw: random numbers of the noise; None takes PyTorch's.
     """
     maze = torch.as_tensor(mazes).float()
+    if variance:
+        maze = (maze + variance**0.5 * torch.randn(maze.shape, generator=draw)).clamp(0, 1)
     places = torch.as_tensor(goals)
     goal = torch.zeros_like(maze)
     goal[torch.arange(len(maze)), places[:, 0], places[:, 1]] = 1

@@ -63,6 +63,8 @@ class DTVINConfig(NetworkConfig):
     paths may be longer than those of the training."""
     transition_sees_goal: bool = False
     """Let f^T see the goal map beside the maze; the paper's parameter count speaks against it."""
+    cleaner: int = 0
+    """Channels of a CNN that cleans a noisy map before f^T and f^R see it; 0 for none."""
     policy_input: Literal["q", "patch"] = "q"
     """What f^pi reads: the A latent Q-values of the cell, or the F x F patch of V around it."""
     readout: Readout = "centred"
@@ -82,6 +84,9 @@ class DTVINConfig(NetworkConfig):
 
 
 _RING = (1, 1, 1, 1)  # of walls, in cells: left, right, top, bottom
+# Of the soft threshold: with noise of a variance of 0.04, the log odds of a cell that is as often
+# free as a wall rise by 1 / 0.04 for each unit of its value.
+_STEEPNESS = 25.0
 _NEVER = -1e9  # a logit that no other is below
 
 
@@ -136,6 +141,12 @@ class DTVIN(PlanningNetwork):
             self.kernel = nn.Parameter(0.1 * torch.randn(shape))
         else:
             self.kernel = nn.Parameter(0.1 * torch.randn(1, channels, 1, 1))
+        if config.cleaner:
+            self.cleaner = nn.Sequential(
+                nn.Conv2d(1, config.cleaner, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(config.cleaner, 1, 3, padding=1),
+            )
         if config.normalisation == "threshold":
             self.threshold = nn.Parameter(torch.tensor(-2.0))  # sigmoid: 0.12 of the largest entry
         read = config.latent_actions if config.policy_input == "q" else taps
@@ -196,6 +207,17 @@ class DTVIN(PlanningNetwork):
             leaning.append(self.config.field**2 // 2)  # stays
         return leaning
 
+    def cleaned(self, mazes: Tensor) -> Tensor:
+        """Return the map that f^T and f^R see ``(B, H, W)``, of mazes that may be noisy.
+
+        It begins as a soft threshold, which looks at each cell alone; the CNN adds to its logit
+        what the cells around say.
+        """
+        if not self.config.cleaner:
+            return mazes
+        around: Tensor = self.cleaner(mazes.unsqueeze(1)).squeeze(1)
+        return torch.sigmoid(_STEEPNESS * (mazes - 0.5) + around)
+
     def rewards(self, mazes: Tensor, goals: Tensor) -> Tensor:
         """Return R = f^R(x) ``(B, H, W)``."""
         reward: Tensor = self.reward(torch.stack((mazes, goals), dim=1))
@@ -240,6 +262,7 @@ class DTVIN(PlanningNetwork):
 
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
         """Return T and R, of the map with its ring of walls if it has one."""
+        mazes = self.cleaned(mazes)
         if self.config.border == "walls":
             mazes, goals = functional.pad(mazes, _RING), functional.pad(goals, _RING)
         return self.kernels(mazes, goals), self.rewards(mazes, goals)
@@ -328,7 +351,7 @@ class DTVIN(PlanningNetwork):
         parts, results = self._closed_form_parts(), []
         maps = [one.cpu().float().numpy() for one in (mazes, goals)]
         for maze, goal in zip(*maps, strict=True):
-            solved = solve_binary(parts, maze, goal, depth)
+            solved = None if config.cleaner else solve_binary(parts, maze, goal, depth)
             if solved is None:
                 solved = solve_map(parts, self._one_hot_map(maze, goal), depth)
             if solved is None:
@@ -341,11 +364,12 @@ class DTVIN(PlanningNetwork):
     def _one_hot_map(self, maze: NDArray[np.float32], goal: NDArray[np.float32]) -> OneHotMap:
         """Return the successors of all cells of a map ``(H, W)`` of any numbers, in its ring."""
         device = self.policy.weight.device
-        maze, goal = np.pad(maze, 1), np.pad(goal, 1)
-        maps = [torch.from_numpy(one)[None].to(device) for one in (maze, goal)]
+        cleaned = self.cleaned(torch.from_numpy(maze)[None].to(device))
+        maps = [functional.pad(cleaned, _RING), functional.pad(torch.from_numpy(goal)[None], _RING)]
+        maps = [one.to(device) for one in maps]
         taps = self.kernels(*maps)[0].argmax(dim=1).flatten(1).T.cpu()
         reward = self.rewards(*maps)[0].flatten().double().cpu().numpy()
-        shape = (maze.shape[0], maze.shape[1])
+        shape = (maze.shape[0] + 2, maze.shape[1] + 2)
         return OneHotMap(np.ascontiguousarray(taps.numpy().astype(np.uint8)), reward, shape)
 
     def _closed_form_parts(self) -> Parts:

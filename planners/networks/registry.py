@@ -15,7 +15,7 @@ from planners.networks.base import PlanningNetwork
 from planners.networks.drive_dt_vin import DriveDTVIN
 from planners.networks.dt_vin import DTVIN, SparseDTVIN
 from planners.networks.gppn import GPPN
-from planners.networks.highway_vin import HighwayVIN
+from planners.networks.highway_vin import HighwayDTVIN, HighwayVIN
 from planners.networks.vin import VIN
 
 
@@ -30,6 +30,7 @@ NETWORKS.register("sparse_dt_vin", SparseDTVIN)
 NETWORKS.register("drive_dt_vin", DriveDTVIN)
 NETWORKS.register("vin", VIN)
 NETWORKS.register("highway_vin", HighwayVIN)
+NETWORKS.register("highway_dt_vin", HighwayDTVIN)
 NETWORKS.register("gppn", GPPN)
 
 # Words of options in older cards and commands.

@@ -27,9 +27,11 @@ class VINConfig(NetworkConfig):
     """Rows and columns F of the transition kernel."""
     hidden: int = 150
     """Channels between the observation and the reward."""
-    init: Literal["structured", "random"] = "structured"
+    init: Literal["structured", "stochastic", "random"] = "structured"
     """Initial weights: the first latent actions are the moves, free cells and the goal are worth
-    something, or none of this."""
+    something (structured); kernels are random distributions over the neighbours, free cells and the
+    goal are worth something (stochastic); or nothing of this (random), from which V is nearly zero
+    and no gradient reaches the first layers."""
 
 
 class VIN(PlanningNetwork):
@@ -49,6 +51,8 @@ class VIN(PlanningNetwork):
         self.policy = nn.Linear(config.latent_actions, config.actions, bias=False)
         if config.init == "structured":
             self._init_structured()
+        elif config.init == "stochastic":
+            self._init_stochastic()
 
     @torch.no_grad()
     def _init_structured(self) -> None:
@@ -58,16 +62,31 @@ class VIN(PlanningNetwork):
         kernel has no softmax, so that 1 on the tap of the move is a whole step; what is random is
         scaled to a tenth, so that it breaks ties and no more.
         """
+        self._init_reward()
         moves = min(self.config.latent_actions, self.config.actions)
         for a, tap in enumerate(direction_taps(self.config.field, moves)):
             self.kernel[0, a, tap] += 1.0
+        self.policy.weight.mul_(0.1)
+        self.policy.weight += torch.eye(*self.policy.weight.shape)
+
+    @torch.no_grad()
+    def _init_reward(self) -> None:
+        """Let free cells and the goal be worth something, before what is random."""
         self.hidden.weight.mul_(0.1)
         self.reward.weight.mul_(0.1)
         for channel, worth in enumerate((0.1, 1.0)):  # of a free cell, of the goal
             self.hidden.weight[channel, channel, 1, 1] += 1.0
             self.reward.weight[0, channel] += worth
-        self.policy.weight.mul_(0.1)
-        self.policy.weight += torch.eye(*self.policy.weight.shape)
+
+    @torch.no_grad()
+    def _init_stochastic(self) -> None:
+        """Initialise kernels that sum to one, so that values neither fade nor explode with depth.
+
+        Logits of unit variance put up to half of a kernel on one neighbour: which move a latent
+        action is, is left to chance and to the training.
+        """
+        self._init_reward()
+        self.kernel.copy_(torch.softmax(torch.randn_like(self.kernel), dim=2))
 
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
         """Return T^inv ``(1, A, F*F, 1, 1)`` and R ``(B, H, W)``, plain.

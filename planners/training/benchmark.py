@@ -26,6 +26,7 @@ from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_strati
 from planners.mazes.distances import distances
 from planners.networks.base import observation
 from planners.networks.registry import build
+from planners.networks.weights import WEIGHTS_FOLDER, load_weights
 from planners.operator import reference
 from planners.operator.value_iteration import value_iteration
 from planners.planning import exact_search as search
@@ -48,6 +49,8 @@ class BenchConfig:
     """Layers of the plain PyTorch training step; deeper ones are scaled up from it to save memory
     and time.
     """
+    closed_form: bool = False
+    """Measure the closed form of sparse_dt_vin_15 alone, beside breadth-first search."""
     memory: bool = True
     """Measure the memory of a training step at the last size."""
     json: Path | None = None
@@ -121,6 +124,9 @@ def bench(config: BenchConfig) -> Iterator[str]:
     """Yield one line per measurement; write all of them to ``config.json``."""
     torch.set_num_threads(1)
     sizes = _parse_sizes(config.sizes)
+    if config.closed_form:
+        yield from _bench_closed_form(config, sizes)
+        return
     rows: list[dict[str, Any]] = []
     for size, depth in sizes:
         rows.append(_operator(config, size, depth))
@@ -144,6 +150,33 @@ def bench(config: BenchConfig) -> Iterator[str]:
         result["training_step_mb"] = training_memory_mb(*sizes[-1])
         yield f"memory of a training step at {sizes[-1]}, batch 1: {result['training_step_mb']} MB"
     if config.json:
+        write_json(config.json, result, indent=1)
+
+
+def _bench_closed_form(config: BenchConfig, sizes: list[tuple[int, int]]) -> Iterator[str]:
+    """Yield a line per size; write all of them to ``config.json``."""
+    network, _ = load_weights(WEIGHTS_FOLDER / "sparse_dt_vin_15.safetensors")
+    rows = []
+    for size, depth in sizes:
+        rule = MazeRule(size, decimation=(0, min(1.0, 500 / size**2)))
+        one = generate_stratified(rule, (size, size**2), 1, seed=size, block_size=8)
+        maps, repeats = observation(one.mazes, one.goals), 20 * config.repeats
+
+        def best(work: Callable[[], Any], repeats: int = repeats) -> float:
+            return 1e3 * fastest(work, repeats, config.budget_s / 4)
+
+        row: dict[str, Any] = {"size": size, "depth": depth}
+        row |= {"length": int(distances(one.mazes, one.goals).max())}
+        solved = best(partial(network.solve, *maps, depth))
+        row |= {"closed_form_ms": solved, "bfs_ms": best(partial(distances, one.mazes, one.goals))}
+        rows.append(row)
+        yield (
+            "{size} x {size} x {depth}: closed form {closed_form_ms:.3f} ms, breadth-first search "
+            "{bfs_ms:.3f} ms".format_map(row)
+        )
+    if config.json:
+        clock = "CPU time of the measuring thread, fastest of the repeats"
+        result = {**provenance(), "threads": 1, "clock": clock, "rows": rows}
         write_json(config.json, result, indent=1)
 
 

@@ -126,17 +126,20 @@ def greedy_actions(
     depth: int,
     batch: int = 64,
     device: torch.device | None = None,
+    noise: tuple[float, int] = (0.0, 0),
 ) -> NDArray[np.int8]:
     """Return the best action of every cell ``(n, M, M)`` after ``depth`` layers.
 
     For a differential drive: of every state, as a map ``(n, 2 M, 2 M)``.
 
-    In closed form where the network's kernels allow that, else by running the layers.
+    In closed form where the network's kernels allow that, else by running the layers. ``noise`` is
+    the variance on what the network sees, and its seed.
     """
-    parts = []
+    parts, draw = [], torch.Generator().manual_seed(noise[1])
     for first in range(0, len(maze_set), batch):
         part = maze_set[first : first + batch]
-        maze, goal = (tensor.to(device) for tensor in observation(part.mazes, part.goals))
+        seen = observation(part.mazes, part.goals, noise[0], draw)
+        maze, goal = (tensor.to(device) for tensor in seen)
         solved = network.solve(maze, goal, depth)
         if solved is not None:
             parts.append(solved.actions)

@@ -23,8 +23,9 @@ from asterias.files import write_json
 from asterias.provenance import Clock, provenance
 from planners.mazes.action_sets import MOVES, MoveName, Moves, moves_of
 from planners.mazes.datasets import MazeKind, MazeRule, MazeSet, generate_stratified
-from planners.mazes.distances import distances
+from planners.mazes.distances import distances, optimal_actions
 from planners.networks.base import PlanningNetwork, observation
+from planners.networks.headings import interleave
 from planners.networks.weights import load_weights
 from planners.training.evaluation import follow, greedy_actions, score
 from planners.training.scale_drawing import draw_scale
@@ -87,9 +88,14 @@ SUITES: dict[str, Suite] = {
     "moore_100": Suite(100, (0, 350, 700, 1050), 20, moves="moore"),
     "drive_15": Suite(15, (0, 28, 45, 75, 115), 100, moves="diff_drive"),
     "drive_35": Suite(35, (0, 150, 300, 500), 20, moves="diff_drive"),
+    "noise_15_0.01": Suite(15, (0, 15, 30, 60, 90), 100, variance=0.01),
+    "noise_15_0.04": Suite(15, (0, 15, 30, 60, 90), 100, variance=0.04),
     "noise_0.01": Suite(35, (0, 100, 200, 300), 20, variance=0.01),
     "noise_0.04": Suite(35, (0, 100, 200, 300), 20, variance=0.04),
 }
+
+
+_SEARCH = "cut at 0.5, then exact search"
 
 
 @dataclass
@@ -109,6 +115,8 @@ class ScaleConfig:
     """Seed of the mazes."""
     layers_per_step: float = 1.5
     """Layers for each step of the longest path of a suite, at least those of the training."""
+    search: bool = False
+    """Score exact search, too, on what is seen of each map, cut at 0.5."""
     sweep: bool = False
     """Run the layers, also where there is a closed form."""
     most_layers: int = 0
@@ -140,6 +148,11 @@ def scale(config: ScaleConfig) -> Iterator[str]:
             mazes = mazes[:: -(-len(mazes) // config.mazes)]
         for weights in wanted:
             rows.append(_measure(config, name, mazes, weights))
+            yield _line(rows[-1])
+            if config.json:
+                write_json(config.json, _result(config, rows), indent=1)
+        if config.search and (_SEARCH, name, config.sweep) not in done:
+            rows.append(_searched(config, name, mazes))
             yield _line(rows[-1])
             if config.json:
                 write_json(config.json, _result(config, rows), indent=1)
@@ -191,7 +204,8 @@ def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> d
         network.solve = lambda *_: None  # type: ignore[method-assign]
     is_solved = _is_solved(network, mazes, depth)
     clock = Clock()
-    actions = _actions(network, mazes, depth, suite.variance, config.seed)
+    noise = (suite.variance, config.seed)
+    actions = greedy_actions(network, mazes, depth, batch=1, noise=noise)
     _, cpu_seconds = clock.elapsed()
     return {
         "weights": _label(weights),
@@ -208,6 +222,34 @@ def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> d
         "cpu_seconds": round(cpu_seconds, 3),
         "trained_on": card.get("size"),
         "training_cpu_seconds": card.get("training_cpu_seconds", card.get("cpu_seconds")),
+        "bins": [asdict(bin_) for bin_ in score(actions, mazes, [1, *suite.edges[1:]], moves)],
+        "by_length": _by_length(actions, mazes, moves),
+    }
+
+
+def _searched(config: ScaleConfig, name: str, mazes: MazeSet) -> dict[str, Any]:
+    """Return the row of exact search on maps that are cut into free cells and walls at 0.5."""
+    suite, moves = SUITES[name], MOVES[SUITES[name].moves]
+    draw, clock, parts = torch.Generator().manual_seed(config.seed), Clock(), []
+    for k in range(len(mazes)):  # one by one, as networks see them: the same noise
+        seen, _ = observation(mazes.mazes[k : k + 1], mazes.goals[k : k + 1], suite.variance, draw)
+        parts.append((seen > 0.5).numpy().astype(np.uint8))
+    bits = optimal_actions(distances(np.concatenate(parts), mazes.goals, moves), moves)
+    first = np.array([max(0, (one & -one).bit_length() - 1) for one in range(256)], np.int8)
+    actions = interleave(first[bits]) if moves.is_drive else first[bits]
+    return {
+        "weights": _SEARCH,
+        "network": _SEARCH,
+        "suite": name,
+        "sweep": config.sweep,
+        "size": mazes.size,
+        "kind": suite.kind,
+        "moves": suite.moves,
+        "mazes": len(mazes),
+        "longest_path": int(distances(mazes.mazes, mazes.goals, moves).max()),
+        "depth": 0,
+        "closed_form": True,
+        "cpu_seconds": round(clock.elapsed()[1], 3),
         "bins": [asdict(bin_) for bin_ in score(actions, mazes, [1, *suite.edges[1:]], moves)],
         "by_length": _by_length(actions, mazes, moves),
     }
@@ -242,23 +284,6 @@ def length_auc(rows: list[dict[str, Any]]) -> float:
         total += fails[edge] * (below + good / 2)
         below += good
     return total / failures / successes
-
-
-@torch.no_grad()
-def _actions(
-    network: PlanningNetwork, mazes: MazeSet, depth: int, variance: float, seed: int
-) -> NDArray[np.int8]:
-    """Return the best actions of all cells, where the network sees the mazes through noise."""
-    if not variance:
-        return greedy_actions(network, mazes, depth, batch=1)
-    draw, parts = torch.Generator().manual_seed(seed), []
-    for k in range(len(mazes)):
-        maze, goal = observation(mazes.mazes[k : k + 1], mazes.goals[k : k + 1])
-        maze = (maze + variance**0.5 * torch.randn(maze.shape, generator=draw)).clamp(0, 1)
-        solved = network.solve(maze, goal, depth)
-        found = solved.actions if solved else network(maze, goal, depth).argmax(dim=1).numpy()
-        parts.append(found.astype(np.int8))
-    return np.concatenate(parts)
 
 
 def _is_solved(network: PlanningNetwork, mazes: MazeSet, depth: int) -> bool:

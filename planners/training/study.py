@@ -176,7 +176,8 @@ def tested(run: TrainingRun, tests: dict[str, MazeSet], bins: str) -> dict[str, 
     moves = MOVES[run.config.moves]
     results = {}
     for name, mazes in tests.items():
-        actions = greedy_actions(network, mazes, run.config.depth, run.config.batch)
+        depth, noise = run.config.depth, (run.config.noise, 3_000_000)
+        actions = greedy_actions(network, mazes, depth, run.config.batch, noise=noise)
         rows: list[Bin] = score(actions, mazes, parse_bins(bins), moves)
         results[name] = {"mazes": len(mazes), "bins": [asdict(row) for row in rows]}
     return {

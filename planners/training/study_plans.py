@@ -126,6 +126,67 @@ _DRIVE: dict[str, Any] = {**_SHORT, "moves": "diff_drive", "stratify": _DRIVE_BI
 _DRIVE |= {"bins": _DRIVE_BINS.replace("0", "1", 1), "model": "drive_dt_vin"}
 _DRIVE |= {"mazes": 4000, "batch": 16, "depth": 150, "validation": 200}
 
+# Highway VIN where its paper claims most: loss at the last layer alone, from random or leaning
+# kernels; beside it what has no gates, and the gates over the kernels of DT-VIN.
+_LAST: dict[str, Any] = {"model": "vin", "loss": "last", "depth": 100, "learning_rate": 1e-2}
+_LAST |= {"epochs": 1, "validate_every": 125}
+
+
+def _last(name: str, about: str, model: str = "highway_vin", **options: Any) -> Case:
+    changes = {**_LAST, "model": model, "options": json.dumps(options)}
+    if "dt_vin" in model:
+        changes |= {"learning_rate": 2e-2, "depth": 200}
+    if options.get("init") == "stochastic":
+        changes |= {"depth": 60}
+    return Case(name, about, changes)
+
+
+_HIGHWAY_PLAN = StudyPlan(
+    (
+        Case(
+            "highway_vin",
+            "goes on from vin, adaptive loss",
+            {**_LONGER, "model": "highway_vin", "epochs": 1, "options": json.dumps(_HIGHWAY)},
+            "15/vin",
+        ),
+        _last("vin_last", "VIN, moves given, 100 layers", "vin"),
+        _last("highway_last", "Highway VIN, moves given, 100 layers"),
+        _last("highway_last_no_filter", "without filter gate", filter_gate=False),
+        _last("highway_last_no_exploration", "without exploration", exploration=False),
+        _last("vin_random", "VIN, random kernels, 60 layers", "vin", init="stochastic"),
+        _last("highway_random", "Highway VIN, random kernels, 60 layers", init="stochastic"),
+        _last("dt_vin_last", "DT-VIN, 200 layers", "dt_vin"),
+        _last("highway_dt_vin_last", "Highway blocks over DT-VIN, 200 layers", "highway_dt_vin"),
+    ),
+    "1,15,30,60,90",
+    200,
+    100,
+)
+
+# Noisy mazes: soft kernels, and a CNN that cleans the map before they are made.
+_NOISY = {**_SHORT, "epochs": 2, "depth": 120, "validate_every": 125}
+_CLEANED = json.dumps({"one_hot": False, "cleaner": 8})
+
+_NOISE_PLAN = StudyPlan(
+    (
+        Case("noise_0.01", "variance 0.01", {**_NOISY, "noise": 0.01, "options": _CLEANED}),
+        Case(
+            "noise_0.04",
+            "variance 0.04",
+            {**_NOISY, "noise": 0.04, "options": _CLEANED},
+            weights="sparse_dt_vin_noisy",
+        ),
+        Case(
+            "noise_0.04_uncleaned",
+            "variance 0.04, without a cleaner",
+            {**_NOISY, "noise": 0.04, "options": json.dumps({"one_hot": False})},
+        ),
+    ),
+    "1,15,30,60,90",
+    500,
+    100,
+)
+
 _MOVE_PLANS = {
     "15-moore": StudyPlan(
         (
@@ -152,6 +213,8 @@ _MOVE_PLANS = {
 
 PLANS: dict[str, StudyPlan] = {
     **_MOVE_PLANS,
+    "15-noise": _NOISE_PLAN,
+    "15-highway": _HIGHWAY_PLAN,
     "15-sparse": StudyPlan(_SPARSE, "1,15,30,60,90", 500, 200),
     "15": StudyPlan(
         (

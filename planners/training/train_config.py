@@ -43,6 +43,9 @@ class TrainConfig:
     """Edges of longest-path bins to fill evenly; empty for plain sampling."""
     moves: MoveName = "news"
     """Move set: four moves, eight, or those of a differential drive (drive_dt_vin)."""
+    noise: float = 0.0
+    """Variance of Gaussian noise on what the network sees, clipped to 0 to 1; drawn anew at each
+    update."""
     depth: int = 200
     """Layers N."""
     stride: int = 10
@@ -151,7 +154,7 @@ def check_config(config: TrainConfig) -> None:
     """
     least = {"size": 4, "mazes": 1, "validation": 1, "depth": 1, "stride": 1, "batch": 1}
     least |= {"epochs": 1, "seed": 0, "validate_every": 1, "threads": 0, "save_every_s": 0}
-    least |= {"time_limit_s": 0}
+    least |= {"time_limit_s": 0, "noise": 0}
     for name, smallest in least.items():
         value = getattr(config, name)
         if not (value >= smallest and math.isfinite(value)):

@@ -140,7 +140,8 @@ class PlannerTrainer:
     def _update(self) -> dict[str, float]:
         config, clock = self.config, Clock()
         mazes = self.batch(self.progress.update)
-        maze, goal = (t.to(self.device) for t in observation(mazes.mazes, mazes.goals))
+        seen = observation(mazes.mazes, mazes.goals, config.noise)
+        maze, goal = (tensor.to(self.device) for tensor in seen)
         self.network.train()
         self.optimiser.zero_grad()
         layers = layers_for(config.loss, config.depth, config.stride)
@@ -161,7 +162,8 @@ class PlannerTrainer:
             self.optimiser.step()
         self.progress.update += 1
         seconds = self._count(clock)
-        return {"loss": loss, "mazes_per_s": config.batch / seconds, "grad_norm": float(norm)}
+        numbers = {"loss": loss, "mazes_per_s": config.batch / seconds, "grad_norm": float(norm)}
+        return numbers | self.network.diagnostics()
 
     def _count(self, clock: Clock) -> float:
         """Add what has passed on a clock to the progress; return its wall time.
@@ -203,8 +205,10 @@ class PlannerTrainer:
         """Score on the validation mazes; keep the weights if they are the best so far."""
         clock = Clock()
         self.network.eval()
+        batch, depth = self.config.batch, self.config.depth
+        noise = (self.config.noise, self.config.seed)
         actions = greedy_actions(
-            self.network, self.validation, self.config.depth, self.config.batch, self.device
+            self.network, self.validation, depth, batch, self.device, noise=noise
         )
         rows = score(actions, self.validation, parse_bins(self.config.bins), self.moves)
         filled = [row for row in rows if row.starts]

@@ -38,3 +38,14 @@ def test_the_plain_forms_compute_the_same() -> None:
 
 def test_memory_of_a_training_step_does_not_grow_with_the_depth() -> None:
     assert training_memory_mb(40, 2000) < 60  # plain autograd keeps about a gigabyte
+
+
+def test_the_closed_form_is_measured_beside_search(tmp_path: Path) -> None:
+    out = tmp_path / "closed_form.json"
+    config = BenchConfig("15x200,21x400", repeats=1, closed_form=True, json=out)
+    threads = torch.get_num_threads()
+    assert len(list(bench(config))) == 2
+    torch.set_num_threads(threads)
+    rows = json.loads(out.read_text())["rows"]
+    assert [row["size"] for row in rows] == [15, 21]
+    assert all(row["closed_form_ms"] > row["bfs_ms"] > 0 for row in rows)

@@ -1,0 +1,1 @@
+"""CUDA C++ of the operator, compiled at run time by NVRTC."""
