@@ -135,10 +135,100 @@ def _clones(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _command_curves(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [
+        ("learner, task", "seed", "rank correlation", "mean error", "return at the last command")
+    ]
+    for row in load(results, "learning/policy_search.json")["rows"]:
+        for seed, curve, correlation, error in zip(
+            row["seeds"] if "command_curves" in row else [],
+            row.get("command_curves", []),
+            row.get("command_rank_correlations", []),
+            row.get("command_errors", []),
+            strict=True,
+        ):
+            asked, obtained = curve[-1]
+            rows.append(
+                (
+                    row["title"],
+                    f"{seed}",
+                    f"{correlation:.2f}",
+                    f"{error:.1f}",
+                    f"{obtained:.1f} of {asked:g}",
+                )
+            )
+    return markdown_table(rows)
+
+
+def _step_generator(results: Path) -> str:
+    data = load(results, "learning/step_generator.json")
+    commands = data["commands"]
+    rows: list[tuple[str, ...]] = [
+        ("seed", "dead cameras, where", *(f"{at}" for at in commands), "rank correlation")
+    ]
+    for made in data["seeds"]:
+        told = [(f"{DEAD[row['faults']]}, copy", row) for row in made["copy"]]
+        if made["measured"]:
+            row = made["measured"]
+            where = f"simulation, {row['episodes']} episodes"
+            told.append((f"{DEAD[row['faults']]}, {where}", row))
+        for name, row in told:
+            steps = (f"{at:.1f}" for at in row["obtained"])
+            rows.append((f"{made['seed']}", name, *steps, f"{row['rank_correlation']:.2f}"))
+    return markdown_table(rows)
+
+
+def _compute_classes(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [
+        (
+            "task",
+            "method",
+            "steps/s",
+            "class",
+            "steps",
+            "score, interquartile mean [95 %]",
+            "s used",
+        )
+    ]
+    for study in load(results, "learning/compute_classes.json")["studies"]:
+        for row in study["rows"]:
+            for at in row["classes"]:
+                rows.append(
+                    (
+                        study["title"],
+                        row["method"],
+                        f"{row['steps_per_s']:,.0f}",
+                        f"{at['seconds']:g} s",
+                        f"{at['steps']:,}",
+                        f"{at['iqm']:.1f} [{at['low']:.1f}, {at['high']:.1f}]",
+                        f"{at['spent_s']:.1f}",
+                    )
+                )
+    return markdown_table(rows)
+
+
+def _crossings(results: Path) -> str:
+    """Return where trends meet beyond a tenth of the shortest class, up to a day."""
+    rows: list[tuple[str, ...]] = [("task", "trends of", "meet at [95 %], s")]
+    for study in load(results, "learning/compute_classes.json")["studies"]:
+        first = min(at["seconds"] for row in study["rows"] for at in row["classes"])
+        for met in study["crossings"]:
+            if first / 10 <= met["seconds"] <= 86_400:
+                ends = (met["low"], met["high"])
+                low, high = ("beyond a year" if end is None else f"{end:,.1f}" for end in ends)
+                names = f"{met['one']} and {met['other']}"
+                rows.append((study["title"], names, f"{met['seconds']:,.1f} [{low}, {high}]"))
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "policy_search": _benchmarks,
     "policy_search_limb": _limb,
     "four_rooms": _four_rooms,
     "fingerprints": _fingerprints,
     "policy_clones": _clones,
+    "command_curves": _command_curves,
+    "step_generator": _step_generator,
+    "compute_classes": _compute_classes,
+    "compute_class_crossings": _crossings,
 }

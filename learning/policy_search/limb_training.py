@@ -47,7 +47,12 @@ COMMON: Mapping[str, Any] = {"gamma": 0.7, "normalise": False}
 # seeds than those of reported runs; the combination itself was not. The others run as they stand.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "pgpe": {"pairs": 30, "learning_rate": 25.0, "stochastic": True},
+    # Discounted finds are from 0 to 1.
+    "gogepo": {"low": 0.0, "high": 1.0},
+    "udrlpg": {"low": 0.0, "high": 1.0},
 }
+# Learners that run an episode an iteration, so that more processes would only wait.
+_ONE_BY_ONE = ("pssvf", "psvf", "pavf", "gogepo", "udrlpg")
 _POLICIES = {"linear": "LinearPolicy", "mlp": "MlpPolicy"}
 
 
@@ -91,8 +96,7 @@ def train_request(
 def make_learner(request: TrainingRequest) -> PolicySearch:
     """Return the learner for a request, before its first step."""
     options = with_command_range(request.options)
-    # An episode an iteration is all that these run, so that more processes would only wait.
-    processes = 1 if request.algorithm in ("pssvf", "psvf", "pavf") else request.processes
+    processes = 1 if request.algorithm in _ONE_BY_ONE else request.processes
     model = LEARNERS.get(request.algorithm)(
         _POLICIES[request.network],
         partial(TargetFindingEnv, options),

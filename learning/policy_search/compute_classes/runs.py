@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from learning.policy_search.compute_classes.tasks import TASKS
 THROUGHPUT = "throughput.json"
 # Seed of the learners that throughput is measured with.
 _MEASURED_SEED = 999
+_YEAR_S = 3e7
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def scores_of(runs: Sequence[dict[float, dict[str, Any]]], seconds: Sequence[flo
 
 
 def crossings(rows: Sequence[dict[str, Any]], seconds: Sequence[float]) -> list[dict[str, Any]]:
-    """Return where trends of two methods meet.
+    """Return where trends of two methods meet; an end beyond a year is None.
 
     Args:
         rows: as :func:`rows_of` made them.
@@ -196,8 +196,7 @@ def crossings(rows: Sequence[dict[str, Any]], seconds: Sequence[float]) -> list[
             met = crossing(summaries[one], summaries[other])
             if met is not None:
                 told = {
-                    key: round(value, 2) if math.isfinite(value) else None
-                    for key, value in met.items()
+                    key: round(value, 2) if value < _YEAR_S else None for key, value in met.items()
                 }
                 made.append({"one": one, "other": other, **told})
     return made

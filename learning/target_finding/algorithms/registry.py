@@ -174,6 +174,8 @@ for _name, _summary in (
     ("ppois", "policy optimisation via importance sampling, over parameters"),
     ("pgpe", "policy gradients with parameter-based exploration"),
     ("cem", "cross-entropy method over parameters"),
+    ("gogepo", "a generator of policies for commanded returns, through an evaluation function"),
+    ("udrlpg", "a generator of policies for commanded returns, from stored policies"),
     ("random_search", "policies at random, the best is kept"),
 ):
     ALGORITHMS.register(

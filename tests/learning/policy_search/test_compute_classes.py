@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,11 +69,14 @@ def test_learners_are_measured_trained_and_compared_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(runs.ClassStudy, "measure_s", 0.05)
+    few = {"ars": {"n_delta": 1, "n_eval_episodes": 1}, "cem": {"population": 4}}
+    small = replace(TASKS.get("cartpole"), episodes=1, settings=few)
+    monkeypatch.setattr(TASKS, "_entries", {**dict(TASKS.items()), "cartpole": small})
     result, drawn = tmp_path / "classes.json", tmp_path / "classes.png"
     command = ComputeClass(
         tmp_path / "runs",
         methods=("cem,random_search", "ars"),
-        seconds=("0.05", "0.1,0.2"),
+        seconds=("0.02", "0.04,0.08"),
         seeds=1,
         json=result,
         picture=drawn,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from asterias.errors import UserError
 from learning.__main__ import main
@@ -105,11 +106,16 @@ def test_centres_lie_one_in_each_heap() -> None:
 
 
 def test_the_command_compares_and_draws_and_asks_the_same_states_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copy: PoseMap, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "out").mkdir()
+    seeing = copy.poses.seeing.astype(np.uint8)
+    save_file(
+        {"commands": copy.poses.commands, "seeing": seeing}, tmp_path / "out/poses.safetensors"
+    )
     twin = tmp_path / "twin.safetensors"
     find_policy("ppo_kill1").save(twin)
-    few = ["--states", "3", "--population", "20", "--poses", "300", "--updates", "20"]
+    few = ["--states", "2", "--population", "10", "--updates", "5"]
     words = ["fingerprint", "ppo_kill1", "--out", str(tmp_path / "out"), *few]
     assert main(words) == 0
     first = json.loads((tmp_path / "out/fingerprints.json").read_text())
@@ -119,7 +125,7 @@ def test_the_command_compares_and_draws_and_asks_the_same_states_again(
     assert again["alike"] == [[str(twin), "ppo_kill1", 0.0]]
     assert again["policies"][1]["answers"] == first["policies"][0]["answers"]
     assert "do nearly the same" in " ".join(capsys.readouterr().out.split())
-    assert (tmp_path / "out/picture_book.png").stat().st_size > 30_000
+    assert (tmp_path / "out/picture_book.png").stat().st_size > 20_000
     assert main([*words, "--seed", "4"]) == 2
     assert "other options" in capsys.readouterr().err
 
@@ -140,6 +146,18 @@ def test_what_cannot_be_is_one_sentence(
 ) -> None:
     assert main(["fingerprint", *words, "--out", str(tmp_path / "out")]) == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+def test_poses_are_sampled_once_and_kept(tmp_path: Path) -> None:
+    path, count = tmp_path / "poses.safetensors", [0]
+
+    def tell() -> None:
+        count[0] += 1
+
+    first = PoseMap.kept(path, TargetFindingOptions(), 20, tell)
+    again = PoseMap.kept(path, TargetFindingOptions(), 20, tell)
+    np.testing.assert_array_equal(first.poses.commands, again.poses.commands)
+    assert count[0] == 20 and (first.joints, first.cameras) == (4, 4)
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:

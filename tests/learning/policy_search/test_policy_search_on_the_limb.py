@@ -43,6 +43,13 @@ def test_a_training_of_other_options_is_not_resumed(tmp_path: Path) -> None:
         run(replace(request(tmp_path), resume=True, options=other))
 
 
+@pytest.mark.parametrize("algorithm", ["gogepo", "udrlpg"])
+def test_generators_of_policies_are_trained_by_name(algorithm: str, tmp_path: Path) -> None:
+    summary = ALGORITHMS.get(algorithm).run(request(tmp_path, algorithm, steps=6))
+    assert summary["taken_steps"] >= 6 and summary["settings"]["high"] == 1.0
+    assert load_policy(tmp_path).card["algorithm"] == algorithm
+
+
 def test_what_it_made_is_run_by_find_target_and_tested(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
