@@ -15,15 +15,15 @@ from learning.target_finding.belief.target_belief import TargetBelief
 
 # Degrees of azimuth and elevation per pixel; the edges leave room for words.
 WIDTH_PX, HEIGHT_PX = 480, 240
-_LEFT_PX, _TOP_PX, _BOTTOM_PX = 34, 24, 34
+_LEFT_PX, _TOP_PX, _BOTTOM_PX = 40, 28, 44
 _TEXT, _GRID, _Q, _LOOK = (225, 232, 240), (70, 84, 100), (110, 220, 255), (255, 110, 110)
-_FONT, _SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.38
+_FONT, _SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
 
 
 def draw_belief(
     belief: TargetBelief, fit: DirectionFit | None, axes: FloatArray, words: str
 ) -> ImageArray:
-    """Return ``(298, 514, 3)`` RGB: azimuth to the left of straight ahead, elevation upwards.
+    """Return ``(312, 520, 3)`` RGB: azimuth to the left of straight ahead, elevation upwards.
 
     Args:
         belief: where the target may be.
@@ -87,18 +87,16 @@ def _ring(chart: npt.NDArray[Any], mean: FloatArray, radius_rad: float) -> None:
 
 
 def _label(canvas: npt.NDArray[Any], words: str, has_fit: bool) -> None:
-    _write(canvas, words, (_LEFT_PX, 16))
+    _write(canvas, words, (6, 19))
     for degrees in (90, 0, -90):
         x = _LEFT_PX + round((180 - degrees) * WIDTH_PX / 360)
         name = {90: "left", 0: "ahead", -90: "right"}[degrees]
-        _write(canvas, name, (x - 4 * len(name), _TOP_PX + HEIGHT_PX + 13))
+        _write(canvas, name, (x - 4 * len(name), _TOP_PX + HEIGHT_PX + 16))
     for degrees in (45, 0, -45):
         y = _TOP_PX + round((90 - degrees) * HEIGHT_PX / 180)
-        _write(canvas, f"{degrees:+d}" if degrees else "0", (6, y + 4))
-    legend = "bright: the target may be there   + next look" + (
-        "   o fitted q, one deviation" if has_fit else ""
-    )
-    _write(canvas, legend, (_LEFT_PX, _TOP_PX + HEIGHT_PX + 28))
+        _write(canvas, f"{degrees:+d}" if degrees else "0", (4, y + 5))
+    legend = "bright: target may be there   + next look" + ("   ring: fitted q" if has_fit else "")
+    _write(canvas, legend, (6, _TOP_PX + HEIGHT_PX + 36))
 
 
 def _write(canvas: npt.NDArray[Any], words: str, at: tuple[int, int]) -> None:

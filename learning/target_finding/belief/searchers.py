@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from asterias.arrays import FloatArray, ImageArray
+from asterias.arrays import BoolArray, FloatArray, ImageArray
 from learning.inference.renyi import check_order
 from learning.inference.sphere import DirectionFit
 from learning.target_finding.belief.picture import draw_belief
@@ -43,6 +43,7 @@ class BeliefSearcher:
         self._looks = 0
         self._live: frozenset[int] = frozenset()
         self._seen: SeenPlaces = self.table.views(self._live)
+        self._can: BoolArray = np.any(self._seen, axis=0)
 
     def act(
         self, position_rad: FloatArray, live: Collection[int], tiles: Tiles | None = None
@@ -61,10 +62,11 @@ class BeliefSearcher:
         if frozenset(live) != self._live:  # other eyes may see what these did not
             self._live = frozenset(live)
             self._seen = self.table.views(self._live)
+            self._can = np.any(self._seen, axis=0)
             self._tried[:] = False
         if self._tried.all():
             self._tried[:] = False
-        cells = self.belief.reachable(self._seen)
+        cells = self.belief.within(self._can)
         chosen = self._choose(self._seen, cells, np.flatnonzero(~self._tried))
         self._tried[chosen] = True
         self._looks += 1
@@ -78,8 +80,8 @@ class BeliefSearcher:
 
     def picture(self) -> ImageArray:
         """Return the belief as a map of bearings, ``(H, W, 3)`` RGB."""
-        bits = f"{self.belief.entropy_bits:.1f} bits unknown"
-        words = f"{self._title()}, look {self._looks}, {bits}, cameras alive: {len(self._live)}"
+        left = f"{self.belief.entropy_bits:.1f} bits left"
+        words = f"{self._title()}, look {self._looks}, {left}, {len(self._live)} cameras alive"
         return draw_belief(self.belief, self._fitted(), self._axes(), words)
 
     def _axes(self) -> FloatArray:
@@ -143,8 +145,8 @@ class RenyiSearcher(BeliefSearcher):
         places = slice(drawn * shells, (drawn + 1) * shells)
         fitting = free[seen[free, places].any(axis=1)]
         fitting = fitting if fitting.size else free
-        mass = seen[fitting] @ cells.astype(np.float32)
-        return int(fitting[mass.argmax()])
+        mass = seen @ cells.astype(np.float32)
+        return int(fitting[mass[fitting].argmax()])
 
 
 @dataclass
@@ -155,7 +157,7 @@ class GridFilterSearcher(BeliefSearcher):
     """
 
     def _choose(self, seen: SeenPlaces, cells: FloatArray, free: Candidates) -> int:
-        mass = (seen[free] @ cells.astype(np.float32)).astype(np.float64)
+        mass = (seen @ cells.astype(np.float32))[free].astype(np.float64)
         gain = _entropy(HIT * mass) - mass * _entropy(np.array(HIT))
         return int(free[gain.argmax()])
 

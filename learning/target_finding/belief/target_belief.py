@@ -134,9 +134,9 @@ class TargetBelief:
         # A tag where no model place is leaves nothing; then the older belief is the better one.
         self.cells = posterior / total if total > 1e-300 else self.cells
 
-    def reachable(self, views: SeenPlaces) -> FloatArray:
-        """Return ``(N * R,)`` the belief over places that ``views`` show from some pose."""
-        kept = np.where(views.any(axis=0), self.cells, 0.0)
+    def within(self, places: BoolArray) -> FloatArray:
+        """Return ``(N * R,)`` the belief over some ``(N * R,)`` places alone."""
+        kept = np.where(places, self.cells, 0.0)
         total = float(kept.sum())
         return kept / total if total > 0.0 else self.cells
 
