@@ -131,6 +131,11 @@ class RenyiSearcher(BeliefSearcher):
         check_order(self.alpha)
         self._fit: DirectionFit | None = None
 
+    def found(self, position_rad: FloatArray, live: Collection[int], seeing: list[int]) -> None:
+        """Take in that cameras see the target; the fit to what was believed before is void."""
+        super().found(position_rad, live, seeing)
+        self._fit = None
+
     def _title(self) -> str:
         return f"renyi, alpha {self.alpha:g}"
 

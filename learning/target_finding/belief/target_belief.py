@@ -28,7 +28,6 @@ _POSE_SEED = 29  # they are the same in every search
 # sight, by geometry, decodes it 3 times of 4; one that has not, twice in a thousand.
 HIT, STRAY = 0.75, 0.002
 
-Sight = npt.NDArray[np.bool_]
 # Of live cameras together, as numbers, since sums over places are the whole work of a step.
 SeenPlaces = npt.NDArray[np.float32]
 
@@ -52,7 +51,7 @@ class ViewTable:
     distances_m: FloatArray
     plausible: BoolArray
     poses_rad: FloatArray
-    seen: Sight
+    seen: BoolArray
     sight: LimbSight
 
     def views(self, live: Collection[int]) -> SeenPlaces:

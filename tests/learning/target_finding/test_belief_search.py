@@ -169,6 +169,14 @@ def test_searchers_stay_within_limits_and_do_not_look_twice_from_a_pose(name: st
     assert searcher.picture().shape[2] == 3
 
 
+def test_a_limb_of_eight_joints_and_cameras_has_a_table_too() -> None:
+    table = view_table(load_robot("starfish"), 2, poses=30)
+    assert table.seen.shape[:2] == (30, 8)
+    assert table.seen.any(axis=(0, 2)).sum() >= 6, "most cameras see some place from some pose"
+    pose = RenyiSearcher(table).act(table.poses_rad[0], range(8))
+    assert pose.shape == (8,)
+
+
 def test_the_same_seed_gives_the_same_search() -> None:
     first, second = (make("renyi", seed=4).act(np.zeros(4), (0, 1, 2, 3)) for _ in range(2))
     assert (first == second).all()
