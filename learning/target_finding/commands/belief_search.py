@@ -41,6 +41,10 @@ class BeliefSearch:
     picture: Path | None = None
     """Steps by order to draw, for example results/learning/belief_search.png."""
 
+    maps: Path | None = None
+    """Two beliefs to draw, of a small and of a large order, for example
+    results/learning/belief_maps.png."""
+
     def run(self) -> int:
         """Search, print the table, write and draw what is asked for.
 
@@ -55,6 +59,7 @@ class BeliefSearch:
         check_folder("--out", self.out)
         check_file("--json", self.json)
         check_file("--picture", self.picture)
+        check_file("--maps", self.maps)
         unknown = sorted(set(self.places) - set(belief_search.PLACES))
         if unknown or not self.places or not self.searchers:
             known = " and ".join(belief_search.PLACES)
@@ -66,6 +71,8 @@ class BeliefSearch:
             write_json(self.json, {**provenance(self.seed, self._command), **about, "rows": rows})
         if self.picture is not None:
             belief_picture.draw(rows, self.picture)
+        if self.maps is not None:
+            belief_picture.draw_maps(self.maps)
         return 0
 
     @property

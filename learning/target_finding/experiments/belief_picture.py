@@ -5,6 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
+from asterias.files import write_bytes
+from hardware.description.robot import load_robot
+from learning.target_finding.belief.searchers import RenyiSearcher
+from learning.target_finding.belief.target_belief import view_table
 from learning.target_finding.env.options import DEAD
 
 _PLACES = {"described": "target as described", "anywhere": "target anywhere in reach"}
@@ -44,6 +51,26 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
+
+
+def draw_maps(path: Path, alphas: tuple[float, ...] = (0.05, 30.0), looks: int = 4) -> None:
+    """Draw beliefs after some looks that saw nothing, camera 2 dead, side by side.
+
+    Args:
+        path: of the picture.
+        alphas: an order for each belief.
+        looks: how many.
+    """
+    robot, maps = load_robot("limb_p1"), []
+    for alpha in alphas:
+        searcher = RenyiSearcher(view_table(robot, 0), np.random.default_rng(0), alpha)
+        position = np.zeros(len(robot.limbs[0].joints))
+        for _ in range(looks):
+            position = searcher.act(position, (0, 1, 3))
+        maps.append(searcher.picture())
+    content = cv2.imencode(".png", cv2.cvtColor(np.hstack(maps), cv2.COLOR_RGB2BGR))[1].tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, content)
 
 
 def _draw_panel(axis: Any, rows: list[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -237,7 +238,9 @@ def test_commands_measure_searchers(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert json.loads(out.read_text())["cap"] == 200
     study = ["belief-search", "--out", str(tmp_path), "--episodes", "2", "--places", "described"]
     study += ["--searchers", "grid_filter", "bmms", "renyi:1", "--json", str(out)]
-    assert main([*study, "--picture", str(tmp_path / "p.png")]) == 0
+    pictures = ["--picture", str(tmp_path / "p.png"), "--maps", str(tmp_path / "maps.png")]
+    assert main([*study, *pictures]) == 0
+    assert cv2.imread(str(tmp_path / "maps.png")).shape == (312, 1040, 3)
     rows = json.loads(out.read_text())["rows"]
     assert len(rows) == 9
     assert (tmp_path / "p.png").stat().st_size > 10_000
