@@ -14,8 +14,8 @@ from learning.inference.renyi import check_order, log_sum_exp
 
 # Concentrations that a fit chooses among, from the uniform one to one of 5 degrees of deviation.
 CONCENTRATIONS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
-# Every so many directions are candidates for the mean: closer ones give fits that are alike.
-_EVERY = 2
+# Every so many directions are candidates for the mean: the wider, the fewer do. By concentration.
+_EVERY = ((0.0, 1 << 30), (2.0, 8), (8.0, 4), (math.inf, 2))
 # Logarithm of what is taken for probability 0, so that divergences of orders above 1 stay finite.
 _LEAST = -60.0
 # Orders that are taken as 1, as single precision allows; and the largest, taken for infinity.
@@ -74,17 +74,25 @@ class DirectionGrid:
         return np.asarray(mixed / mixed.sum())
 
     @cached_property
+    def _members(self) -> list[tuple[float, int]]:
+        """Concentration and number of the mean direction of each ``q`` that a fit compares."""
+        every = {k: next(step for top, step in _EVERY if k <= top) for k in CONCENTRATIONS}
+        count = len(self.directions)
+        return [(k, mean) for k in CONCENTRATIONS for mean in range(0, count, every[k])]
+
+    @cached_property
     def _family(self) -> FastArray:
-        """``(K, N / 2, N)`` log-probabilities: concentration, mean direction, direction."""
-        dots = self.directions[::_EVERY] @ self.directions.T
-        logs = np.multiply.outer(np.array(CONCENTRATIONS), dots)
-        scaled: FastArray = np.maximum(logs - log_sum_exp(logs)[..., None], _LEAST).astype("f4")
+        """``(K, N)`` log-probabilities of each member at each direction."""
+        means = self.directions[[mean for _, mean in self._members]]
+        concentrations = np.array([k for k, _ in self._members])
+        logs = concentrations[:, None] * (means @ self.directions.T)
+        scaled: FastArray = np.maximum(logs - log_sum_exp(logs)[:, None], _LEAST).astype("f4")
         return scaled
 
     def fit(self, probabilities: FloatArray, alpha: float) -> DirectionFit:
         """Return the von Mises-Fisher ``q`` of least ``D_a(q || p)``.
 
-        All concentrations and all directions of the grid are compared, so there is no start to
+        All concentrations are compared at directions all over the sphere, so there is no start to
         depend on and no local minimum. Small orders cover all modes, large ones keep to one.
 
         Args:
@@ -100,14 +108,10 @@ class DirectionGrid:
         order = min(max(check_order(alpha), 1.0 / _LARGEST), _LARGEST)
         log_p = np.log(np.maximum(probabilities, math.exp(_LEAST))).astype(np.float32)
         left = _divergences(self._family, log_p, order)
-        concentration, mean = np.unravel_index(int(left.argmin()), left.shape)
-        q = np.exp(self._family[concentration, mean].astype(np.float64))
-        return DirectionFit(
-            self.directions[::_EVERY][mean],
-            CONCENTRATIONS[concentration],
-            q / q.sum(),
-            float(left[concentration, mean]),
-        )
+        best = int(left.argmin())
+        concentration, mean = self._members[best]
+        q = np.exp(self._family[best].astype(np.float64))
+        return DirectionFit(self.directions[mean], concentration, q / q.sum(), float(left[best]))
 
 
 def _divergences(log_q: FastArray, log_p: FastArray, alpha: float) -> FastArray:

@@ -27,9 +27,9 @@ class BeliefSearch:
 
     out: Path = Path("runs/belief_search")
     """Folder of the study; what is finished there is not done again."""
-    episodes: int = 300
-    """Episodes per searcher, setting of dead cameras, and place of the target; BMSS gets half of
-    them, PPO a tenth where the target is not where it was trained."""
+    episodes: int = 200
+    """Episodes per searcher, setting of dead cameras, and place of the target; PPO gets a tenth
+    of them where the target is not where it was trained."""
     searchers: tuple[str, ...] = belief_search.SEARCHERS
     """Which; ppo is the policy trained with as many dead cameras, renyi:0.3 one of order 0.3."""
     places: tuple[str, ...] = belief_search.PLACES

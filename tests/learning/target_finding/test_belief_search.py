@@ -85,7 +85,7 @@ def test_a_fit_is_the_best_of_its_family(
     fit = grid.fit(p, alpha)
     rng = np.random.default_rng(0)
     for _ in range(20):
-        mean = grid.directions[2 * int(rng.integers(150))]
+        mean = grid.directions[8 * int(rng.integers(37))]
         log_q = rng.choice(CONCENTRATIONS) * (grid.directions @ mean)
         log_q -= np.log(np.exp(log_q).sum())
         assert fit.divergence <= float(categorical_renyi(log_q, np.log(p), alpha)) + 1e-3
