@@ -16,7 +16,8 @@ from learning.target_finding.belief.picture import draw_belief
 from learning.target_finding.belief.target_belief import HIT, SeenPlaces, TargetBelief, ViewTable
 from learning.target_finding.env.observation import Tiles
 
-# Order of the fit where none is asked for: the best of the study (results/learning/belief_search).
+# Order of the fit where none is asked for. Steps to find hardly depend on it (docs/results/
+# belief_search.md); this one commits to a mode, so that what is seen of it in the page is plain.
 DEFAULT_ALPHA = 2.0
 
 Candidates = npt.NDArray[np.intp]

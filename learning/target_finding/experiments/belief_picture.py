@@ -74,6 +74,8 @@ def draw_maps(path: Path, alphas: tuple[float, ...] = (0.05, 30.0), looks: int =
 
 
 def _draw_panel(axis: Any, rows: list[dict[str, Any]]) -> None:
+    from matplotlib.ticker import FixedLocator, FormatStrFormatter
+
     for row in rows:
         if row["searcher"] not in _LINES:
             continue
@@ -95,6 +97,8 @@ def _draw_panel(axis: Any, rows: list[dict[str, Any]]) -> None:
         )
         axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.set_yticks([2, 5, 10, 20, 40], ["2", "5", "10", "20", "40"])
+    # Places of ticks that, unlike set_yticks, leave the limits as they are.
+    axis.yaxis.set_major_locator(FixedLocator([2, 5, 10, 20, 50, 100, 200]))
+    axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     axis.minorticks_off()
     axis.grid(alpha=0.25)
