@@ -177,10 +177,13 @@ def paint_background(
         met: ``(3, W)`` buffer.
     """
     height, width = picture.shape
-    step = rotation[:, 1].copy()
+    step, ahead = np.empty(3, np.float32), np.empty(3, np.float32)
+    for k in range(3):
+        step[k] = rotation[k, 1]
     for row in range(height):
         down = (np.float32(row) - _HALF * np.float32(height - 1)) / focal_px
-        ahead = rotation[:, 0] - down * rotation[:, 2]
+        for k in range(3):
+            ahead[k] = rotation[k, 0] - down * rotation[k, 2]
         # The ray's z is linear in the column: the floor begins or ends at one place of the row.
         first, last = 0, width
         if abs(step[2]) > np.float32(1e-7):

@@ -66,7 +66,7 @@ def place_bones(
         frames: ``(h + 1, 4, 3)`` buffer; links' rotations and shifts, the root first.
         placed: ``(b, 4, 3)`` becomes rotation and shift of each bone in the world.
     """
-    frames[0] = bases
+    _copy(bases, frames[0])
     for h in range(angles.size):
         parent = frames[parents[h] + 1]
         _about(parent, pivots[h], axes[h], angles[h], frames[h + 1])
@@ -74,15 +74,23 @@ def place_bones(
     for b in range(bones.size):
         h = bones[b]
         if h < 0:
-            here[:] = bases
+            _copy(bases, here)
         elif shares[b] == 1.0:
-            here[:] = frames[h + 1]
+            _copy(frames[h + 1], here)
         else:
             parent = frames[parents[h] + 1]
             _about(parent, pivots[h], axes[h], shares[b] * angles[h], here)
         for i in range(4):
             for j in range(3):
                 placed[b, i, j] = np.float32(here[i, j])
+
+
+@compiled
+def _copy(frame: Double, out: Double) -> None:
+    """Copy a frame ``(4, 3)``; element by element, which compiles a hundred times as fast."""
+    for i in range(4):
+        for j in range(3):
+            out[i, j] = frame[i, j]
 
 
 @compiled
@@ -141,8 +149,9 @@ def light_vertices(
 def bound_parts(parts: Index, vertices: Single, spheres: Single) -> None:
     """Write centre and radius of a sphere round each part to ``spheres`` ``(p, 4)``."""
     for p in range(parts.shape[0]):
-        low = np.full(3, np.inf, np.float32)
-        high = np.full(3, -np.inf, np.float32)
+        low, high = np.empty(3, np.float32), np.empty(3, np.float32)
+        for k in range(3):
+            low[k] = high[k] = vertices[parts[p, 0], k]
         for i in range(parts[p, 0], parts[p, 1]):
             for k in range(3):
                 low[k] = min(low[k], vertices[i, k])
@@ -205,9 +214,10 @@ def _cover(
 ) -> None:
     """Fill one triangle, corners ``(3,)`` counter-clockwise, and widen the box ``reached``."""
     most = shade.shape[0] - 1
-    first, last = max(np.int64(np.ceil(y.min())), 0), min(np.int64(np.floor(y.max())), most)
+    low, high = min(y[0], y[1], y[2]), max(y[0], y[1], y[2])
+    first, last = max(np.int64(np.ceil(low)), 0), min(np.int64(np.floor(high)), most)
     for j in range(first, last + 1):
-        left, right = x.min(), x.max()
+        left, right = min(x[0], x[1], x[2]), max(x[0], x[1], x[2])
         for e in range(3):
             f = (e + 1) % 3
             rise = y[f] - y[e]
@@ -219,7 +229,8 @@ def _cover(
                     right = min(right, cross)
         begin, end = max(np.int64(np.ceil(left)), 0), min(np.int64(np.floor(right)), most)
         if begin <= end:
-            shade[j, begin : end + 1] = darkness
+            for i in range(begin, end + 1):
+                shade[j, i] = darkness
             reached[0], reached[1] = min(reached[0], begin), max(reached[1], end)
             reached[2], reached[3] = min(reached[2], j), max(reached[3], j)
 

@@ -169,11 +169,13 @@ def clip_and_fill(
     for i in range(3):
         here, there = corner[i], corner[(i + 1) % 3]
         if here[0] >= near:
-            cut[count] = here
+            for k in range(6):
+                cut[count, k] = here[k]
             count += 1
         if (here[0] >= near) != (there[0] >= near):
             share = (near - here[0]) / (there[0] - here[0])
-            cut[count] = here + share * (there - here)
+            for k in range(6):
+                cut[count, k] = here[k] + share * (there[k] - here[k])
             cut[count, 0] = near
             count += 1
     for i in range(count):
@@ -185,7 +187,8 @@ def clip_and_fill(
             cut[i, 4] *= depth
     piece = np.empty((3, 6), np.float32)
     for i in range(1, count - 1):
-        piece[0], piece[1], piece[2] = cut[0], cut[i], cut[i + 1]
+        for k in range(6):
+            piece[0, k], piece[1, k], piece[2, k] = cut[0, k], cut[i, k], cut[i + 1, k]
         fill(piece, textured, texture, tint, picture, nearest)
 
 
@@ -270,13 +273,25 @@ def draw_part(
 
 
 @compiled
+def _lens(focal: np.float32, width: int, height: int) -> tuple[Single, Single]:
+    """Return focal length and principal point ``(3,)``, and each column's place per unit ahead."""
+    lens, right = np.empty(3, np.float32), np.empty(width, np.float32)
+    lens[0] = focal
+    lens[1], lens[2] = _HALF * np.float32(width - 1), _HALF * np.float32(height - 1)
+    for k in range(width):
+        right[k] = (np.float32(k) - lens[1]) / focal
+    return lens, right
+
+
+@compiled
 def _opening(focal: np.float32, width: int, height: int) -> Single:
     """Return ``(4,)`` sine and cosine of half the field of view, horizontal and vertical."""
     open_ = np.empty(4, np.float32)
     open_[0], open_[1] = _HALF * np.float32(width), focal
     open_[2], open_[3] = _HALF * np.float32(height), focal
-    open_[:2] /= np.sqrt(open_[0] * open_[0] + focal * focal)
-    open_[2:] /= np.sqrt(open_[2] * open_[2] + focal * focal)
+    for k in (0, 2):
+        length = np.sqrt(open_[k] * open_[k] + focal * focal)
+        open_[k], open_[k + 1] = open_[k] / length, focal / length
     return open_
 
 
@@ -315,8 +330,7 @@ def draw(
     """
     count, height, width = pictures.shape
     focal, near, far = optics[0], optics[1], optics[2]
-    lens = np.array([focal, _HALF * np.float32(width - 1), _HALF * np.float32(height - 1)])
-    right = ((np.arange(width) - 0.5 * (width - 1)) / focal).astype(np.float32)
+    lens, right = _lens(focal, width, height)
     open_ = _opening(focal, width, height)
     met = np.empty((3, width), np.float32)
     seen = np.empty((vertices.shape[0], 3), np.float32)
