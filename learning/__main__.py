@@ -73,6 +73,10 @@ COMMANDS = {
         "learning.target_finding.commands.train:Pretrain",
         "Let the robot move about, and train an encoder to estimate its commands from its cameras.",
     ),
+    "renderers": LazyCommand(
+        "learning.target_finding.commands.evaluate:CompareRenderers",
+        "Measure the shipped policies with each renderer: do they find what they were trained to?",
+    ),
     "renyi-bounds": LazyCommand(
         "learning.inference.studies.bounds_command:RenyiBounds",
         "Measure how the order of a Rényi bound changes fits and choices: a mixture, a bandit.",

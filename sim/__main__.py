@@ -20,6 +20,7 @@ from hardware.description.devices import RendererName
 from hardware.description.limb import JointDescription
 from hardware.perception.apriltag import detect_tags
 from hardware.perception.images import Tile, save_png, sheet
+from sim.benchmarks.renderer_pictures import side_by_side
 from sim.benchmarks.renderers import compare_renderers
 from sim.benchmarks.soft_arm import bench_against_elastica
 from sim.benchmarks.speed import bench
@@ -89,6 +90,8 @@ class MeasureSpeed:
     its pictures (pybullet): speed, decoded tags, pixels."""
     views: int = 2000
     """Views of the tag to decode, with --against pybullet."""
+    picture: Path | None = None
+    """With --against pybullet: picture of both side by side to write."""
     json: Path | None = None
     """Result file to write, for example results/sim/bench.json, results/sim/renderers.json or
     results/sim/soft_arm_bench.json."""
@@ -107,6 +110,7 @@ class MeasureSpeed:
         if not 0.1 <= self.duration_s < math.inf:
             raise UserError(f"--duration-s takes 0.1 or more, not {self.duration_s:g}.")
         check_file("--json", self.json)
+        check_file("--picture", self.picture)
         if self.views < 1:
             raise UserError(f"--views takes 1 or more, not {self.views}.")
         if self.against == "pybullet":
@@ -138,6 +142,8 @@ class MeasureSpeed:
     def _compare_renderers(self) -> None:
         """Measure our renderer beside PyBullet's."""
         names = ("raster", "pybullet", "raster_2x2")
+        if self.picture is not None:
+            save_png(str(self.picture), side_by_side(names[:2]))
         figures = compare_renderers(
             names,
             duration_s=self.duration_s,

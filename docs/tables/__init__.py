@@ -21,6 +21,7 @@ from docs.tables import (
     planners,
     policy_search,
     pythons,
+    rendering,
     renyi,
     target_finding,
     upside_down,
@@ -41,6 +42,7 @@ TABLES = {
     **figures.TABLES,
     **front_page.TABLES,
     **pythons.TABLES,
+    **rendering.TABLES,
 }
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _LINK = re.compile(r"\]\(results/")

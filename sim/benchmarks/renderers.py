@@ -1,7 +1,7 @@
 """The renderers side by side: speed, decoded tags, and by how much their pictures differ.
 
 Both draw the same scene at the same instants, by turns and in one process, so that what else the
-machine does slows both. Times are processor time of the drawing thread.
+machine does slows both. Times are processor time.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ def _at_rate(name: str) -> RobotDescription:
 
 
 def _cpu_s(work: Callable[[], object]) -> float:
-    start = time.thread_time()
+    start = time.process_time()
     work()
-    return time.thread_time() - start
+    return time.process_time() - start
 
 
 # -- speed --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from asterias.cli import check_episodes, check_file, check_seed
 from asterias.files import write_json
 from asterias.progress import progress_bars
 from asterias.provenance import provenance
+from hardware.description.devices import RendererName
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.observation import PAPER_COMMAND_RANGE
 from learning.target_finding.env.options import (
@@ -24,7 +25,7 @@ from learning.target_finding.env.options import (
     options_from_card,
 )
 from learning.target_finding.experiments import evaluation
-from learning.target_finding.policies.policy_files import Policy, find_policy
+from learning.target_finding.policies.policy_files import Policy, find_policy, trained_policies
 from learning.target_finding.policies.registry import is_searcher
 from learning.target_finding.policies.searcher_policy import SEARCHER_PROTOCOL, SearcherPolicy
 
@@ -48,6 +49,8 @@ class EvaluatePolicy:
     """Number of the limb that searches; the one of the training if not given."""
     cap: int | None = None
     """Steps of an episode, 0 for no end; as in the training if not given."""
+    renderer: RendererName | None = None
+    """What draws what the cameras see; as the robot's description says if not given."""
     episodes: int = 200
     """Episodes."""
     seed: int = 1
@@ -86,7 +89,10 @@ class EvaluatePolicy:
         check_episodes(self.episodes)
         policy, options = self._policy()
         results = []
-        with TargetFindingEnv(options) as environment, progress_bars() as progress:
+        with (
+            TargetFindingEnv(options, renderer=self.renderer) as environment,
+            progress_bars() as progress,
+        ):
             bar = progress.add_task(f"{options.faults}", total=self.episodes)
             for result in evaluation.episodes(
                 environment,
@@ -105,6 +111,7 @@ class EvaluatePolicy:
             "cap": options.cap,
             "silent": list(options.silent),
             "servo": options.servo,
+            "renderer": self.renderer,
         }
         as_paper = (options.observe, options.servo, options.silent) == ("commands", "none", ())
         as_paper &= options.command_range == PAPER_COMMAND_RANGE
@@ -178,3 +185,44 @@ class Robustness:
         if self.json is not None:
             write_json(self.json, {**provenance(self.seed), "rows": rows})
         return 0
+
+
+@dataclass(frozen=True)
+class CompareRenderers:
+    """Measure the shipped policies with each renderer: do they find what they were trained to?"""
+
+    renderers: tuple[RendererName, ...] = ("raster", "pybullet")
+    """The renderers."""
+    episodes: int = 300
+    """Episodes per policy and renderer, from the same start poses; of image policies thrice as
+    many."""
+    seed: int = 1
+    """Seed of start poses, failures and the policies' draws."""
+    json: Path | None = None
+    """Result file to write, for example results/sim/policies.json."""
+
+    def run(self) -> int:
+        """Measure, print the table, write the result file if asked for.
+
+        Returns:
+            The exit code.
+        """
+        check_file("--json", self.json)
+        rows = [self._row(name, how) for name in trained_policies() for how in self.renderers]
+        table = Table(title="Steps until the target is found, mean ± standard deviation")
+        for heading in ("policy", "renderer", "steps", "found"):
+            table.add_column(heading)
+        for row in rows:
+            steps = f"{row['mean_steps']:.2f} ± {row['std_steps']:.2f}"
+            found = f"{100 * row['success_within_cap']:.1f} %"
+            table.add_row(row["policy"], row["renderer"], steps, found)
+        Console().print(table)
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), "rows": rows})
+        return 0
+
+    def _row(self, name: str, renderer: RendererName) -> dict[str, Any]:
+        sees = find_policy(name).card["options"].get("observe", "commands") != "commands"
+        count = 3 * self.episodes if sees else self.episodes
+        row = EvaluatePolicy(name, renderer=renderer, episodes=count, seed=self.seed).measure()
+        return {key: value for key, value in row.items() if key != "steps"}

@@ -100,14 +100,15 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
         options: TargetFindingOptions = PPO_PROTOCOL,
         *,
         render_mode: str | None = None,
+        renderer: str | None = None,
         **changes: Any,
     ) -> None:
-        EzPickle.__init__(self, options, render_mode=render_mode, **changes)
+        EzPickle.__init__(self, options, render_mode=render_mode, renderer=renderer, **changes)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise UserError(f"render_mode is {render_mode!r}: choose rgb_array or None.")
         self.options = with_command_range(_changed(options, changes))
         self.render_mode = render_mode
-        self.world = SimWorld(self.options.robot)
+        self.world = SimWorld(self.options.robot, renderer=renderer)
         limb, world = self.options.limb, self.world
         self._task = TargetFindingTask(world, limb, TaskOptions(wait_s=self.options.wait_s))
         self._cameras = FaultyCameraArray(world, limb, pictures=self.options.observe != "commands")

@@ -1,0 +1,85 @@
+"""Tables of the renderers: speed, decoded tags, pixels, policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from docs.tables.markdown import load, markdown_table
+
+_WORDS = {
+    "raster": "`raster`",
+    "raster_2x2": "`raster_2x2`",
+    "pybullet": "`pybullet` (TinyRenderer)",
+}
+
+
+def _renderers(results: Path) -> str:
+    """Return the table of speeds and decoded tags."""
+    figures = load(results, "sim/renderers.json")
+    factors, shares = figures["real_time_factor"], figures["decoded"]["share"]
+    rows: list[tuple[str, ...]] = [
+        (
+            "renderer",
+            "a 96x96 picture",
+            "limb, 4 cameras at 10 Hz",
+            "starfish, 48 cameras at 10 Hz",
+            f"tags decoded in {figures['decoded']['views']:,} views",
+        )
+    ]
+    for name, words in _WORDS.items():
+        rows.append(
+            (
+                words,
+                f"{figures['tile_ms'][name]['median']:.3f} ms",
+                f"{factors['limb_p1'][name]['median']:.0f} times real time",
+                f"{factors['starfish'][name]['median']:.1f} times real time",
+                f"{100 * shares[name]:.2f} %",
+            )
+        )
+    return markdown_table(rows)
+
+
+def _renderer_pixels(results: Path) -> str:
+    """Return the table of pixels that both renderers show alike."""
+    pixels = load(results, "sim/renderers.json")["pixels"]
+    within = f"alike within {pixels['alike_within_levels']} of 255 levels"
+    rows: list[tuple[str, ...]] = [("pixels", "share of all", within)]
+    for key, words in (("background", "floor and sky"), ("bodies", "limb, target, boxes")):
+        part = pixels[key]
+        rows.append(
+            (words, f"{100 * part['share_of_pixels']:.1f} %", f"{100 * part['share_alike']:.1f} %")
+        )
+    return markdown_table(rows)
+
+
+def _renderer_policies(results: Path) -> str:
+    """Return the table of the shipped policies with each renderer."""
+    rows: list[tuple[str, ...]] = [
+        ("policy", "episodes each", "steps, `raster`", "steps, `pybullet`", "found", "found")
+    ]
+    by_policy: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in load(results, "sim/policies.json")["rows"]:
+        by_policy.setdefault(row["policy"], {})[row["renderer"]] = row
+    for name, pair in by_policy.items():
+        ours, theirs = pair["raster"], pair["pybullet"]
+        rows.append(
+            (
+                f"`{name}`",
+                str(ours["episodes"]),
+                *(
+                    f"{one['mean_steps']:.2f} ({one['standard_error']:.2f})"
+                    for one in (ours, theirs)
+                ),
+                *(f"{100 * one['success_within_cap']:.1f} %" for one in (ours, theirs)),
+            )
+        )
+    return markdown_table(rows)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "renderers": _renderers,
+    "renderer_pixels": _renderer_pixels,
+    "renderer_policies": _renderer_policies,
+}
