@@ -59,8 +59,8 @@ NEXT_STEP = "Set-up is complete. Next: make demo   (or, in your own shell: sourc
 LAST_PYBULLET_PYTHON, PYBULLET_MACHINE = (3, 11), "x86_64"
 NO_PYBULLET = (
     f"PyBullet has no wheel for Python {sys.version_info.major}.{sys.version_info.minor} on "
-    f"{platform.machine()}, so it is left out: nothing draws what simulated cameras see; all else "
-    "works."
+    f"{platform.machine()}, so it is left out: our own renderer draws, and all works but the "
+    "ball maze."
 )
 LOG_TAIL_LINES = 40
 # A shell script and a Python program at once: a "#!" line could not hold a path with spaces.

@@ -1,4 +1,4 @@
-"""``python -m sim``: view the simulated robot, and measure the simulation."""
+"""``python -m sim``: view the simulated robot, measure the simulation, export shapes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from asterias.files import write_json
 from asterias.provenance import provenance
 from hardware.description.devices import RendererName
 from hardware.description.limb import JointDescription
+from hardware.description.robot import load_robot
 from hardware.perception.apriltag import detect_tags
 from hardware.perception.images import Tile, save_png, sheet
 from sim.benchmarks.renderer_pictures import side_by_side
@@ -26,6 +27,7 @@ from sim.benchmarks.soft_arm import bench_against_elastica
 from sim.benchmarks.speed import bench
 from sim.contact.study import MeasureContact
 from sim.rendering.outside_view import outside_view
+from sim.rendering.raster.export import export_robot
 from sim.world import SimWorld
 
 
@@ -206,10 +208,37 @@ class WarmUp:
         return 0
 
 
+@dataclass(frozen=True)
+class ExportShapes:
+    """Write the robot's shapes: STL for its links, glTF for the whole, URDF that names them."""
+
+    robot: str = "limb_p1"
+    """Name or path of a robot description."""
+    out: Path = Path("shapes")
+    """Folder to write to."""
+
+    def run(self) -> int:
+        """Write the files.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            UserError: there is a file in the place of the folder.
+        """
+        if self.out.exists() and not self.out.is_dir():
+            raise UserError(f"--out takes a folder, and {self.out} is a file.")
+        check_file("--out", self.out / "meshes" / "link.stl")
+        files = export_robot(load_robot(self.robot), self.out)
+        print(f"Wrote {len(files)} files to {self.out}.")
+        return 0
+
+
 COMMANDS: dict[str, type] = {
     "view": ViewRobot,
     "bench": MeasureSpeed,
     "contact": MeasureContact,
+    "export": ExportShapes,
     "warm": WarmUp,
 }
 

@@ -57,7 +57,14 @@ def _renderer_pixels(results: Path) -> str:
 def _renderer_policies(results: Path) -> str:
     """Return the table of the shipped policies with each renderer."""
     rows: list[tuple[str, ...]] = [
-        ("policy", "episodes each", "steps, `raster`", "steps, `pybullet`", "found", "found")
+        (
+            "policy",
+            "episodes each",
+            "steps, `raster`",
+            "`pybullet`",
+            "found, `raster`",
+            "`pybullet`",
+        )
     ]
     by_policy: dict[str, dict[str, dict[str, Any]]] = {}
     for row in load(results, "sim/policies.json")["rows"]:
@@ -76,6 +83,10 @@ def _renderer_policies(results: Path) -> str:
             )
         )
     return markdown_table(rows)
+
+
+def _steps(row: dict[str, Any]) -> str:
+    return f"{row['mean_steps']:.2f} ({row['standard_error']:.2f})"
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
