@@ -282,12 +282,13 @@ def _collars(
         edge = 0.42 * float(half.min())
         # From inside the skin up its face and round its edge.
         x = np.array([-0.8 * half[0], -half[0], -half[0] + edge * 0.3, -half[0] + edge])
-        x = np.r_[x, -x[::-1]]
         wide = np.array([0.4, 0.74, 0.93, 1.0])
-        wide = np.r_[wide, wide[::-1]]
+        if not detail.rods:
+            x, wide = x[1:], np.array([0.6, 0.93, 1.0])
+        x, wide = np.r_[x, -x[::-1]], np.r_[wide, wide[::-1]]
         centers = np.column_stack([x, 0 * x, 0 * x]) + link.center_m
-        sides = max(detail.sides, 12)
-        mesh = tube(centers, wide * half[1], wide * half[2], sides, 3.0).painted(link.color)
+        mesh = tube(centers, wide * half[1], wide * half[2], detail.sides, 3.0)
+        mesh = mesh.painted(link.color)
         pieces.append(_piece(link.name, mesh, mover[link.name]))
     return pieces
 

@@ -26,7 +26,7 @@ _FROM_ABOVE = 0.12
 _SHADOW_DARKNESS = 0.30
 # Half the width of the shadow's soft edge, and the shadow's map: cells along an edge, and how far
 # it may reach from the middle of the robot.
-_PENUMBRA_M, _SHADOW_CELLS, _SHADOW_REACH_M = 0.022, 96, 1.2
+_PENUMBRA_M, _SHADOW_CELLS, _SHADOW_REACH_M = 0.022, 64, 1.2
 # Vertices of the target's sheet: first in the geometry, its bone 0.
 _SHEET = 4
 
