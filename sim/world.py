@@ -142,18 +142,21 @@ class SimWorld(Closeable):
         rotation, position = self.scene.camera_pose(limb, camera, self.bodies[limb])
         return self.scene.render(camera, rotation, position)
 
-    def draw_due(self) -> None:
+    def draw_due(self) -> list[SimCamera]:
         """Draw the pictures of all connected cameras that are due, those of one kind in one call.
 
         Each camera's next frame at this instant is then at hand, unless something moves first.
-        A world without pictures does nothing.
+
+        Returns:
+            The cameras; none in a world without pictures.
         """
         if self.scene is None:
-            return
+            return []
+        now_s = self.time_s + 1e-9
         kinds: dict[tuple[float, ...], list[list[SimCamera]]] = {}
         for i, row in enumerate(self.cameras):
             for camera in row:
-                if camera.is_connected and camera.is_due:
+                if camera.next_frame_s <= now_s and camera.is_connected:
                     limbs = kinds.setdefault(camera.kind, [[] for _ in self.bodies])
                     limbs[i].append(camera)
         if kinds:
@@ -168,6 +171,7 @@ class SimWorld(Closeable):
             pictures = self.scene.render_many(alike[0].description, np.concatenate(eyes))
             for camera, picture in zip(alike, pictures, strict=True):
                 camera.offer(picture)
+        return [camera for limbs in kinds.values() for row in limbs for camera in row]
 
     def _place_limbs(self, scene: Scene) -> None:
         for i, body in enumerate(self.bodies):

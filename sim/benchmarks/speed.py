@@ -108,8 +108,5 @@ def run_robot(world: SimWorld, duration_s: float) -> None:
     period = 1.0 / world.robot.control_rate_hz
     for _ in range(round(duration_s / period)):
         world.advance(period)
-        world.draw_due()
-        for row in world.cameras:
-            for camera in row:
-                if camera.is_due:
-                    camera.read()
+        for camera in world.draw_due():
+            camera.read()

@@ -193,7 +193,7 @@ class CompareRenderers:
 
     renderers: tuple[RendererName, ...] = ("raster", "pybullet")
     """The renderers."""
-    episodes: int = 300
+    episodes: int = 200
     """Episodes per policy and renderer, from the same start poses; of image policies thrice as
     many."""
     seed: int = 1
