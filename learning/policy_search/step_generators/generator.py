@@ -60,7 +60,7 @@ class StepGeneratorOptions:
     most: float = 22.0
     hidden: int = 16
     probes: int = 24
-    iterations: int = 120
+    iterations: int = 300
     policies: int = 24
     episodes: int = 20
     updates: int = 20

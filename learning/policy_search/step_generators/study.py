@@ -108,7 +108,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(SETTINGS), figsize=(13, 4.2), layout="constrained")
+    figure, axes = pyplot.subplots(1, len(SETTINGS), figsize=(15, 4.2), layout="constrained")
     commands = result["commands"]
     titles = ("no camera dead", "1 of 4 dead", "1 or 2 of 4 dead")
     for number, (axis, title) in enumerate(zip(axes, titles, strict=True)):
@@ -124,7 +124,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         axis.set(title=title, xlabel="commanded steps", ylim=limits, xticks=commands)
         axis.grid(alpha=0.25)
     axes[0].set_ylabel("mean steps until the target is found")
-    axes[0].legend(fontsize=8, loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="outside right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
