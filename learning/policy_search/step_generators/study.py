@@ -124,7 +124,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         axis.set(title=title, xlabel="commanded steps", ylim=limits, xticks=commands)
         axis.grid(alpha=0.25)
     axes[0].set_ylabel("mean steps until the target is found")
-    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="outside right")
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="outside right center")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
