@@ -97,9 +97,50 @@ def _four_rooms(results: Path) -> str:
     return markdown_table(rows)
 
 
+_DEEP = {
+    "ppo": "PPO",
+    "dqn": "DQN",
+    "dqn_5": "DQN, 5 steps",
+    "dqn_20": "DQN, 20 steps",
+    "dqn_50": "DQN, 50 steps",
+    "highway_20": "Highway DQN, N = 20",
+    "highway_50": "Highway DQN, N = 50",
+    "highway_critics_50": "Highway DQN, N = 50, two critics",
+}
+
+
+def _dqn(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [
+        (
+            "task",
+            "learner",
+            "steps until solved, each seed",
+            "last episodes' length",
+            "mean of V - V*",
+            "open gates",
+            "mean gain",
+        )
+    ]
+    for row in load(results, "learning/highway_dqn.json")["rows"]:
+        gates = row["gates"]
+        rows.append(
+            (
+                row["title"],
+                _DEEP[row["learner"]],
+                ", ".join("never" if s is None else f"{s:,}" for s in row["solved"]),
+                f"{row['last_length']:.1f}",
+                "" if row["bias"] is None else f"{row['bias']:.3f}",
+                f"{100 * gates['open_gates']:.0f} %" if gates else "",
+                f"{gates['mean_gain']:.3f}" if gates else "",
+            )
+        )
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "highway_fixed_points": _fixed_points,
     "highway_corridor": _corridor,
     "highway_noise": _noise,
     "highway_four_rooms": _four_rooms,
+    "highway_dqn": _dqn,
 }

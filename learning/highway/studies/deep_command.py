@@ -33,8 +33,8 @@ class HighwayStudy:
     """Folder for the trainings; what is finished there is not done again."""
     tasks: tuple[str, ...] = TASKS.names()
     """Tasks, by name."""
-    learners: tuple[str, ...] = DEEP_LEARNERS.names()
-    """Learners, by name."""
+    learners: tuple[str, ...] = ()
+    """Learners, by name; those of each task if none is named."""
     seeds: int = 3
     """Trainings of each, with the seeds from 0 on."""
     train: bool = True
@@ -92,7 +92,7 @@ class HighwayStudy:
             DeepRun(task, learner, seed, self.out)
             for task in self.tasks
             for seed in range(self.seeds)
-            for learner in self.learners
+            for learner in self.learners or TASKS.get(task).learners
         ]
 
 

@@ -159,6 +159,13 @@ def test_what_it_does_not_take_is_one_sentence() -> None:
         HighwayDQN("CnnPolicy", corridor_env(), gate="critics", **SMALL)
 
 
+def test_solved_are_two_good_evaluations_in_a_row() -> None:
+    curve = [
+        {"steps": 500.0 * (i + 1), "return": value} for i, value in enumerate([0, 1, 0, 1, 1, 0])
+    ]
+    assert deep.solved_at(curve, 0.9) == 2000 and deep.solved_at(curve[:4], 0.9) is None
+
+
 def test_the_study_goes_on_and_reports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
