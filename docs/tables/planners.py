@@ -230,6 +230,11 @@ def _gates(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _highway(results: Path) -> str:
+    """Return the table of Highway VIN with loss at the last layer."""
+    return _by_case(load(results, "planners/maze_15_highway.json"), "network")
+
+
 def _by_case(data: dict[str, Any], head: str) -> str:
     """Return the table of a study, a row for each case."""
     about = {run["case"]: run["about"] for run in data["runs"]}
@@ -377,6 +382,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "scale": _scale,
     "closed_form": _closed_form,
     "gates": _gates,
+    "highway": _highway,
     "noise": _noise,
     "moves": _moves,
     "moore_parity": _moore_parity,

@@ -159,8 +159,8 @@ _HIGHWAY_PLAN = StudyPlan(
         _last("highway_dt_vin_last", "Highway blocks over DT-VIN, 200 layers", "highway_dt_vin"),
     ),
     "1,15,30,60,90",
-    200,
-    100,
+    50,
+    50,
 )
 
 # Noisy mazes: soft kernels, and a CNN that cleans the map before they are made.

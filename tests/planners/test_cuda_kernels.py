@@ -63,7 +63,7 @@ def test_blocks_and_barriers_compute_what_the_reference_does(
     words = [f"-D{name}={value}" for name, value in (constants | {"CLUSTER": cluster}).items()]
     words += ["-DHOST_EMULATION", f'-DVALUE_ITERATION="{SOURCE}"']
     subprocess.run(
-        [compiler, "-std=c++17", "-O1", "-Wno-unknown-pragmas", *words, EMULATION, "-o", program],
+        [compiler, "-std=c++17", "-Wno-unknown-pragmas", *words, EMULATION, "-o", program],
         check=True,
     )
     draw = torch.Generator().manual_seed(cluster)
