@@ -29,7 +29,7 @@ _BEAM = (34, 197, 94)
 def studio() -> Appearance:
     """Return the look of pictures for people: a light floor and a light wall."""
     window = np.array([0.3, 0.95, 0.08])
-    return Appearance(ambient=0.68, diffuse=0.46, backdrop=_STUDIO, window=window)
+    return Appearance(ambient=0.68, diffuse=0.46, shadow=0.30, backdrop=_STUDIO, window=window)
 
 
 class FilmView(Closeable):

@@ -23,7 +23,6 @@ from sim.rendering.scene import Appearance, Scene
 
 # By how much more of the light from everywhere comes from above than from below.
 _FROM_ABOVE = 0.12
-_SHADOW_DARKNESS = 0.30
 # Half the width of the shadow's soft edge, and the shadow's map: cells along an edge, and how far
 # it may reach from the middle of the robot.
 _PENUMBRA_M, _SHADOW_CELLS, _SHADOW_REACH_M = 0.022, 64, 1.2
@@ -136,7 +135,7 @@ class RasterScene(Scene):
             shapes.triangles,
             int(shapes.parts[0, 3]),
             light,
-            np.float32(_SHADOW_DARKNESS),
+            np.float32(look.shadow),
             blur,
             self._shade,
             self._other,
