@@ -1,9 +1,10 @@
-"""Tables of the renderers: speed, decoded tags, pixels."""
+"""Tables of the renderers: speed, decoded tags, pixels, policies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from docs.tables.markdown import load, markdown_table
 
@@ -53,7 +54,43 @@ def _renderer_pixels(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _renderer_policies(results: Path) -> str:
+    """Return the table of the shipped policies with each renderer."""
+    rows: list[tuple[str, ...]] = [
+        (
+            "policy",
+            "episodes each",
+            "steps, `raster`",
+            "`pybullet`",
+            "found, `raster`",
+            "`pybullet`",
+        )
+    ]
+    by_policy: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in load(results, "sim/policies.json")["rows"]:
+        by_policy.setdefault(row["policy"], {})[row["renderer"]] = row
+    for name, pair in by_policy.items():
+        ours, theirs = pair["raster"], pair["pybullet"]
+        rows.append(
+            (
+                f"`{name}`",
+                str(ours["episodes"]),
+                *(
+                    f"{one['mean_steps']:.2f} ({one['standard_error']:.2f})"
+                    for one in (ours, theirs)
+                ),
+                *(f"{100 * one['success_within_cap']:.1f} %" for one in (ours, theirs)),
+            )
+        )
+    return markdown_table(rows)
+
+
+def _steps(row: dict[str, Any]) -> str:
+    return f"{row['mean_steps']:.2f} ({row['standard_error']:.2f})"
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "renderers": _renderers,
     "renderer_pixels": _renderer_pixels,
+    "renderer_policies": _renderer_policies,
 }
