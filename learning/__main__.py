@@ -25,6 +25,14 @@ COMMANDS = {
         "learning.policy_search.compute_classes.command:ComputeClass",
         "Compare learners at equal computing time: a class is so many seconds of one core.",
     ),
+    "crawl": LazyCommand(
+        "learning.crawling.study:CrawlStudy",
+        "Learn gaits of the starfish, then adapt the best one to each lost limb.",
+    ),
+    "crawl-film": LazyCommand(
+        "learning.crawling.film:CrawlFilm",
+        "Film the starfish that crawls with a gait, from outside.",
+    ),
     "evaluate": LazyCommand(
         "learning.target_finding.commands.evaluate:EvaluatePolicy",
         "Measure how many steps a policy or a searcher needs.",

@@ -13,6 +13,7 @@ ENVIRONMENTS = {
     "Asterias/DoomMaze-v0": "learning.doom_maze.environment:DoomMazeEnv",
     "Asterias/DoomMazeCells-v0": "learning.doom_maze.environment:DoomMazeCellsEnv",
     "Asterias/BallMaze-v0": "learning.ball_maze.environment:BallMazeEnv",
+    "Asterias/StarfishCrawl-v0": "learning.crawling.environment:StarfishCrawlEnv",
 }
 
 

@@ -46,6 +46,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "learning": {
         "ball_maze": ("training",),
+        "crawling": ("policy_search", "training"),
         "doom_maze": ("ball_maze", "training"),
         "highway": ("target_finding", "training"),
         "policy_search": ("target_finding", "training"),

@@ -14,6 +14,7 @@ from asterias.errors import UserError
 from docs.tables import (
     agents,
     contact,
+    crawling,
     doom,
     figures,
     front_page,
@@ -36,6 +37,7 @@ TABLES = {
     **highway.TABLES,
     **upside_down.TABLES,
     **contact.TABLES,
+    **crawling.TABLES,
     **planners.TABLES,
     **doom.TABLES,
     **agents.TABLES,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -175,16 +174,18 @@ def touching_pairs(spheres: Sequence[Touching], bodies: int) -> IntArray:
 
     Two points never touch.
     """
-    pairs = []
-    for i, j in combinations(range(len(spheres)), 2):
-        a, b = spheres[i], spheres[j]
-        reach = a.sphere.radius_m + b.sphere.radius_m
-        apart = float(np.linalg.norm(np.subtract(a.sphere.center_m, b.sphere.center_m)))
-        # Limbs and the body that carries them share a frame.
-        built_so = b.owner >= bodies and a.owner in (0, *range(bodies, b.owner)) and apart < reach
-        if a.owner != b.owner and reach > 0.0 and not built_so:
-            pairs.append((i, j))
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    centers = np.array([s.sphere.center_m for s in spheres], np.float64).reshape(-1, 3)
+    radii = np.array([s.sphere.radius_m for s in spheres], np.float64)
+    owners = np.array([s.owner for s in spheres], np.int64)
+    first, second = np.triu_indices(len(spheres), 1)
+    reach = radii[first] + radii[second]
+    overlap = np.linalg.norm(centers[first] - centers[second], axis=1) < reach
+    # Limbs and the body that carries them share a frame; other bodies' frames say nothing.
+    limbs = owners >= bodies
+    robot = limbs | (owners == 0)
+    built_so = limbs[second] & robot[first] & overlap
+    kept = (owners[first] != owners[second]) & (reach > 0.0) & ~built_so
+    return np.stack([first[kept], second[kept]], axis=1).astype(np.int64)
 
 
 def contact_arrays(

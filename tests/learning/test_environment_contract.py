@@ -16,6 +16,7 @@ from stable_baselines3.common.env_checker import check_env as check_by_sb3
 
 from hardware.description.robot import load_robot
 from learning.ball_maze.environment import BallMazeEnv
+from learning.crawling.environment import StarfishCrawlEnv
 from learning.doom_maze.environment import DoomMazeCellsEnv, DoomMazeEnv
 from learning.environments import ENVIRONMENTS
 from learning.target_finding.env.environment import TargetFindingEnv
@@ -46,6 +47,7 @@ FORMS: dict[str, Callable[[], AnyEnv]] = {
     "doom": lambda: DoomMazeEnv(render_mode="rgb_array", size=9),
     "doom cells": lambda: DoomMazeCellsEnv(render_mode="rgb_array", size=9),
     "ball": lambda: BallMazeEnv(render_mode="rgb_array", size=9),
+    "crawl": lambda: StarfishCrawlEnv(render_mode="rgb_array", observe="body", duration_s=0.4),
 }
 
 
@@ -60,6 +62,10 @@ MODES: dict[str, list[dict[str, Any]]] = {
     "Asterias/DoomMaze-v0": [{"size": 9}],
     "Asterias/DoomMazeCells-v0": [{"size": 9}],
     "Asterias/BallMaze-v0": [{"size": 9}],
+    "Asterias/StarfishCrawl-v0": [
+        {"observe": "clock", "duration_s": 0.4},
+        {"observe": "body", "duration_s": 0.4, "target_m": (1.0, 0.0), "draw_broken": 1},
+    ],
 }
 REGISTERED = [(name, options) for name, modes in MODES.items() for options in modes]
 

@@ -1,0 +1,1 @@
+"""Crawling: the whole robot on the ground, and gaits that are learned."""
