@@ -65,6 +65,7 @@ def test_trends_meet_where_their_lines_cross_and_the_interval_holds_it() -> None
     assert inside.all()
 
 
+@pytest.mark.slow
 def test_learners_are_measured_trained_and_compared_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
