@@ -229,6 +229,7 @@ def draw(rows: Sequence[dict[str, Any]], lost: Sequence[dict[str, Any]], path: P
     whole = max(row["lengths_per_min"] for row in rows)
     right.axhline(0.7 * whole, color="gray", ls=":", label="70 % of the whole robot's")
     right.set(xlabel="lost limb", ylabel="body lengths a minute")
+    right.set_ylim(top=1.5 * max(whole, *(row["after"] for row in lost)))  # room for the legend
     for axes in (left, right):
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
