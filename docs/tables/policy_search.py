@@ -193,6 +193,8 @@ def _compute_classes(results: Path) -> str:
     for study in load(results, "learning/compute_classes.json")["studies"]:
         for row in study["rows"]:
             for at in row["classes"]:
+                # One training has no interval.
+                ends = f" [{at['low']:.1f}, {at['high']:.1f}]" if row["trainings"] > 1 else ""
                 rows.append(
                     (
                         study["title"],
@@ -200,7 +202,7 @@ def _compute_classes(results: Path) -> str:
                         f"{row['steps_per_s']:,.0f}",
                         f"{at['seconds']:g} s",
                         f"{at['steps']:,}",
-                        f"{at['iqm']:.1f} [{at['low']:.1f}, {at['high']:.1f}]",
+                        f"{at['iqm']:.1f}{ends}",
                         f"{at['spent_s']:.1f}",
                     )
                 )
@@ -211,6 +213,8 @@ def _crossings(results: Path) -> str:
     """Return where trends meet beyond a tenth of the shortest class, up to a day."""
     rows: list[tuple[str, ...]] = [("task", "trends of", "meet at [95 %], s")]
     for study in load(results, "learning/compute_classes.json")["studies"]:
+        if any(row["trainings"] < 2 for row in study["rows"]):
+            continue  # one training says nothing of where trends meet
         first = min(at["seconds"] for row in study["rows"] for at in row["classes"])
         for met in study["crossings"]:
             if first / 10 <= met["seconds"] <= 86_400:
