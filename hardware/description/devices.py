@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     Discriminator,
     Field,
     Tag,
@@ -43,6 +44,12 @@ from hardware.description.fields import (
 
 # What draws what simulated cameras see; :mod:`sim.rendering.renderers` makes them.
 RendererName = Literal["raster", "raster_2x2", "pybullet", "egl", "auto"]
+# What descriptions called PyBullet's own rasteriser when there was no other.
+OLD_RENDERERS = {"tiny": "pybullet"}
+
+
+def _present_renderer(name: Any) -> Any:
+    return OLD_RENDERERS.get(name, name) if isinstance(name, str) else name
 
 
 class SimBackend(StrictModel):
@@ -59,7 +66,7 @@ class SimBackend(StrictModel):
     type: Literal["sim"] = "sim"
     physics_hz: Annotated[float, Field(gt=0, le=100_000.0, allow_inf_nan=False)] = 500.0
     gravity_m_s2: Finite = 9.81
-    renderer: RendererName = "raster"
+    renderer: Annotated[RendererName, BeforeValidator(_present_renderer)] = "raster"
 
 
 def _serial_settings(family: str) -> type[SerialBusSettings]:

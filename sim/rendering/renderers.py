@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from asterias.errors import UserError
+from hardware.description.devices import OLD_RENDERERS
 from hardware.description.robot import RobotDescription
 from sim.rendering.scene import Scene
 
@@ -41,11 +43,17 @@ RENDERERS: dict[str, Callable[[RobotDescription], Scene]] = {
 
 
 def make_scene(robot: RobotDescription, renderer: str) -> Scene:
-    """Return a scene of a robot, drawn by the renderer of a name.
+    """Return a scene of a robot, drawn by the renderer of a name, which may be an old one.
 
     Passes on ``DeviceError``: the renderer does not work here, and ``UserError``: PyBullet, which
     it needs, is not installed.
+
+    Raises:
+        UserError: there is no such renderer.
     """
-    scene = RENDERERS[renderer](robot)
+    name = OLD_RENDERERS.get(renderer, renderer)
+    if name not in RENDERERS:
+        raise UserError(f"There is no renderer '{renderer}': choose one of {', '.join(RENDERERS)}.")
+    scene = RENDERERS[name](robot)
     log.info("Cameras are drawn by %s.", scene.renderer_name)
     return scene

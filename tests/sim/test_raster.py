@@ -8,7 +8,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from hardware.description.devices import RendererName
+from asterias.errors import UserError
+from hardware.description.devices import RendererName, SimBackend
 from hardware.description.limb import CameraDescription
 from hardware.description.robot import load_robot
 from hardware.perception.apriltag import detect_tags
@@ -17,7 +18,7 @@ from sim.rendering.raster.geometry import geometry_of
 from sim.rendering.raster.limb_shapes import CAMERA, PEOPLE, limb_pieces
 from sim.rendering.raster.meshes import Mesh, ball, box, rod, rounded_box, tube
 from sim.rendering.raster.scene import RasterScene
-from sim.rendering.renderers import RENDERERS
+from sim.rendering.renderers import RENDERERS, make_scene
 from sim.rendering.scene import look_at
 from sim.world import SimWorld
 
@@ -58,6 +59,14 @@ def test_solids_have_the_size_they_are_asked_for() -> None:
 
 def test_every_name_of_a_renderer_has_one() -> None:
     assert set(get_args(RendererName)) == set(RENDERERS)
+
+
+def test_an_old_name_still_works_and_an_unknown_one_is_told() -> None:
+    assert SimBackend(renderer="tiny").renderer == "pybullet"  # type: ignore[arg-type]
+    robot = load_robot("limb_p1")
+    assert isinstance(make_scene(robot, "tiny"), type(make_scene(robot, "pybullet")))
+    with pytest.raises(UserError, match=r"no renderer 'rasta'.*raster_2x2"):
+        SimWorld(robot, renderer="rasta")
 
 
 def test_the_skin_bends_with_its_links_and_keeps_its_width() -> None:
