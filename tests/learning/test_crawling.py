@@ -19,6 +19,9 @@ from learning.crawling.options import CrawlOptions
 from learning.crawling.steering import leading_limb, reach_target
 from learning.crawling.study import CrawlStudy
 
+# Where the cache is cold, numba compiles the loop with contact for a minute.
+pytestmark = pytest.mark.timeout(600)
+
 # The aim of the study, in body lengths a minute.
 AIM = 2.0
 

@@ -24,6 +24,9 @@ from learning.target_finding.env.options import Observed, TargetFindingOptions
 from learning.target_finding.env.variations import TargetMover
 from sim.world import SimWorld
 
+# Where the cache is cold, numba compiles the loop with contact for a minute.
+pytestmark = pytest.mark.timeout(600)
+
 AnyEnv = gymnasium.Env[Any, Any]
 SWIFT = TargetFindingOptions(wait_s=0.05)
 

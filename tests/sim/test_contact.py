@@ -17,6 +17,9 @@ from sim.contact.shapes import FreeBody, Ground, Obstacle, Plane, Surface, ball,
 from sim.contact.standing_robot import standing_robot
 from sim.physics import rigid_body
 
+# Where the cache is cold, numba compiles the loop with contact for a minute.
+pytestmark = pytest.mark.timeout(600)
+
 # What the solver may leave moving does this much in a step of 2 ms under tens of newtons.
 ENERGY_NOISE_J = 1e-8
 

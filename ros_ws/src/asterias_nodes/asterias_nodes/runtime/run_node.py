@@ -132,13 +132,6 @@ def run_node(
             rclpy.try_shutdown()
 
 
-def main_late() -> None:
-    """Start a node whose command was installed before ``start_node`` was there."""
-    from asterias_nodes.start_node import main
-
-    sys.exit(main())
-
-
 def _run(factory: NodeFactory, stop: Future[Any]) -> int:
     """Return the exit code of a node that lives between ``rclpy.init`` and ``rclpy.shutdown``."""
     node: Node | None = None
