@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,8 +31,8 @@ class PolicySearchStudy:
 
     out: Path
     """Folder for the runs; what is finished there is not done again."""
-    benchmarks: Annotated[tuple[str, ...], tyro.conf.arg(help=f"Which: {_HELP}.")] = (
-        BENCHMARKS.names()
+    benchmarks: Annotated[tuple[str, ...], tyro.conf.arg(help=f"Which: {_HELP}.")] = field(
+        default_factory=BENCHMARKS.names
     )
     seeds: int = 3
     """Trainings of each, with the seeds from 0 on."""

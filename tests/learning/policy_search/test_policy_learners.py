@@ -60,7 +60,8 @@ class QuadraticEnv(gymnasium.Env[Any, Any]):
         return np.zeros(1, np.float32), reward, True, False, {}
 
 
-@pytest.mark.parametrize("name", LEARNERS.names())
+# Generators of policies follow commands instead: test_generators.py.
+@pytest.mark.parametrize("name", sorted(set(LEARNERS.names()) - {"gogepo", "udrlpg"}))
 def test_every_learner_comes_near_the_goal_from_returns_alone(name: str) -> None:
     learner = LEARNERS.get(name)
     model = learner("LinearPolicy", QuadraticEnv, seed=0, **QUICK.get(name, {}))
