@@ -75,11 +75,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes ``-n auto`` means: as many as cores, at least two.
+    """Return how many processes ``-n auto`` means: one more than cores, since nodes mostly wait.
 
-    Each starts nodes of its own; with more, tests of the wall clock are late.
+    Each starts nodes of its own; with still more, tests of the wall clock are late.
     """
-    return min(max(os.cpu_count() or 1, 2), 8)
+    return min((os.cpu_count() or 1) + 1, 8)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -103,6 +103,7 @@ def test_a_killed_training_leaves_a_readable_checkpoint(
         assert json.loads(file.metadata()["progress"])["update"] > 0
 
 
+@pytest.mark.slow
 def test_the_command_line_from_mazes_to_scores(tmp_path: Path) -> None:
     def planners(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}

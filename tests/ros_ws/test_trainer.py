@@ -53,6 +53,7 @@ def processes_with(word: str) -> list[psutil.Process]:
     return [p for p in psutil.process_iter(["cmdline"]) if word in (p.info["cmdline"] or ())]
 
 
+@pytest.mark.slow
 def test_a_policy_is_trained_cancelled_resumed_and_refused(
     start_node: Any, peer: Any, tmp_path: Path
 ) -> None:

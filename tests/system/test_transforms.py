@@ -23,6 +23,7 @@ pytestmark = pytest.mark.system
 RECORD = "from asterias_nodes.recording.recorder import main; raise SystemExit(main())"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_frames_of_a_robot_with_devices_are_recorded_with_its_pictures(
     launch: Callable[..., Any], client: Any, tmp_path: Path

@@ -212,6 +212,7 @@ def assert_same_weights(first: Path, second: Path) -> None:
         np.testing.assert_array_equal(resumed[name], tensor)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_training_that_was_killed_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     words = ("train", "--steps", "150", "--seed", "5", "--progress", "json", "--out")
