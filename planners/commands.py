@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import tyro
 
 from asterias.cli import plain_text
+
+Config = TypeVar("Config")
 
 
 @dataclass
@@ -140,6 +144,18 @@ def study(arguments: list[str], program: str) -> int:
     return 0
 
 
+def _print_lines(
+    config_type: type[Config],
+    measure: Callable[[Config], Iterable[str]],
+    arguments: list[str],
+    program: str,
+) -> int:
+    """Return the exit code, after measuring what the options say and printing each line at once."""
+    for line in measure(tyro.cli(config_type, args=arguments, prog=program)):
+        print(line, flush=True)
+    return 0
+
+
 def transfer(arguments: list[str], program: str) -> int:
     """Score weights on mazes larger than those of their training.
 
@@ -148,10 +164,7 @@ def transfer(arguments: list[str], program: str) -> int:
     """
     from planners.training import transfer as transfers
 
-    config = tyro.cli(transfers.TransferConfig, args=arguments, prog=program)
-    for line in transfers.transfer(config):
-        print(line, flush=True)
-    return 0
+    return _print_lines(transfers.TransferConfig, transfers.transfer, arguments, program)
 
 
 def scale(arguments: list[str], program: str) -> int:
@@ -162,10 +175,7 @@ def scale(arguments: list[str], program: str) -> int:
     """
     from planners.training import scaling
 
-    config = tyro.cli(scaling.ScaleConfig, args=arguments, prog=program)
-    for line in scaling.scale(config):
-        print(line, flush=True)
-    return 0
+    return _print_lines(scaling.ScaleConfig, scaling.scale, arguments, program)
 
 
 def compare(arguments: list[str], program: str) -> int:
@@ -176,10 +186,7 @@ def compare(arguments: list[str], program: str) -> int:
     """
     from planners.training import comparison
 
-    config = tyro.cli(comparison.CompareConfig, args=arguments, prog=program)
-    for line in comparison.compare(config):
-        print(line, flush=True)
-    return 0
+    return _print_lines(comparison.CompareConfig, comparison.compare, arguments, program)
 
 
 def gates(arguments: list[str], program: str) -> int:
@@ -190,10 +197,7 @@ def gates(arguments: list[str], program: str) -> int:
     """
     from planners.training import gate_health
 
-    config = tyro.cli(gate_health.GateHealthConfig, args=arguments, prog=program)
-    for line in gate_health.gate_health(config):
-        print(line, flush=True)
-    return 0
+    return _print_lines(gate_health.GateHealthConfig, gate_health.gate_health, arguments, program)
 
 
 def bench(arguments: list[str], program: str) -> int:
@@ -204,10 +208,7 @@ def bench(arguments: list[str], program: str) -> int:
     """
     from planners.training import benchmark
 
-    config = tyro.cli(benchmark.BenchConfig, args=arguments, prog=program)
-    for line in benchmark.bench(config):
-        print(line, flush=True)
-    return 0
+    return _print_lines(benchmark.BenchConfig, benchmark.bench, arguments, program)
 
 
 def warm(arguments: list[str], program: str) -> int:

@@ -55,6 +55,21 @@ class HighwayGate:
     two_heads: bool = False
 
 
+def _against(
+    target: torch.Tensor,
+    net: torch.nn.Module,
+    seen: torch.Tensor,
+    actions: torch.Tensor,
+    near: torch.Tensor,
+    far: torch.Tensor,
+) -> GateResult:
+    """Return what one head makes of a batch whose values shall be ``target``, ``(B, 1)``."""
+    values = net(seen).gather(1, actions)
+    return GateResult(
+        functional.smooth_l1_loss(values, target), far - near, float((target - near).mean())
+    )
+
+
 def _samples(
     net: torch.nn.Module,
     seen: torch.Tensor,
@@ -62,11 +77,7 @@ def _samples(
     near: torch.Tensor,
     far: torch.Tensor,
 ) -> GateResult:
-    target = torch.maximum(near, far)
-    values = net(seen).gather(1, actions)
-    return GateResult(
-        functional.smooth_l1_loss(values, target), far - near, float((target - near).mean())
-    )
+    return _against(torch.maximum(near, far), net, seen, actions, near, far)
 
 
 def _none(
@@ -76,10 +87,7 @@ def _none(
     near: torch.Tensor,
     far: torch.Tensor,
 ) -> GateResult:
-    values = net(seen).gather(1, actions)
-    return GateResult(
-        functional.smooth_l1_loss(values, far), far - near, float((far - near).mean())
-    )
+    return _against(far, net, seen, actions, near, far)
 
 
 def _critics(
