@@ -13,7 +13,6 @@ from pathlib import Path
 from asterias.errors import UserError
 from docs.tables import (
     agents,
-    contact,
     crawling,
     doom,
     figures,
@@ -22,8 +21,8 @@ from docs.tables import (
     planners,
     policy_search,
     pythons,
-    rendering,
     renyi,
+    simulation,
     target_finding,
     upside_down,
 )
@@ -36,7 +35,6 @@ TABLES = {
     **renyi.TABLES,
     **highway.TABLES,
     **upside_down.TABLES,
-    **contact.TABLES,
     **crawling.TABLES,
     **planners.TABLES,
     **doom.TABLES,
@@ -44,7 +42,7 @@ TABLES = {
     **figures.TABLES,
     **front_page.TABLES,
     **pythons.TABLES,
-    **rendering.TABLES,
+    **simulation.TABLES,
 }
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _LINK = re.compile(r"\]\(results/")
