@@ -6,6 +6,7 @@ And the wings of each room: which folder may import which other folder of its ro
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,13 +113,16 @@ def source_files() -> list[Path]:
     return sorted(path for folder in folders for path in folder.rglob("*.py"))
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+@functools.cache
+def imports(path: Path) -> tuple[tuple[int, str], ...]:
     """Line and full name of every module that a file imports, wherever in the file it does."""
+    found: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            found += ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.lineno, node.module
+            found.append((node.lineno, node.module))
+    return tuple(found)
 
 
 def is_ros(module: str) -> bool:
@@ -159,9 +163,15 @@ def test_the_rule_sees_trespasses(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ]
 
 
+@functools.cache
+def all_wing_arrows() -> dict[str, dict[str, dict[str, list[str]]]]:
+    """Which wings import which others, read once."""
+    return house_measures.wing_arrows(house_measures.read_house())
+
+
 def wings_left(room: str) -> list[str]:
     """Where wings of a room import wings that they must not know."""
-    arrows = house_measures.wing_arrows(house_measures.read_house())[room]
+    arrows = all_wing_arrows()[room]
     return [
         f"{place} imports the wing {other}; {room}/{wing} may import "
         f"{', '.join(WINGS[room].get(wing, ())) or 'no wing'}"

@@ -91,6 +91,7 @@ def test_a_target_is_reached_by_the_limb_that_points_to_it(gait: Gait) -> None:
     assert found["distance_m"] < 0.1 * environment.crawler.length_m
 
 
+@pytest.mark.slow
 def test_a_study_writes_figures_curves_and_a_gait_and_does_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

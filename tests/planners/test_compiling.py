@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_warm_is_silent() -> None:
     command = [sys.executable, "-m", "planners", "warm"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)

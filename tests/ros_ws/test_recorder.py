@@ -405,6 +405,7 @@ def test_a_recording_is_played_to_topics(start_node: Any, peer: Any, tmp_path: P
     assert "Traceback" not in outcome.stderr
 
 
+@pytest.mark.slow
 def test_large_raw_pictures_arrive() -> None:
     """As from a node with such cameras, to a recorder as users start it."""
     # A process of its own: Fast DDS reads its profiles once.

@@ -60,6 +60,7 @@ def test_mistakes_are_one_sentence(arguments: tuple[str, ...], words: str) -> No
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_warm_says_nothing_but_the_renderer() -> None:
     command = [sys.executable, "-m", "sim", "warm"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

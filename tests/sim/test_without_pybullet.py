@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # ``None`` in ``sys.modules`` makes an import fail as if there were no such package.
 HIDE = (
     "import sys\n"
@@ -52,12 +54,14 @@ def test_every_room_is_there(tmp_path: Path) -> None:
     assert (done.stderr, done.returncode) == ("", 0)
 
 
+@pytest.mark.slow
 def test_real_drivers_on_emulated_devices_work(tmp_path: Path) -> None:
     doctor = "hardware doctor --robot limb_p1 --backend emulated --family feetech"
     done = run_without(command(doctor), tmp_path)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_and_the_target_is_found(tmp_path: Path) -> None:
     for words in ("sim view --out view.png", "learning evaluate --policy ppo_kill0 --episodes 2"):
         done = run_without(command(words), tmp_path)
@@ -65,6 +69,7 @@ def test_pictures_are_drawn_and_the_target_is_found(tmp_path: Path) -> None:
     assert (tmp_path / "view.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_pybullets_pictures_are_refused_in_one_sentence(tmp_path: Path) -> None:
     for words in ("sim view --renderer pybullet", "sim bench --against pybullet --repeats 1"):
         done = run_without(command(words), tmp_path)

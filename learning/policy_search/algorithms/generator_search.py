@@ -3,30 +3,66 @@
 from __future__ import annotations
 
 from abc import ABC
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import nn
 
 from asterias.arrays import FloatArray
+from asterias.errors import UserError
 from learning.policy_search.algorithms.generators import HeadsGenerator, TilesGenerator
 from learning.policy_search.common.learner import PolicySearch
 
 GENERATORS = {"heads": HeadsGenerator, "tiles": TilesGenerator}
 
 
+@dataclass(frozen=True)
+class GeneratorSettings:
+    """Settings that learners of a generator share.
+
+    Attributes:
+        low, high: returns that commands are scaled by, the least and the most that there can be.
+        drive: what is commanded above the best return so far, as a share of that range; 0.05 is
+            the paper's 20 for Swimmer.
+        sigma: standard deviation of the noise on a generated policy.
+        generator: ``heads``, one for each layer, or ``tiles``.
+        generator_hidden: units of its hidden layers.
+        batch_size: policies or commands of an update.
+    """
+
+    low: float = -100.0
+    high: float = 100.0
+    drive: float = 0.05
+    sigma: float = 0.1
+    generator: Literal["heads", "tiles"] = "heads"
+    generator_hidden: tuple[int, ...] = (256, 256)
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        if self.generator not in GENERATORS:
+            raise UserError(f"generator is {' or '.join(GENERATORS)}, not {self.generator!r}.")
+        if not self.low < self.high or self.sigma < 0 or self.batch_size < 1:
+            raise UserError("low lies below high; sigma is 0 or more, batch_size 1 or more.")
+
+
 class GeneratorSearch(PolicySearch, ABC):
     """A learner that makes policies from commanded returns.
-
-    Its settings have ``low`` and ``high``, the returns that commands are scaled by.
 
     Attributes:
         generator: makes a vector from a command.
         best_return: of an episode so far.
     """
 
+    settings: GeneratorSettings
     generator: nn.Module
     best_return: float
+
+    def _goal(self) -> float:
+        """Return the return to command next: a little more than the best so far."""
+        about = self.settings
+        return self.best_return + about.drive * (about.high - about.low)
 
     def generate(self, command: float) -> FloatArray:
         """Return the policy ``(n,)`` for a commanded return."""
@@ -36,8 +72,8 @@ class GeneratorSearch(PolicySearch, ABC):
         return made
 
     def _scaled(self, value: float) -> float:
-        low, high = float(self.settings.low), float(self.settings.high)
-        return (value - low) / (high - low)
+        about = self.settings
+        return (value - about.low) / (about.high - about.low)
 
 
 def command_curve(

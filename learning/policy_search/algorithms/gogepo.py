@@ -9,57 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
-from asterias.errors import UserError
 from learning.policy_search.algorithms.critics import ProbingCritic
-from learning.policy_search.algorithms.generator_search import GENERATORS, GeneratorSearch
+from learning.policy_search.algorithms.generator_search import (
+    GENERATORS,
+    GeneratorSearch,
+    GeneratorSettings,
+)
 from learning.policy_search.common.policy_table import PolicyTable
 
 
 @dataclass(frozen=True)
-class GogepoSettings:
+class GogepoSettings(GeneratorSettings):
     """Settings. The paper's rates (generator 2e-6) belong to 3 M steps; these to 0.1 M.
 
     Attributes:
-        low, high: returns that commands are scaled by, the least and the most that there can be.
-        drive: what is commanded above the best return so far, as a share of that range; 0.05 is
-            the paper's 20 for Swimmer.
-        sigma: standard deviation of the noise on a generated policy.
-        generator: ``heads``, one for each layer, or ``tiles``.
-        generator_hidden, critic_hidden: units of hidden layers.
+        critic_hidden: units of the critic's hidden layers.
         generator_learning_rate, critic_learning_rate: of Adam.
         generator_steps, critic_steps: updates after each episode.
-        batch_size: policies or commands of an update.
         buffer_size: policies that are kept.
         recency: exponent of the weights ``1 / age^k`` of the draw.
         probes: number of probing states.
     """
 
-    low: float = -100.0
-    high: float = 100.0
-    drive: float = 0.05
-    sigma: float = 0.1
-    generator: Literal["heads", "tiles"] = "heads"
-    generator_hidden: tuple[int, ...] = (256, 256)
     critic_hidden: tuple[int, ...] = (256, 256)
     generator_learning_rate: float = 1e-4
     critic_learning_rate: float = 2e-3
     generator_steps: int = 20
     critic_steps: int = 10
-    batch_size: int = 16
     buffer_size: int = 10_000
     recency: float = 1.1
     probes: int = 50
-
-    def __post_init__(self) -> None:
-        if self.generator not in GENERATORS:
-            raise UserError(f"generator is {' or '.join(GENERATORS)}, not {self.generator!r}.")
-        if not self.low < self.high or self.sigma < 0 or self.batch_size < 1:
-            raise UserError("low lies below high; sigma is 0 or more, batch_size 1 or more.")
 
 
 class GoGePo(GeneratorSearch):
@@ -94,7 +78,7 @@ class GoGePo(GeneratorSearch):
 
     def _iterate(self) -> None:
         about = self.settings
-        command = self.best_return + about.drive * (about.high - about.low)
+        command = self._goal()
         noise = self.rng.standard_normal(self.theta.size)
         tried = self.generate(command) + about.sigma * noise
         result = self.run_policies([tried])[0]

@@ -9,41 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
-from learning.policy_search.algorithms.generator_search import GENERATORS, GeneratorSearch
+from learning.policy_search.algorithms.generator_search import (
+    GENERATORS,
+    GeneratorSearch,
+    GeneratorSettings,
+)
 
 
 @dataclass(frozen=True)
-class UdrlpgSettings:
+class UdrlpgSettings(GeneratorSettings):
     """Settings, the paper's but for the rate, which there (2e-6) belongs to millions of steps.
 
     Attributes:
-        low, high: returns that commands are scaled by, the least and the most that there can be.
-        drive: what is commanded above the best return so far, as a share of that range.
-        sigma: standard deviation of the noise on a generated policy.
-        generator: ``heads``, one for each layer, or ``tiles``.
-        generator_hidden: units of its hidden layers.
         learning_rate: of Adam.
         updates: after each episode.
-        batch_size: policies of an update.
         buckets: of returns; the newest policy of a bucket is kept.
         rank_weight: a bucket is drawn with weight ``exp(rank_weight * rank)``, rank 0 being the
             least return.
         warm_up: episodes of random policies at first.
     """
 
-    low: float = -100.0
-    high: float = 100.0
-    drive: float = 0.05
-    sigma: float = 0.1
-    generator: Literal["heads", "tiles"] = "heads"
-    generator_hidden: tuple[int, ...] = (256, 256)
     learning_rate: float = 1e-4
     updates: int = 8
     batch_size: int = 24
@@ -52,12 +44,9 @@ class UdrlpgSettings:
     warm_up: int = 10
 
     def __post_init__(self) -> None:
-        if self.generator not in GENERATORS:
-            raise UserError(f"generator is {' or '.join(GENERATORS)}, not {self.generator!r}.")
-        if not self.low < self.high or self.sigma < 0 or self.batch_size < 1 or self.buckets < 1:
-            raise UserError(
-                "low lies below high; sigma is 0 or more, batch_size and buckets 1 or more."
-            )
+        super().__post_init__()
+        if self.buckets < 1:
+            raise UserError("buckets is 1 or more.")
 
 
 class UDRLPG(GeneratorSearch):
@@ -81,10 +70,11 @@ class UDRLPG(GeneratorSearch):
 
     def _iterate(self) -> None:
         about = self.settings
-        command = self.best_return + about.drive * (about.high - about.low)
         noise = about.sigma * self.rng.standard_normal(self.theta.size)
         is_first = self.num_episodes < about.warm_up
-        tried = self.architecture.initial(self.rng) if is_first else self.generate(command) + noise
+        tried = (
+            self.architecture.initial(self.rng) if is_first else self.generate(self._goal()) + noise
+        )
         result = self.run_policies([tried])[0]
         scaled = self._scaled(result.learned_return)
         bucket = int(np.clip(scaled * about.buckets, 0, about.buckets - 1))

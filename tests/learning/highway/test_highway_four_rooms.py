@@ -14,6 +14,7 @@ from learning.highway.studies import exact, four_rooms_runs
 from learning.highway.tabular.q_learning import FourRoomsRun, train_in_four_rooms
 
 
+@pytest.mark.slow
 def test_the_gate_rescues_a_deep_lookahead() -> None:
     deep = train_in_four_rooms(FourRoomsRun("n_step", 50, episodes=30))
     highway = train_in_four_rooms(FourRoomsRun("highway", 50, episodes=30))

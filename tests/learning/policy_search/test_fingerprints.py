@@ -67,6 +67,7 @@ def test_in_the_copy_a_policy_that_goes_up_finds_and_one_that_stays_does_not(cop
     assert np.allclose(flags.sum(1), 1) and ((flags == 0).sum(1) == 1).all()
 
 
+@pytest.mark.slow
 def test_learned_states_predict_policies_that_were_held_out(copy: PoseMap) -> None:
     rng = np.random.default_rng(0)
     saved = [layers(name) for name in NAMES]

@@ -136,6 +136,7 @@ def copy() -> PoseMap:
     return PoseMap(SampledPoses(commands, np.repeat(commands[:, :1] > 0.5, 4, 1)), options)
 
 
+@pytest.mark.slow
 def test_a_dial_follows_its_commands_and_is_kept(copy: PoseMap, tmp_path: Path) -> None:
     about = StepGeneratorOptions(iterations=20, probes=8, episodes=8, updates=15)
     generator = StepGenerator(copy, about)

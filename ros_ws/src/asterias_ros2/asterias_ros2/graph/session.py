@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -180,6 +180,21 @@ def open_session(
             node.destroy_node()
     finally:
         rclpy.try_shutdown()
+
+
+def print_names_of_type(
+    names_and_types: Iterable[tuple[str, list[str]]], kind: str, *, count: bool
+) -> None:
+    """Print the names that have a type, one a line, or how many there are.
+
+    Args:
+        names_and_types: topics, services or actions.
+        kind: such as ``std_msgs/msg/String``.
+        count: print their number only.
+    """
+    names = [name for name, types in names_and_types if kind in types]
+    for line in [len(names)] if count else names:
+        print(line)
 
 
 def _visible(names_and_types: Sequence[tuple[str, list[str]]], hidden: bool) -> NamesAndTypes:

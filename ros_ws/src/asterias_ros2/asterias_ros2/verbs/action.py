@@ -17,7 +17,13 @@ from rclpy.action import (
 
 from asterias_ros2.graph.completers import action_names, action_types, prototypes
 from asterias_ros2.graph.messages import fill, find_type, parse_yaml, to_yaml
-from asterias_ros2.graph.session import HIDDEN_PREFIX, GraphSession, add_arguments, open_session
+from asterias_ros2.graph.session import (
+    HIDDEN_PREFIX,
+    GraphSession,
+    add_arguments,
+    open_session,
+    print_names_of_type,
+)
 from asterias_ros2.graph.topics import full_name
 from asterias_ros2.interfaces import interface_names
 from asterias_ros2.parsers import Verbs, completed
@@ -108,9 +114,8 @@ def find_actions(arguments: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
-    names = [name for name, types in _actions(arguments).items() if arguments.action_type in types]
-    for line in [len(names)] if arguments.count_actions else names:
-        print(line)
+    actions = _actions(arguments).items()
+    print_names_of_type(actions, arguments.action_type, count=arguments.count_actions)
     return 0
 
 

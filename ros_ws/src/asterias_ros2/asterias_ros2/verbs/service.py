@@ -15,7 +15,13 @@ from asterias_ros2.graph.messages import (
     parse_yaml,
     to_repr,
 )
-from asterias_ros2.graph.session import HIDDEN_PREFIX, GraphSession, add_arguments, open_session
+from asterias_ros2.graph.session import (
+    HIDDEN_PREFIX,
+    GraphSession,
+    add_arguments,
+    open_session,
+    print_names_of_type,
+)
 from asterias_ros2.interfaces import interface_names
 from asterias_ros2.parsers import Verbs, completed
 
@@ -112,9 +118,7 @@ def find_services(arguments: argparse.Namespace) -> int:
     with open_session(arguments) as session:
         session.discover(arguments.spin_time)
         services = session.services(hidden=arguments.include_hidden_services)
-    names = [name for name, types in services if arguments.service_type in types]
-    for line in [len(names)] if arguments.count_services else names:
-        print(line)
+    print_names_of_type(services, arguments.service_type, count=arguments.count_services)
     return 0
 
 

@@ -17,7 +17,12 @@ from asterias_ros2.graph.messages import (
     to_yaml,
 )
 from asterias_ros2.graph.qos import add_qos_arguments, given_profile, is_overridden
-from asterias_ros2.graph.session import GraphSession, add_arguments, open_session
+from asterias_ros2.graph.session import (
+    GraphSession,
+    add_arguments,
+    open_session,
+    print_names_of_type,
+)
 from asterias_ros2.graph.topics import add_topic_argument, full_name
 from asterias_ros2.interfaces import interface_names
 from asterias_ros2.parsers import Verbs, completed, positive_float, unsigned_int
@@ -166,8 +171,7 @@ def find_topics(arguments: argparse.Namespace) -> int:
     with open_session(arguments) as session:
         session.discover(arguments.spin_time)
         topics = session.topics(hidden=arguments.include_hidden_topics)
-    names = [name for name, types in topics if arguments.topic_type in types]
-    print(*([len(names)] if arguments.count_topics else names), sep="\n", end="\n" * bool(names))
+    print_names_of_type(topics, arguments.topic_type, count=arguments.count_topics)
     return 0
 
 
