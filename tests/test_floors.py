@@ -48,6 +48,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "learning": {
         "ball_maze": ("training",),
         "crawling": ("policy_search", "training"),
+        "diffusion_policy": ("recordings", "target_finding", "training"),
         "doom_maze": ("ball_maze", "training"),
         "highway": ("target_finding", "training"),
         "policy_search": ("target_finding", "training"),

@@ -165,6 +165,14 @@ ALGORITHMS.register(
         "behaviour cloning of recorded demonstrations", f"{_HERE}.behaviour_cloning:train_request"
     ),
 )
+# It lives in a wing above this one, which is imported when used.
+ALGORITHMS.register(
+    "diffusion",
+    LearningAlgorithm(
+        "diffusion policy, cloned from recorded demonstrations",
+        "learning.diffusion_policy.limb_training:train_request",
+    ),
+)
 
 # Learners over whole policies; they live in a wing above this one, which is imported when used.
 for _name, _summary in (

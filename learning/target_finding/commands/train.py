@@ -92,7 +92,8 @@ class Train:
     """Folder for checkpoint, policy, summary and tensorboard's curves."""
     algo: Annotated[AlgorithmName, tyro.conf.arg(help=listed(ALGORITHMS.items()))] = "ppo"
     recordings: Path | None = None
-    """Demonstrations for bc, as the recorder leaves them: a folder of episodes, or a file."""
+    """Demonstrations for bc and diffusion, as the recorder leaves them: a folder of episodes, or a
+    file; for diffusion also a data set of LeRobot."""
     net: Annotated[
         NetworkName, tyro.conf.arg(help=f"Network of PPO. {listed(NETWORKS.items())}")
     ] = "linear"
@@ -100,7 +101,8 @@ class Train:
     seed: int = 0
     """Seed of everything."""
     steps: int | None = None
-    """Steps of the robot; 3,600 if not given, as in the paper. The actor-critic counts episodes."""
+    """Steps of the robot; 3,600 if not given, as in the paper. The actor-critic counts episodes;
+    diffusion counts updates."""
     episodes: int = 250
     """Episodes of the actor-critic."""
     padded: bool = False
@@ -261,6 +263,11 @@ def _describe_plainly(summary: dict[str, Any]) -> str:
 
 
 def _describe_cloning(summary: dict[str, Any]) -> str:
+    if "held_out_loss" not in summary:
+        return (
+            f"{summary['demonstrations']} demonstrations, {summary['steps']} steps; error of the "
+            f"noise {summary['loss']:.4f} after {summary['updates']} updates."
+        )
     return (
         f"{summary['demonstrations']} demonstrations, {summary['steps']} steps; squared error "
         f"{summary['loss']:.4f}, {summary['held_out_loss']:.4f} on held-out episodes."

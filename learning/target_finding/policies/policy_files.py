@@ -6,7 +6,8 @@ unpickled.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import importlib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ import numpy as np
 
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
+from asterias.registry import Registry
 from learning.target_finding.env.observation import CommandUnit, Tiles, observe
 from learning.target_finding.env.options import TargetFindingOptions, options_from_card
 from learning.target_finding.policies import linear_policy, moves_policy
@@ -50,6 +52,15 @@ class Policy(Protocol):
 
     def save(self, path: Path) -> None:
         """Write the policy and its card."""
+
+
+# Returns the policy of a file's tensors and its card; a KeyError or ValueError says what is wrong.
+Assemble = Callable[[dict[str, Any], dict[str, Any]], Policy]
+
+# Kinds of policy that are read by other wings and by installed packages: ``module:function`` of an
+# ``Assemble``, or itself. Nothing is imported before such a policy is read.
+POLICY_KINDS: Registry[str | Assemble] = Registry("kind of policy", "asterias.policy_kinds")
+POLICY_KINDS.register("limb_diffusion", "learning.diffusion_policy.limb_policy:assemble")
 
 
 def load_policy(path: Path) -> Policy:
@@ -95,6 +106,8 @@ def _assemble(tensors: dict[str, Any], card: dict[str, Any]) -> Policy:
     if card["kind"] == moves_policy.KIND:
         moves_policy.check_moves(tensors, network_inputs(options, joints, cameras), 2 * joints)
         return moves_policy.GreedyMovesPolicy(tensors, card)
+    if card["kind"] in POLICY_KINDS:
+        return _assemble_elsewhere(POLICY_KINDS.get(card["kind"]), tensors, card)
     # It imports PyTorch, for which a node that runs a linear policy should not have to wait.
     from learning.target_finding.policies import network_policy
 
@@ -103,6 +116,16 @@ def _assemble(tensors: dict[str, Any], card: dict[str, Any]) -> Policy:
         network_policy.check_network(tensors, card, inputs, joints)
         return network_policy.NetworkPolicy(tensors, card)
     raise ValueError(f"kind {card['kind']!r} is unknown")
+
+
+def _assemble_elsewhere(
+    entry: str | Assemble, tensors: dict[str, Any], card: dict[str, Any]
+) -> Policy:
+    if isinstance(entry, str):
+        module, _, name = entry.partition(":")
+        entry = getattr(importlib.import_module(module), name)
+    assert not isinstance(entry, str)
+    return entry(tensors, card)
 
 
 def network_inputs(options: TargetFindingOptions, joints: int, cameras: int) -> int:
@@ -191,6 +214,11 @@ class PolicySearcher:
     def wants_images(self) -> bool:
         """Whether it needs the cameras' pictures instead of positions and flags."""
         return bool(self.policy.card["options"].get("observe", "commands") == "images")
+
+    @property
+    def thinks_long(self) -> bool:
+        """Whether a decision takes so long that others should be served meanwhile."""
+        return bool(getattr(self.policy, "thinks_long", False))
 
     def act(
         self, position_rad: FloatArray, live: Collection[int], tiles: Tiles | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +23,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from asterias.arrays import FloatArray
 from asterias_nodes.robot.limb_state_monitor import NOBODY, LimbStateMonitor
 from asterias_nodes.runtime.actions.event_action_server import Event, GoalError
-from asterias_nodes.runtime.actions.waiting import pause
+from asterias_nodes.runtime.actions.waiting import pause, wait_until
 from asterias_nodes.runtime.conversions import from_image_msg, to_compressed_msg, to_seconds
 from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
@@ -40,6 +41,7 @@ DISPLACED_RAD = 0.2  # somebody else has moved the limb
 SPEED_FRACTION = 0.9  # of the slowest joint's limit, so that a move ends when it says
 SHORTEST_MOVE_S = 0.1
 PICTURE_PAUSE_S = 0.01
+LATE_S = 2.0  # a decision that takes longer is dropped
 BELIEF_TOPIC = "/target/belief"
 
 
@@ -100,6 +102,10 @@ class LimbClient:
         self._pictures: dict[int, Image] = {}
         self._listens = False
         self._stands_s = 0.0  # when the last move was over
+        # Searchers that think long do so in a thread; late decisions are dropped.
+        self._thinkers = ThreadPoolExecutor(1, "searcher")
+        self._thought: Future[FloatArray] | None = None
+        self.late_decisions = 0
         self._open()
 
     def _open(self) -> None:
@@ -114,6 +120,7 @@ class LimbClient:
     def close(self) -> None:
         """Take the topics down."""
         self.fail_look(SearchError(Codes.CANCELED, "The node stops."))
+        self._thinkers.shutdown(wait=False, cancel_futures=True)
         self._owned.close()
         self._monitor.close()
 
@@ -256,9 +263,38 @@ class LimbClient:
         """
         tiles = await self._tiles(live) if searcher.wants_images else None
         self._raise_if_stopped()
-        goal = searcher.act(position_rad, live, tiles)
+        if getattr(searcher, "thinks_long", False):
+            goal = await self._think(searcher, position_rad, live, tiles)
+        else:
+            goal = searcher.act(position_rad, live, tiles)
         self._show_belief(searcher)
         return goal
+
+    async def _think(
+        self,
+        searcher: Searcher,
+        position_rad: FloatArray,
+        live: Collection[int],
+        tiles: Tiles | None,
+    ) -> FloatArray:
+        """Return a searcher's next goal from a thread; where it is late, the present one: hold.
+
+        This node serves its topics meanwhile, and the limb's guards hold. A decision that comes
+        later is dropped, since it answers pictures that are old by then.
+        """
+        if self._thought is None or self._thought.done():
+            self._thought = self._thinkers.submit(searcher.act, position_rad, live, tiles)
+            thought = self._thought
+            done = thought.done
+            if await wait_until(self._node, done, LATE_S, period_s=PICTURE_PAUSE_S):
+                self._raise_if_stopped()
+                return thought.result()
+        else:
+            # The last decision is still being made: its searcher cannot be asked a second time.
+            await wait_until(self._node, self._thought.done, LATE_S, period_s=PICTURE_PAUSE_S)
+            self._raise_if_stopped()
+        self.late_decisions += 1
+        return position_rad
 
     def tell_found(
         self, searcher: Searcher, position_rad: FloatArray, live: Collection[int], seeing: list[int]

@@ -152,6 +152,7 @@ class PolicyNode(ManagedNode):
             "policy": self._used,
             "steps": self._steps,
             "finds": self._finds,
+            "late_decisions": 0 if limb is None else limb.late_decisions,
             **{f"camera_{camera}": problem for camera, problem in problems.items()},
         }
         is_well = self._state == "searching" or "sees the target" in self._state

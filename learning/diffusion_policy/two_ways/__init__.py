@@ -1,0 +1,1 @@
+"""A task with two ways to the goal, which plain cloning averages."""

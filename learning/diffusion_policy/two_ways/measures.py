@@ -1,0 +1,180 @@
+"""What is measured of chunks: success, time on one core, difference to what nothing is cached."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from learning.diffusion_policy.caching import CACHES, CacheSettings, multiply_adds
+from learning.diffusion_policy.chunks_ahead import ChunksAhead
+from learning.diffusion_policy.model import DiffusionModel
+from learning.diffusion_policy.sampling import SamplingSettings
+from learning.diffusion_policy.two_ways.learners import chunk_maker
+from learning.diffusion_policy.two_ways.rollout import Floats, roll_out
+from learning.diffusion_policy.two_ways.task import RATE_HZ, STEPS, PostEpisodes
+
+EPISODES = 200
+# Seeds of the starts and of the noise; the same for all.
+TRIALS, NOISE = 5, 7
+# Observations at which chunks are compared, and chunks that are timed.
+COMPARED, TIMED = 200, 15
+# Fifty ticks of the control loop between two commands would hide a wait; this shows one.
+CONTROL_HZ = 100
+
+
+@dataclass(frozen=True)
+class CacheCell:
+    """One cell of the table: how chunks are made.
+
+    Attributes:
+        sampler, steps: of denoising.
+        cache: what is repeated.
+        label: of the cache, as tables name it.
+    """
+
+    sampler: str
+    steps: int
+    cache: CacheSettings
+    label: str
+
+    @property
+    def name(self) -> str:
+        """A name for files."""
+        return f"{self.sampler}_{self.steps}_{self.label}".replace(" ", "_").replace("/", "_")
+
+    @property
+    def sampling(self) -> SamplingSettings:
+        """How chunks are made."""
+        return SamplingSettings(self.sampler, self.steps, self.cache)
+
+
+SAMPLED = (("ddpm", 100), ("ddim", 50), ("ddim", 16), ("ddim", 10), ("ddim", 4))
+
+
+def table_cells() -> list[CacheCell]:
+    """Return the cells of the table: each sampler with each cache."""
+    return [
+        CacheCell(sampler, steps, CacheSettings(cache), cache)
+        for sampler, steps in SAMPLED
+        for cache in CACHES.names()
+    ]
+
+
+def gate_cells(steps: int = 16) -> list[CacheCell]:
+    """Return TGATE's gate taken apart, and schedules of several budgets, at one number of steps."""
+    settings = [
+        ("gate 3/4", CacheSettings("tgate", gate=0.75)),
+        ("gate 1/4", CacheSettings("tgate", gate=0.25)),
+        ("self before 3", CacheSettings("tgate", before=3)),
+        ("self after 2", CacheSettings("tgate", after=2)),
+        ("schedule 0.8", CacheSettings("schedule", budget=0.8)),
+        ("schedule 0.6", CacheSettings("schedule", budget=0.6)),
+        ("schedule 0.4 without union", CacheSettings("schedule", unite=False)),
+    ]
+    return [CacheCell("ddim", steps, cache, label) for label, cache in settings]
+
+
+def measure_cell(model: DiffusionModel, cell: CacheCell, observations: Floats) -> dict[str, Any]:
+    """Return success, time of a chunk, difference and multiply-adds of one cell.
+
+    Args:
+        model: a transformer.
+        cell: how chunks are made.
+        observations: ``(N, 12)`` of demonstrations.
+    """
+    cached = model.with_sampling(cell.sampling, observations)
+    rolled = roll_out(chunk_maker(cached, NOISE), EPISODES, TRIALS)
+    plain = replace(model, sampling=replace(cell.sampling, cache=CacheSettings("none")))
+    rng = np.random.default_rng(TRIALS)
+    compared = observations[rng.choice(len(observations), COMPARED, replace=False)]
+    apart = chunk_maker(cached, NOISE)(compared) - chunk_maker(plain, NOISE)(compared)
+    shape, cache = model.denoiser.shape, CACHES.get(cell.cache.name)
+    return {
+        "sampler": cell.sampler,
+        "steps": cell.steps,
+        "cache": cell.cache.name,
+        "label": cell.label,
+        "success": round(rolled.success, 4),
+        "left": round(float(rolled.left.mean()), 4),
+        "difference_rad": float(f"{np.abs(apart).max():.3g}"),
+        "mean_difference_rad": float(f"{np.abs(apart).mean():.3g}"),
+        "chunk_ms": round(chunk_ms(cached, observations[:1]), 3),
+        "multiply_adds": multiply_adds(shape, cached.sampler().plan, exact=cache.exact),
+    }
+
+
+def chunk_ms(model: DiffusionModel, observation: Floats) -> float:
+    """Return the ms of processor time that one chunk takes in one thread: the median of some."""
+    torch.set_num_threads(1)
+    make = chunk_maker(model, NOISE)
+    make(observation)
+    spent = []
+    for _ in range(TIMED):
+        began = time.thread_time()
+        make(observation)
+        spent.append(time.thread_time() - began)
+    return 1e3 * float(np.median(spent))
+
+
+def run_in_real_time(model: DiffusionModel, episodes: int, seed: int) -> dict[str, Any]:
+    """Return how episodes go when chunks are made ahead while a control loop goes on.
+
+    The loop ticks at :data:`CONTROL_HZ` and commands at the task's rate; it holds where no action
+    is due. Its ticks are timed: they would be late if it waited for chunks.
+    """
+    make = chunk_maker(model, seed)
+    ticks: list[float] = []
+    reached = 0
+    begun = PostEpisodes.draw(episodes, np.random.default_rng(seed))
+    counts = {"made": 0, "late": 0, "held": 0, "failed": 0}
+    for number in range(episodes):
+        one = PostEpisodes(*(getattr(begun, name)[number : number + 1].copy() for name in _PARTS))
+        ahead = ChunksAhead(
+            lambda seen: seen[0] + make(seen[1])[0].astype(np.float64), 1 / RATE_HZ, refill=4
+        )
+        _tick_through(one, ahead, ticks)
+        ahead.close()
+        reached += bool(one.reached[0])
+        for name in counts:
+            counts[name] += getattr(ahead.counts, name)
+    late_ms = 1e3 * (np.array(ticks) - 1 / CONTROL_HZ)
+    return {
+        "episodes": episodes,
+        "success": round(reached / episodes, 4),
+        "commands_hz": RATE_HZ,
+        "control_hz": CONTROL_HZ,
+        "chunks": counts,
+        "tick_late_ms": {
+            "median": round(float(np.median(late_ms)), 3),
+            "p99": round(float(np.percentile(late_ms, 99)), 3),
+        },
+    }
+
+
+_PARTS = ("servos", "post", "goal", "hit", "reached")
+
+
+def _tick_through(one: PostEpisodes, ahead: ChunksAhead, ticks: list[float]) -> None:
+    """Run one episode against the clock."""
+    pause = threading.Event()  # its wait is as exact as the system's timer
+    start_s = time.monotonic()
+    every = CONTROL_HZ // RATE_HZ
+    before_s = start_s
+    for tick in range(1, (2 * STEPS) * every):
+        pause.wait(max(start_s + tick / CONTROL_HZ - time.monotonic(), 0.0))
+        now_s = time.monotonic()
+        ticks.append(now_s - before_s)
+        before_s = now_s
+        if tick % every:
+            continue
+        due = ahead.action(now_s)
+        if due is not None:
+            one.step(due[None])
+        if one.over():
+            return
+        ahead.show((one.servos[0], one.observations), now_s)

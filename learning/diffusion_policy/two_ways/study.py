@@ -1,0 +1,163 @@
+"""The study of the two-way task: learners, samplers and caches, cell by cell, with resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asterias.files import read_json, write_json
+from asterias.progress import OnProgress
+from learning.diffusion_policy.caching import CacheSettings
+from learning.diffusion_policy.model import DiffusionModel
+from learning.diffusion_policy.sampling import SamplingSettings, measured_similarity
+from learning.diffusion_policy.transformer import BLOCKS
+from learning.diffusion_policy.two_ways.demonstrators import demonstrate
+from learning.diffusion_policy.two_ways.learners import (
+    LEARNERS,
+    TwoWayRun,
+    chunk_maker,
+    demonstrated,
+    load_clone,
+    load_model,
+)
+from learning.diffusion_policy.two_ways.measures import (
+    EPISODES,
+    NOISE,
+    TRIALS,
+    CacheCell,
+    chunk_ms,
+    gate_cells,
+    measure_cell,
+    run_in_real_time,
+    table_cells,
+)
+from learning.diffusion_policy.two_ways.rollout import Rollouts, roll_out
+
+# How the diffusion policies are compared with others, and run in real time.
+CHOSEN = SamplingSettings("ddim", 16, CacheSettings("exact"))
+REAL_TIME_EPISODES = 20
+# Steps at which similarity is drawn.
+DRAWN = SamplingSettings("ddim", 50)
+
+
+def kept(path: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return a result that is there already, or measure it and write it."""
+    if path.is_file():
+        found: dict[str, Any] = read_json(path)
+        return found
+    result = measure()
+    write_json(path, result)
+    return result
+
+
+def learner_rollouts(run: TwoWayRun) -> Rollouts:
+    """Return how a trained learner goes from the common starts."""
+    if not LEARNERS.get(run.learner).is_diffusion:
+        return roll_out(load_clone(run), EPISODES, TRIALS)
+    model = load_model(run.folder).with_sampling(CHOSEN, demonstrated(run.seed).observations)
+    return roll_out(chunk_maker(model, NOISE), EPISODES, TRIALS)
+
+
+def measure_learner(run: TwoWayRun) -> dict[str, Any]:
+    """Return success and sides of one training."""
+
+    def measure() -> dict[str, Any]:
+        rolled = learner_rollouts(run)
+        row = {
+            "learner": run.learner,
+            "seed": run.seed,
+            "success": round(rolled.success, 4),
+            "hit": round(float(rolled.hit.mean()), 4),
+            "left": round(float(rolled.left.mean()), 4),
+        }
+        if LEARNERS.get(run.learner).is_diffusion:
+            model = load_model(run.folder)
+            row["chunk_ms"] = chunk_ms(
+                model.with_sampling(CHOSEN, demonstrated(run.seed).observations),
+                demonstrated(run.seed).observations[:1],
+            )
+        return row
+
+    return kept(run.folder / "success.json", measure)
+
+
+def demonstrator_row() -> dict[str, Any]:
+    """Return success and sides of the two demonstrators together."""
+    shown = demonstrate(EPISODES, np.random.default_rng(TRIALS))
+    return {
+        "learner": "demonstrators",
+        "seed": 0,
+        "success": round(float(shown.reached.mean()), 4),
+        "hit": round(float(1 - shown.reached.mean()), 4),
+        "left": round(float((shown.sides > 0).mean()), 4),
+    }
+
+
+def cache_rows(run: TwoWayRun, cells: list[CacheCell], on_progress: OnProgress) -> list[Any]:
+    """Return one row for each cell, of one trained transformer."""
+    model, seen = load_model(run.folder), demonstrated(run.seed).observations
+    rows = []
+    for number, cell in enumerate(cells):
+        path = run.folder / "cells" / f"{cell.name}.json"
+        rows.append({"seed": run.seed, **kept(path, partial(measure_cell, model, cell, seen))})
+        on_progress(f"cells, seed {run.seed}", number + 1, len(cells))
+    return rows
+
+
+def similarity_rows(model: DiffusionModel, observations: Any) -> list[dict[str, Any]]:
+    """Return mean similarity of neighbouring steps for each block: first, middle and last third."""
+    found = measured_similarity(
+        model.denoiser, DRAWN, model.scales.observation(observations).numpy()
+    )
+    rows = []
+    for layer in range(model.denoiser.shape.layers):
+        for kind, name in enumerate(BLOCKS):
+            thirds = np.array_split(found.between_steps(layer, kind), 3)
+            rows.append(
+                {
+                    "layer": layer,
+                    "block": name,
+                    "thirds": [round(float(third.mean()), 4) for third in thirds],
+                }
+            )
+    return rows
+
+
+def measure_all(
+    runs: list[TwoWayRun], on_progress: OnProgress, *, real_time: bool = True
+) -> dict[str, Any]:
+    """Return all figures of finished trainings.
+
+    Args:
+        runs: the trainings.
+        on_progress: gets the progress.
+        real_time: also run in real time, which takes a minute.
+    """
+    learners = [demonstrator_row(), *(measure_learner(run) for run in runs)]
+    transformers = [run for run in runs if run.learner == "transformer"]
+    cells, gates = [], []
+    for run in transformers:
+        cells += cache_rows(run, table_cells(), on_progress)
+        gates += cache_rows(run, gate_cells(), on_progress)
+    result: dict[str, Any] = {
+        "episodes": EPISODES,
+        "learners": learners,
+        "cells": cells,
+        "gates": gates,
+    }
+    if transformers:
+        first = transformers[0]
+        seen = demonstrated(first.seed).observations
+        model = load_model(first.folder)
+        result["similarity"] = similarity_rows(model, seen)
+        if real_time:
+            chosen = model.with_sampling(CHOSEN, seen)
+            result["real_time"] = kept(
+                first.folder / "real_time.json",
+                lambda: run_in_real_time(chosen, REAL_TIME_EPISODES, TRIALS),
+            )
+    return result
