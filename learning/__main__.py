@@ -33,6 +33,10 @@ COMMANDS = {
         "learning.crawling.film:CrawlFilm",
         "Film the starfish that crawls with a gait, from outside.",
     ),
+    "diffusion-find": LazyCommand(
+        "learning.diffusion_policy.command:DiffusionFind",
+        "Clone simulated searches by diffusion, from images or commands; measure the policies.",
+    ),
     "evaluate": LazyCommand(
         "learning.target_finding.commands.evaluate:EvaluatePolicy",
         "Measure how many steps a policy or a searcher needs.",
@@ -104,6 +108,10 @@ COMMANDS = {
     "train": LazyCommand(
         "learning.target_finding.commands.train:Train",
         "Train a policy to find the target in simulation.",
+    ),
+    "two-ways": LazyCommand(
+        "learning.diffusion_policy.two_ways.command:TwoWays",
+        "Train diffusion policies where there are two ways to the goal; measure caches.",
     ),
     "upside-down": LazyCommand(
         "learning.upside_down.study:UpsideDown",

@@ -123,15 +123,10 @@ def _check(
                 f"{path} holds the pictures of {len(seen)} cameras; limb {options.limb} of "
                 f"{options.robot} has {cameras}: record all of them, or leave out --observe images."
             )
-    rates = sorted({episode.fps for episode in episodes})
-    if len(rates) > 1:
+    rate = min(episode.fps for episode in episodes)
+    if rate * step_s < FRAMES_A_STEP:
         raise UserError(
-            f"{path} mixes episodes of {' and '.join(map(str, rates))} frames per second; export "
-            "them at one rate with --fps."
-        )
-    if rates[0] * step_s < FRAMES_A_STEP:
-        raise UserError(
-            f"{path} has {rates[0]} frames per second, too few for a step every {step_s:g} s; "
+            f"{path} has {rate} frames per second, too few for a step every {step_s:g} s; "
             f"export it with --fps {FPS}."
         )
 

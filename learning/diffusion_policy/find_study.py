@@ -77,7 +77,11 @@ def shown_by_policy(count: int, seed: int, on_progress: OnProgress) -> list[Show
 
 
 def complete_find_run(run: FindRun, on_progress: OnProgress) -> dict[str, Any]:
-    """Train where that is not done yet, and return how the policy finds."""
+    """Train and measure, where that is not done yet.
+
+    Returns:
+        How the policy finds.
+    """
     path = run.folder / "found.json"
     if not (run.folder / POLICY_FILE).is_file():
         _train(run, on_progress)

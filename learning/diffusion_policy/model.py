@@ -136,4 +136,5 @@ def _checked_shape(told: Mapping[str, Any]) -> DenoiserShape:
         isinstance(size, int) and 1 <= size <= _LARGEST_GROUP for size in groups
     ):
         raise ValueError("groups must hold sizes of an observation's parts")
-    return DenoiserShape(groups, *(told[name] for name in _MOST))
+    sizes = {name: int(told[name]) for name in _MOST}
+    return DenoiserShape(groups, **sizes, level_in_tokens=bool(told.get("level_in_tokens", False)))

@@ -33,7 +33,6 @@ FEWEST_STEPS = 8
 LEAST_SPREAD = 1e-2
 # The average's decay grows to the one that is set, as in Diffusion Policy: (1 + n) / (10 + n).
 EMA_START = 10
-_CHECKPOINT_EVERY = 250
 
 # Updates done, updates in all, mean loss of the last ones.
 OnUpdates = Callable[[int, int, float], None]
@@ -100,7 +99,7 @@ class DenoiserTraining:
 
     Attributes:
         denoiser: name of the network.
-        width, layers: of the network.
+        width, layers, level_in_tokens: of the network.
         updates: of the weights.
         batch: chunks in an update.
         learning_rate: after a warm-up; falls to 0 with a cosine.
@@ -113,6 +112,7 @@ class DenoiserTraining:
     denoiser: str = "transformer"
     width: int = 64
     layers: int = 3
+    level_in_tokens: bool = False
     updates: int = 3000
     batch: int = 128
     learning_rate: float = 1e-3
@@ -136,6 +136,7 @@ def fit_denoiser(
     *,
     folder: Path | None = None,
     resume: bool = False,
+    every: int = 250,
     on_updates: OnUpdates = lambda done, total, loss: None,
 ) -> tuple[Denoiser, Scales, list[float]]:
     """Train a denoiser.
@@ -146,6 +147,7 @@ def fit_denoiser(
         settings: of the training.
         folder: for checkpoints; None writes none.
         resume: go on from the checkpoint in ``folder``.
+        every: updates between two checkpoints.
         on_updates: gets the progress, after each checkpoint; what it raises ends the training.
 
     Returns:
@@ -154,13 +156,14 @@ def fit_denoiser(
     torch.manual_seed(settings.seed)
     torch.set_num_threads(1)
     _, horizon, actions = data.chunks.shape
-    shape = DenoiserShape(groups, actions, horizon, settings.width, settings.layers)
+    sizes = settings.width, settings.layers, settings.level_in_tokens
+    shape = DenoiserShape(groups, actions, horizon, *sizes)
     run = _Run(DENOISERS.get(settings.denoiser)(shape), data, settings)
     if resume and folder is not None:
         run.load(folder)
     while run.done < settings.updates:
         run.update()
-        if run.done % _CHECKPOINT_EVERY == 0 or run.done == settings.updates:
+        if run.done % every == 0 or run.done == settings.updates:
             if folder is not None:
                 run.save(folder)
             on_updates(run.done, settings.updates, float(np.mean(run.losses[-100:])))

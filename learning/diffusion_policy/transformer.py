@@ -32,6 +32,8 @@ class DenoiserShape:
         horizon: actions in a chunk, H.
         width: of tokens, or channels of the U-Net's first level.
         layers: of the transformer, or levels of the U-Net.
+        level_in_tokens: the transformer adds the noise level to the chunk's tokens as well, so that
+            it is known without cross-attention. Diffusion Policy does not.
     """
 
     groups: tuple[int, ...]
@@ -39,6 +41,7 @@ class DenoiserShape:
     horizon: int = 16
     width: int = 64
     layers: int = 3
+    level_in_tokens: bool = False
 
 
 class BlockMemory(Protocol):
@@ -245,6 +248,8 @@ class TransformerDenoiser(nn.Module):
         if known is None:
             memory = torch.cat([self.level(level)[:, None], memory], dim=1)
         x = self.inlet(noisy) + self.places
+        if self.shape.level_in_tokens:
+            x = x + self.level(level)[:, None]
         for number, layer in enumerate(self._layers()):
             if blocks is None:
                 x = layer(x, memory)

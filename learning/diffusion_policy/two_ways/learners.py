@@ -164,6 +164,15 @@ LEARNERS.register(
     ),
 )
 LEARNERS.register(
+    "level_in_tokens",
+    TwoWayLearner(
+        "transformer, level also in tokens",
+        partial(_fit_diffusion, replace(TRANSFORMER, level_in_tokens=True)),
+        MODEL_FILE,
+        True,
+    ),
+)
+LEARNERS.register(
     "unet",
     TwoWayLearner("diffusion policy, U-Net", partial(_fit_diffusion, UNET), MODEL_FILE, True),
 )

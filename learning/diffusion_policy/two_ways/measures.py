@@ -65,7 +65,11 @@ def table_cells() -> list[CacheCell]:
     ]
 
 
-def gate_cells(steps: int = 16) -> list[CacheCell]:
+# Steps at which TGATE's gate is taken apart.
+GATE_STEPS = 16
+
+
+def gate_cells(steps: int = GATE_STEPS) -> list[CacheCell]:
     """Return TGATE's gate taken apart, and schedules of several budgets, at one number of steps."""
     settings = [
         ("gate 3/4", CacheSettings("tgate", gate=0.75)),

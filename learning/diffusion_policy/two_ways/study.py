@@ -26,6 +26,7 @@ from learning.diffusion_policy.two_ways.learners import (
 )
 from learning.diffusion_policy.two_ways.measures import (
     EPISODES,
+    GATE_STEPS,
     NOISE,
     TRIALS,
     CacheCell,
@@ -143,8 +144,13 @@ def measure_all(
     for run in transformers:
         cells += cache_rows(run, table_cells(), on_progress)
         gates += cache_rows(run, gate_cells(), on_progress)
+    few = [cell for cell in table_cells() if cell.steps == GATE_STEPS]
+    in_tokens: list[Any] = []
+    for run in (run for run in runs if run.learner == "level_in_tokens"):
+        in_tokens += cache_rows(run, few, on_progress)
     result: dict[str, Any] = {
         "episodes": EPISODES,
+        "level_in_tokens": in_tokens,
         "learners": learners,
         "cells": cells,
         "gates": gates,
