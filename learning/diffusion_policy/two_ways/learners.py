@@ -117,7 +117,7 @@ def _fit_clone(run: TwoWayRun, on_progress: OnProgress) -> None:
     torch.manual_seed(run.seed)
     torch.set_num_threads(1)
     net = _CLONES[run.learner]()
-    fit_clone(net, demonstrated(run.seed), CloneTraining(seed=run.seed))
+    fit_clone(net, demonstrated(run.seed), CloneTraining(seed=run.seed, batch=64))
     run.folder.mkdir(parents=True, exist_ok=True)
     save_file(net.state_dict(), run.folder / CLONE_FILE)
     on_progress(f"{run.learner}, seed {run.seed}", 1, 1)

@@ -22,7 +22,8 @@ EPISODES = 200
 # Seeds of the starts and of the noise; the same for all.
 TRIALS, NOISE = 5, 7
 # Observations at which chunks are compared, and chunks that are timed.
-COMPARED, TIMED = 200, 15
+COMPARED, TIMED = 64, 15
+
 # Fifty ticks of the control loop between two commands would hide a wait; this shows one.
 CONTROL_HZ = 100
 
@@ -83,33 +84,49 @@ def gate_cells(steps: int = GATE_STEPS) -> list[CacheCell]:
     return [CacheCell("ddim", steps, cache, label) for label, cache in settings]
 
 
-def measure_cell(model: DiffusionModel, cell: CacheCell, observations: Floats) -> dict[str, Any]:
-    """Return success, time of a chunk, difference and multiply-adds of one cell.
+class CellMeter:
+    """Measures cells of one trained transformer.
 
     Args:
-        model: a transformer.
-        cell: how chunks are made.
-        observations: ``(N, 12)`` of demonstrations.
+        model: the transformer.
+        observations: ``(N, 12)`` of its demonstrations.
     """
-    cached = model.with_sampling(cell.sampling, observations)
-    rolled = roll_out(chunk_maker(cached, NOISE), EPISODES, TRIALS)
-    plain = replace(model, sampling=replace(cell.sampling, cache=CacheSettings("none")))
-    rng = np.random.default_rng(TRIALS)
-    compared = observations[rng.choice(len(observations), COMPARED, replace=False)]
-    apart = chunk_maker(cached, NOISE)(compared) - chunk_maker(plain, NOISE)(compared)
-    shape, cache = model.denoiser.shape, CACHES.get(cell.cache.name)
-    return {
-        "sampler": cell.sampler,
-        "steps": cell.steps,
-        "cache": cell.cache.name,
-        "label": cell.label,
-        "success": round(rolled.success, 4),
-        "left": round(float(rolled.left.mean()), 4),
-        "difference_rad": float(f"{np.abs(apart).max():.3g}"),
-        "mean_difference_rad": float(f"{np.abs(apart).mean():.3g}"),
-        "chunk_ms": round(chunk_ms(cached, observations[:1]), 3),
-        "multiply_adds": multiply_adds(shape, cached.sampler().plan, exact=cache.exact),
-    }
+
+    def __init__(self, model: DiffusionModel, observations: Floats) -> None:
+        self._model, self._observations = model, observations
+        rng = np.random.default_rng(TRIALS)
+        self._compared = observations[rng.choice(len(observations), COMPARED, replace=False)]
+        # Chunks of each sampler without a cache.
+        self._plain: dict[tuple[str, int], Floats] = {}
+
+    def measure(self, cell: CacheCell) -> dict[str, Any]:
+        """Return success, time of a chunk, difference and multiply-adds of one cell."""
+        cached = self._model.with_sampling(cell.sampling, self._observations)
+        rolled = roll_out(chunk_maker(cached, NOISE), EPISODES, TRIALS)
+        apart = np.abs(self._chunks(cached) - self._plain_chunks(cell))
+        shape, cache = self._model.denoiser.shape, CACHES.get(cell.cache.name)
+        return {
+            "sampler": cell.sampler,
+            "steps": cell.steps,
+            "cache": cell.cache.name,
+            "label": cell.label,
+            "success": round(rolled.success, 4),
+            "left": round(float(rolled.left.mean()), 4),
+            "difference_rad": float(f"{apart.max():.3g}"),
+            "mean_difference_rad": float(f"{apart.mean():.3g}"),
+            "chunk_ms": round(chunk_ms(cached, self._observations[:1]), 3),
+            "multiply_adds": multiply_adds(shape, cached.sampler().plan, exact=cache.exact),
+        }
+
+    def _chunks(self, model: DiffusionModel) -> Floats:
+        return chunk_maker(model, NOISE)(self._compared)
+
+    def _plain_chunks(self, cell: CacheCell) -> Floats:
+        key = cell.sampler, cell.steps
+        if key not in self._plain:
+            sampling = replace(cell.sampling, cache=CacheSettings("none"))
+            self._plain[key] = self._chunks(replace(self._model, sampling=sampling))
+        return self._plain[key]
 
 
 def chunk_ms(model: DiffusionModel, observation: Floats) -> float:

@@ -30,9 +30,9 @@ from learning.diffusion_policy.two_ways.measures import (
     NOISE,
     TRIALS,
     CacheCell,
+    CellMeter,
     chunk_ms,
     gate_cells,
-    measure_cell,
     run_in_real_time,
     table_cells,
 )
@@ -100,11 +100,11 @@ def demonstrator_row() -> dict[str, Any]:
 
 def cache_rows(run: TwoWayRun, cells: list[CacheCell], on_progress: OnProgress) -> list[Any]:
     """Return one row for each cell, of one trained transformer."""
-    model, seen = load_model(run.folder), demonstrated(run.seed).observations
+    meter = CellMeter(load_model(run.folder), demonstrated(run.seed).observations)
     rows = []
     for number, cell in enumerate(cells):
         path = run.folder / "cells" / f"{cell.name}.json"
-        rows.append({"seed": run.seed, **kept(path, partial(measure_cell, model, cell, seen))})
+        rows.append({"seed": run.seed, **kept(path, partial(meter.measure, cell))})
         on_progress(f"cells, seed {run.seed}", number + 1, len(cells))
     return rows
 

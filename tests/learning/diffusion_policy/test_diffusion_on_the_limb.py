@@ -120,7 +120,7 @@ def test_it_is_trained_by_name_interrupted_resumed_and_searches(
     demos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = ALGORITHMS.get("diffusion").run
-    wanted = request(demos, tmp_path / "out", steps=300)
+    wanted = request(demos, tmp_path / "out", steps=250)
     with pytest.raises(KeyboardInterrupt):
         run(wanted, should_stop=lambda: True)
     summary = run(replace(wanted, resume=True))
