@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from learning.recordings.episode_data import Floats
 
 _LOG = logging.getLogger(__name__)
 

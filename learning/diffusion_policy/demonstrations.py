@@ -18,12 +18,11 @@ from asterias.errors import UserError
 from hardware.description.robot import load_robot
 from learning.diffusion_policy.training import ChunkData
 from learning.recordings.datasets import EpisodeData, load_episodes
+from learning.recordings.episode_data import Floats
 from learning.target_finding.algorithms.behaviour_cloning import STILL
 from learning.target_finding.env.observation import CommandUnit, Tiles, observe
 from learning.target_finding.env.options import TargetFindingOptions
 from learning.target_finding.policies.encoder import TileEncoder, shrunk
-
-Floats = npt.NDArray[np.float32]
 
 FEWEST_DEMONSTRATIONS = 5
 # Frames per second at which recordings are read; fine enough to tell what was seen before a step.

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from learning.diffusion_policy.demonstrations import LimbEyes
 from learning.diffusion_policy.model import DiffusionModel
 from learning.diffusion_policy.sampling import ChunkSampler, SamplingSettings
+from learning.recordings.episode_data import Floats
 from learning.target_finding.env.options import options_from_card
 from learning.target_finding.policies.encoder import TileEncoder
 from learning.target_finding.policies.linear_policy import save_policy
@@ -21,7 +21,6 @@ from learning.target_finding.policies.linear_policy import save_policy
 KIND = "limb_diffusion"
 
 _ENCODER = "encoder."
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass

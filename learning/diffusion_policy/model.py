@@ -16,9 +16,8 @@ from learning.diffusion_policy.sampling import ChunkSampler, SamplingSettings
 from learning.diffusion_policy.similarity import Similarity
 from learning.diffusion_policy.training import Scales
 from learning.diffusion_policy.transformer import HEADS, DenoiserShape
-
-Floats = npt.NDArray[np.float32]
-Tensors = Mapping[str, npt.NDArray[Any]]
+from learning.recordings.episode_data import Floats
+from learning.target_finding.policies.encoder import Tensors
 
 _DENOISER, _SCALE, _SIMILARITY = "denoiser.", "scale.", "similarity"
 # Largest sizes that a file may ask for, before anything is allocated.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn.functional import mse_loss
 
@@ -18,13 +17,12 @@ from asterias.errors import UserError
 from learning.diffusion_policy.denoisers import DENOISERS, Denoiser
 from learning.diffusion_policy.noise import NoiseSchedule
 from learning.diffusion_policy.transformer import DenoiserShape
+from learning.recordings.episode_data import Floats
 from learning.target_finding.algorithms.checkpoint import (
     CHECKPOINT_FILE,
     load_checkpoint,
     save_checkpoint,
 )
-
-Floats = npt.NDArray[np.float32]
 
 # Fewer steps than this in all demonstrations say nothing about what people do.
 FEWEST_STEPS = 8

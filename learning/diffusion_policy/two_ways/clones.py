@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from learning.diffusion_policy.training import ChunkData, Scales
 from learning.diffusion_policy.transformer import DecoderLayer, ObservationTokens
-from learning.diffusion_policy.two_ways.rollout import ChunkMaker, Floats
+from learning.diffusion_policy.two_ways.rollout import ChunkMaker
+from learning.recordings.episode_data import Floats
 
 HIDDEN, LAYERS = 128, 3
 # Numbers of the style, and weight of its divergence from a standard normal (ACT, arXiv 2304.13705).

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from asterias.arrays import FloatArray
 from learning.diffusion_policy.training import ChunkData
 from learning.diffusion_policy.two_ways.task import (
     GOAL_FINGER,
@@ -15,8 +16,6 @@ from learning.diffusion_policy.two_ways.task import (
     PostEpisodes,
     tip_table,
 )
-
-Array = npt.NDArray[np.float64]
 
 # How far from the post's bearing each of them passes it, rad: mean and half of the range.
 DETOUR_RAD, SPREAD_RAD = 0.6, 0.06
@@ -38,9 +37,9 @@ class PostDemonstrations:
     """
 
     observations: npt.NDArray[np.float32]
-    servos: Array
+    servos: FloatArray
     lengths: npt.NDArray[np.int64]
-    sides: Array
+    sides: FloatArray
     reached: npt.NDArray[np.bool_]
 
 
@@ -67,7 +66,7 @@ def demonstrate(count: int, rng: np.random.Generator) -> PostDemonstrations:
     )
 
 
-def _ways(episodes: PostEpisodes, detour: Array) -> Array:
+def _ways(episodes: PostEpisodes, detour: FloatArray) -> FloatArray:
     """Return ``(E, T, 3)`` servo positions at an even pace: start, beside the post, goal."""
     start = episodes.servos
     table = tip_table()
@@ -85,28 +84,28 @@ def _ways(episodes: PostEpisodes, detour: Array) -> Array:
     return np.stack([_even(way) for way in fine])
 
 
-def _even(way: Array) -> Array:
+def _even(way: FloatArray) -> FloatArray:
     """Return ``(STEPS, 3)``: a way walked at :data:`PACE_RAD` a step, then a rest at its end."""
     length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])
     at = np.minimum(np.arange(STEPS) * min(PACE_RAD, LARGEST_STEP_RAD), length[-1])
     return np.stack([np.interp(at, length, column) for column in way.T], axis=1)
 
 
-def _bearing(point: Array) -> Array:
+def _bearing(point: FloatArray) -> FloatArray:
     """Return ``(E,)`` yaws at which the tip points there; it hangs a little beside the arm."""
     tip = tip_table().tip(np.zeros((1, 3))) - tip_table().axis
     aside = np.arcsin(tip[:, 1] / np.hypot(tip[:, 0], tip[:, 1]))
-    bearing: Array = np.arctan2(point[:, 1], point[:, 0]) - aside
+    bearing: FloatArray = np.arctan2(point[:, 1], point[:, 0]) - aside
     return bearing
 
 
-def _pitch_of(point: Array) -> Array:
+def _pitch_of(point: FloatArray) -> FloatArray:
     """Return ``(E,)`` pitches at which the tip, with the goal's finger, is as high as points."""
     table = tip_table()
     pitches = np.linspace(0.2, 1.1, 400)
     rows = np.stack([0 * pitches, pitches, np.full_like(pitches, GOAL_FINGER)], axis=1)
     heights = table.tip(rows)[:, 2]
-    pitch: Array = pitches[np.abs(heights[None] - point[:, 2:]).argmin(axis=1)]
+    pitch: FloatArray = pitches[np.abs(heights[None] - point[:, 2:]).argmin(axis=1)]
     return pitch
 
 

@@ -30,8 +30,9 @@ from learning.diffusion_policy.two_ways.clones import (
     fit_clone,
 )
 from learning.diffusion_policy.two_ways.demonstrators import chunk_data, demonstrate
-from learning.diffusion_policy.two_ways.rollout import ChunkMaker, Floats
+from learning.diffusion_policy.two_ways.rollout import ChunkMaker
 from learning.diffusion_policy.two_ways.task import GROUPS, SERVOS
+from learning.recordings.episode_data import Floats
 from learning.target_finding.policies.linear_policy import save_policy
 from learning.target_finding.policies.weight_files import read_card, read_tensors
 

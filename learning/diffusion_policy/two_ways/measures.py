@@ -15,8 +15,9 @@ from learning.diffusion_policy.chunks_ahead import ChunksAhead
 from learning.diffusion_policy.model import DiffusionModel
 from learning.diffusion_policy.sampling import SamplingSettings
 from learning.diffusion_policy.two_ways.learners import chunk_maker
-from learning.diffusion_policy.two_ways.rollout import Floats, roll_out
+from learning.diffusion_policy.two_ways.rollout import roll_out
 from learning.diffusion_policy.two_ways.task import RATE_HZ, STEPS, PostEpisodes
+from learning.recordings.episode_data import Floats
 
 EPISODES = 200
 # Seeds of the starts and of the noise; the same for all.

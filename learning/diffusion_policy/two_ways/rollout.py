@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from learning.diffusion_policy.two_ways.task import PostEpisodes, tip_table
+from learning.recordings.episode_data import Floats
 
-Floats = npt.NDArray[np.float32]
 # Chunks (B, H, A) of positions relative to the present one, for observations (B, F).
 ChunkMaker = Callable[[Floats], Floats]
 
@@ -19,7 +19,7 @@ EXECUTED = 8
 
 
 @dataclass(frozen=True)
-class Rollouts:
+class PostRollouts:
     """How episodes went.
 
     Attributes:
@@ -41,7 +41,7 @@ class Rollouts:
         return float(self.reached.mean())
 
 
-def roll_out(make: ChunkMaker, count: int, seed: int, executed: int = EXECUTED) -> Rollouts:
+def roll_out(make: ChunkMaker, count: int, seed: int, executed: int = EXECUTED) -> PostRollouts:
     """Run episodes side by side; the draws of their starts depend on the seed alone.
 
     Returns:
@@ -64,4 +64,4 @@ def roll_out(make: ChunkMaker, count: int, seed: int, executed: int = EXECUTED) 
     way = np.stack(servos, axis=1)
     yaw = way[:, :, 0] - begun[:, None]
     furthest = np.take_along_axis(yaw, np.abs(yaw).argmax(axis=1)[:, None], axis=1)[:, 0]
-    return Rollouts(episodes.reached, episodes.hit, furthest > 0, tip_table().tip(way), way)
+    return PostRollouts(episodes.reached, episodes.hit, furthest > 0, tip_table().tip(way), way)

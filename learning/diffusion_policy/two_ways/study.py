@@ -36,7 +36,7 @@ from learning.diffusion_policy.two_ways.measures import (
     run_in_real_time,
     table_cells,
 )
-from learning.diffusion_policy.two_ways.rollout import Rollouts, roll_out
+from learning.diffusion_policy.two_ways.rollout import PostRollouts, roll_out
 
 # How the diffusion policies are compared with others, and run in real time.
 CHOSEN = SamplingSettings("ddim", 16, CacheSettings("exact"))
@@ -55,7 +55,7 @@ def kept(path: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def learner_rollouts(run: TwoWayRun) -> Rollouts:
+def learner_rollouts(run: TwoWayRun) -> PostRollouts:
     """Return how a trained learner goes from the common starts."""
     if not LEARNERS.get(run.learner).is_diffusion:
         return roll_out(load_clone(run), EPISODES, TRIALS)

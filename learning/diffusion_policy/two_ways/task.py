@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hardware.description.robot import load_robot
+from learning.recordings.episode_data import Floats
 from sim.physics.kinematics import SoftLimb
-
-Floats = npt.NDArray[np.float32]
 
 ROBOT = "limb_p1"
 # Servos that move, in the order of actions; the wrist stays at 0.

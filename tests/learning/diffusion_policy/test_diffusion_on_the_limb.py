@@ -181,7 +181,7 @@ def test_what_does_not_fit_is_one_sentence(demos: Path, tmp_path: Path) -> None:
         ({"padded": True}, "no --padded"),
     ):
         with pytest.raises(UserError, match=words):
-            run(request(demos, tmp_path / "none", **change))  # type: ignore[arg-type]
+            run(request(demos, tmp_path / "none", **change))
     assert not (tmp_path / "none" / POLICY_FILE).exists()
 
 
