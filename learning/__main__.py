@@ -37,6 +37,10 @@ COMMANDS = {
         "learning.diffusion_policy.command:DiffusionFind",
         "Clone simulated searches by diffusion, from images or commands; measure the policies.",
     ),
+    "crawl-to": LazyCommand(
+        "learning.crawling.crawl_to:CrawlToPlace",
+        "Crawl to a place on the ground with a gait, in simulation; film the way.",
+    ),
     "evaluate": LazyCommand(
         "learning.target_finding.commands.evaluate:EvaluatePolicy",
         "Measure how many steps a policy or a searcher needs.",

@@ -28,6 +28,7 @@ from sim.benchmarks.speed import bench
 from sim.contact.study import MeasureContact
 from sim.rendering.outside_view import outside_view
 from sim.rendering.raster.export import export_robot
+from sim.standing_world import StandingWorld
 from sim.world import SimWorld
 
 
@@ -190,6 +191,8 @@ class WarmUp:
 
     robot: str = "limb_p1"
     """Name or path of a robot description."""
+    standing: str = "starfish"
+    """The same of a robot that stands on the ground."""
 
     def run(self) -> int:
         """Step and draw once.
@@ -205,6 +208,13 @@ class WarmUp:
                     camera.read()
             for body in world.bodies:
                 body.energy_j()
+        # The loop with contact is another one; it takes a minute.
+        with StandingWorld(self.standing) as standing:
+            standing.advance(0.1)
+            standing.whole.energy_j()
+            for camera in standing.cameras[0]:
+                camera.connect()
+            standing.draw_due()
         return 0
 
 

@@ -52,15 +52,7 @@ class SimWorld(Closeable):
         self._ticks = 0
         self._seed = seed
         self.rng = np.random.default_rng(seed)
-        self.bodies = [
-            LimbBody(
-                limb,
-                self.robot.materials,
-                physics_hz=backend.physics_hz,
-                gravity_m_s2=backend.gravity_m_s2,
-            )
-            for limb in self.robot.limbs
-        ]
+        self.bodies = [self._body(number) for number in range(len(self.robot.limbs))]
         self.target_pose = self.robot.target.pose
         self.scene: Scene | None = None
         if pictures:
@@ -73,6 +65,16 @@ class SimWorld(Closeable):
             [self._camera(i, camera, seed) for camera in limb.live_cameras]
             for i, limb in enumerate(self.robot.limbs)
         ]
+
+    def _body(self, number: int) -> LimbBody:
+        """Return what moves limb ``number``."""
+        backend = self.robot.simulation
+        return LimbBody(
+            self.robot.limbs[number],
+            self.robot.materials,
+            physics_hz=backend.physics_hz,
+            gravity_m_s2=backend.gravity_m_s2,
+        )
 
     # -- time -----------------------------------------------------------------------------------
 

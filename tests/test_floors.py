@@ -91,6 +91,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "navigation": ("robot", "runtime", "transforms"),
         "teleop": ("robot", "runtime"),
         "agents": ("robot", "runtime"),
+        "crawling": ("robot", "runtime"),
         "target_finding": ("recording", "robot", "runtime"),
         "web": ("robot", "runtime", "teleop"),
         "soak": ("robot", "runtime"),

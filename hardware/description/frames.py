@@ -14,7 +14,7 @@ from hardware.description.fields import Vector3, check_unique
 from hardware.description.limb import Hinge, JointDescription, Limb, Pose
 from hardware.description.robot import RobotDescription
 
-BASE_FRAME = "base_link"
+MAP_FRAME, BASE_FRAME = "map", "base_link"
 # Cameras look along +x with +z up; optical frames along +z with -y up (REP 103).
 OPTICAL_RPY: Vector3 = (-0.5 * math.pi, 0.0, -0.5 * math.pi)
 _ORIGIN: Vector3 = (0.0, 0.0, 0.0)

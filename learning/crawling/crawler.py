@@ -9,34 +9,11 @@ import numpy as np
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from hardware.description.robot import load_robot
+from learning.crawling.limb_modes import CONTROL_HZ, mode_commands
 from learning.crawling.options import CrawlOptions
 from sim.contact.body import ContactBody
 from sim.contact.shapes import Ground, Surface
 from sim.contact.standing_robot import standing_robot
-
-CONTROL_HZ = 12.5
-MODES = 2  # of a limb: press its end down, sweep it to the left
-
-
-def mirroring(limbs: int) -> FloatArray:
-    """Return ``(2 limbs, limbs)``: modes of all limbs from those of one side of the x axis.
-
-    One side is press of limb 0, press and sweep of each limb to the left, press of the limb
-    opposite limb 0.
-
-    Raises:
-        UserError: the number of limbs is odd.
-    """
-    if limbs % 2:
-        raise UserError(f"mirrored needs an even number of limbs; this robot has {limbs}.")
-    spread = np.zeros((MODES * limbs, limbs))
-    spread[0, 0] = spread[MODES * (limbs // 2), limbs - 1] = 1.0
-    for left in range(1, limbs // 2):
-        right, column = limbs - left, 2 * left - 1
-        spread[MODES * left, column] = spread[MODES * right, column] = 1.0
-        spread[MODES * left + 1, column + 1] = 1.0
-        spread[MODES * right + 1, column + 1] = -1.0
-    return spread
 
 
 class Crawler:
@@ -72,7 +49,7 @@ class Crawler:
         gravity[:] = -down * np.array([np.sin(options.slope_rad), 0.0, np.cos(options.slope_rad)])
         self._steps = max(round(options.physics_hz / CONTROL_HZ), 1)
         self.length_m = self._tip_to_tip()
-        self._press, self._sweep = self._mixing()
+        self._press, self._sweep = mode_commands(self.robot)
         self._shares = np.ones(self.world.servo.joint.size)
 
     def _tip_to_tip(self) -> float:
@@ -80,20 +57,6 @@ class Crawler:
         centers, radii = self.world.sphere_centers_m()[:, :2], self.world.contact.radius_m
         reach = np.linalg.norm(centers - centers.mean(axis=0), axis=1) + radii
         return 2.0 * float(reach.max())
-
-    def _mixing(self) -> tuple[FloatArray, FloatArray]:
-        """Return ``(limbs, s)`` what pressing and sweeping a limb commands, rad."""
-        limits = np.array([j.limits_rad[1] for limb in self.robot.limbs for j in limb.joints])
-        press, sweep = (np.zeros((self.limbs, limits.size)) for _ in range(MODES))
-        s = 0
-        for number, limb in enumerate(self.robot.limbs):
-            axes = {hinge.name: hinge.axis for hinge in limb.body.hinges}
-            for joint in limb.joints:
-                # About +y an end goes down, about +z to the left.
-                _, y, z = axes.get(joint.hinge or "", (0.0, 0.0, 0.0))
-                press[number, s], sweep[number, s] = y * limits[s], z * limits[s]
-                s += 1
-        return press, sweep
 
     def reset(self, broken: Sequence[int] = ()) -> None:
         """Stand straight at the start, with these limbs limp."""

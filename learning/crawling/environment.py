@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
-from learning.crawling.crawler import CONTROL_HZ, MODES, Crawler, mirroring
+from learning.crawling.crawler import Crawler
+from learning.crawling.limb_modes import CONTROL_HZ, MODES, mirroring
 from learning.crawling.options import CrawlOptions
 from learning.crawling.view import draw_crawler
 from learning.training.actions import continuous_action

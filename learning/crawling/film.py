@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from PIL import Image
 
 from asterias.arrays import ImageArray
 from asterias.cli import check_file
 from asterias.errors import UserError
 from asterias.progress import progress_bars
 from hardware.perception.images import save_png
-from learning.crawling.crawler import CONTROL_HZ
 from learning.crawling.environment import StarfishCrawlEnv
 from learning.crawling.gaits import Gait, load_gait
+from learning.crawling.limb_modes import CONTROL_HZ
 from learning.crawling.view import draw_crawler, sheet
+from learning.crawling.way_film import save_film
 
 _SUFFIXES = (".webp", ".gif", ".png")
 _SHEET_PICTURES = 9
@@ -65,7 +63,7 @@ class CrawlFilm:
             count = _SHEET_PICTURES
             save_png(str(self.out), sheet(pictures[:count], times_s[:count]))
         else:
-            _save_film(self.out, pictures)
+            save_film(self.out, pictures, CONTROL_HZ)
         length_m = environment.crawler.length_m
         way = environment.crawler.position_m[0] / length_m
         print(f"Crawled {way:.2f} body lengths in {self.duration_s:g} s: {self.out}.")
@@ -82,16 +80,3 @@ def _frames(environment: StarfishCrawlEnv, gait: Gait, every: int) -> Iterator[I
             yield draw_crawler(environment.crawler, ahead, 400, 224)
         observation, _, reached, truncated, _ = environment.step(gait.act(observation))
         step, over = step + 1, reached or truncated
-
-
-def _save_film(path: Path, pictures: list[ImageArray]) -> None:
-    frames = [Image.fromarray(picture) for picture in pictures]
-    options: dict[str, Any] = {"quality": 60, "method": 4} if path.suffix == ".webp" else {}
-    frames[0].save(
-        path,
-        save_all=True,
-        append_images=frames[1:],
-        duration=round(1000 / CONTROL_HZ),
-        loop=0,
-        **options,
-    )

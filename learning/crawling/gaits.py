@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,10 @@ import numpy.typing as npt
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
-from learning.crawling.crawler import MODES, mirroring
-from learning.crawling.environment import StarfishCrawlEnv
+from learning.crawling.limb_modes import MODES, mirroring
+
+if TYPE_CHECKING:  # nodes that run a gait need no simulation
+    from learning.crawling.environment import StarfishCrawlEnv
 
 GAITS = Path(str(files("learning") / "crawling" / "gaits"))
 

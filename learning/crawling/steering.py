@@ -7,14 +7,14 @@ import math
 from asterias.arrays import FloatArray
 from learning.crawling.environment import StarfishCrawlEnv
 from learning.crawling.gaits import Gait, led_by
+from learning.crawling.limb_modes import limb_towards
 
 
 def leading_limb(environment: StarfishCrawlEnv) -> int:
     """Return the number of the limb that points to the environment's target best."""
     direction = environment.direction()
-    limbs = environment.crawler.limbs
     bearing = math.atan2(float(direction[1]), float(direction[0]))
-    return round(bearing / (2.0 * math.pi / limbs)) % limbs
+    return limb_towards(bearing, environment.crawler.limbs)
 
 
 def reach_target(

@@ -78,6 +78,7 @@ class Scene(Closeable):
             (rotation_from_rpy(limb.base.rpy), np.asarray(limb.base.xyz, dtype=np.float64))
             for limb in robot.limbs
         ]
+        self._built = self._bases
         self._mounted: dict[tuple[int, str], tuple[FloatArray, FloatArray]] = {}
         self._mounts: dict[tuple[int, tuple[str, ...]], _Mounts] = {}
 
@@ -96,6 +97,10 @@ class Scene(Closeable):
     @abstractmethod
     def place_limb(self, number: int, hinge_rad: FloatArray) -> None:
         """Move the drawn limb to ``(h,)`` hinge angles."""
+
+    def place_robot(self, rotation: FloatArray, position: FloatArray) -> None:
+        """Move the whole robot: the frame of its description, ``base_link``, goes to a pose."""
+        self._bases = [(rotation @ turn, rotation @ at + position) for turn, at in self._built]
 
     def place_target(self, pose: Pose) -> None:
         """Move the target; its pose looks along +x, out of the printed side."""

@@ -28,6 +28,8 @@ _FROM_ABOVE = 0.12
 _PENUMBRA_M, _SHADOW_CELLS, _SHADOW_REACH_M = 0.022, 64, 1.2
 # Vertices of the target's sheet: first in the geometry, its bone 0.
 _SHEET = 4
+# The bone of what joins the limbs, and of scenery.
+_WORLD = 1
 
 
 class RasterScene(Scene):
@@ -60,6 +62,7 @@ class RasterScene(Scene):
         self._shade = np.zeros((shadow_cells, shadow_cells), np.float32)
         self._other = np.zeros_like(self._shade)
         self._place = _shadow_place(robot, shadow_cells)
+        self._corner = self._place[:2].copy()
         self._angles = [np.zeros(len(bones.parents)) for bones in geometry.limbs]
         self._frames = [np.zeros((len(bones.parents) + 1, 4, 3)) for bones in geometry.limbs]
         for number in range(len(geometry.limbs)):
@@ -90,6 +93,17 @@ class RasterScene(Scene):
             angles[:] = hinge_rad
             self._place_bones(number)
             self._lit = None
+
+    def place_robot(self, rotation: FloatArray, position: FloatArray) -> None:
+        """Move the whole robot, what joins its limbs and the place of its shadow; scenery, too."""
+        super().place_robot(rotation, position)
+        self._placed[_WORLD, :3], self._placed[_WORLD, 3] = rotation, position
+        self._place[:2] = self._corner + position[:2]
+        for number, (turn, at) in enumerate(self._bases):
+            self.geometry.limbs[number].base[:3] = turn
+            self.geometry.limbs[number].base[3] = at
+            self._place_bones(number)
+        self._lit = None
 
     def _place_bones(self, number: int) -> None:
         bones: Bones = self.geometry.limbs[number]

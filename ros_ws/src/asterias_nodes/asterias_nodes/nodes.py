@@ -7,6 +7,8 @@ NODES = {
     "bench": "launch_bench",
     "camera_driver": "robot.camera_driver",
     "command_multiplexer": "robot.command_multiplexer",
+    "crawl": "crawling.crawl",
+    "crawl_demo": "crawling.crawl_demo",
     "dashboard": "web.dashboard",
     "demo": "target_finding.demo",
     "doom_demo": "navigation.doom_demo",

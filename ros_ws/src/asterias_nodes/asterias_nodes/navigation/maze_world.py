@@ -31,8 +31,8 @@ from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.runtime.run_node import run_node
-from asterias_nodes.transforms.mobile_robot import MAP_FRAME, MobileFrames, mobile_robot_urdf
-from hardware.description.frames import BASE_FRAME, FixedFrame
+from asterias_nodes.transforms.mobile_robot import MobileFrames, mobile_robot_urdf
+from hardware.description.frames import BASE_FRAME, MAP_FRAME, FixedFrame
 from planners.mazes.datasets import MazeRule
 from planners.mazes.grid_map import Point
 from planners.mazes.problems import PlanningProblem, draw_problem, problem_from_file

@@ -44,8 +44,8 @@ _LOOK_PERIOD_S = 0.05
 
 def _sources() -> list[str]:
     people = ["leader:40", "gamepad:30", "web:20", "foxglove:15", "keyboard:10"]
-    # Of these two, who has the limb keeps it.
-    return [*people, "policy:5", "find_target:5", "language_agent:1"]
+    # Of these three, who has the limb keeps it.
+    return [*people, "policy:5", "find_target:5", "crawl:5", "language_agent:1"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class MultiplexerSettings:
         field(default_factory=_sources)
     )
     without_deadman: Annotated[list[str], "sources that are programs, and have no dead-man"] = (
-        field(default_factory=lambda: ["policy", "find_target", "language_agent"])
+        field(default_factory=lambda: ["policy", "find_target", "crawl", "language_agent"])
     )
     timeout_s: Annotated[float, "s after which a silent source has let go, or its dead-man"] = 0.5
     longest_move_s: Annotated[float, "s that a timed move of a program may last"] = 60.0

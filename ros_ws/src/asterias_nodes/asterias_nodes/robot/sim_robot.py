@@ -3,15 +3,18 @@
 For limb i: publishes ``/limb_<i>/joint_states`` at the control rate and, for camera j,
 ``/limb_<i>/camera_<j>/image_raw``, ``…/image_raw/compressed`` and ``…/camera_info``; takes
 ``/limb_<i>/commands`` and ``/limb_<i>/joint_trajectory``; serves ``/limb_<i>/inject_fault``.
-For all: ``/clock``, ``/diagnostics``, ``/e_stop`` with its latched state ``/e_stop_state``.
+For all: ``/clock``, ``/diagnostics``, ``/e_stop`` with its latched state ``/e_stop_state``. A robot
+on the ground also publishes ``/odom`` (nav_msgs/Odometry: the true pose of ``base_link`` in the
+frame ``map``) at the control rate.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
+from nav_msgs.msg import Odometry
 from rclpy.publisher import Publisher
 from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock
@@ -20,14 +23,16 @@ from asterias.pacing import Pacer
 from asterias_nodes.robot.camera_interface import CameraInterface
 from asterias_nodes.robot.emergency_stop import EmergencyStop
 from asterias_nodes.robot.limb_interface import LimbInterface
-from asterias_nodes.runtime.conversions import to_time_msg
+from asterias_nodes.runtime.conversions import to_odometry_msg, to_time_msg
 from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.qos import reliable_qos
 from asterias_nodes.runtime.run_node import run_node
+from hardware.description.frames import BASE_FRAME, MAP_FRAME
 from hardware.faults.camera import FaultyCamera
 from hardware.faults.limb import FaultyLimb
+from sim.standing_world import TARGET_SIZE_M, TARGET_XY_M, StandingWorld
 from sim.world import SimWorld
 
 
@@ -42,6 +47,13 @@ class SimRobotSettings:
         str, "raster, raster_2x2, pybullet, egl or auto; empty takes the description's"
     ] = ""
     enable_faults: Annotated[bool, "serve inject_fault instead of refusing it"] = False
+    ground: Annotated[bool, "nothing holds the robot: it lies on the ground, with contact"] = False
+    target_xy_m: Annotated[list[float], "on the ground: where the target stands, x and y"] = field(
+        default_factory=lambda: list(TARGET_XY_M)
+    )
+    target_size_m: Annotated[float, "on the ground: edge of the target's black square"] = (
+        TARGET_SIZE_M
+    )
 
 
 class SimRobot(ManagedNode):
@@ -63,15 +75,16 @@ class SimRobot(ManagedNode):
 
     def configure(self) -> None:
         """Build the world, the drivers and the topics."""
-        self.world = SimWorld(
-            self.settings.robot, seed=self.settings.seed, renderer=self.settings.renderer or None
-        )
+        self.world = self._make_world()
         period_s = 1.0 / self.world.robot.control_rate_hz
         self.pacer = Pacer(period_s, self.settings.real_time_factor)
         for number in range(len(self.world.limbs)):
             self._open_limb(self.world, number)
         self._sim_clock = self.create_publisher(Clock, "/clock", reliable_qos())
         self._topics = [self._sim_clock]
+        if isinstance(self.world, StandingWorld):
+            self._odometry = self.create_publisher(Odometry, "/odom", reliable_qos())
+            self._topics.append(self._odometry)
         self._stop = EmergencyStop(self, self.limbs, self.world.robot.name)
         limbs = [limb.report for limb in self.limbs]
         cameras = [camera.report for camera in self.cameras]
@@ -122,6 +135,18 @@ class SimRobot(ManagedNode):
 
     # -- building -------------------------------------------------------------------------------
 
+    def _make_world(self) -> SimWorld:
+        settings, renderer = self.settings, self.settings.renderer or None
+        if not settings.ground:
+            return SimWorld(settings.robot, seed=settings.seed, renderer=renderer)
+        return StandingWorld(
+            settings.robot,
+            seed=settings.seed,
+            renderer=renderer,
+            target_xy_m=settings.target_xy_m,
+            target_size_m=settings.target_size_m,
+        )
+
     def _open_limb(self, world: SimWorld, number: int) -> None:
         faults, seed = self.settings.enable_faults, self.settings.seed
         driver, cameras = world.limbs[number], world.cameras[number]
@@ -170,6 +195,9 @@ class SimRobot(ManagedNode):
         self._sim_clock.publish(Clock(clock=stamp))
         for limb in self.limbs:
             limb.publish(stamp)
+        if isinstance(world, StandingWorld):
+            pose, velocity = world.base_pose(), world.base_velocity()
+            self._odometry.publish(to_odometry_msg(*pose, *velocity, stamp, MAP_FRAME, BASE_FRAME))
         world.draw_due()
         for camera in self.cameras:
             camera.publish()

@@ -7,11 +7,14 @@ import array
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import Pose
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from asterias.arrays import ImageArray
+from asterias.arrays import FloatArray, ImageArray
 from asterias.images.decode import ImageError, decode_image
 from hardware.description.limb import CameraDescription
+from sim.physics.rotations import quaternion_from_rotation
 
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 NANOSECONDS = 1_000_000_000
@@ -131,6 +134,63 @@ def to_camera_info_msg(camera: CameraDescription, stamp: Time, frame_id: str) ->
     message.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
     message.p = [*message.k[:3], 0.0, *message.k[3:6], 0.0, *message.k[6:9], 0.0]
     return message
+
+
+def to_odometry_msg(
+    rotation: FloatArray,
+    position_m: FloatArray,
+    velocity_m_s: FloatArray,
+    spin_rad_s: FloatArray,
+    stamp: Time,
+    frame_id: str,
+    child: str,
+) -> Odometry:
+    """Return where ``child`` is in ``frame_id`` and how it moves, in its own frame.
+
+    Args:
+        rotation: ``(3, 3)``.
+        position_m: ``(3,)``.
+        velocity_m_s: ``(3,)``.
+        spin_rad_s: ``(3,)``.
+        stamp: of the pose.
+        frame_id: in which the pose is.
+        child: the frame that moves.
+    """
+    message = Odometry(child_frame_id=child)
+    message.header.stamp, message.header.frame_id = stamp, frame_id
+    place, turn = message.pose.pose.position, message.pose.pose.orientation
+    place.x, place.y, place.z = position_m.tolist()
+    turn.x, turn.y, turn.z, turn.w = quaternion_from_rotation(rotation).tolist()
+    linear, angular = message.twist.twist.linear, message.twist.twist.angular
+    linear.x, linear.y, linear.z = velocity_m_s.tolist()
+    angular.x, angular.y, angular.z = spin_rad_s.tolist()
+    return message
+
+
+def from_pose_msg(pose: Pose) -> tuple[FloatArray, FloatArray]:
+    """Return rotation ``(3, 3)`` and position ``(3,)`` of a pose.
+
+    Raises:
+        ValueError: it holds no finite numbers, or a quaternion of zeros.
+    """
+    at, turn = pose.position, pose.orientation
+    quaternion = np.array([turn.x, turn.y, turn.z, turn.w])
+    position, length = np.array([at.x, at.y, at.z]), float(np.linalg.norm(quaternion))
+    if not np.isfinite(position).all() or not 1e-6 < length < np.inf:
+        raise ValueError("A pose holds no finite numbers.")
+    return _rotation_from_quaternion(quaternion / length), position
+
+
+def _rotation_from_quaternion(quaternion: FloatArray) -> FloatArray:
+    """Return the rotation matrix of a unit quaternion x, y, z, w."""
+    x, y, z, w = quaternion
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
 
 
 def _byte_array(values: ImageArray) -> array.array[int]:

@@ -20,11 +20,11 @@ from asterias_nodes.transforms.transform_messages import (
     to_static_msg,
     to_transform_msg,
 )
-from hardware.description.frames import BASE_FRAME, OPTICAL_RPY, FixedFrame
+from hardware.description.frames import BASE_FRAME, MAP_FRAME, OPTICAL_RPY, FixedFrame
 from hardware.description.limb import Pose
 from hardware.description.urdf import add_box, add_cylinder, add_fixed_joint, urdf_text
 
-MAP_FRAME, ODOM_FRAME = "map", "odom"
+ODOM_FRAME = "odom"
 CAMERA_FRAME, OPTICAL_FRAME = "camera", "camera_optical_frame"
 BODY_COLOR, NOSE_COLOR = (0.90, 0.45, 0.20), (0.16, 0.16, 0.18)
 

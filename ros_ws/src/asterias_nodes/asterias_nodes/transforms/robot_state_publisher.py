@@ -5,6 +5,9 @@ Publishes ``/robot_description`` (std_msgs/String: the URDF, latched), ``/tf_sta
 ``/limb_<i>/joint_states`` that comes the joints' frames on ``/tf`` with the same stamp, and the
 joints by their names in the URDF on ``/joint_states``.
 
+Where ``/odom`` (nav_msgs/Odometry) says where the robot is, as on the ground, ``base_link`` is on
+``/tf`` as well.
+
 Joints of flexible links, which only a simulation measures, are where the limb rests at its measured
 servos: flexures, tendons and gravity in balance.
 """
@@ -18,6 +21,8 @@ from functools import partial
 from typing import Annotated
 
 import numpy as np
+from geometry_msgs.msg import TransformStamped
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
@@ -28,7 +33,7 @@ from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.transforms.transform_messages import TF_DEPTH, TurningTransforms, to_static_msg
-from hardware.description.frames import TurningFrame, frames_of
+from hardware.description.frames import BASE_FRAME, TurningFrame, frames_of
 from hardware.description.robot import RobotDescription, load_robot
 from hardware.description.urdf import urdf_of
 
@@ -155,7 +160,18 @@ class RobotStatePublisher(ManagedNode):
         description.publish(String(data=urdf_of(robot)))
         static.publish(to_static_msg(frames_of(robot).fixed))
         make = partial(LimbFrames, self, robot)
+        self.owned.subscription(Odometry, "/odom", self._on_odometry, reliable_qos())
         self._limbs = [make(number) for number in range(len(robot.limbs))]
+
+    def _on_odometry(self, message: Odometry) -> None:
+        if not self.is_active or message.child_frame_id != BASE_FRAME:
+            return
+        where, pose = TransformStamped(header=message.header), message.pose.pose
+        where.child_frame_id = BASE_FRAME
+        shift = where.transform.translation
+        shift.x, shift.y, shift.z = pose.position.x, pose.position.y, pose.position.z
+        where.transform.rotation = pose.orientation
+        self.transforms.publish(TFMessage(transforms=[where]))
 
     def activate(self) -> None:
         """Publish transforms from now on."""

@@ -22,6 +22,8 @@ from hardware.faults.models import FAULT_MODELS
 
 FIND_TARGET = "/find_target"
 FIND_GOAL = "{random_start: true}"
+CRAWL_TO = "/crawl_to"
+CRAWL_GOAL = "{seen: true}"
 SHOWN_EPISODES = 8
 OUTCOMES = {
     RecordedEpisode.SUCCESS: "success",
@@ -193,6 +195,7 @@ def action_panel(model: PageModel) -> Refresh:
 
     with ui.row().classes("buttons"):
         find = button("Find the target", lambda: start(FIND_TARGET, FIND_GOAL), "good")
+        crawl = button("Crawl to the target", lambda: start(CRAWL_TO, CRAWL_GOAL), "good")
         stop = button("Cancel", cancel)
     told = ui.label().classes("told")
     shown = ui.column().classes("runs")
@@ -204,6 +207,8 @@ def action_panel(model: PageModel) -> Refresh:
         actions = dict(sorted(list(model.actions.actions.items())))
         is_stopped = model.is_stopped
         find.set_enabled(FIND_TARGET in actions and not is_stopped)
+        crawl.set_visibility(CRAWL_TO in actions)
+        crawl.set_enabled(not is_stopped)
         stop.set_enabled(
             any(one.run is not None and one.run.is_running for one in actions.values())
         )

@@ -1,0 +1,1 @@
+"""Crawling over topics: the action, and a demonstration with its film."""
