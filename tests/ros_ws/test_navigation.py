@@ -128,6 +128,48 @@ def change_state(peer: Any, transition: int) -> None:
     peer.node.destroy_client(client)
 
 
+def expect_shortest_path(result: Any) -> None:
+    """From the upper left cell to the right: the path, its frame, and where the poses look."""
+    assert (result.error_code, result.error_msg, result.status) == (0, "", "optimal")
+    points = [point_of(pose.pose) for pose in result.path.poses]
+    assert [GRID.cell_at(point) for point in points] == [
+        *((0, column) for column in range(3)),
+        (1, 2),
+        *((2, column) for column in range(2, 5)),
+    ]
+    assert result.path.header.frame_id == result.path.poses[0].header.frame_id == "map"
+    assert yaw_of(result.path.poses[-1].pose.orientation) == pytest.approx(1.0)
+    # The map's x axis is turned by its origin's yaw.
+    assert yaw_of(result.path.poses[0].pose.orientation) == pytest.approx(ORIGIN[2])
+    steps_m = [math.dist(a, b) for a, b in pairwise(points)]
+    assert steps_m == pytest.approx([RESOLUTION_M] * 6)
+
+
+def refused_goals() -> list[tuple[ComputePath.Goal, int, str]]:
+    """Goals without a path, the code of each and words of its sentence."""
+    return [
+        (goal_msg((0, 0), (2, 4), "psychic"), Code.INVALID_PLANNER, "a_star, dt_vin, gppn_15"),
+        (goal_msg((0, 0), (2, 4), frame="odom"), Code.TF_ERROR, "give it in 'map'"),
+        (goal_msg(None, (2, 4)), Code.TF_ERROR, "nothing comes on /odom"),
+        (goal_msg((5, 0), (2, 4)), Code.START_OUTSIDE_MAP, "outside the map"),
+        (goal_msg((0, 0), (0, -1)), Code.GOAL_OUTSIDE_MAP, "outside the map"),
+        (goal_msg((1, 1), (2, 4)), Code.START_OCCUPIED, "is a wall"),
+        (goal_msg((0, 0), (2, 1)), Code.GOAL_OCCUPIED, "is a wall"),
+        (goal_msg((0, 0), (4, 4)), Code.NO_VALID_PATH, "separate"),
+    ]
+
+
+def publish_hard_maze(maps: Any) -> ComputePath.Goal:
+    """Publish a maze too hard for a VIN of 15 x 15; a goal across it for that VIN."""
+    maze = GridMap(generate(MazeRule(35, decimation=(0, 0)), 1, 1).mazes[0], 1.0)
+    maps.publish(to_map_msg(maze, to_time_msg(2.0), "map"))
+    assert maps.wait_for_all_acked()
+    hard = ComputePath.Goal(planner_id="gppn_15", use_start=True)
+    hard.start = to_pose_stamped(maze.centre_of((1, 1)), to_time_msg(0.0), "map")
+    hard.goal = to_pose_stamped(maze.centre_of((33, 33)), to_time_msg(0.0), "map")
+    return hard
+
+
 def test_a_path_is_planned_published_and_every_failure_has_its_code(
     start_node: Any, peer: Any
 ) -> None:
@@ -146,31 +188,10 @@ def test_a_path_is_planned_published_and_every_failure_has_its_code(
     peer.node.create_subscription(Path, "/plan", plans.append, latched_qos())
     for planner in ("a_star", "dt_vin", ""):
         result = asker.ask(goal_msg((0, 0), (2, 4), planner))
-        assert (result.error_code, result.error_msg, result.status) == (0, "", "optimal")
-        points = [point_of(pose.pose) for pose in result.path.poses]
-        assert [GRID.cell_at(point) for point in points] == [
-            *((0, column) for column in range(3)),
-            (1, 2),
-            *((2, column) for column in range(2, 5)),
-        ]
-        assert result.path.header.frame_id == result.path.poses[0].header.frame_id == "map"
-        assert yaw_of(result.path.poses[-1].pose.orientation) == pytest.approx(1.0)
-        # The map's x axis is turned by its origin's yaw.
-        assert yaw_of(result.path.poses[0].pose.orientation) == pytest.approx(ORIGIN[2])
-        steps_m = [math.dist(a, b) for a, b in pairwise(points)]
-        assert steps_m == pytest.approx([RESOLUTION_M] * 6)
+        expect_shortest_path(result)
     peer.wait_until(lambda: len(plans) == 3)
     assert plans[-1] == result.path
-    for goal, code, words in (
-        (goal_msg((0, 0), (2, 4), "psychic"), Code.INVALID_PLANNER, "a_star, dt_vin, gppn_15"),
-        (goal_msg((0, 0), (2, 4), frame="odom"), Code.TF_ERROR, "give it in 'map'"),
-        (goal_msg(None, (2, 4)), Code.TF_ERROR, "nothing comes on /odom"),
-        (goal_msg((5, 0), (2, 4)), Code.START_OUTSIDE_MAP, "outside the map"),
-        (goal_msg((0, 0), (0, -1)), Code.GOAL_OUTSIDE_MAP, "outside the map"),
-        (goal_msg((1, 1), (2, 4)), Code.START_OCCUPIED, "is a wall"),
-        (goal_msg((0, 0), (2, 1)), Code.GOAL_OCCUPIED, "is a wall"),
-        (goal_msg((0, 0), (4, 4)), Code.NO_VALID_PATH, "separate"),
-    ):
+    for goal, code, words in refused_goals():
         result = asker.ask(goal)
         assert result.error_code == code, result.error_msg
         assert words in result.error_msg and not result.path.poses
@@ -181,13 +202,7 @@ def test_a_path_is_planned_published_and_every_failure_has_its_code(
     poses.publish(robot)
     result = asker.ask(goal_msg(None, (0, 0)))
     assert result.error_code == Code.NONE and len(result.path.poses) == 3
-    # A maze too hard for a VIN of 15 x 15.
-    maze = GridMap(generate(MazeRule(35, decimation=(0, 0)), 1, 1).mazes[0], 1.0)
-    maps.publish(to_map_msg(maze, to_time_msg(2.0), "map"))
-    assert maps.wait_for_all_acked()
-    hard = ComputePath.Goal(planner_id="gppn_15", use_start=True)
-    hard.start = to_pose_stamped(maze.centre_of((1, 1)), to_time_msg(0.0), "map")
-    hard.goal = to_pose_stamped(maze.centre_of((33, 33)), to_time_msg(0.0), "map")
+    hard = publish_hard_maze(maps)
     result = asker.ask(hard)
     assert result.error_code in (Code.PATH_COLLIDES, Code.PATH_CIRCLES), result
     assert result.layers > 0 and "would reach the goal" in result.error_msg
