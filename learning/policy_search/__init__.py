@@ -7,6 +7,7 @@ Each learner is used like one of stable-baselines3::
     model = PSSVF("LinearPolicy", "CartPole-v1", seed=0).learn(20_000)
 """
 
+from learning.policy_search.algorithms.action_pois import APOIS
 from learning.policy_search.algorithms.evolution import CEM, PGPE, RandomSearch
 from learning.policy_search.algorithms.gogepo import GoGePo
 from learning.policy_search.algorithms.pois import PPOIS
@@ -16,6 +17,7 @@ from learning.policy_search.algorithms.udrlpg import UDRLPG
 from learning.policy_search.common.learner import PolicySearch
 
 __all__ = [
+    "APOIS",
     "CEM",
     "PAVF",
     "PGPE",

@@ -7,6 +7,7 @@ A package adds its own by the entry point group ``asterias.policy_search``: a su
 from __future__ import annotations
 
 from asterias.registry import Registry
+from learning.policy_search.algorithms.action_pois import APOIS
 from learning.policy_search.algorithms.evolution import CEM, PGPE, RandomSearch
 from learning.policy_search.algorithms.gogepo import GoGePo
 from learning.policy_search.algorithms.pois import PPOIS
@@ -24,5 +25,5 @@ def _check(name: str, entry: object) -> None:
 LEARNERS: Registry[type[PolicySearch]] = Registry(
     "learner of policy search", "asterias.policy_search", _check
 )
-for _learner in (PSSVF, PSVF, PAVF, PPOIS, PGPE, CEM, RandomSearch, GoGePo, UDRLPG):
+for _learner in (PSSVF, PSVF, PAVF, PPOIS, APOIS, PGPE, CEM, RandomSearch, GoGePo, UDRLPG):
     LEARNERS.register(_learner.name, _learner)

@@ -18,62 +18,28 @@ import numpy as np
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from learning.policy_search.algorithms.gaussian import DiagonalGaussian, renyi_divergence
-from learning.policy_search.common.learner import PolicySearch
-
-# Ends of the climb and of a line search, as in the authors' code.
-_LEAST_GAIN = 1e-4
-_LEAST_GRADIENT = 1e-4
-# exp of it is still a number, and no batch has so many episodes.
-_LARGEST_DIVERGENCE = 100.0
-# Shares of a batch that count for the step made with it, from which on it is trusted, or just so.
-_GREEN, _AMBER = 0.5, 0.2
+from learning.policy_search.algorithms.offline_climb import (
+    LARGEST_DIVERGENCE,
+    OfflineSearch,
+    OfflineSettings,
+    climb,
+)
 
 
 @dataclass(frozen=True)
-class PoisSettings:
-    """Settings; as they stand, those of the paper's code, with a floor for the sample size.
+class PoisSettings(OfflineSettings):
+    """Settings.
 
     Attributes:
-        batch_size: episodes of an iteration.
-        delta: one minus the confidence of the bound; small values make small steps.
         sigma: standard deviation of the first Gaussian in each parameter.
-        start_scale: standard deviation of its mean's draw.
-        offline_steps: gradient steps on one batch, at most.
-        line_steps: trials of a step's length, at most.
-        least_ess: share of the episodes that must count; a longer step is refused. With delta
-            alone, a step to an ESS of 1 in 100 was seen.
     """
 
-    batch_size: int = 100
-    delta: float = 0.99
     sigma: float = 1.0
-    start_scale: float = 0.01
-    offline_steps: int = 100
-    line_steps: int = 30
-    least_ess: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 < self.delta < 1 or self.batch_size < 2 or self.sigma <= 0:
-            raise UserError("delta lies between 0 and 1; batch_size is 2 or more, sigma above 0.")
-        if not 0 <= self.least_ess < 1:
-            raise UserError(f"least_ess is a share from 0 to below 1, not {self.least_ess}.")
-
-
-def traffic_light(ess: float, episodes: int, steps: int) -> str:
-    """Return what a batch's effective sample size says of the step that was made with it.
-
-    Args:
-        ess: effective sample size after the step.
-        episodes: of the batch.
-        steps: gradient steps that the bound allowed.
-
-    Returns:
-        ``green`` where half of the episodes count or more, ``amber`` where a fifth do, and else, or
-        where the bound allowed no step at all, ``red: collect more``.
-    """
-    if not steps or ess < _AMBER * episodes:
-        return "red: collect more"
-    return "green" if ess >= _GREEN * episodes else "amber"
+        super().__post_init__()
+        if self.sigma <= 0:
+            raise UserError(f"sigma must be above 0, not {self.sigma}.")
 
 
 @dataclass
@@ -121,7 +87,7 @@ class Bound:
         """Return the bound; minus infinity where too few episodes count."""
         divergence = renyi_divergence(at, self.drawn_from)
         # The divergence first: where it is huge, the weights are no numbers any more.
-        too_far = divergence > min(_LARGEST_DIVERGENCE, -math.log(self.least_ess or 1e-300))
+        too_far = divergence > min(LARGEST_DIVERGENCE, -math.log(self.least_ess or 1e-300))
         if too_far or self.ess(at) < self.least_ess * len(self.returns):
             self.refused += 1
             return -math.inf
@@ -144,55 +110,21 @@ class Bound:
         slope = np.concatenate([by_mean, by_log_std])
         return estimate - 0.5 * self._penalty * root * slope
 
+    def natural(self, at: DiagonalGaussian, gradient: FloatArray) -> FloatArray:
+        """Return the gradient divided by the Fisher information of a diagonal Gaussian.
 
-def climb(bound: Bound, offline_steps: int, line_steps: int) -> tuple[DiagonalGaussian, int]:
-    """Climb the bound by natural gradients with a parabolic line search.
+        It is ``1 / variance`` for means and 2 for log-stds.
+        """
+        variance = np.exp(2 * at.log_std)
+        natural: FloatArray = gradient * np.concatenate([variance, np.full(at.mean.size, 0.5)])
+        return natural
 
-    Args:
-        bound: of one batch.
-        offline_steps: gradient steps, at most.
-        line_steps: lengths that are tried for each, at most.
-
-    Returns:
-        The Gaussian that was reached, and the steps that were taken.
-    """
-    at, value = bound.drawn_from, bound.value(bound.drawn_from)
-    for taken in range(offline_steps):
-        gradient = bound.gradient(at)
-        # The Fisher information of a diagonal Gaussian: 1 / variance for means, 2 for log-stds.
-        natural = gradient * np.concatenate([np.exp(2 * at.log_std), np.full(at.mean.size, 0.5)])
-        norm = float(gradient @ natural)
-        if not norm > _LEAST_GRADIENT**2:
-            return at, taken
-        new, gain = _line_search(bound, at, value, natural / norm, line_steps)
-        if gain < _LEAST_GAIN:
-            return at, taken
-        at, value = new, value + gain
-    return at, offline_steps
+    def moved(self, at: DiagonalGaussian, step: FloatArray) -> DiagonalGaussian:
+        """Return the Gaussian that is a step away."""
+        return at.moved(step)
 
 
-def _line_search(
-    bound: Bound, at: DiagonalGaussian, value: float, direction: FloatArray, trials: int
-) -> tuple[DiagonalGaussian, float]:
-    """Return the best point on a line, and its gain; a length of 1 is meant to gain 1."""
-    length, best, gain = 1.0, at, 0.0
-    for _ in range(trials):
-        new = at.moved(length * direction)
-        found = bound.value(new) - value
-        if not math.isfinite(found):
-            if gain:
-                break
-            length /= 4
-            continue
-        if found <= gain + _LEAST_GAIN and gain:
-            break
-        if found > gain:
-            best, gain = new, found
-        length = 2 * length if found > 0.75 * length else length**2 / (2 * (length - found))
-    return best, gain
-
-
-class PPOIS(PolicySearch):
+class PPOIS(OfflineSearch):
     """Parameter-based policy optimisation via importance sampling.
 
     Attributes:
@@ -215,7 +147,7 @@ class PPOIS(PolicySearch):
         results = self.run_policies(list(thetas))
         returns = np.array([result.learned_return for result in results])
         bound = Bound(self.hyper_policy, thetas, returns, about.delta, about.least_ess)
-        new, steps = climb(bound, about.offline_steps, about.line_steps)
+        new, steps = climb(bound, self.hyper_policy, about.offline_steps, about.line_steps)
         self.figures = {
             "ess": bound.ess(new),
             "d2": math.exp(renyi_divergence(new, self.hyper_policy)),
@@ -224,13 +156,6 @@ class PPOIS(PolicySearch):
             "mean_std": float(np.exp(new.log_std).mean()),
         }
         self.hyper_policy, self.theta = new, new.mean.copy()
-
-    def traffic_light(self) -> str:
-        """Return what the last batch says, as :func:`traffic_light`; empty before the first."""
-        about = self.figures
-        if not about:
-            return ""
-        return traffic_light(about["ess"], self.settings.batch_size, int(about["offline_steps"]))
 
     def _state(self) -> dict[str, Any]:
         return {"mean": self.hyper_policy.mean, "log_std": self.hyper_policy.log_std}

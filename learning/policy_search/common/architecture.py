@@ -73,6 +73,25 @@ class PolicyArchitecture:
             at = end
         return parts
 
+    def rebased(
+        self,
+        theta: FloatArray,
+        old: tuple[FloatArray, FloatArray],
+        new: tuple[FloatArray, FloatArray],
+    ) -> FloatArray:
+        """Return the same policy ``(n,)`` for observations that are normalised anew.
+
+        Args:
+            theta: ``(n,)``.
+            old: mean and standard deviation ``(o,)`` of the observations so far.
+            new: likewise, from now on.
+        """
+        made = np.array(theta, dtype=np.float64)
+        weight, bias = self.layers(made)[0]  # both are views
+        bias += weight @ ((new[0] - old[0]) / old[1])
+        weight *= new[1] / old[1]
+        return made
+
     def initial(self, rng: np.random.Generator) -> FloatArray:
         """Return a vector drawn as PyTorch draws linear layers: uniform up to 1 / sqrt(inputs)."""
         parts = [

@@ -147,3 +147,24 @@ for _learner, _title, _paper in (
             commands=(-50.0, 95.0),
         ),
     )
+# The two tasks on which the paper's two forms differ most: P-POIS far ahead where a policy balances
+# (4212 against 1418), A-POIS and TRPO where it swings up. The paper's are rllab's; these are the
+# nearest of Gymnasium, so that orders can be compared, and not returns.
+_LINEAR_ACTOR = {"policy_kwargs": {"net_arch": {"pi": [], "vf": [64, 64]}}}
+for _task, _environment, _steps, _every in (
+    ("double_pendulum", "InvertedDoublePendulum-v5", 500_000, 50_000),
+    ("swing_up", "Pendulum-v1", 800_000, 80_000),
+):
+    for _learner, _title in (("ppois", "P-POIS"), ("apois", "A-POIS"), ("trpo", "TRPO")):
+        BENCHMARKS.register(
+            f"{_task}_{_learner}",
+            Benchmark(
+                f"{_title}, linear, {_environment}",
+                _learner,
+                _environment,
+                _steps,
+                _every,
+                episodes=20,
+                settings=_LINEAR_ACTOR if _learner == "trpo" else {},
+            ),
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sb3_contrib import ARS
+from sb3_contrib import ARS, TRPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
@@ -25,6 +25,9 @@ from learning.policy_search.registry import LEARNERS
 from learning.policy_search.studies.benchmarks import BENCHMARKS, Benchmark
 
 RESULT, CURVE, LEARNER = "result.json", "curve.json", "learner.safetensors"
+
+# Baselines of sb3-contrib.
+_BASELINES: dict[str, type[Any]] = {"ars": ARS, "trpo": TRPO}
 
 # Commands of a generator's curve, as many as in the paper.
 _COMMANDS = 21
@@ -82,8 +85,8 @@ def complete_run(run: BenchmarkRun, on_run: OnRun) -> None:
     if run.is_done:
         return
     torch.set_num_threads(1)  # the nets are small
-    if run.about.learner == "ars":
-        curve, wall_s = _run_ars(run, on_run)
+    if run.about.learner in _BASELINES:
+        curve, wall_s = _run_baseline(run, on_run)
         episodes = None
     else:
         curve, wall_s, episodes = _run_learner(run, on_run)
@@ -150,8 +153,8 @@ def _saved_curve(run: BenchmarkRun) -> list[dict[str, Any]]:
     return curve
 
 
-class _ArsCurve(BaseCallback):
-    """Evaluates the mean policy of ARS between two of its iterations."""
+class _BaselineCurve(BaseCallback):
+    """Evaluates a baseline's mean policy between two of its iterations."""
 
     def __init__(self, run: BenchmarkRun, on_run: OnRun) -> None:
         super().__init__()
@@ -180,8 +183,13 @@ class _ArsCurve(BaseCallback):
         self.evaluation_s += clock.elapsed()[0]
 
 
-def _run_ars(run: BenchmarkRun, on_run: OnRun) -> tuple[list[Any], float]:
-    """Run ARS of sb3-contrib, from its beginning: it cannot go on from a checkpoint.
+def _policy_of(about: Benchmark) -> str:
+    """Return the policy's name for sb3-contrib; TRPO's linear one is an MLP without layers."""
+    return "MlpPolicy" if about.learner == "trpo" else about.policy
+
+
+def _run_baseline(run: BenchmarkRun, on_run: OnRun) -> tuple[list[Any], float]:
+    """Run a baseline of sb3-contrib, from its beginning: it cannot go on from a checkpoint.
 
     Returns:
         The curve, and the seconds that learning took.
@@ -190,8 +198,8 @@ def _run_ars(run: BenchmarkRun, on_run: OnRun) -> tuple[list[Any], float]:
     env = VecNormalize(
         DummyVecEnv([lambda: Monitor(make_environment(about.environment))]), norm_reward=False
     )
-    model = ARS(about.policy, env, seed=run.seed, **about.settings)
-    curve, clock = _ArsCurve(run, on_run), Clock()
+    model = _BASELINES[about.learner](_policy_of(about), env, seed=run.seed, **about.settings)
+    curve, clock = _BaselineCurve(run, on_run), Clock()
     model.learn(about.steps, callback=curve)
     curve.on_rollout_start()  # the last point
     wall_s = clock.elapsed()[0] - curve.evaluation_s

@@ -180,6 +180,7 @@ for _name, _summary in (
     ("psvf", "a value function of state and the policy's parameters"),
     ("pavf", "a value function of state, action and the policy's parameters"),
     ("ppois", "policy optimisation via importance sampling, over parameters"),
+    ("apois", "policy optimisation via importance sampling, over actions"),
     ("pgpe", "policy gradients with parameter-based exploration"),
     ("cem", "cross-entropy method over parameters"),
     ("gogepo", "a generator of policies for commanded returns, through an evaluation function"),
