@@ -15,6 +15,12 @@ ENVIRONMENTS = {
     "Asterias/BallMaze-v0": "learning.ball_maze.environment:BallMazeEnv",
     "Asterias/StarfishCrawl-v0": "learning.crawling.environment:StarfishCrawlEnv",
 }
+# Those of which many worlds are moved in one loop, for ``gymnasium.make_vec``.
+VECTORISED = {
+    "Asterias/TargetFinding-v0": (
+        "learning.target_finding.env.vector_environment:TargetFindingVectorEnv"
+    ),
+}
 
 
 def register_environments() -> None:
@@ -27,7 +33,11 @@ def register_environments() -> None:
             # They enforce the order of calls themselves, and tests check them: without Gymnasium's
             # wrappers, what `make` returns has `compute_reward` where the task has goals.
             register(
-                id=name, entry_point=entry_point, order_enforce=False, disable_env_checker=True
+                id=name,
+                entry_point=entry_point,
+                vector_entry_point=VECTORISED.get(name),
+                order_enforce=False,
+                disable_env_checker=True,
             )
 
 

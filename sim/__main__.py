@@ -25,6 +25,7 @@ from sim.benchmarks.renderer_pictures import side_by_side
 from sim.benchmarks.renderers import compare_renderers
 from sim.benchmarks.soft_arm import bench_against_elastica
 from sim.benchmarks.speed import bench
+from sim.benchmarks.worlds import bench_worlds
 from sim.contact.study import MeasureContact
 from sim.rendering.outside_view import outside_view
 from sim.rendering.raster.export import export_robot
@@ -91,13 +92,15 @@ class MeasureSpeed:
     against: Literal["pyelastica", "pybullet"] | None = None
     """Measure by turns with another engine, which must be installed: its soft arm (pyelastica), or
     its pictures (pybullet): speed, decoded tags, pixels."""
+    worlds: int = 0
+    """Measure so many worlds at once, on one core and on all; 0: a single one."""
     views: int = 2000
     """Views of the tag to decode, with --against pybullet."""
     picture: Path | None = None
     """With --against pybullet: picture of both side by side to write."""
     json: Path | None = None
-    """Result file to write, for example results/sim/bench.json, results/sim/renderers.json or
-    results/sim/soft_arm_bench.json."""
+    """Result file to write, for example results/sim/bench.json, results/sim/renderers.json,
+    results/sim/soft_arm_bench.json or results/sim/worlds.json."""
 
     def run(self) -> int:
         """Measure, print, and write the result file if asked for.
@@ -116,11 +119,16 @@ class MeasureSpeed:
         check_file("--picture", self.picture)
         if self.views < 1:
             raise UserError(f"--views takes 1 or more, not {self.views}.")
+        if self.worlds < 0 or (self.worlds and self.against is not None):
+            raise UserError("--worlds takes 0 or more, and goes with no --against.")
         if self.against == "pybullet":
             self._compare_renderers()
             return 0
         if self.against is not None:
             self._compare()
+            return 0
+        if self.worlds:
+            self._measure_worlds()
             return 0
         figures = bench(
             self.robot, duration_s=self.duration_s, repeats=self.repeats, renderer=self.renderer
@@ -141,6 +149,27 @@ class MeasureSpeed:
         if self.json is not None:
             write_json(self.json, {**provenance(), **figures})
         return 0
+
+    def _measure_worlds(self) -> None:
+        """Measure many worlds at once."""
+        figures = bench_worlds(
+            self.robot,
+            self.worlds,
+            duration_s=self.duration_s,
+            repeats=self.repeats,
+            renderer=self.renderer,
+        )
+        print(f"{figures['worlds']} x {figures['robot']}, {figures['cameras']} cameras each")
+        for name, row in figures.items():
+            if name.startswith("threads_"):
+                rate, free = row["world_s_per_s"], row["world_s_per_s_on_free_cores"]
+                print(
+                    f"  {name.removeprefix('threads_')} thread(s): {rate['median']:.0f} world-s/s "
+                    f"with {row['cores_had']['median']:.2f} cores; {free['median']:.0f} by "
+                    "processor time, were all cores free"
+                )
+        if self.json is not None:
+            write_json(self.json, {**provenance(0), **figures})
 
     def _compare_renderers(self) -> None:
         """Measure our renderer beside PyBullet's."""

@@ -85,7 +85,11 @@ class SimWorld(Closeable):
 
     def advance(self, duration_s: float) -> None:
         """Let ``duration_s`` pass, rounded to whole physics steps."""
-        self._take_steps(round(duration_s * self._physics_hz))
+        self._take_steps(self.steps_in(duration_s))
+
+    def steps_in(self, duration_s: float) -> int:
+        """Return how many physics steps :meth:`advance` takes for ``duration_s``."""
+        return round(duration_s * self._physics_hz)
 
     def advance_to(self, time_s: float) -> None:
         """Go on to the first physics step at ``time_s`` or after it; never back."""
@@ -95,6 +99,10 @@ class SimWorld(Closeable):
     def _take_steps(self, steps: int) -> None:
         for body in self.bodies:
             body.advance(steps)
+        self.count_steps(steps)
+
+    def count_steps(self, steps: int) -> None:
+        """Put the clock forward by steps that the bodies took (:mod:`sim.vectorised`)."""
         self._ticks += steps
 
     def reset(
@@ -140,9 +148,10 @@ class SimWorld(Closeable):
         """
         if self.scene is None:
             raise RuntimeError("This world was made without pictures; pass pictures=True.")
-        self._place_limbs(self.scene)
-        rotation, position = self.scene.camera_pose(limb, camera, self.bodies[limb])
-        return self.scene.render(camera, rotation, position)
+        self.place_limbs()
+        # As :meth:`draw_cameras` has it, rounding included: alone or together, the same picture.
+        eye = self.scene.camera_eyes(limb, [camera], self.bodies[limb])[0]
+        return self.scene.render(camera, eye[:3], eye[3])
 
     def draw_due(self) -> list[SimCamera]:
         """Draw the pictures of all connected cameras that are due, those of one kind in one call.
@@ -154,30 +163,57 @@ class SimWorld(Closeable):
         """
         if self.scene is None:
             return []
-        now_s = self.time_s + 1e-9
+        due = self.cameras_due()
         kinds: dict[tuple[float, ...], list[list[SimCamera]]] = {}
-        for i, row in enumerate(self.cameras):
+        for i, row in enumerate(due):
             for camera in row:
-                if camera.next_frame_s <= now_s and camera.is_connected:
-                    limbs = kinds.setdefault(camera.kind, [[] for _ in self.bodies])
-                    limbs[i].append(camera)
-        if kinds:
-            self._place_limbs(self.scene)
-        for limbs in kinds.values():
-            eyes = [
-                self.scene.camera_eyes(i, [camera.description for camera in row], self.bodies[i])
-                for i, row in enumerate(limbs)
-                if row
-            ]
-            alike = [camera for row in limbs for camera in row]
-            pictures = self.scene.render_many(alike[0].description, np.concatenate(eyes))
-            for camera, picture in zip(alike, pictures, strict=True):
-                camera.offer(picture)
-        return [camera for limbs in kinds.values() for row in limbs for camera in row]
+                kinds.setdefault(camera.kind, [[] for _ in due])[i].append(camera)
+        for rows in kinds.values():
+            self.draw_cameras(rows)
+        return [camera for rows in kinds.values() for row in rows for camera in row]
 
-    def _place_limbs(self, scene: Scene) -> None:
-        for i, body in enumerate(self.bodies):
-            scene.place_limb(i, body.hinge_rad)
+    def cameras_due(self) -> list[list[SimCamera]]:
+        """Return the connected cameras whose next frame is due now, by limb."""
+        now_s = self.time_s + 1e-9
+        return [
+            [camera for camera in row if camera.next_frame_s <= now_s and camera.is_connected]
+            for row in self.cameras
+        ]
+
+    def draw_cameras(self, rows: Sequence[Sequence[SimCamera]]) -> None:
+        """Draw what cameras of one kind, by limb, see now, and offer each its picture.
+
+        Raises:
+            RuntimeError: the world has no pictures.
+        """
+        if self.scene is None:
+            raise RuntimeError("This world was made without pictures; pass pictures=True.")
+        self.place_limbs()
+        alike = [camera for row in rows for camera in row]
+        pictures = self.scene.render_many(alike[0].description, self.eyes_of(rows))
+        for camera, picture in zip(alike, pictures, strict=True):
+            camera.offer(picture)
+
+    def eyes_of(self, rows: Sequence[Sequence[SimCamera]]) -> FloatArray:
+        """Return where cameras, by limb, stand: ``(c, 4, 3)`` rotation and position below it.
+
+        Raises:
+            RuntimeError: the world has no pictures.
+        """
+        if self.scene is None:
+            raise RuntimeError("This world was made without pictures; pass pictures=True.")
+        eyes = [
+            self.scene.camera_eyes(i, [camera.description for camera in row], self.bodies[i])
+            for i, row in enumerate(rows)
+            if row
+        ]
+        return np.concatenate(eyes)
+
+    def place_limbs(self) -> None:
+        """Let the scene have the limbs as they are now, where there is a scene."""
+        if self.scene is not None:
+            for i, body in enumerate(self.bodies):
+                self.scene.place_limb(i, body.hinge_rad)
 
     def frames_target(self, limb: int, camera: CameraDescription) -> bool:
         """Return whether the tag's square lies in a camera's picture and faces it, by geometry.

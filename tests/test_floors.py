@@ -42,7 +42,8 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "sim": {
         "rendering": ("physics",),
-        "benchmarks": ("physics", "rendering"),
+        "vectorised": ("physics", "rendering"),
+        "benchmarks": ("physics", "rendering", "vectorised"),
         "contact": ("physics", "rendering"),
     },
     "learning": {

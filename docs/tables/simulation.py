@@ -139,10 +139,36 @@ def _contact_cost(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _worlds(results: Path) -> str:
+    """Return the table of many worlds at once."""
+    rows: list[tuple[str, ...]] = [
+        (
+            "worlds",
+            "threads",
+            "world-seconds a second, with the cores it had",
+            "cores it had",
+            "by processor time, were they free",
+        )
+    ]
+    for name in ("worlds", "worlds_starfish"):
+        data = load(results, f"sim/{name}.json")
+        told = f"{data['worlds']} x `{data['robot']}`, {data['cameras']} cameras each"
+        for key, figures in data.items():
+            if key.startswith("threads_"):
+                rate, had, free = (
+                    figures[part]["median"]
+                    for part in ("world_s_per_s", "cores_had", "world_s_per_s_on_free_cores")
+                )
+                threads = key.removeprefix("threads_")
+                rows.append((told, threads, f"{rate:.0f}", f"{had:.2f}", f"{free:.0f}"))
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "renderers": _renderers,
     "renderer_pixels": _renderer_pixels,
     "renderer_policies": _renderer_policies,
+    "worlds": _worlds,
     "contact": _contact,
     "contact_cost": _contact_cost,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -112,11 +113,29 @@ def load_robot(robot: str | os.PathLike[str]) -> RobotDescription:
     """
     path = robot_path(robot)
     try:
-        data = load_yaml(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise DescriptionError(f"{path}: this is not a readable YAML file: {reason}.") from error
+        raise DescriptionError(_unreadable(path, error)) from error
+    return _read_robot(text, path)
+
+
+@lru_cache(maxsize=16)
+def _read_robot(text: str, path: Path) -> RobotDescription:
+    """Return the description that a text holds; many worlds ask for the same.
+
+    Raises:
+        DescriptionError: all mistakes in it.
+    """
+    try:
+        data = load_yaml(text, _UniqueKeyLoader)
+    except (OSError, ValueError) as error:
+        raise DescriptionError(_unreadable(path, error)) from error
     return parse_robot(data, source=str(path))
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return f"{path}: this is not a readable YAML file: {reason}."
 
 
 def save_robot(robot: RobotDescription, path: str | os.PathLike[str]) -> None:

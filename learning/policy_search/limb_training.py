@@ -51,7 +51,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "gogepo": {"low": 0.0, "high": 1.0},
     "udrlpg": {"low": 0.0, "high": 1.0},
 }
-# Learners that run an episode an iteration, so that more processes would only wait.
+# Learners that run an episode an iteration, so that more processes or worlds would only wait.
 _ONE_BY_ONE = ("pssvf", "psvf", "pavf", "gogepo", "udrlpg")
 _POLICIES = {"linear": "LinearPolicy", "mlp": "MlpPolicy"}
 
@@ -102,6 +102,7 @@ def make_learner(request: TrainingRequest) -> PolicySearch:
         partial(TargetFindingEnv, options),
         seed=request.seed,
         processes=processes,
+        worlds=0 if request.algorithm in _ONE_BY_ONE else request.worlds,
         **COMMON,
         **SETTINGS.get(request.algorithm, {}),
     )

@@ -196,6 +196,11 @@ class LimbBody:
         self.power(powered)
         self.reset(np.array([j.home_rad for j in limb.joints]))
 
+    @property
+    def described_servos(self) -> ServoDynamics:
+        """All servos as described: with power, and none weakened."""
+        return self._all_servos
+
     # -- motion ---------------------------------------------------------------------------------
 
     def power(self, on: bool) -> None:

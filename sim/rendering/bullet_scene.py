@@ -105,6 +105,17 @@ class BulletScene(Scene):
                 physicsClientId=self.client,
             )
 
+    def place_robot(self, rotation: FloatArray, position: FloatArray) -> None:
+        """Move the whole robot."""
+        super().place_robot(rotation, position)
+        for body, (turn, at) in zip(self.bodies, self._bases, strict=True):
+            pybullet.resetBasePositionAndOrientation(
+                body,
+                at.tolist(),
+                quaternion_from_rotation(turn).tolist(),
+                physicsClientId=self.client,
+            )
+
     def _move_target(self, rotation: FloatArray, position: FloatArray) -> None:
         pybullet.resetBasePositionAndOrientation(
             self._target,

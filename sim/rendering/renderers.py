@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cache
 
 from asterias.errors import UserError
 from hardware.description.devices import OLD_RENDERERS
@@ -55,5 +56,11 @@ def make_scene(robot: RobotDescription, renderer: str) -> Scene:
     if name not in RENDERERS:
         raise UserError(f"There is no renderer '{renderer}': choose one of {', '.join(RENDERERS)}.")
     scene = RENDERERS[name](robot)
-    log.info("Cameras are drawn by %s.", scene.renderer_name)
+    _tell(scene.renderer_name)
     return scene
+
+
+@cache
+def _tell(renderer: str) -> None:
+    """Say once which renderer draws, however many worlds there are."""
+    log.info("Cameras are drawn by %s.", renderer)

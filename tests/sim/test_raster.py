@@ -76,7 +76,7 @@ def test_the_skin_bends_with_its_links_and_keeps_its_width() -> None:
         camera = CameraDescription(name="probe", link="tower")
         pose = look_at((0.05, -0.4, 0.35), (0.05, 0.0, 0.32))
         scene.render(camera, *pose)
-        straight = scene._vertices.copy()
+        straight = scene.stage.vertices.copy()
         bent = np.array([0.0, 0.0, 0.0, 0.9, 0.9, 0.9])
         scene.place_limb(0, bent)
         scene.render(camera, *pose)
@@ -85,14 +85,14 @@ def test_the_skin_bends_with_its_links_and_keeps_its_width() -> None:
         assert len(skin) == 3
         last = slice(*shapes.parts[skin[-1], :2])
         # The tip's last ring turned by the sum of the angles, as a rigid ring.
-        tip, before = scene._vertices[last][-8:], straight[last][-8:]
+        tip, before = scene.stage.vertices[last][-8:], straight[last][-8:]
         size = [np.linalg.norm(p - p.mean(axis=0), axis=1) for p in (tip, before)]
         np.testing.assert_allclose(size[0], size[1], atol=1e-6)
         assert tip[:, 2].mean() < before[:, 2].mean() - 0.06
         # Rings that two pieces share lie on each other however the limb is bent.
         for one, two in pairwise(skin):
-            end = scene._vertices[shapes.parts[one, 1] - 8 : shapes.parts[one, 1]]
-            begin = scene._vertices[shapes.parts[two, 0] : shapes.parts[two, 0] + 8]
+            end = scene.stage.vertices[shapes.parts[one, 1] - 8 : shapes.parts[one, 1]]
+            begin = scene.stage.vertices[shapes.parts[two, 0] : shapes.parts[two, 0] + 8]
             np.testing.assert_allclose(end, begin, atol=1e-6)
 
 

@@ -47,6 +47,7 @@ class PolicySearch(SearchedPolicy, ABC):
         env: name of an environment of Gymnasium, an environment, or a function that makes one.
         seed: of everything.
         processes: that simulate, 1 for this one; any number gives the same numbers.
+        worlds: that this process moves together in one loop, in place of processes; 0: none.
         verbose: 1 prints the log.
         tensorboard_log: folder for curves.
         architecture: of the policy, where it is known already.
@@ -68,6 +69,7 @@ class PolicySearch(SearchedPolicy, ABC):
         *,
         seed: int = 0,
         processes: int = 1,
+        worlds: int = 0,
         verbose: int = 0,
         tensorboard_log: str | None = None,
         architecture: PolicyArchitecture | None = None,
@@ -78,6 +80,7 @@ class PolicySearch(SearchedPolicy, ABC):
             env,
             seed=seed,
             processes=processes,
+            worlds=worlds,
             architecture=architecture,
             options=options,
         )
@@ -196,6 +199,7 @@ class PolicySearch(SearchedPolicy, ABC):
         env: str | AnyEnv | MakeEnv | None = None,
         *,
         processes: int = 1,
+        worlds: int = 0,
         verbose: int = 0,
         tensorboard_log: str | None = None,
     ) -> Search:
@@ -205,6 +209,7 @@ class PolicySearch(SearchedPolicy, ABC):
             path: of the ``.safetensors`` file; the ending may be left out.
             env: as for the constructor; None takes the one of the card, where it has a name.
             processes: that simulate.
+            worlds: that this process moves together, in place of processes; 0: none.
             verbose: 1 prints the log.
             tensorboard_log: folder for curves.
 
@@ -224,6 +229,7 @@ class PolicySearch(SearchedPolicy, ABC):
                 env=known or _no_environment,
                 seed=card["seed"],
                 processes=processes,
+                worlds=worlds,
                 verbose=verbose,
                 tensorboard_log=tensorboard_log,
                 architecture=PolicyArchitecture(**_tuples(card["form"])),

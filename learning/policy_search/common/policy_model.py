@@ -61,6 +61,7 @@ class SearchedPolicy:
         env: name of an environment of Gymnasium, an environment, or a function that makes one.
         seed: of everything.
         processes: that simulate, 1 for this one; any number gives the same numbers.
+        worlds: that this process moves together in one loop, in place of processes; 0: none.
         architecture: of the policy, where it is known already.
         options: fields of :class:`SearchOptions` and of the algorithm's own ``settings_class``.
 
@@ -84,14 +85,15 @@ class SearchedPolicy:
         *,
         seed: int,
         processes: int,
+        worlds: int,
         architecture: PolicyArchitecture | None,
         options: dict[str, Any],
     ) -> None:
         self.seed = seed
         self.options, self.settings = self._split_options(options)
-        make, there = environment_maker(env, processes)
+        make, there = environment_maker(env, max(processes, worlds))
         self.environment_name = env if isinstance(env, str) else _name_of(there)
-        self.rollouts = Rollouts(make, processes, there)
+        self.rollouts = Rollouts(make, processes, there, worlds)
         self.architecture = architecture or architecture_for(
             self.rollouts.env,
             policy,

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -23,6 +23,8 @@ from asterias.errors import AsteriasError, UserError
 from asterias.workers import worker_pool
 from learning.policy_search.common.architecture import Actor, PolicyArchitecture
 from learning.policy_search.common.statistics import RunningStatistics
+from learning.training.lockstep_env import LockstepEnv, LockstepEnvs
+from sim.vectorised.lockstep import Course
 
 AnyEnv = gymnasium.Env[Any, Any]
 MakeEnv = Callable[[], AnyEnv]
@@ -111,8 +113,67 @@ def run_episode(env: AnyEnv, actor: Actor, seed: int, rules: EpisodeRules) -> Po
     Returns:
         What came of it.
     """
+    return _to_the_end(_episode(_calls_of(env), actor, seed, rules))
+
+
+def episode_course(
+    env: LockstepEnv, actor: Actor, seed: int, rules: EpisodeRules
+) -> Course[PolicyEpisode]:
+    """Run an episode as :func:`run_episode` does, in step with those of other worlds.
+
+    Args:
+        env: to act in.
+        actor: the policy.
+        seed: of the environment and of the policy's draws.
+        rules: what an episode is.
+
+    Yields:
+        What is waited for.
+
+    Returns:
+        What came of it.
+    """
+    return (yield from _episode(_Calls(env.resetting, env.stepping), actor, seed, rules))
+
+
+class _Calls(NamedTuple):
+    """How an environment is reset and stepped: generators that return what the calls do."""
+
+    reset: Callable[[int], Course[tuple[Any, dict[str, Any]]]]
+    step: Callable[[Any], Course[tuple[Any, Any, bool, bool, dict[str, Any]]]]
+
+
+def _calls_of(env: AnyEnv) -> _Calls:
+    """Return the plain calls of an environment, which wait for nothing."""
+
+    def reset(seed: int) -> Course[tuple[Any, dict[str, Any]]]:
+        yield from ()  # a generator without wishes
+        return env.reset(seed=seed)
+
+    def step(action: Any) -> Course[tuple[Any, Any, bool, bool, dict[str, Any]]]:
+        yield from ()
+        return env.step(action)
+
+    return _Calls(reset, step)
+
+
+def _to_the_end(course: Course[PolicyEpisode]) -> PolicyEpisode:
+    """Return the result of a course that waits for nothing.
+
+    Raises:
+        RuntimeError: it does.
+    """
+    try:
+        wish = next(course)
+    except StopIteration as end:
+        result: PolicyEpisode = end.value
+        return result
+    raise RuntimeError(f"The episode waits for {wish}.")
+
+
+def _episode(env: _Calls, actor: Actor, seed: int, rules: EpisodeRules) -> Course[PolicyEpisode]:
     rng = np.random.default_rng(seed) if actor.architecture.stochastic else None
-    observation, info = env.reset(seed=seed)
+    observation, info = yield from env.reset(seed)
     trace = _Trace([observation])
     terminated = truncated = False
     while not (terminated or truncated):
@@ -122,7 +183,7 @@ def run_episode(env: AnyEnv, actor: Actor, seed: int, rules: EpisodeRules) -> Po
             action = actor.squash(out)
         else:
             action = actor.act(observation, rng)
-        observation, reward, terminated, truncated, info = env.step(action)
+        observation, reward, terminated, truncated, info = yield from env.step(action)
         trace.observations.append(observation)
         trace.rewards.append(float(reward))
         truncated = truncated or len(trace.rewards) >= rules.limit
@@ -175,12 +236,21 @@ class Rollouts:
         make: makes the environment; where processes are more than one, it can be pickled.
         processes: that simulate, 1 for this one.
         env: an environment that is there already, for this process.
+        worlds: that this process moves together, in place of processes; 0: none.
+
+    Raises:
+        UserError: there are fewer.
     """
 
-    def __init__(self, make: MakeEnv, processes: int = 1, env: AnyEnv | None = None) -> None:
+    def __init__(
+        self, make: MakeEnv, processes: int = 1, env: AnyEnv | None = None, worlds: int = 0
+    ) -> None:
         if processes < 1:
             raise UserError(f"processes must be 1 or more, not {processes}.")
-        self.processes = processes
+        if worlds < 0:
+            raise UserError(f"worlds must be 0 or more, not {worlds}.")
+        self.processes, self.worlds = processes, worlds
+        self._together: LockstepEnvs | None = None
         self._make, self._env = make, env
         self._pool: Any = None
 
@@ -194,7 +264,7 @@ class Rollouts:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Start the worker processes, where there are any, and end them with the block."""
-        if self.processes == 1 or self._pool is not None:
+        if self.processes == 1 or self.worlds or self._pool is not None:
             yield
             return
         context = get_context("forkserver")  # a fork would copy threads of PyTorch in any state
@@ -232,6 +302,8 @@ class Rollouts:
             _Job(architecture, theta, *statistics, seed, rules)
             for theta, seed in zip(thetas, seeds, strict=True)
         ]
+        if self.worlds:
+            return self._run_together(jobs)
         if self._pool is None:
             return [_run(self.env, job) for job in jobs]
         chunk = max(1, len(jobs) // (4 * self.processes))
@@ -243,8 +315,28 @@ class Rollouts:
                 "too little memory?"
             ) from error
 
+    def _run_together(self, jobs: Sequence[_Job]) -> list[PolicyEpisode]:
+        """Run the episodes in step; a world whose episode has ended takes the next.
+
+        Returns:
+            A result for each.
+        """
+        if self._together is None:
+            self._together = LockstepEnvs(self._make, self.worlds)
+        worlds, envs = range(self.worlds), self._together.envs
+
+        def begin(world: int, number: int) -> Course[PolicyEpisode]:
+            job = jobs[number]
+            actor = Actor(job.architecture, job.theta, job.mean, job.std)
+            return episode_course(envs[world], actor, job.seed, job.rules)
+
+        return self._together.lockstep.run_all(worlds, len(jobs), begin)
+
     def close(self) -> None:
-        """Close this process's environment."""
+        """Close this process's environments."""
+        if self._together is not None:
+            self._together.close()
+            self._together = None
         if self._env is not None:
             self._env.close()
             self._env = None

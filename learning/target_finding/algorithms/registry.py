@@ -47,6 +47,7 @@ class TrainingRequest:
         curiosity: weight of novelty in the reward.
         encoder: name or path of the encoder of images.
         processes: that simulate, 1 for the learner's own.
+        worlds: that the learner's process simulates together, in place of processes; 0: none.
         resume: go on from the checkpoint in ``out``.
         recordings: demonstrations, for algorithms that imitate.
     """
@@ -62,6 +63,7 @@ class TrainingRequest:
     curiosity: float = 0.0
     encoder: str = "tiles"
     processes: int = 3
+    worlds: int = 0
     resume: bool = False
     recordings: Path | None = None
 

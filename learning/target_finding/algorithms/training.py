@@ -37,6 +37,7 @@ from learning.target_finding.algorithms.checkpoint import (
 )
 from learning.target_finding.algorithms.curiosity import Curiosity
 from learning.target_finding.algorithms.episodes import Encoded, Padded, Timed
+from learning.target_finding.algorithms.lockstep import LockstepVecEnv
 from learning.target_finding.algorithms.registry import (
     ALGORITHMS,
     OnTrainingProgress,
@@ -79,6 +80,8 @@ class TrainingConfig:
         curiosity: weight of novelty in the reward.
         encoder: name or path of what turns tiles into numbers, where options.observe is images.
         processes: that simulate, 1 for this one. Another number gives another training.
+        worlds: that this process simulates together in one loop, in place of processes; 0: none.
+            As many processes would give the same training.
         resume: go on from the checkpoint in ``out``.
     """
 
@@ -92,6 +95,7 @@ class TrainingConfig:
     curiosity: float = 0.0
     encoder: str = "tiles"
     processes: int = 3
+    worlds: int = 0
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -101,13 +105,15 @@ class TrainingConfig:
             raise UserError(f"--steps must be a multiple of {size}, the steps of an iteration.")
         if self.processes < 1 or size % self.processes:
             raise UserError(f"--processes must divide {size}: 1, 3 or 5, for example.")
+        if self.worlds < 0 or (self.worlds and size % self.worlds):
+            raise UserError(f"--worlds must be 0 or divide {size}: 15 or 25, for example.")
         moves_by = self.recipe.actions
         if self.options.actions != moves_by:
             raise UserError(f"This learner moves by {moves_by}; set actions to {moves_by}.")
         if moves_by == "moves" and self.options.observe != "commands":
             raise UserError("This learner sees commands and camera flags; set observe so.")
-        if self.padded and (not self.options.cap or size // self.processes % self.options.cap):
-            raise UserError("Padded episodes need a cap that divides a process's steps.")
+        if self.padded and (not self.options.cap or size // self.at_once % self.options.cap):
+            raise UserError("Padded episodes need a cap that divides a world's steps.")
         if not 0 <= self.curiosity < math.inf:
             raise UserError(f"--curiosity must be 0 or more, not {self.curiosity:g}.")
         if self.options.observe == "both" or (self.options.goal and self.curiosity):
@@ -119,6 +125,11 @@ class TrainingConfig:
         return self.recipe.iteration_steps(self.net)
 
     @property
+    def at_once(self) -> int:
+        """Environments that are stepped at once."""
+        return self.worlds or self.processes
+
+    @property
     def recipe(self) -> Recipe:
         """How the learner is made."""
         recipe: Recipe = ALGORITHMS.get(self.algorithm).load_recipe()
@@ -128,6 +139,8 @@ class TrainingConfig:
     def settings(self) -> dict[str, Any]:
         """What a checkpoint must have in common with a training that goes on from it."""
         settings = {k: v for k, v in asdict(self).items() if k not in ("out", "resume", "encoder")}
+        if not self.worlds:
+            del settings["worlds"]  # checkpoints from before there were any
         if self.options.observe == "images":
             settings["encoder"] = self.encoder
         whole: dict[str, Any] = json.loads(json.dumps(settings))  # tuples are lists in JSON
@@ -153,6 +166,7 @@ def train_request(
         curiosity=request.curiosity,
         encoder=request.encoder,
         processes=request.processes,
+        worlds=request.worlds,
         resume=request.resume,
     )
     return train(config, on_progress, should_stop)
@@ -386,6 +400,9 @@ def _make_environment(options: TargetFindingOptions, padded: bool) -> gymnasium.
 
 
 def _environments(config: TrainingConfig, reports: Path | None) -> VecEnv:
+    if config.worlds:
+        make_one = partial(TargetFindingEnv, config.options)
+        return LockstepVecEnv(make_one, config.worlds, config.options.cap if config.padded else 0)
     make = partial(_make_environment, config.options, config.padded)
     if config.processes == 1 or reports is None:
         return DummyVecEnv([make] * config.processes)

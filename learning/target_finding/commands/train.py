@@ -113,6 +113,9 @@ class Train:
     """Name or path of the encoder of images; see the command pretrain."""
     processes: int = 3
     """Processes that simulate, 1 for the learner's own."""
+    worlds: int = 0
+    """Worlds that the learner's process moves and draws together in one loop, on all cores, in
+    place of processes; 0: none."""
     resume: bool = False
     """Go on from the checkpoint in --out."""
     progress: Literal["bar", "json"] = "bar"
@@ -159,6 +162,7 @@ class Train:
             curiosity=self.curiosity,
             encoder=self.encoder,
             processes=self.processes,
+            worlds=self.worlds,
             resume=self.resume,
             recordings=self.recordings,
         )

@@ -13,6 +13,7 @@ from hardware.perception.apriltag import detect_tags
 from learning.target_finding.env.observation import Tiles
 from learning.target_finding.env.options import SilentFailure
 from learning.target_finding.env.task import take_picture
+from sim.rendering.camera import SimCamera
 from sim.world import SimWorld
 
 Grey = npt.NDArray[np.uint8]
@@ -94,6 +95,18 @@ class FaultyCameraArray:
                 if (is_failing or self.frames_target(j)) and self._holds_tag(picture):
                     seeing.append(j)
         return CameraObservation(seeing, np.stack(tiles) if self.pictures else None)
+
+    def to_be_read(self) -> list[list[SimCamera]]:
+        """Return the cameras, by limb, whose pictures the next observation needs."""
+        number = self._number + 1
+        dead = self._dead if number >= self._onset else ()
+        rows: list[list[SimCamera]] = [[] for _ in self.world.cameras]
+        for j, camera in enumerate(self.world.cameras[self.limb]):
+            blind = number >= self._onset and self._failing.get(j) in ("black", "frozen")
+            wanted = self.pictures or j in self._failing or self.frames_target(j)
+            if j not in dead and not blind and wanted:
+                rows[self.limb].append(camera)
+        return rows
 
     def frames_target(self, camera: int) -> bool:
         """Return whether the tag lies in this camera's picture, by geometry."""

@@ -31,6 +31,7 @@ from learning.target_finding.env.options import (
 from learning.target_finding.env.task import TargetFindingTask, TaskOptions, draw_dead_cameras
 from learning.target_finding.env.variations import Randomiser, ServoFailures, TargetMover
 from learning.training.actions import continuous_action, discrete_action
+from sim.vectorised.lockstep import Course, Look, Spent, Wait, run_alone
 from sim.world import SimWorld
 
 __all__ = [
@@ -85,7 +86,7 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
 
     Attributes:
         compute_reward: :func:`goal_reward`; only in the goal-conditioned form.
-        simulate_s, render_s: wall time spent so far on the body's motion, and on pictures.
+        spent: wall time spent so far on the body's motion, and on pictures.
 
     Raises:
         UserError: an option is unknown or has a wrong value.
@@ -119,7 +120,7 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
         self._command = np.zeros(self._unit.reach.size)
         self._failing: dict[int, SilentFailure] = {}
         self._steps = -1  # before the first reset
-        self.simulate_s = self.render_s = 0.0
+        self.spent = Spent()
         if self.options.goal:
             self.compute_reward = goal_reward
         self.observation_space = self._make_observation_space()
@@ -135,25 +136,59 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
         Returns:
             The first observation, and information on the episode.
         """
-        super().reset(seed=seed)
+        return run_alone(self.world, self.resetting(seed), self.spent)
+
+    def resetting(self, seed: int | None = None) -> Course[tuple[Any, dict[str, Any]]]:
+        """Do as :meth:`reset`, and yield where time has to pass, for many worlds in step.
+
+        Args:
+            seed: of this and the following episodes; None goes on with the last one's.
+
+        Yields:
+            What is waited for.
+
+        Returns:
+            The first observation, and information on the episode.
+        """
+        gymnasium.Env.reset(self, seed=seed)
         rng = self.np_random
-        began = time.perf_counter()
         failing = draw_dead_cameras(rng, self._cameras.count, self.options.faults)
         self.world.reset(seed=int(rng.integers(2**31)))
         self._servos.clear()
         self._mover.reset(rng)
         self._randomiser.reset(rng)
-        start_rad = self._task.reset(rng)
+        start_rad = yield from self._task.resetting(rng)
         self._servos.reset(rng, start_rad)
-        self.world.advance(self.options.wait_s)
+        yield Wait(self.options.wait_s)
         self._command = self._unit.command(start_rad)
         self._steps = 0
-        self.simulate_s += time.perf_counter() - began
         self._reset_failures(rng, failing)
+        yield Look(self._cameras.to_be_read)
         return self._observation(self._observe()), self._info()
 
     def step(self, action: TargetFindingAction) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Move, wait, observe; actions are clipped, and so is what they lead to.
+
+        ``gymnasium.error.ResetNeeded`` comes where no episode has been started.
+
+        Args:
+            action: increments, or the number of a move.
+
+        Returns:
+            Observation, reward, whether the episode ended or was truncated, and information.
+        """
+        return run_alone(self.world, self.stepping(action), self.spent)
+
+    def stepping(
+        self, action: TargetFindingAction
+    ) -> Course[tuple[Any, float, bool, bool, dict[str, Any]]]:
+        """Do as :meth:`step`, and yield where time has to pass, for many worlds in step.
+
+        Args:
+            action: increments, or the number of a move.
+
+        Yields:
+            What is waited for.
 
         Returns:
             Observation, reward, whether the episode ended or was truncated, and information.
@@ -165,10 +200,10 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
             raise gymnasium.error.ResetNeeded("Call reset() before step().")
         reach = self._unit.reach
         self._command = np.clip(self._command + self._increments(action), -reach, reach)
-        began = time.perf_counter()
         self._mover.step()
-        self._task.move(self._servos.apply(self._unit.position_rad(self._command)))
-        self.simulate_s += time.perf_counter() - began
+        self._task.command(self._servos.apply(self._unit.position_rad(self._command)))
+        yield Wait(self.options.wait_s)
+        yield Look(self._cameras.to_be_read)
         observed = self._observe()
         self._steps += 1
         found = bool(observed.seeing)
@@ -198,6 +233,16 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
             tiles.append(np.zeros_like(tiles[0]))
         rows = [np.hstack(tiles[i : i + 2]) for i in range(0, len(tiles), 2)]
         return np.vstack(rows)
+
+    @property
+    def simulate_s(self) -> float:
+        """Wall time spent so far on the body's motion."""
+        return self.spent.simulate_s
+
+    @property
+    def render_s(self) -> float:
+        """Wall time spent so far on pictures."""
+        return self.spent.render_s
 
     def close(self) -> None:
         """Close the world; harmless when done before."""
@@ -245,7 +290,7 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
     def _observe(self) -> CameraObservation:
         began = time.perf_counter()
         observed = self._cameras.observe()
-        self.render_s += time.perf_counter() - began
+        self.spent.render_s += time.perf_counter() - began
         return observed
 
     def _increments(self, action: TargetFindingAction) -> npt.NDArray[np.float64]:

@@ -16,6 +16,7 @@ from asterias.arrays import FloatArray, ImageArray
 from asterias.errors import UserError
 from hardware.perception.apriltag import detect_tags
 from learning.target_finding.env.options import dead_cameras_word
+from sim.vectorised.lockstep import Course, Spent, Wait, run_alone
 from sim.world import SimWorld
 
 # Physics steps taken as one once the limb only settles: four times as fast, and where the limb is
@@ -62,14 +63,34 @@ class TargetFindingTask:
     def reset(self, rng: np.random.Generator) -> FloatArray:
         """Drive to random positions from which no camera sees the tag; return them, ``(n,)``.
 
+        A ``UserError`` follows where the tag is visible from everywhere.
+
+        Args:
+            rng: source of the draws.
+
         Returns:
-            The first observation, and information on the episode.
+            The positions.
+        """
+        return run_alone(self.world, self.resetting(rng), Spent())
+
+    def resetting(self, rng: np.random.Generator) -> Course[FloatArray]:
+        """Do as :meth:`reset`, and yield where time has to pass.
+
+        Args:
+            rng: source of the draws.
+
+        Yields:
+            What is waited for.
+
+        Returns:
+            The positions.
 
         Raises:
             UserError: the tag is visible from everywhere.
         """
         for _ in range(self.options.max_redraws):
-            self._drive(rng.uniform(self.lower, self.upper), self.options.settle_s)
+            self.command(rng.uniform(self.lower, self.upper))
+            yield Wait(self.options.settle_s)
             if not self.seeing(range(len(self.cameras))):
                 return self.position_rad
         raise UserError(
@@ -83,12 +104,14 @@ class TargetFindingTask:
         Returns:
             Their numbers.
         """
-        self.move(position_rad)
+        self.command(position_rad)
+        self.world.advance(self.options.wait_s)
         return self.seeing(live)
 
-    def move(self, position_rad: FloatArray) -> None:
-        """Command ``(n,)`` positions, and wait."""
-        self._drive(position_rad, self.options.wait_s)
+    def command(self, position_rad: FloatArray) -> None:
+        """Command ``(n,)`` positions, clipped to the limits; time passes elsewhere."""
+        self.position_rad = np.clip(position_rad, self.lower, self.upper)
+        self.world.bodies[self.limb].set_goal(self.position_rad)
 
     def seeing(self, live: Collection[int]) -> list[int]:
         """Return the numbers of those ``live`` cameras that see the tag now."""
@@ -101,11 +124,6 @@ class TargetFindingTask:
             and self.world.frames_target(self.limb, row[j].description)
             and detect_tags(take_picture(self.world, self.limb, j), ids=wanted)
         ]
-
-    def _drive(self, position_rad: FloatArray, duration_s: float) -> None:
-        self.position_rad = np.clip(position_rad, self.lower, self.upper)
-        self.world.bodies[self.limb].set_goal(self.position_rad)
-        self.world.advance(duration_s)
 
 
 def take_picture(world: SimWorld, limb: int, camera: int) -> ImageArray:

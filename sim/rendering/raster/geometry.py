@@ -17,6 +17,8 @@ from sim.rendering.raster.limb_shapes import Detail, Piece, limb_pieces
 from sim.rendering.raster.meshes import Mesh, box, tube
 from sim.rendering.raster.triangles import Index
 
+# Bones that are no limb's: of the target's sheet, of the world, and of the body that joins limbs.
+TARGET, WORLD, BODY = 0, 1, 2
 # The body that joins limbs that stand round a middle: how far it reaches, beside their roots.
 _DISC_REACH, _DISC_HEIGHT, _LOBES = 1.05, 0.62, 0.08
 _DISC_LIMBS = 3
@@ -42,7 +44,7 @@ class Bones(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """Surfaces; part 0 is the target's sheet, bone 0 the target and bone 1 the world.
+    """Surfaces; part 0 is the target's sheet, the first bones are the target, the world, the body.
 
     Attributes:
         points, normals, albedo: ``(n, 3)`` in their bone's frame; colours from 0 to 255, u and v
@@ -69,16 +71,16 @@ class Geometry(NamedTuple):
 def geometry_of(robot: RobotDescription, detail: Detail) -> Geometry:
     """Return the surfaces of a robot's limbs, target and scenery."""
     meshes = [("target", sheet(robot.target.size_m * SHEET_CELLS / CELLS))]
-    bones = [np.zeros(4, np.int64)]
+    bones = [np.full(4, TARGET, np.int64)]
     for thing in robot.scenery:
         mesh = box(thing.size_m).painted(thing.color).moved(np.eye(3), thing.center_m)
         meshes.append((thing.name, mesh))
-        bones.append(np.ones(len(mesh.points), np.int64))
+        bones.append(np.full(len(mesh.points), WORLD, np.int64))
     disc = _disc(robot, detail)
     if disc is not None:
         meshes.append(("body", disc))
-        bones.append(np.ones(len(disc.points), np.int64))
-    limbs, first = [], 2
+        bones.append(np.full(len(disc.points), BODY, np.int64))
+    limbs, first = [], BODY + 1
     for limb in robot.limbs:
         pieces = limb_pieces(limb, detail)
         table = sorted(

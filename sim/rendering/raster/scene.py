@@ -15,9 +15,9 @@ from hardware.description.robot import RobotDescription
 from hardware.perception.apriltag import tag_image
 from sim.physics.rotations import rotation_from_rpy
 from sim.rendering.raster.background import Packed, Single
-from sim.rendering.raster.geometry import Bones, geometry_of
+from sim.rendering.raster.geometry import BODY, Geometry, geometry_of
 from sim.rendering.raster.limb_shapes import CAMERA, Detail
-from sim.rendering.raster.posing import bound_parts, cast_shadow, light_vertices, place_bones
+from sim.rendering.raster.stage import SHEET, Shapes, Stage, pose
 from sim.rendering.raster.triangles import draw
 from sim.rendering.scene import Appearance, Scene
 
@@ -26,10 +26,6 @@ _FROM_ABOVE = 0.12
 # Half the width of the shadow's soft edge, and the shadow's map: cells along an edge, and how far
 # it may reach from the middle of the robot.
 _PENUMBRA_M, _SHADOW_CELLS, _SHADOW_REACH_M = 0.022, 64, 1.2
-# Vertices of the target's sheet: first in the geometry, its bone 0.
-_SHEET = 4
-# The bone of what joins the limbs, and of scenery.
-_WORLD = 1
 
 
 class RasterScene(Scene):
@@ -52,22 +48,14 @@ class RasterScene(Scene):
     ) -> None:
         super().__init__(robot)
         self.supersampling = supersampling
-        self.geometry = geometry = geometry_of(robot, detail)
-        self._texture = tag_image(robot.target.id).astype(np.float32)
-        self._placed = np.zeros((geometry.bones, 4, 3), np.float32)
-        self._placed[:, :3] = np.eye(3)
-        self._vertices = np.zeros_like(geometry.points)
-        self._colors = geometry.albedo.copy()
-        self._spheres = np.zeros((len(geometry.parts), 4), np.float32)
-        self._shade = np.zeros((shadow_cells, shadow_cells), np.float32)
-        self._other = np.zeros_like(self._shade)
-        self._place = _shadow_place(robot, shadow_cells)
-        self._corner = self._place[:2].copy()
-        self._angles = [np.zeros(len(bones.parents)) for bones in geometry.limbs]
-        self._frames = [np.zeros((len(bones.parents) + 1, 4, 3)) for bones in geometry.limbs]
-        for number in range(len(geometry.limbs)):
-            self._place_bones(number)
-        self._lit: Appearance | None = None
+        self.geometry = geometry_of(robot, detail)
+        cells_per_m = shadow_cells / (2.0 * _shadow_half(robot)[2])
+        blur = max(round(_PENUMBRA_M * cells_per_m), 1)
+        self.shapes = _shapes(self.geometry, robot, blur)
+        self.stage = _stage(self.geometry, robot, shadow_cells)
+        self._corner = self.stage.place[:2].astype(np.float64)
+        self._look: Appearance | None = None
+        self._is_posed = False
         self.place_target(robot.target.pose)
 
     @property
@@ -88,78 +76,53 @@ class RasterScene(Scene):
 
     def place_limb(self, number: int, hinge_rad: FloatArray) -> None:
         """Move the drawn limb to ``(h,)`` hinge angles."""
-        angles = self._angles[number]
+        first = self.shapes.first_hinge
+        angles = self.stage.angles[first[number] : first[number + 1]]
         if not np.array_equal(angles, hinge_rad):
             angles[:] = hinge_rad
-            self._place_bones(number)
-            self._lit = None
+            self._is_posed = False
 
     def place_robot(self, rotation: FloatArray, position: FloatArray) -> None:
-        """Move the whole robot, what joins its limbs and the place of its shadow; scenery, too."""
+        """Move the whole robot, what joins its limbs and the place of its shadow."""
         super().place_robot(rotation, position)
-        self._placed[_WORLD, :3], self._placed[_WORLD, 3] = rotation, position
-        self._place[:2] = self._corner + position[:2]
-        for number, (turn, at) in enumerate(self._bases):
-            self.geometry.limbs[number].base[:3] = turn
-            self.geometry.limbs[number].base[3] = at
-            self._place_bones(number)
-        self._lit = None
-
-    def _place_bones(self, number: int) -> None:
-        bones: Bones = self.geometry.limbs[number]
-        last = bones.first + len(bones.hinges)
-        place_bones(
-            self._angles[number],
-            bones.base,
-            bones.parents,
-            bones.pivots,
-            bones.axes,
-            bones.hinges,
-            bones.shares,
-            self._frames[number],
-            self._placed[bones.first : last],
-        )
+        stage = self.stage
+        stage.placed[BODY, :3], stage.placed[BODY, 3] = rotation, position
+        stage.place[:2] = self._corner + position[:2]
+        for base, (turn, at) in zip(stage.bases, self._bases, strict=True):
+            base[:3], base[3] = turn, at
+        self._is_posed = False
 
     def _move_target(self, rotation: FloatArray, position: FloatArray) -> None:
-        self._placed[0, :3], self._placed[0, 3] = rotation, position
-        self._vertices[:_SHEET] = self.geometry.points[:_SHEET] @ rotation.T + position
-        self._lit = None
+        stage = self.stage
+        stage.placed[0, :3], stage.placed[0, 3] = rotation, position
+        stage.vertices[:SHEET] = self.geometry.points[:SHEET] @ rotation.T + position
+        self._look, self._is_posed = None, False
+
+    def share(self, shapes: Shapes, stage: Stage) -> None:
+        """Draw from arrays that lie among those of other scenes (:mod:`sim.vectorised`)."""
+        self.shapes, self.stage = shapes, stage
+
+    def begin_drawing(self) -> bool:
+        """Bring the light up to date, before a picture.
+
+        Returns:
+            Whether the robot has to be posed.
+        """
+        if self._look is not self.appearance:
+            self._light()
+        was_posed, self._is_posed = self._is_posed, True
+        return not was_posed
 
     def _light(self) -> None:
-        """Bring vertices, colours and the shadow up to date."""
-        look, shapes = self.appearance, self.geometry
+        """Write light, tint and room as they are now."""
+        look, stage = self.appearance, self.stage
         towards = np.asarray(look.light_direction, dtype=np.float64)
         towards = towards / np.linalg.norm(towards)
-        light = np.array([*towards, look.ambient, look.diffuse, 0.5 * _FROM_ABOVE], np.float32)
-        light_vertices(
-            shapes.points,
-            shapes.normals,
-            shapes.albedo,
-            shapes.bone,
-            self._placed,
-            light,
-            _SHEET,
-            self._vertices,
-            self._colors,
-        )
-        bound_parts(shapes.parts, self._vertices, self._spheres)
-        blur = max(round(_PENUMBRA_M * float(self._place[2])), 1)
-        cast_shadow(
-            self._vertices,
-            shapes.triangles,
-            int(shapes.parts[0, 3]),
-            light,
-            np.float32(look.shadow),
-            blur,
-            self._shade,
-            self._other,
-            self._place,
-        )
-        facing = float(self._placed[0, :3, 0] @ towards)
-        self._tint = np.full(3, look.ambient + look.diffuse * max(facing, 0.0), np.float32)
-        room = np.concatenate([look.backdrop.ravel(), look.tiling, look.window])
-        self._room = room.astype(np.float32)
-        self._lit = look
+        stage.light[:] = [*towards, look.ambient, look.diffuse, 0.5 * _FROM_ABOVE, look.shadow]
+        facing = float(stage.placed[0, :3, 0] @ towards)
+        stage.tint[:] = look.ambient + look.diffuse * max(facing, 0.0)
+        stage.room[:] = np.concatenate([look.backdrop.ravel(), look.tiling, look.window])
+        self._look, self._is_posed = look, False
 
     # -- pictures -------------------------------------------------------------------------------
 
@@ -181,37 +144,47 @@ class RasterScene(Scene):
         Returns:
             The pictures ``(c, H, W, 3)`` from ``eyes`` ``(c, 4, 3)``.
         """
-        drawn = self._draw(camera, eyes.astype(np.float32))
-        if self.supersampling == 1:
-            tall = drawn.reshape(-1, camera.width_px)
-            rgb = self._rgb(tall, camera)
-            return rgb.reshape(len(eyes), camera.height_px, camera.width_px, 3)
-        return np.stack([self._rgb(picture, camera) for picture in drawn])
+        return self.finish(self._draw(camera, eyes.astype(np.float32)), camera)
 
     def _draw(self, camera: CameraDescription, eyes: Single) -> Packed:
         """Return packed pixels ``(c, H, W)``, times the supersampling along each edge."""
-        if self._lit is not self.appearance:
-            self._light()
-        times, shapes = self.supersampling, self.geometry
-        size = (len(eyes), times * camera.height_px, times * camera.width_px)
-        pictures: Packed = np.empty(size, np.int32)
-        optics = np.array([times * camera.focal_px, camera.near_m, camera.far_m], np.float32)
+        if self.begin_drawing():
+            pose(self.shapes, self.stage)
+        size, optics = self.picture_size(camera), self.optics(camera)
+        pictures: Packed = np.empty((len(eyes), *size), np.int32)
+        stage = self.stage
         draw(
             eyes,
             optics,
-            self._vertices,
-            self._colors,
-            shapes.triangles,
-            shapes.parts,
-            self._spheres,
-            self._texture,
-            self._tint,
-            self._room,
-            self._shade,
-            self._place,
+            stage.vertices,
+            stage.colors,
+            self.shapes.triangles,
+            self.shapes.parts,
+            stage.spheres,
+            self.shapes.texture,
+            stage.tint,
+            stage.room,
+            stage.shade,
+            stage.place,
             pictures,
         )
         return pictures
+
+    def picture_size(self, camera: CameraDescription) -> tuple[int, int]:
+        """Return height and width of what is drawn for a camera's picture, px."""
+        return self.supersampling * camera.height_px, self.supersampling * camera.width_px
+
+    def optics(self, camera: CameraDescription) -> Single:
+        """Return ``(3,)`` focal length in drawn px, near and far plane in m."""
+        focal = self.supersampling * camera.focal_px
+        return np.array([focal, camera.near_m, camera.far_m], np.float32)
+
+    def finish(self, packed: Packed, camera: CameraDescription) -> ImageArray:
+        """Return ``(c, H, W, 3)`` RGB of packed pixels ``(c, H, W)``, supersampled ones reduced."""
+        if self.supersampling == 1:
+            rgb = self._rgb(packed.reshape(-1, camera.width_px), camera)
+            return rgb.reshape(len(packed), camera.height_px, camera.width_px, 3)
+        return np.stack([self._rgb(picture, camera) for picture in packed])
 
     def _rgb(self, packed: Packed, camera: CameraDescription) -> ImageArray:
         """Return ``(H, W, 3)`` of packed pixels, reduced to the camera's size."""
@@ -227,15 +200,63 @@ class RasterScene(Scene):
         self, camera: CameraDescription, rotation: FloatArray, position: FloatArray
     ) -> bool:
         picture = self.render(camera, rotation, position)
-        spheres = self._spheres.copy()
-        self._spheres[:, 3] = -1e6  # no part is in sight
+        spheres = self.stage.spheres.copy()
+        self.stage.spheres[:, 3] = -1e6  # no part is in sight
         room = self.render(camera, rotation, position)
-        self._spheres[:] = spheres
+        self.stage.spheres[:] = spheres
         return bool((picture != room).any())
 
 
-def _shadow_place(robot: RobotDescription, cells: int) -> Single:
-    """Return where the shadow's map lies: a square that holds the robot and its target."""
+def _shapes(geometry: Geometry, robot: RobotDescription, blur: int) -> Shapes:
+    """Return what does not change, the limbs' bones behind each other."""
+    limbs = geometry.limbs
+    return Shapes(
+        points=geometry.points,
+        normals=geometry.normals,
+        albedo=geometry.albedo,
+        bone=geometry.bone,
+        triangles=geometry.triangles,
+        parts=geometry.parts,
+        texture=tag_image(robot.target.id).astype(np.float32),
+        parents=np.concatenate([bones.parents for bones in limbs]),
+        pivots=np.concatenate([bones.pivots for bones in limbs]),
+        axes=np.concatenate([bones.axes for bones in limbs]),
+        hinges=np.concatenate([bones.hinges for bones in limbs]),
+        shares=np.concatenate([bones.shares for bones in limbs]),
+        first_hinge=np.cumsum([0, *(len(bones.parents) for bones in limbs)]),
+        first_bone=limbs[0].first + np.cumsum([0, *(len(bones.hinges) for bones in limbs)]),
+        blur=blur,
+    )
+
+
+def _stage(geometry: Geometry, robot: RobotDescription, shadow_cells: int) -> Stage:
+    """Return the robot as described, not posed yet."""
+    hinges = sum(len(bones.parents) for bones in geometry.limbs)
+    placed = np.zeros((geometry.bones, 4, 3), np.float32)
+    placed[:, :3] = np.eye(3)
+    corner_x, corner_y, half = _shadow_half(robot)
+    place = np.zeros(7, np.float32)
+    place[:3] = corner_x, corner_y, shadow_cells / (2.0 * half)
+    shade = np.zeros((shadow_cells, shadow_cells), np.float32)
+    return Stage(
+        bases=np.stack([bones.base for bones in geometry.limbs]),
+        angles=np.zeros(hinges),
+        frames=np.zeros((hinges + len(geometry.limbs), 4, 3)),
+        placed=placed,
+        vertices=np.zeros_like(geometry.points),
+        colors=geometry.albedo.copy(),
+        spheres=np.zeros((len(geometry.parts), 4), np.float32),
+        shade=shade,
+        other=np.zeros_like(shade),
+        place=place,
+        light=np.zeros(7, np.float32),
+        tint=np.zeros(3, np.float32),
+        room=np.zeros(18, np.float32),
+    )
+
+
+def _shadow_half(robot: RobotDescription) -> tuple[float, float, float]:
+    """Return corner and half edge in m of the shadow's map: it holds the robot and its target."""
     points = [np.asarray(robot.target.pose.xyz[:2], dtype=np.float64)]
     for limb in robot.limbs:
         base = rotation_from_rpy(limb.base.rpy)
@@ -246,4 +267,4 @@ def _shadow_place(robot: RobotDescription, cells: int) -> Single:
     # Limbs reach up and aside of where they rest, and light comes at a slant.
     half = min(0.5 * float((high - low).max()) + 0.25, _SHADOW_REACH_M)
     corner = 0.5 * (low + high) - half
-    return np.array([*corner, cells / (2.0 * half), 0, 0, 0, 0], np.float32)
+    return float(corner[0]), float(corner[1]), half

@@ -1,0 +1,1 @@
+"""Many simulated worlds that are moved and drawn together."""
