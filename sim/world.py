@@ -97,6 +97,8 @@ class SimWorld(Closeable):
         self._take_steps(max(ticks - self._ticks, 0))
 
     def _take_steps(self, steps: int) -> None:
+        if steps == 0:
+            return  # cameras that are asked in vain wait for no time at all, hundreds a second
         for body in self.bodies:
             body.advance(steps)
         self.count_steps(steps)

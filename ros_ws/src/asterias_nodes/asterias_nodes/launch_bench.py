@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from asterias_nodes.runtime.bench import BenchOptions, run_bench
 from asterias_nodes.runtime.conversions import to_seconds
 from asterias_nodes.runtime.launched_robot import LaunchedRobot
 from asterias_nodes.runtime.qos import sensor_qos
+from asterias_nodes.whole_robot_bench import measure_whole_robot
 
 START_TIMEOUT_S = 30.0
 
@@ -36,6 +38,11 @@ class LaunchBench(BenchOptions):
     """How long pictures are counted."""
     cycles: int = 20
     """Starts and stops in a row."""
+    whole: bool = False
+    """Measure all limbs and cameras instead, with detector, recorder and page: what arrives in
+    another process, how late, the real-time factor, and what each process costs."""
+    viewer: bool = False
+    """With --whole: a page is open, too, and gets all its pictures."""
 
 
 class PictureListener(Node):
@@ -160,6 +167,8 @@ def measure(options: LaunchBench) -> dict[str, Any]:
 
 def run(options: LaunchBench) -> int:
     """Return 0 if all cycles are clean; measure, print and write the result file."""
+    if options.whole:
+        return _run_whole(options)
     figures = measure(options)
     pictures = figures["pictures"]
     print(
@@ -172,6 +181,30 @@ def run(options: LaunchBench) -> int:
     )
     options.write("bench", figures)
     return 0 if figures["clean_cycles"] == figures["cycles"] else 1
+
+
+def _run_whole(options: LaunchBench) -> int:
+    """Return 0 if the stop is clean; measure the whole robot, print and write the result file."""
+    with tempfile.TemporaryDirectory(prefix="asterias-bench-") as folder:
+        words = (f"robot:={options.robot}", "source:=web", "record:=true")
+        figures = measure_whole_robot(
+            options.description(),
+            "launch/teleop.launch.xml",
+            (*words, f"out:={folder}/recording"),
+            options.seconds,
+            has_viewer=options.viewer,
+        )
+    print(
+        f"{figures['cameras']} cameras: {100 * figures['share_of_rate']:.1f} % of their rate "
+        f"arrived ({100 * figures['share_of_taken']:.1f} % of what was taken), latency "
+        f"{figures['latency_median_ms']:.1f} ms median, {figures['latency_p99_ms']:.1f} ms p99, "
+        f"real-time factor {figures['real_time_factor']:.3f}; {figures['cores_in_all']:.2f} cores "
+        f"in all at load {figures['load_average']:.1f}"
+    )
+    for name, cores in figures["cores"].items():
+        print(f"  {cores:6.3f} cores {name}")
+    options.write("bench", {"robot": options.robot, "viewer": options.viewer, **figures})
+    return 0 if figures["exit_code"] == 0 and not figures["left_behind"] else 1
 
 
 def main() -> int:
