@@ -16,13 +16,13 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
+from asterias.arrays import BoolArray
 from asterias.errors import UserError
 from sim.vectorised.lockstep import Course, Lockstep
 from sim.vectorised.worlds import WorldBatch
 from sim.world import SimWorld
 
 Step = tuple[Any, float, bool, bool, dict[str, Any]]
-BoolArray = npt.NDArray[np.bool_]
 
 
 class LockstepEnv(Protocol):
@@ -282,11 +282,11 @@ class LockstepVectorEnv(VectorEnv[Any, Any, Any]):
 def _as_step(resetting: Course[tuple[Any, dict[str, Any]]]) -> Course[Step]:
     """Reset in the form of a step that gives nothing, as ``NextStep`` has it.
 
-    Yields:
-        What is waited for.
-
     Returns:
         What a step returns.
+
+    Yields:
+        What is waited for.
     """
     observation, info = yield from resetting
     return observation, 0.0, False, False, info

@@ -6,16 +6,73 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sim.physics import integrator
 from sim.physics.limb_body import LimbBody
-from sim.physics.model import LinkFrames, ServoDynamics, SoftModel, State, TreeModel
+from sim.physics.model import IntArray, LinkFrames, ServoDynamics, SoftModel, State, TreeModel
 from sim.physics.numba_options import compiled
 from sim.vectorised.stacking import assign_row, row_of, stacked
-from sim.vectorised.threads import Rows, Threads
+from sim.vectorised.threads import RowNumbers, Threads
 
-IntArray = npt.NDArray[np.int64]
+
+@compiled
+def _tree_of(tree: TreeModel, i: int) -> TreeModel:
+    return TreeModel(
+        tree.kind[i],
+        tree.reference[i],
+        tree.parent[i],
+        tree.pivot_m[i],
+        tree.axis[i],
+        tree.mass_kg[i],
+        tree.center_m[i],
+        tree.inertia_kg_m2[i],
+        tree.gravity_m_s2[i],
+    )
+
+
+@compiled
+def _soft_of(soft: SoftModel, i: int) -> SoftModel:
+    return SoftModel(
+        soft.armature[i],
+        soft.stiffness[i],
+        soft.rest[i],
+        soft.structural[i],
+        soft.viscous[i],
+        soft.friction[i],
+        soft.lower[i],
+        soft.upper[i],
+        soft.stop_stiffness[i],
+        soft.stop_damping[i],
+        soft.arms_m[i],
+        soft.tendon[i],
+    )
+
+
+@compiled
+def _servo_of(servo: ServoDynamics, i: int) -> ServoDynamics:
+    return ServoDynamics(
+        servo.joint[i],
+        servo.stiffness[i],
+        servo.damping[i],
+        servo.torque_limit[i],
+        servo.speed_limit[i],
+        servo.lag_s[i],
+    )
+
+
+@compiled
+def _moving_of(state: State, frames: LinkFrames, i: int) -> tuple[State, LinkFrames]:
+    moving = State(
+        state.q[i],
+        state.v[i],
+        state.goal[i],
+        state.ramp[i],
+        state.reference[i],
+        state.torque[i],
+        state.external[i],
+    )
+    where = LinkFrames(frames.rotation[i], frames.shift_m[i], frames.pivot_m[i], frames.axis[i])
+    return moving, where
 
 
 @compiled
@@ -37,55 +94,9 @@ def advance_rows(
     """
     for k in range(rows.size):
         i = rows[k]
-        integrator.advance(
-            TreeModel(
-                tree.kind[i],
-                tree.reference[i],
-                tree.parent[i],
-                tree.pivot_m[i],
-                tree.axis[i],
-                tree.mass_kg[i],
-                tree.center_m[i],
-                tree.inertia_kg_m2[i],
-                tree.gravity_m_s2[i],
-            ),
-            SoftModel(
-                soft.armature[i],
-                soft.stiffness[i],
-                soft.rest[i],
-                soft.structural[i],
-                soft.viscous[i],
-                soft.friction[i],
-                soft.lower[i],
-                soft.upper[i],
-                soft.stop_stiffness[i],
-                soft.stop_damping[i],
-                soft.arms_m[i],
-                soft.tendon[i],
-            ),
-            ServoDynamics(
-                servo.joint[i],
-                servo.stiffness[i],
-                servo.damping[i],
-                servo.torque_limit[i],
-                servo.speed_limit[i],
-                servo.lag_s[i],
-            ),
-            State(
-                state.q[i],
-                state.v[i],
-                state.goal[i],
-                state.ramp[i],
-                state.reference[i],
-                state.torque[i],
-                state.external[i],
-            ),
-            LinkFrames(frames.rotation[i], frames.shift_m[i], frames.pivot_m[i], frames.axis[i]),
-            dt,
-            steps[k],
-            strides[i],
-            None,
-        )
+        moving, where = _moving_of(state, frames, i)
+        parts = _tree_of(tree, i), _soft_of(soft, i), _servo_of(servo, i)
+        integrator.advance(*parts, moving, where, dt, steps[k], strides[i], None)
 
 
 class BodyBatch:
@@ -110,14 +121,14 @@ class BodyBatch:
             body.state, body.frames = row_of(self._state, i), row_of(self._frames, i)
             self._copied.append((body.soft, body.described_servos))
 
-    def advance(self, numbers: Rows, steps: Rows, threads: Threads) -> None:
+    def advance(self, numbers: RowNumbers, steps: RowNumbers, threads: Threads) -> None:
         """Integrate ``steps`` ``(r,)`` steps of the bodies ``numbers`` ``(r,)``."""
         alone = [self._refresh(int(i)) for i in numbers]
         strides = np.array([body.creep_stride for body in self.bodies])
         together = ~np.array(alone, dtype=bool)
         rows, counts = numbers[together], steps[together]
 
-        def work(share: Rows) -> None:
+        def work(share: RowNumbers) -> None:
             advance_rows(
                 self._tree,
                 self._soft,

@@ -1,9 +1,9 @@
 """Work on many worlds in step: each says what it waits for, and all wait together.
 
 A course is a generator that acts on one world. Where simulated time has to pass it yields
-:class:`Wait`, and before it reads cameras it may yield :class:`Look`; it returns a result. Alone, a
-course waits in its own world; together, all courses go to their next wish, and one compiled loop
-grants all of these.
+:class:`Wait`, and before it reads cameras it may yield :class:`NeedPictures`; it returns a result.
+Alone, a course waits in its own world; together, all courses go to their next wish, and one
+compiled loop grants all of these.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Look:
+class NeedPictures:
     """Have the pictures of some cameras at hand, which are read next.
 
     Attributes:
@@ -43,7 +43,7 @@ class Look:
     cameras: Callable[[], Sequence[Sequence[SimCamera]]]
 
 
-Course = Generator[Wait | Look, None, T]
+Course = Generator[Wait | NeedPictures, None, T]
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Lockstep:
                 number = waiting.popleft()
                 world = idle.popleft()
                 running[world] = number, begin(world, number)
-            wishes: list[tuple[int, Wait | Look]] = []
+            wishes: list[tuple[int, Wait | NeedPictures]] = []
             for world, (number, course) in list(running.items()):
                 try:
                     wishes.append((world, next(course)))
@@ -126,7 +126,7 @@ class Lockstep:
             self._grant(wishes)
         return [results[number] for number in range(count)]
 
-    def _grant(self, wishes: Iterable[tuple[int, Wait | Look]]) -> None:
+    def _grant(self, wishes: Iterable[tuple[int, Wait | NeedPictures]]) -> None:
         waits, looks = [], []
         for world, wish in wishes:
             if isinstance(wish, Wait):

@@ -13,10 +13,10 @@ from sim.rendering.raster.background import Packed
 from sim.rendering.raster.scene import RasterScene
 from sim.rendering.raster.stage import draw_stages
 from sim.vectorised.stacking import row_of, stacked
-from sim.vectorised.threads import Rows, Threads
+from sim.vectorised.threads import RowNumbers, Threads
 
 
-class View(NamedTuple):
+class WorldView(NamedTuple):
     """What is to be drawn of a world: its number, and where its cameras stand, ``(c, 4, 3)``."""
 
     world: int
@@ -40,7 +40,7 @@ class SceneBatch:
             scene.share(self._shapes, row_of(self._stages, i))
 
     def draw(
-        self, camera: CameraDescription, views: Sequence[View], threads: Threads
+        self, camera: CameraDescription, views: Sequence[WorldView], threads: Threads
     ) -> ImageArray:
         """Return pictures ``(c, H, W, 3)`` by cameras of one kind, in the order of the views."""
         worlds = np.array([view.world for view in views])
@@ -53,7 +53,7 @@ class SceneBatch:
         pictures: ImageArray = np.empty(size, np.uint8)
         optics = scene.optics(camera)
 
-        def work(share: Rows) -> None:
+        def work(share: RowNumbers) -> None:
             # A share's views follow each other, and so do their cameras.
             low, high = first[share[0]], first[share[-1] + 1]
             draw_stages(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from asterias.errors import UserError
 
-Rows = npt.NDArray[np.int64]
+RowNumbers = npt.NDArray[np.int64]
 # Shares for each thread: worlds do not take the same time, and who is done early takes another.
 _SHARES = 4
 
@@ -32,7 +32,7 @@ class Threads:
             raise UserError(f"threads must be 1 or more, not {count}.")
         self._pool: ThreadPoolExecutor | None = None
 
-    def run(self, work: Callable[[Rows], object], rows: int) -> None:
+    def run(self, work: Callable[[RowNumbers], object], rows: int) -> None:
         """Call ``work`` with the numbers from 0 to ``rows``, all in one call or in shares."""
         if self.count == 1 or rows < 2:
             work(np.arange(rows))

@@ -17,7 +17,7 @@ from hardware.description.robot import RobotDescription, load_robot
 from sim.rendering.camera import SimCamera
 from sim.rendering.raster.scene import RasterScene
 from sim.vectorised.bodies import BodyBatch, size_of
-from sim.vectorised.pictures import SceneBatch, View
+from sim.vectorised.pictures import SceneBatch, WorldView
 from sim.vectorised.threads import Threads
 from sim.world import SimWorld
 
@@ -139,7 +139,7 @@ class WorldBatch(Closeable):
         for number, rows in by_world.items():
             world = self.worlds[number]
             world.place_limbs()
-            views.append(View(number, world.eyes_of(rows)))
+            views.append(WorldView(number, world.eyes_of(rows)))
             cameras += [camera for row in rows for camera in row]
         pictures = scenes.draw(cameras[0].description, views, self.threads)
         for camera, picture in zip(cameras, pictures, strict=True):

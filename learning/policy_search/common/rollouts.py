@@ -127,11 +127,11 @@ def episode_course(
         seed: of the environment and of the policy's draws.
         rules: what an episode is.
 
-    Yields:
-        What is waited for.
-
     Returns:
         What came of it.
+
+    Yields:
+        What is waited for.
     """
     return (yield from _episode(_Calls(env.resetting, env.stepping), actor, seed, rules))
 

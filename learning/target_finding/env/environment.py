@@ -31,7 +31,7 @@ from learning.target_finding.env.options import (
 from learning.target_finding.env.task import TargetFindingTask, TaskOptions, draw_dead_cameras
 from learning.target_finding.env.variations import Randomiser, ServoFailures, TargetMover
 from learning.training.actions import continuous_action, discrete_action
-from sim.vectorised.lockstep import Course, Look, Spent, Wait, run_alone
+from sim.vectorised.lockstep import Course, NeedPictures, Spent, Wait, run_alone
 from sim.world import SimWorld
 
 __all__ = [
@@ -144,11 +144,11 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
         Args:
             seed: of this and the following episodes; None goes on with the last one's.
 
-        Yields:
-            What is waited for.
-
         Returns:
             The first observation, and information on the episode.
+
+        Yields:
+            What is waited for.
         """
         gymnasium.Env.reset(self, seed=seed)
         rng = self.np_random
@@ -163,7 +163,7 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
         self._command = self._unit.command(start_rad)
         self._steps = 0
         self._reset_failures(rng, failing)
-        yield Look(self._cameras.to_be_read)
+        yield NeedPictures(self._cameras.to_be_read)
         return self._observation(self._observe()), self._info()
 
     def step(self, action: TargetFindingAction) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -187,11 +187,11 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
         Args:
             action: increments, or the number of a move.
 
-        Yields:
-            What is waited for.
-
         Returns:
             Observation, reward, whether the episode ended or was truncated, and information.
+
+        Yields:
+            What is waited for.
 
         Raises:
             gymnasium.error.ResetNeeded: no episode has been started.
@@ -203,7 +203,7 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
         self._mover.step()
         self._task.command(self._servos.apply(self._unit.position_rad(self._command)))
         yield Wait(self.options.wait_s)
-        yield Look(self._cameras.to_be_read)
+        yield NeedPictures(self._cameras.to_be_read)
         observed = self._observe()
         self._steps += 1
         found = bool(observed.seeing)

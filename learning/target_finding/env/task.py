@@ -79,11 +79,11 @@ class TargetFindingTask:
         Args:
             rng: source of the draws.
 
-        Yields:
-            What is waited for.
-
         Returns:
             The positions.
+
+        Yields:
+            What is waited for.
 
         Raises:
             UserError: the tag is visible from everywhere.

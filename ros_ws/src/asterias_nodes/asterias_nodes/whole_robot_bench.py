@@ -144,7 +144,7 @@ def _viewer(port: int | None, seconds: float) -> Iterator[dict[str, Any]]:
     if port is None:
         yield seen
         return
-    words = ["asterias_nodes.web.page_viewer", str(port), str(seconds)]
+    words = ["asterias_nodes.page_viewer", str(port), str(seconds)]
     with subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.PIPE) as process:
         try:
             yield seen

@@ -1,6 +1,6 @@
 """Reads the page's live channel as a browser does, and counts its pictures: for benches.
 
-``python -m asterias_nodes.web.page_viewer PORT SECONDS`` prints JSON: pictures by camera and the
+``python -m asterias_nodes.page_viewer PORT SECONDS`` prints JSON: pictures by camera and the
 time each took from its arrival at the page's node.
 """
 
