@@ -85,7 +85,9 @@ class SimWorld(Closeable):
 
     def advance(self, duration_s: float) -> None:
         """Let ``duration_s`` pass, rounded to whole physics steps."""
-        self._take_steps(self.steps_in(duration_s))
+        steps = self.steps_in(duration_s)
+        if steps > 0:  # cameras that are asked in vain wait for no time, hundreds of times a second
+            self._take_steps(steps)
 
     def steps_in(self, duration_s: float) -> int:
         """Return how many physics steps :meth:`advance` takes for ``duration_s``."""
@@ -97,8 +99,6 @@ class SimWorld(Closeable):
         self._take_steps(max(ticks - self._ticks, 0))
 
     def _take_steps(self, steps: int) -> None:
-        if steps == 0:
-            return  # cameras that are asked in vain wait for no time at all, hundreds a second
         for body in self.bodies:
             body.advance(steps)
         self.count_steps(steps)

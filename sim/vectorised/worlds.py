@@ -36,6 +36,8 @@ class WorldBatch(Closeable):
     def __init__(self, worlds: Sequence[SimWorld], threads: int | None = None) -> None:
         if not worlds:
             raise UserError("A batch needs at least one world.")
+        if any(type(world) is not SimWorld for world in worlds):
+            raise UserError("A batch takes worlds whose robots are mounted: they touch nothing.")
         self.worlds = list(worlds)
         self.threads = Threads(threads)
         self._bodies: list[BodyBatch] = []
