@@ -53,6 +53,10 @@ COMMANDS = {
         "learning.target_finding.commands.exchange:ImportPolicy",
         "Make a policy of stable-baselines3 or rl-zoo3 one of ours.",
     ),
+    "fast-weights": LazyCommand(
+        "learning.fast_weights.studies.command:FastWeights",
+        "Estimate joints from cameras with pictures lost and late, by networks side by side.",
+    ),
     "fingerprint": LazyCommand(
         "learning.policy_search.fingerprints.command:Fingerprint",
         "Ask saved policies in a few learned states: near-duplicates, predicted steps, pictures.",

@@ -26,6 +26,7 @@ FOLDERS = (*ROOMS, *(f"ros_ws/src/{name}" for name in PACKAGES))
 # Parts of learning/ that have wings of their own.
 PARTS = (
     "learning.agents",
+    "learning.fast_weights",
     "learning.highway",
     "learning.policy_search",
     "learning.recordings",

@@ -51,9 +51,14 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "crawling": ("policy_search", "training"),
         "diffusion_policy": ("recordings", "target_finding", "training"),
         "doom_maze": ("ball_maze", "training"),
+        "fast_weights": ("recordings", "target_finding", "training"),
         "highway": ("target_finding", "training"),
         "policy_search": ("target_finding", "training"),
         "target_finding": ("inference", "training"),
+    },
+    "learning.fast_weights": {
+        "estimation": ("core",),
+        "studies": ("core", "estimation"),
     },
     "learning.highway": {
         "dqn": ("tabular",),
@@ -87,6 +92,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "asterias_nodes": {
         "robot": ("runtime",),
         "recording": ("runtime",),
+        "state_estimation": ("runtime",),
         "transforms": ("runtime",),
         "foxglove_bridge": ("runtime",),
         "navigation": ("robot", "runtime", "transforms"),

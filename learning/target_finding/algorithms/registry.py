@@ -176,6 +176,15 @@ ALGORITHMS.register(
     ),
 )
 
+ALGORITHMS.register(
+    "state_estimator",
+    LearningAlgorithm(
+        "no policy: joint states from the cameras alone, of --recordings or of --episodes drives "
+        "of babbling, in --steps updates",
+        "learning.fast_weights.estimation.training:train_request",
+    ),
+)
+
 # Learners over whole policies; they live in a wing above this one, which is imported when used.
 for _name, _summary in (
     ("pssvf", "a value function of the policy's parameters, one number an episode"),

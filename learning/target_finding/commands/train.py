@@ -92,8 +92,8 @@ class Train:
     """Folder for checkpoint, policy, summary and tensorboard's curves."""
     algo: Annotated[AlgorithmName, tyro.conf.arg(help=listed(ALGORITHMS.items()))] = "ppo"
     recordings: Path | None = None
-    """Demonstrations for bc and diffusion, as the recorder leaves them: a folder of episodes, or a
-    file; for diffusion also a data set of LeRobot."""
+    """Demonstrations for bc and diffusion, drives for state_estimator, as the recorder leaves them:
+    a folder of episodes, or a file; for diffusion also a data set of LeRobot."""
     net: Annotated[
         NetworkName, tyro.conf.arg(help=f"Network of PPO. {listed(NETWORKS.items())}")
     ] = "linear"
@@ -102,9 +102,9 @@ class Train:
     """Seed of everything."""
     steps: int | None = None
     """Steps of the robot; 3,600 if not given, as in the paper. The actor-critic counts episodes;
-    diffusion counts updates."""
+    diffusion and state_estimator count updates of networks (state_estimator: 8,000)."""
     episodes: int = 250
-    """Episodes of the actor-critic."""
+    """Episodes of the actor-critic; drives of babbling for state_estimator, 5 s each."""
     padded: bool = False
     """End every episode after the cap's steps, as the authors' PPO does."""
     curiosity: float = 0.0
@@ -140,7 +140,9 @@ class Train:
         if self.progress == "json":
             JsonLines.end(summary)
         else:
-            Console().print(describe_training(summary), f"Policy: {self.out / POLICY_FILE}")
+            written = self.out / str(summary.get("file", POLICY_FILE))
+            what = "Estimator" if self.algo == "state_estimator" else "Policy"
+            Console().print(describe_training(summary), f"{what}: {written}")
         if self.json is not None:
             write_json(self.json, {k: v for k, v in summary.items() if k != "history"})
         return 0
@@ -255,6 +257,8 @@ def describe_training(summary: dict[str, Any]) -> str:
     describe: Callable[[dict[str, Any]], str] = _describe_plainly
     if "demonstrations" in summary:
         describe = _describe_cloning
+    elif "rmse_deg" in summary:
+        describe = _describe_estimator
     elif "last_50_episodes" in summary:
         describe = _describe_policy_search
     elif "last_15_episodes" in summary or "last_5_iterations" in summary:
@@ -264,6 +268,15 @@ def describe_training(summary: dict[str, Any]) -> str:
 
 def _describe_plainly(summary: dict[str, Any]) -> str:
     return f"Trained by {summary.get('algorithm', 'a plug-in')}."
+
+
+def _describe_estimator(summary: dict[str, Any]) -> str:
+    errors = ", ".join(
+        f"{value:.2f} degrees with {100 * float(drop):.0f} % of pictures lost"
+        for drop, value in summary["rmse_deg"].items()
+    )
+    learned, held = summary["learned_s"] / 60, summary["held_out_s"] / 60
+    return f"Learned from {learned:.1f} min; error on {held:.1f} min held out: {errors}."
 
 
 def _describe_cloning(summary: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ NODES = {
     "robot_state_publisher": "transforms.robot_state_publisher",
     "sim_robot": "robot.sim_robot",
     "soak_bench": "soak.soak_bench",
+    "state_estimator": "state_estimation.state_estimator",
     "target_detector": "target_finding.target_detector",
     "target_finder": "target_finding.target_finder",
     "teleop_bench": "teleop.teleop_bench",

@@ -15,11 +15,31 @@ from asterias_nodes.robot.multiplexer_watch import NOBODY as NOBODY
 from asterias_nodes.robot.multiplexer_watch import MultiplexerWatch
 from asterias_nodes.runtime.conversions import to_seconds
 from asterias_nodes.runtime.owned_entities import OwnedEntities
+from asterias_nodes.runtime.parameters import SettingsError
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from hardware.description.robot import RobotDescription
 
 # Joint states older than this count as none: the time-out of the command multiplexer, too.
 FRESH_S = 0.5
+
+# Which joints count: the servos'; those that the node state_estimator makes of pictures; or these
+# wherever the servos' are missing.
+JOINT_SOURCES = ("measured", "estimated", "auto")
+JOINTS_HELP = (
+    "measured: by the servos; estimated: by the node state_estimator; auto: estimated where a "
+    "servo measures nothing"
+)
+
+
+def check_joints(source: str) -> None:
+    """Check a parameter that names where joints come from.
+
+    Raises:
+        SettingsError: it is none of :data:`JOINT_SOURCES`.
+    """
+    if source not in JOINT_SOURCES:
+        known = ", ".join(JOINT_SOURCES)
+        raise SettingsError(f"Parameter 'joints' must be one of {known}, not '{source}'.")
 
 
 class LimbStateMonitor:
@@ -33,6 +53,7 @@ class LimbStateMonitor:
         node: the hosting node.
         robot: the description.
         limb: number of the limb.
+        joints: where the joints come from: one of :data:`JOINT_SOURCES`.
         on_joints: called after each message of joints that counts.
         on_stop: called with each state of the emergency stop.
 
@@ -50,6 +71,7 @@ class LimbStateMonitor:
         robot: RobotDescription,
         limb: int,
         *,
+        joints: str = "measured",
         on_joints: Callable[[], None] = lambda: None,
         on_stop: Callable[[bool], None] = lambda is_engaged: None,
     ) -> None:
@@ -61,10 +83,16 @@ class LimbStateMonitor:
         self._on_joints, self._on_stop = on_joints, on_stop
         self._position: FloatArray | None = None
         self._received_s = -np.inf
+        self._estimate = np.full(len(self.names), np.nan)
+        self._estimated_s = self._measured_s = -np.inf
         self._owned = OwnedEntities(node)
         prefix = f"/limb_{limb}"
         listen = self._owned.subscription
-        listen(JointState, f"{prefix}/joint_states", self._take_joints, reliable_qos())
+        if joints != "estimated":
+            listen(JointState, f"{prefix}/joint_states", self._take_joints, reliable_qos())
+        if joints != "measured":
+            topic = f"{prefix}/estimated_joint_states"
+            listen(JointState, topic, self._take_estimate, reliable_qos())
         self._multiplexer = MultiplexerWatch(self._owned, prefix)
         listen(Bool, "/e_stop_state", self._take_stop, latched_qos())
 
@@ -115,11 +143,30 @@ class LimbStateMonitor:
         missing = ~np.isfinite(values)
         self.joint_state = joint_state
         self.unmeasured = tuple(np.array(self.names)[missing].tolist())
+        now_s = time.monotonic()
         if missing.any():
-            if self._position is None:
+            if now_s - self._estimated_s <= FRESH_S:
+                values[missing] = self._estimate[missing]
+            elif self._position is not None:
+                values[missing] = self._position[missing]
+            if not np.isfinite(values).all():
                 return
-            values[missing] = self._position[missing]
-        self._position, self._received_s = values, time.monotonic()
+        self._measured_s = now_s
+        self._count(values, message)
+
+    def _take_estimate(self, message: JointState) -> None:
+        """Keep what the cameras say; it counts where nothing was measured lately."""
+        joint_state = dict(zip(message.name, message.position, strict=False))
+        values = np.array([joint_state.get(name, np.nan) for name in self.names])
+        if not np.isfinite(values).all():
+            return
+        self._estimate, self._estimated_s = values, time.monotonic()
+        if self._estimated_s - self._measured_s > FRESH_S:
+            self.joint_state = joint_state
+            self._count(values, message)
+
+    def _count(self, position_rad: FloatArray, message: JointState) -> None:
+        self._position, self._received_s = position_rad, time.monotonic()
         self.robot_time_s = to_seconds(message.header.stamp)
         self._on_joints()
 

@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -59,6 +59,7 @@ class DemoSettings:
         "kill0"
     )
     fault: Annotated[str, "how they fail: off, stuck or garbage"] = "off"
+    joint_fault: Annotated[str, "how all joints fail from the start on; empty: they work"] = ""
     dead_cameras: Annotated[list[str], "names of cameras to leave out; [''] for none"] = (
         # rclpy cannot tell the type of an empty list.
         ("",)  # type: ignore[assignment]
@@ -110,6 +111,7 @@ class DemoNode(EpisodeRunner):
             last = len(robot.limbs) - 1
             raise SettingsError(f"Parameter 'limb' must be from 0 to {last}, not {limb}.")
         self._tag = robot.target.id
+        self._joints = [joint.name for joint in robot.limbs[limb].joints]
         self._pictures: list[deque[tuple[float, ImageArray]]] = []
         for number, camera in enumerate(robot.limbs[limb].live_cameras):
             self._pictures.append(deque(maxlen=KEPT_PICTURES))
@@ -133,34 +135,40 @@ class DemoNode(EpisodeRunner):
     def servers(self) -> Mapping[str, Callable[[], bool]]:
         """Return the target finder, and the fault service where it is needed."""
         servers = {"target_finder (/find_target)": self._client.server_is_ready}
-        if self.settings.faults != "kill0":
+        if self.settings.faults != "kill0" or self.settings.joint_fault:
             servers[f"the robot ({self._injector.srv_name})"] = self._injector.service_is_ready
         return servers
 
     async def run_episodes(self) -> None:
         """Search in all episodes, then write pictures and summary."""
         self.report(f"Searching for the target in {self.settings.episodes} episodes ...")
+        if self.settings.joint_fault:
+            await self._inject([(name, self.settings.joint_fault) for name in self._joints])
         while len(self._episodes) < self.settings.episodes:
             await self._prepare()
             await self._search()
         self._complete()
 
     async def _prepare(self) -> None:
-        """Repair the cameras of the last episode and break those of the next.
-
-        Raises:
-            UserError: faults are refused.
-        """
+        """Repair the cameras of the last episode and break those of the next."""
         rng = np.random.default_rng((self.settings.seed, len(self._episodes)))
         dead = draw_dead_cameras(rng, self._cameras, self.settings.faults)
         repaired, self._broken = self._broken, [f"camera_{j}" for j in dead]
         calls = [(camera, "ok") for camera in repaired if camera not in self._broken]
         calls += [(camera, self.settings.fault) for camera in self._broken]
-        for camera, fault in calls:
-            request = InjectFault.Request(component=camera, fault=fault)
+        await self._inject(calls)
+
+    async def _inject(self, calls: Sequence[tuple[str, str]]) -> None:
+        """Make components fail.
+
+        Raises:
+            UserError: faults are refused.
+        """
+        for component, fault in calls:
+            request = InjectFault.Request(component=component, fault=fault)
             response = await wait_for(self._injector.call_async(request))
             if not response.success:
-                raise UserError(f"The cameras cannot be broken: {response.message}")
+                raise UserError(f"{component} cannot be broken: {response.message}")
 
     async def _search(self) -> None:
         """Search once, and store how it ended.
@@ -248,6 +256,7 @@ class DemoNode(EpisodeRunner):
             "robot": self.settings.robot,
             "policy": self._policies(),
             "faults": self.settings.faults,
+            "joint_fault": self.settings.joint_fault,
             "max_steps": self.settings.max_steps,
             "episodes": [asdict(episode) for episode in self._episodes],
             "found": found,
@@ -271,6 +280,7 @@ class DemoNode(EpisodeRunner):
             "policy",
             "faults",
             "fault",
+            "joint_fault",
             "max_steps",
             "seed",
         )

@@ -15,6 +15,7 @@ from typing import Annotated
 import numpy as np
 from asterias_interfaces.action import FindTarget
 
+from asterias_nodes.robot.limb_state_monitor import JOINTS_HELP, check_joints
 from asterias_nodes.runtime.actions.event_action_server import run
 from asterias_nodes.runtime.diagnostics import OK, WARN, DiagnosticReport, Diagnostics
 from asterias_nodes.runtime.lifecycle_node import ManagedNode
@@ -41,6 +42,10 @@ class PolicySettings:
     )
     patience_s: Annotated[float, "wall s without joints or pictures until that is reported"] = 10.0
     source: Annotated[str, "name among the sources of the command multiplexer"] = "policy"
+    joints: Annotated[str, JOINTS_HELP] = "measured"
+
+    def __post_init__(self) -> None:
+        check_joints(self.joints)
 
 
 class PolicyNode(ManagedNode):
@@ -62,7 +67,12 @@ class PolicyNode(ManagedNode):
         """Open the topics; a policy that does not fit the limb is refused here."""
         settings = self.settings
         self._limb = limb = LimbClient(
-            self, settings.robot, settings.limb, settings.source, patience_s=settings.patience_s
+            self,
+            settings.robot,
+            settings.limb,
+            settings.source,
+            patience_s=settings.patience_s,
+            joints=settings.joints,
         )
         self.owned.add(limb.close)
         limb.make_searcher(settings.policy, self._rng)

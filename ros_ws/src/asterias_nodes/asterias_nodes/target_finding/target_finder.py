@@ -18,6 +18,7 @@ from rclpy.action.server import ServerGoalHandle
 
 from asterias.arrays import FloatArray
 from asterias_nodes.recording.episode_client import EpisodeClient, EpisodeError
+from asterias_nodes.robot.limb_state_monitor import JOINTS_HELP, check_joints
 from asterias_nodes.runtime.actions.action_node import ActionNode, ActiveGoal
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node
@@ -47,6 +48,10 @@ class TargetFinderSettings:
         False
     )
     source: Annotated[str, "name among the sources of the command multiplexer"] = "find_target"
+    joints: Annotated[str, JOINTS_HELP] = "measured"
+
+    def __post_init__(self) -> None:
+        check_joints(self.joints)
 
 
 class SearchGoal(ActiveGoal):
@@ -98,7 +103,12 @@ class TargetFinder(ActionNode[SearchGoal]):
         """Open the topics of the limb, and the recorder's services."""
         settings = self.settings
         self._client = LimbClient(
-            self, settings.robot, settings.limb, settings.source, patience_s=settings.patience_s
+            self,
+            settings.robot,
+            settings.limb,
+            settings.source,
+            patience_s=settings.patience_s,
+            joints=settings.joints,
         )
         self.owned.add(self._client.close)
         if settings.record:

@@ -1,0 +1,1 @@
+"""Fast weights in continuous time: rules, integration, paths through irregular samples."""

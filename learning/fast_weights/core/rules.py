@@ -1,0 +1,124 @@
+"""Fields of fast weights: how a matrix changes while keys and values flow past it.
+
+``W`` is ``(..., d_v, d_k)``; it maps a key to a value. Sources: Irie, Faccio, Schmidhuber, "Neural
+differential equations for learning to program neural nets through continuous learning rules"
+(arXiv 2206.01649), equations 12 to 20. In ODE form keys and values are functions of the input
+x(t); in CDE form one of the two comes from the derivative x'(t) of the path.
+
+The rules in the form of the paper's code take the softmax of a difference (Oja). A softmax always
+sums to 1, so that rule never comes to rest: row i of W grows by ``beta v_i`` in all. The classical
+rule stays bounded; both are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from asterias.registry import Registry
+
+# W, key, value, learning rate -> dW/dt.
+Field = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def outer(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return outer products ``(..., a, b)`` of ``(..., a)`` and ``(..., b)``."""
+    return left.unsqueeze(-1) * right.unsqueeze(-2)
+
+
+def apply(weights: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+    """Return ``W x``: ``(..., a)`` of ``(..., a, b)`` and ``(..., b)``."""
+    return (weights @ vector.unsqueeze(-1)).squeeze(-1)
+
+
+def apply_transposed(weights: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+    """Return ``W^T y``: ``(..., b)`` of ``(..., a, b)`` and ``(..., a)``."""
+    return (vector.unsqueeze(-2) @ weights).squeeze(-2)
+
+
+# -- fields; what is done to keys and values first is in the table below -------------------------
+
+
+def hebb(
+    weights: torch.Tensor, key: torch.Tensor, value: torch.Tensor, beta: torch.Tensor
+) -> torch.Tensor:
+    """Return ``beta v k^T``: grows for as long as it is fed."""
+    return outer(beta * value, key)
+
+
+def oja(
+    weights: torch.Tensor, key: torch.Tensor, value: torch.Tensor, beta: torch.Tensor
+) -> torch.Tensor:
+    """Return ``beta v (k - W^T v)^T``, the classical rule: constant input drives ``W^T v`` to k."""
+    return outer(beta * value, key - apply_transposed(weights, value))
+
+
+def coded_oja(
+    weights: torch.Tensor, key: torch.Tensor, value: torch.Tensor, beta: torch.Tensor
+) -> torch.Tensor:
+    """Return ``beta v softmax(k - W^T v)^T`` of raw k, as the authors' code has it: never rests."""
+    return outer(beta * value, torch.softmax(key - apply_transposed(weights, value), -1))
+
+
+def delta(
+    weights: torch.Tensor, key: torch.Tensor, value: torch.Tensor, beta: torch.Tensor
+) -> torch.Tensor:
+    """Return ``beta (v - W k) k^T``: constant input drives ``W k`` to v."""
+    return outer(beta * (value - apply(weights, key)), key)
+
+
+def squashed_delta(
+    weights: torch.Tensor, key: torch.Tensor, value: torch.Tensor, beta: torch.Tensor
+) -> torch.Tensor:
+    """Return ``beta tanh(v - W k) k^T``: the same limit, at a bounded speed."""
+    return outer(beta * torch.tanh(value - apply(weights, key)), key)
+
+
+@dataclass(frozen=True)
+class LearningRule:
+    """One rule.
+
+    In ODE form the key is ``softmax(k)`` and the value v or ``tanh(v)``, k and v being functions of
+    x. In CDE form one of the two is linear in x', and the other comes from x: a key by softmax, a
+    value as it is.
+
+    Attributes:
+        summary: one line for people.
+        ode, cde: the fields of both forms.
+        squashes_value: the ODE form takes ``tanh(v)``.
+        key_from_derivative: in CDE form the key comes from x' and the value from x; else the
+            other way round.
+    """
+
+    summary: str
+    ode: Field
+    cde: Field
+    squashes_value: bool = True
+    key_from_derivative: bool = False
+
+
+def _check(name: str, entry: object) -> None:
+    """Refuse what is no rule.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(entry, LearningRule):
+        raise TypeError(f"{name} is no LearningRule")
+
+
+RULES: Registry[LearningRule] = Registry("rule of fast weights", "asterias.fast_weights", _check)
+RULES.register("hebb", LearningRule("adds value times key", hebb, hebb))
+RULES.register("oja", LearningRule("forgets along the value; bounded", oja, oja))
+RULES.register(
+    "delta",
+    LearningRule(
+        "corrects what the key gives now",
+        squashed_delta,
+        delta,
+        squashes_value=False,
+        key_from_derivative=True,
+    ),
+)

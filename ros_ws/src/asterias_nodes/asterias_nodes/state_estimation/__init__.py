@@ -1,0 +1,1 @@
+"""Joint states from cameras."""
