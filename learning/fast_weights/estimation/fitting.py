@@ -34,7 +34,7 @@ class Stopped(KeyboardInterrupt):
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitPlan:
     """How a network is fitted.
 
     Attributes:
@@ -59,14 +59,14 @@ class Fit:
 def fit(
     net: nn.Module,
     loss_of: LossOf,
-    plan: Fit,
+    plan: FitPlan,
     *,
     checkpoint: Path | None = None,
     settings: dict[str, Any] | None = None,
     on_steps: OnSteps = lambda done, total: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[float]:
-    """Fit ``net`` in place.
+    """FitPlan ``net`` in place.
 
     Args:
         net: the network, in training mode afterwards.

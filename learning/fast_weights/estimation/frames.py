@@ -18,7 +18,7 @@ JOINT_PERIOD_S = 0.02
 OLDEST_S = 1.0
 
 Float32Array = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
+IndexArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class FrameTable:
         """Number of cameras."""
         return int(self.times_s.shape[1])
 
-    def joints_at(self, drives: IntArray, times_s: FloatArray) -> FloatArray:
+    def joints_at(self, drives: IndexArray, times_s: FloatArray) -> FloatArray:
         """Return ``(B, ..., n)`` positions of drives ``(B,)`` at times ``(B, ...)``."""
         last = self.joints_rad.shape[1] - 1
         place = np.clip(times_s / JOINT_PERIOD_S, 0.0, last)
@@ -116,13 +116,13 @@ class Arrivals(NamedTuple):
     """
 
     times_s: FloatArray
-    counts: IntArray
-    frames: IntArray
+    counts: IndexArray
+    frames: IndexArray
     fresh: npt.NDArray[np.bool_]
 
 
 def arrivals(
-    table: FrameTable, drives: IntArray, losses: Losses, rng: np.random.Generator
+    table: FrameTable, drives: IndexArray, losses: Losses, rng: np.random.Generator
 ) -> Arrivals:
     """Return what an estimator gets of ``(B,)`` drives when pictures are lost and late."""
     size = len(drives)
@@ -144,7 +144,7 @@ def arrivals(
     return _compressed(held, fresh, cycle)
 
 
-def _compressed(held: IntArray, fresh: npt.NDArray[np.bool_], cycle: FloatArray) -> Arrivals:
+def _compressed(held: IndexArray, fresh: npt.NDArray[np.bool_], cycle: FloatArray) -> Arrivals:
     """Return the cells in which something came, moved to the front."""
     is_event = fresh.any(1)
     count = is_event.sum(1)
@@ -181,7 +181,7 @@ class Seen(NamedTuple):
     fresh: Float32Array
 
 
-def seen_at(table: FrameTable, drives: IntArray, found: Arrivals) -> Seen:
+def seen_at(table: FrameTable, drives: IndexArray, found: Arrivals) -> Seen:
     """Return the newest pictures at each moment, and how old they are."""
     rows = drives[:, None, None]
     cameras = np.arange(table.cameras)[None, None, :]

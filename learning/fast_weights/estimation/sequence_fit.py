@@ -15,7 +15,7 @@ from learning.fast_weights.estimation.frames import (
     JOINT_PERIOD_S,
     Arrivals,
     FrameTable,
-    IntArray,
+    IndexArray,
     Losses,
     arrivals,
     seen_at,
@@ -41,7 +41,7 @@ class Moments(NamedTuple):
 
 @torch.no_grad()
 def encoded(
-    encoder: CameraEncoder, table: FrameTable, drives: IntArray, found: Arrivals
+    encoder: CameraEncoder, table: FrameTable, drives: IndexArray, found: Arrivals
 ) -> Moments:
     """Return what the encoder says at moments, from a table of descriptions."""
     seen = seen_at(table, drives, found)

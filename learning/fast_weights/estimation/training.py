@@ -29,7 +29,7 @@ from learning.fast_weights.estimation.encoder_fit import (
     encoder_loss,
 )
 from learning.fast_weights.estimation.estimator import ESTIMATOR_FILE, TrainedEstimator
-from learning.fast_weights.estimation.fitting import Fit, fit
+from learning.fast_weights.estimation.fitting import FitPlan, fit
 from learning.fast_weights.estimation.frames import FrameTable, Losses, table_of
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS
 from learning.fast_weights.estimation.recorded import recorded_drives
@@ -156,7 +156,7 @@ def train_estimator(
     encoder = _fit_encoder(config, learned, ranges, report, should_stop)
     learned, held = described_table(encoder, learned), described_table(encoder, held)
     model = SEQUENCE_MODELS.get(config.model)(encoder.joints, encoder.cameras)
-    plan = Fit(config.updates - report.done_before, SEQUENCE_RATE, config.seed)
+    plan = FitPlan(config.updates - report.done_before, SEQUENCE_RATE, config.seed)
     fit(
         model,
         sequence_loss(model, encoder, learned, ranges, Losses()),
@@ -297,7 +297,7 @@ def _fit_encoder(
     torch.manual_seed(config.seed)
     encoder = CameraEncoder(table.cameras, table.joints_rad.shape[2])
     encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    plan = Fit(round(ENCODER_SHARE * config.updates), ENCODER_RATE, config.seed)
+    plan = FitPlan(round(ENCODER_SHARE * config.updates), ENCODER_RATE, config.seed)
     fit(
         encoder,
         encoder_loss(encoder, table, ranges, Losses()),

@@ -19,7 +19,7 @@ from learning.fast_weights.estimation.estimator import load_estimator
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS
 from learning.fast_weights.studies.limb import (
     UPDATES,
-    LimbRun,
+    EstimatorRun,
     complete_runs,
     limb_tables,
     rows_of,
@@ -71,7 +71,7 @@ class FastWeights:
         check_file("--picture", self.picture)
         trained = load_estimator(self.estimator)
         runs = [
-            LimbRun(model, seed, self.updates)
+            EstimatorRun(model, seed, self.updates)
             for seed in range(self.seeds)
             for model in self.models
             if seed == 0 or model != "nearest_frame"

@@ -21,7 +21,7 @@ from asterias.files import read_json, write_json
 from learning.fast_weights.estimation.babbling import Babbling, babble
 from learning.fast_weights.estimation.encoder_fit import described_table
 from learning.fast_weights.estimation.estimator import TrainedEstimator
-from learning.fast_weights.estimation.fitting import Fit, fit
+from learning.fast_weights.estimation.fitting import FitPlan, fit
 from learning.fast_weights.estimation.frames import FrameTable, Losses, table_of
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS, SequenceModel
 from learning.fast_weights.estimation.sequence_fit import Track, sequence_loss, tracked
@@ -46,7 +46,7 @@ class LimbTables:
 
 
 @dataclass(frozen=True)
-class LimbRun:
+class EstimatorRun:
     """One training: network, seed, number of batches."""
 
     model: str
@@ -116,7 +116,7 @@ def _describe(
 
 
 def complete_runs(
-    runs: Sequence[LimbRun],
+    runs: Sequence[EstimatorRun],
     trained: TrainedEstimator,
     tables: LimbTables,
     folder: Path,
@@ -145,7 +145,7 @@ def complete_runs(
 
 
 def _run(
-    run: LimbRun,
+    run: EstimatorRun,
     trained: TrainedEstimator,
     tables: LimbTables,
     folder: Path,
@@ -161,7 +161,7 @@ def _run(
         fit(
             model,
             sequence_loss(model, encoder, tables.learned, ranges, Losses()),
-            Fit(run.updates, SEQUENCE_RATE, run.seed),
+            FitPlan(run.updates, SEQUENCE_RATE, run.seed),
             checkpoint=folder / f"{run.model}_{run.updates}_{run.seed}.safetensors",
             on_steps=lambda done, total: on_updates(f"{run.model} {run.seed}", done, total),
         )

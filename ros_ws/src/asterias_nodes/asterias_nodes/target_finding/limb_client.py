@@ -69,8 +69,7 @@ class LimbClient:
         limb: number of the limb.
         source: name among the multiplexer's sources.
         patience_s: wall time without joints or pictures after which a wait fails.
-        joints: where the joints come from: one of
-            :data:`~asterias_nodes.robot.limb_state_monitor.JOINT_SOURCES`.
+        joints: where they come from, as :class:`LimbStateMonitor` has it.
 
     Raises:
         ValueError: the robot has no such limb.
@@ -106,7 +105,6 @@ class LimbClient:
         self._monitor = LimbStateMonitor(
             node, description, limb, joints=joints, on_stop=self._on_stop
         )
-        self._joints = joints
         self._owned = OwnedEntities(node)
         self._has_waited = False
         self._look: PendingLook | None = None
@@ -342,8 +340,6 @@ class LimbClient:
         """Return what is not there yet, with the cure."""
         if not self._monitor.is_fresh or self.now_s <= 0.0:
             text = f"No joint states come from {self._name}; launch the robot and activate it."
-            if self._joints == "estimated":
-                text = f"No estimated joint states come from {self._name}; launch state_estimator."
             return SearchError(Codes.NO_ROBOT, text)
         if self._moves.get_subscription_count() == 0:
             text = (
