@@ -40,6 +40,10 @@ COMMANDS = {
     "compare": LazyCommand(
         "planners.commands:compare", "Measure grid planners that people use beside ours."
     ),
+    "terrain": LazyCommand(
+        "planners.commands:terrain",
+        "Train on pictures of terrain, plan through doubt beside CNN and A*.",
+    ),
     "gates": LazyCommand(
         "planners.commands:gates",
         "Measure how gradients pass the layers of VIN and Highway VIN before any training.",

@@ -189,6 +189,17 @@ def compare(arguments: list[str], program: str) -> int:
     return _print_lines(comparison.CompareConfig, comparison.compare, arguments, program)
 
 
+def terrain(arguments: list[str], program: str) -> int:
+    """Train and score planning on pictures of terrain; what is trained is kept.
+
+    Returns:
+        The exit code.
+    """
+    from planners.terrain import study as terrains
+
+    return _print_lines(terrains.TerrainConfig, terrains.terrain, arguments, program)
+
+
 def gates(arguments: list[str], program: str) -> int:
     """Measure gradients through layers and gates.
 

@@ -140,6 +140,32 @@ class PlanningNetwork(nn.Module):
         """
         return None
 
+    def limit_logits(self, mazes: Tensor, goals: Tensor) -> Tensor:
+        """Return action logits ``(1, B, actions, H, W)`` in the limit of depth, with gradients.
+
+        Args:
+            mazes: ``(B, H, W)``.
+            goals: one-hot ``(B, H, W)``.
+
+        Raises:
+            UserError: the network has no such limit; its layers have to be run.
+        """
+        name = type(self).__name__
+        raise UserError(f"{name} has no limit of depth to train in: choose another --loss.")
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether what it sees are pictures of many pixels a cell, not maps."""
+        return False
+
+    def map_logits(self, seen: Tensor) -> Tensor:
+        """Return the log odds of being free ``(B, H, W)`` of the cells of what is seen.
+
+        Raises:
+            UserError: the network makes no map.
+        """
+        raise UserError(f"{type(self).__name__} makes no map to train: choose another --loss.")
+
     def forward(self, mazes: Tensor, goals: Tensor, depth: int) -> Tensor:
         """Return action logits ``(B, actions, H, W)`` after ``depth`` layers."""
         encoded = self.encode(mazes, goals)

@@ -12,6 +12,7 @@ from typing import Any
 from asterias.errors import UserError
 from asterias.registry import Registry
 from planners.networks.base import PlanningNetwork
+from planners.networks.doubt_dt_vin import DoubtDTVIN
 from planners.networks.drive_dt_vin import DriveDTVIN
 from planners.networks.dt_vin import DTVIN, SparseDTVIN
 from planners.networks.gppn import GPPN
@@ -27,6 +28,7 @@ def _check(name: str, entry: object) -> None:
 NETWORKS: Registry[type[PlanningNetwork]] = Registry("planner network", "asterias.planners", _check)
 NETWORKS.register("dt_vin", DTVIN)
 NETWORKS.register("sparse_dt_vin", SparseDTVIN)
+NETWORKS.register("doubt_dt_vin", DoubtDTVIN)
 NETWORKS.register("drive_dt_vin", DriveDTVIN)
 NETWORKS.register("vin", VIN)
 NETWORKS.register("highway_vin", HighwayVIN)

@@ -29,6 +29,17 @@ def compiled(function: Function) -> Function:
     return cast(Function, machine_code)
 
 
+def compiled_with_lists(function: Function) -> Function:
+    """Compile what keeps lists, such as a heap, whose references are counted.
+
+    Returns:
+        The compiled function.
+    """
+    machine_code: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+    remove_stale(Path(machine_code.stats.cache_path), Path(__file__).parent)
+    return cast(Function, machine_code)
+
+
 def inlined(function: Function) -> Function:
     """Paste the function into its callers: numbers that are constant there unroll its loops.
 

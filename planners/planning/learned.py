@@ -74,6 +74,11 @@ class LearnedPlanner:
         """
         network, card = load_weights(weights)
         moves = moves_of(card)
+        if network.sees_pictures:
+            raise UserError(
+                f"{weights} plans on pictures of terrain, not on maps: `python -m planners terrain`"
+                " scores it; here choose weights for maps."
+            )
         if moves.is_drive:
             raise UserError(
                 f"{weights} plans for a differential drive, from a cell and a heading: score it by "

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from planners.networks.base import PlanningNetwork
 
-LossKind = Literal["adaptive", "full", "single", "last"]
+LossKind = Literal["adaptive", "full", "single", "last", "limit", "map"]
 Target = Literal["any_optimal", "one_expert", "policy_gradient"]
 
 
@@ -26,16 +26,17 @@ class Labels:
     """What the expert knows.
 
     Path lengths int ``(B, H, W)``, -1 where there is none, and sets of optimal actions as 0 and 1,
-    float ``(B, actions, H, W)``.
+    float ``(B, actions, H, W)``; and the map itself, 1 = free, float ``(B, H, W)``.
     """
 
     lengths: Tensor
     optimal: Tensor
+    free: Tensor | None = None
 
 
 def layers_for(kind: LossKind, depth: int, stride: int) -> tuple[int, ...]:
     """Return the layers that carry loss: every ``stride``-th (J in Eq. 3) and the last."""
-    if kind == "last":
+    if kind in ("last", "limit", "map"):
         return (depth,)
     return tuple(sorted({*range(stride, depth + 1, stride), depth}))
 
@@ -44,7 +45,8 @@ def sample_weights(kind: LossKind, lengths: Tensor, layers: Sequence[int]) -> Te
     """Return ``(N, B, H, W)``: 1 where a cell's logits at a layer carry loss, else 0.
 
     ``adaptive``: from the layer on that is as deep as the path is long, Eq. (3); ``full``: at every
-    layer; ``single``: at the first layer deep enough only; ``last``: at the last layer only. Every
+    layer; ``single``: at the first layer deep enough only; ``last``: at the last layer only, and
+    ``limit``: at what any larger number of layers leads to. Every
     sample counts at the last layer, also a path longer than the depth, which Eq. (3) itself would
     leave out.
     """
@@ -53,7 +55,7 @@ def sample_weights(kind: LossKind, lengths: Tensor, layers: Sequence[int]) -> Te
     deep_enough[-1] = True
     if kind == "single":
         deep_enough[1:] &= ~deep_enough[:-1].clone()
-    elif kind in ("full", "last"):
+    elif kind in ("full", "last", "limit"):
         deep_enough = torch.ones_like(deep_enough)
     return (deep_enough & (lengths > 0)).float()
 
@@ -106,6 +108,8 @@ def backward(
     Returns:
         The loss.
     """
+    if kind in ("limit", "map"):
+        return _backward_without_layers(network, mazes, goals, labels, kind, target)
     encoded = network.encode(mazes, goals)
     states = network.iterate(encoded, depth, layers)
     policy = network.linear_policy()
@@ -126,6 +130,31 @@ def backward(
     reached = [(tensor, grad) for tensor, grad in pairs if grad is not None]
     torch.autograd.backward([t for t, _ in reached], [grad for _, grad in reached])
     return loss
+
+
+def _backward_without_layers(
+    network: PlanningNetwork,
+    mazes: Tensor,
+    goals: Tensor,
+    labels: Labels,
+    kind: LossKind,
+    target: Target,
+) -> float:
+    """Add the gradients of imitation in the limit of depth, or of the map's cross-entropy.
+
+    Returns:
+        The loss.
+    """
+    if kind == "map":
+        odds, free = network.map_logits(mazes), labels.free
+        assert free is not None, "the trainer gives it"
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(odds, free)
+    else:
+        weights = sample_weights("limit", labels.lengths, (1,))
+        terms = term(network.limit_logits(mazes, goals), labels, target)
+        loss = (terms * weights).sum() / weights.sum().clamp(min=1)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return float(loss.detach())
 
 
 def _backward_fused(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from planners.mazes.distances import distances, optimal_actions
 from planners.networks.base import PlanningNetwork, observation
 from planners.networks.headings import interleave
 from planners.networks.weights import load_weights
+from planners.planning.noisy_references import cell_chances, lattice_chances, most_probable_ways
 from planners.training.evaluation import follow, greedy_actions, score
 from planners.training.scale_drawing import draw_scale
 
@@ -95,7 +96,13 @@ SUITES: dict[str, Suite] = {
 }
 
 
+# What is done without anything learned: cut and search, or search the way that is most probably
+# free, by chances that come from the noise alone or from the rule of the mazes, too.
 _SEARCH = "cut at 0.5, then exact search"
+_REFERENCES: dict[str, Callable[[NDArray[np.float32], float], NDArray[np.float64]]] = {
+    "most probable way, cell by cell": cell_chances,
+    "most probable way, lattice and spanning trees known": lattice_chances,
+}
 
 
 @dataclass
@@ -116,7 +123,8 @@ class ScaleConfig:
     layers_per_step: float = 1.5
     """Layers for each step of the longest path of a suite, at least those of the training."""
     search: bool = False
-    """Score exact search, too, on what is seen of each map, cut at 0.5."""
+    """Score exact search, too, on what is seen of each map, cut at 0.5; with noise, also the ways
+    that are most probably free by what is known of noise and mazes."""
     sweep: bool = False
     """Run the layers, also where there is a closed form."""
     most_layers: int = 0
@@ -146,18 +154,28 @@ def scale(config: ScaleConfig) -> Iterator[str]:
         mazes = SUITES[name].draw(config.seed)
         if config.mazes and len(mazes) > config.mazes:
             mazes = mazes[:: -(-len(mazes) // config.mazes)]
-        for weights in wanted:
-            rows.append(_measure(config, name, mazes, weights))
-            yield _line(rows[-1])
-            if config.json:
-                write_json(config.json, _result(config, rows), indent=1)
-        if config.search and (_SEARCH, name, config.sweep) not in done:
-            rows.append(_searched(config, name, mazes))
-            yield _line(rows[-1])
+        for row in _rows(config, name, mazes, wanted, done):
+            rows.append(row)
+            yield _line(row)
             if config.json:
                 write_json(config.json, _result(config, rows), indent=1)
     if config.out:
         draw_scale(rows, config.out)
+
+
+def _rows(
+    config: ScaleConfig,
+    name: str,
+    mazes: MazeSet,
+    weights: list[Path],
+    done: set[tuple[str, str, bool]],
+) -> Iterator[dict[str, Any]]:
+    """Yield what is wanted on a suite: of weights, then of searches that are not there yet."""
+    for one in weights:
+        yield _measure(config, name, mazes, one)
+    for way in _searches(config, name):
+        if (way, name, config.sweep) not in done:
+            yield _searched(config, name, mazes, way)
 
 
 def _label(weights: Path) -> str:
@@ -195,6 +213,8 @@ def _result(config: ScaleConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
 def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> dict[str, Any]:
     network, card = load_weights(weights)
     suite, moves = SUITES[name], MOVES[SUITES[name].moves]
+    if network.sees_pictures:
+        raise UserError(f"{weights} plans on pictures, suite {name} holds maps.")
     if moves_of(card) is not moves:
         raise UserError(f"{weights} moves by {moves_of(card).name}, suite {name} by {moves.name}.")
     longest = int(distances(mazes.mazes, mazes.goals, moves).max())
@@ -227,19 +247,27 @@ def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> d
     }
 
 
-def _searched(config: ScaleConfig, name: str, mazes: MazeSet) -> dict[str, Any]:
-    """Return the row of exact search on maps that are cut into free cells and walls at 0.5."""
+def _searches(config: ScaleConfig, name: str) -> list[str]:
+    """Return the searches to measure beside the networks."""
+    noisy = SUITES[name].variance > 0 and SUITES[name].moves == "news" and SUITES[name].size % 2
+    return [_SEARCH, *(_REFERENCES if noisy else [])] if config.search else []
+
+
+def _searched(config: ScaleConfig, name: str, mazes: MazeSet, way: str) -> dict[str, Any]:
+    """Return the row of a search on what is seen of the maps."""
     suite, moves = SUITES[name], MOVES[SUITES[name].moves]
     draw, clock, parts = torch.Generator().manual_seed(config.seed), Clock(), []
     for k in range(len(mazes)):  # one by one, as networks see them: the same noise
         seen, _ = observation(mazes.mazes[k : k + 1], mazes.goals[k : k + 1], suite.variance, draw)
-        parts.append((seen > 0.5).numpy().astype(np.uint8))
-    bits = optimal_actions(distances(np.concatenate(parts), mazes.goals, moves), moves)
-    first = np.array([max(0, (one & -one).bit_length() - 1) for one in range(256)], np.int8)
-    actions = interleave(first[bits]) if moves.is_drive else first[bits]
+        if way in _REFERENCES:
+            chances = _REFERENCES[way](seen[0].numpy(), suite.variance)
+            parts.append(most_probable_ways(chances, mazes.goals[k])[None])
+        else:
+            parts.append(_cut_actions(seen, mazes.goals[k : k + 1], moves))
+    actions = np.concatenate(parts)
     return {
-        "weights": _SEARCH,
-        "network": _SEARCH,
+        "weights": way,
+        "network": way,
         "suite": name,
         "sweep": config.sweep,
         "size": mazes.size,
@@ -253,6 +281,14 @@ def _searched(config: ScaleConfig, name: str, mazes: MazeSet) -> dict[str, Any]:
         "bins": [asdict(bin_) for bin_ in score(actions, mazes, [1, *suite.edges[1:]], moves)],
         "by_length": _by_length(actions, mazes, moves),
     }
+
+
+def _cut_actions(seen: torch.Tensor, goals: NDArray[np.int64], moves: Moves) -> NDArray[np.int8]:
+    """Return an optimal action of each cell of maps that are cut at 0.5."""
+    cut = (seen > 0.5).numpy().astype(np.uint8)
+    bits = optimal_actions(distances(cut, goals, moves), moves)
+    first = np.array([max(0, (one & -one).bit_length() - 1) for one in range(256)], np.int8)
+    return interleave(first[bits]) if moves.is_drive else first[bits]
 
 
 def _by_length(actions: NDArray[np.int8], mazes: MazeSet, moves: Moves) -> list[list[int]]:

@@ -26,7 +26,7 @@ from planners.mazes.datasets import MazeRule, MazeSet, generate_splits, generate
 from planners.mazes.distances import distances, optimal_actions
 from planners.networks.base import PlanningNetwork, choose_device, observation
 from planners.networks.headings import interleave
-from planners.networks.registry import build
+from planners.networks.registry import NETWORKS, build
 from planners.networks.weights import load_weights, save_weights
 from planners.training.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
 from planners.training.evaluation import greedy_actions, parse_bins, score
@@ -81,8 +81,10 @@ class PlannerTrainer:
             options = json.loads(self.config.options)
         except json.JSONDecodeError as error:
             raise UserError(f"options {self.config.options!r} are no JSON: {error}.") from error
-        if self.config.moves == "moore":
-            options = {"actions": 8, "latent_actions": 9, **options}  # eight moves, and staying
+        if self.config.moves == "moore":  # eight moves, and staying where it is an action to learn
+            known = {field.name for field in fields(NETWORKS.get(self.config.model).config_type)}
+            given = {"actions": 8, "latent_actions": 9}
+            options = {name: n for name, n in given.items() if name in known} | options
         network = build(self.config.model, options)
         wanted = len(MOVES[self.config.moves].actions)
         if network.config.actions != wanted:
@@ -115,7 +117,8 @@ class PlannerTrainer:
     def labels(self, mazes: MazeSet) -> Labels:
         """Return path lengths and optimal actions of all cells, by exact search."""
         found = expert_labels(mazes, self.moves)
-        return Labels(found.lengths.to(self.device), found.optimal.to(self.device))
+        free = torch.from_numpy(mazes.mazes).float().to(self.device)
+        return Labels(found.lengths.to(self.device), found.optimal.to(self.device), free)
 
     def run(self) -> Iterator[dict[str, float]]:
         """Train to the end; yield loss and speed after every update.

@@ -1,0 +1,1 @@
+"""Terrain seen from above: its generator, and the study of planning on its pictures."""
