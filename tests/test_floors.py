@@ -39,6 +39,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "planning": ("mazes", "networks", "operator"),
         "mapping": ("mazes", "networks", "planning"),
         "training": ("mazes", "networks", "operator", "planning"),
+        "terrain": ("mazes", "networks", "training"),
     },
     "sim": {
         "rendering": ("physics",),
