@@ -50,7 +50,10 @@ class FindRun:
 
 
 def shown_by_policy(count: int, seed: int, on_progress: OnProgress) -> list[ShownSteps]:
-    """Return successful searches of :data:`DEMONSTRATOR` in simulation, with what was seen."""
+    """Return successful searches of :data:`DEMONSTRATOR` in simulation, with what was seen.
+
+    It acts by its mean, without the noise that it explored with.
+    """
     policy = find_policy(DEMONSTRATOR)
     shown: list[ShownSteps] = []
     with TargetFindingEnv(TargetFindingOptions(observe="both")) as environment:
@@ -59,12 +62,11 @@ def shown_by_policy(count: int, seed: int, on_progress: OnProgress) -> list[Show
             start = _SHOWN + 1000 * seed + number
             number += 1
             policy.start()
-            rng = np.random.default_rng(start)
             seen, _ = environment.reset(seed=start)
             commands, tiles, over, found = [environment.command], [], False, False
             while not over:
                 tiles.append(shrunk(seen["images"]))
-                action = policy.act(seen["commands"], rng)
+                action = policy.act(seen["commands"], None)
                 seen, _, found, truncated, _ = environment.step(action)
                 commands.append(environment.command)
                 over = found or truncated

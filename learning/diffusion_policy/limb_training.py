@@ -28,8 +28,8 @@ from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_F
 
 # Increments in a chunk, and how many of them are carried out: a search looks after every step.
 HORIZON, EXECUTED = 4, 1
-UPDATES = 2000
-SETTINGS = DenoiserTraining(updates=UPDATES, width=64, layers=2, batch=64)
+UPDATES = 1500
+SETTINGS = DenoiserTraining(updates=UPDATES, width=64, layers=2, batch=64, jitter=0.1)
 SAMPLING = SamplingSettings("ddim", 10, CacheSettings("exact"))
 
 

@@ -103,6 +103,8 @@ class DenoiserTraining:
         learning_rate: after a warm-up; falls to 0 with a cosine.
         warm_up: updates.
         weight_decay: of AdamW.
+        jitter: noise that is added to observations, in their deviations; few demonstrations are
+            learned by heart without it.
         ema: decay of the average of the weights, which is what is used.
         seed: of everything.
     """
@@ -116,6 +118,7 @@ class DenoiserTraining:
     learning_rate: float = 1e-3
     warm_up: int = 100
     weight_decay: float = 1e-4
+    jitter: float = 0.0
     ema: float = 0.995
     seed: int = 0
 
@@ -202,7 +205,10 @@ class _Run:
         clean = self._chunks[chosen]
         noise = torch.randn(clean.shape, generator=self._draws)
         noisy = self._schedule.noised(clean, noise, level)
-        predicted = self.net(noisy, level, self.net.encode(self._observations[chosen]))
+        seen = self._observations[chosen]
+        if self.settings.jitter:
+            seen = seen + self.settings.jitter * torch.randn(seen.shape, generator=self._draws)
+        predicted = self.net(noisy, level, self.net.encode(seen))
         loss = mse_loss(predicted, noise)
         for group in self._optimizer.param_groups:
             group["lr"] = self.settings.rate(self.done)

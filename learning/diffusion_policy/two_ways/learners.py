@@ -34,6 +34,7 @@ from learning.diffusion_policy.two_ways.rollout import ChunkMaker
 from learning.diffusion_policy.two_ways.task import GROUPS, SERVOS
 from learning.recordings.episode_data import Floats
 from learning.target_finding.policies.linear_policy import save_policy
+from learning.target_finding.policies.policy_files import TRAINED
 from learning.target_finding.policies.weight_files import read_card, read_tensors
 
 KIND = "two_way_diffusion"
@@ -43,6 +44,7 @@ TRANSFORMER = DenoiserTraining("transformer", updates=4000, batch=64)
 UNET = DenoiserTraining("unet", width=32, layers=2, updates=4000, batch=64)
 # Seeds of demonstrations are apart from those of trainings and of trials.
 _DEMONSTRATED = 1000
+SHIPPED = TRAINED / "two_ways" / "two_ways.safetensors"
 MODEL_FILE, CLONE_FILE = "policy.safetensors", "clone.safetensors"
 
 
@@ -85,6 +87,13 @@ def load_model(folder: Path) -> DiffusionModel:
     """
     path = folder / MODEL_FILE
     return DiffusionModel.from_tensors(read_tensors(path), read_card(path.with_suffix(".json")))
+
+
+def shipped_model() -> DiffusionModel:
+    """Return the policy of this task that comes with Asterias: seed 1, DDIM 10."""
+    return DiffusionModel.from_tensors(
+        read_tensors(SHIPPED), read_card(SHIPPED.with_suffix(".json"))
+    )
 
 
 def chunk_maker(model: DiffusionModel, seed: int) -> ChunkMaker:

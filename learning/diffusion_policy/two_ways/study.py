@@ -37,6 +37,7 @@ from learning.diffusion_policy.two_ways.measures import (
     table_cells,
 )
 from learning.diffusion_policy.two_ways.rollout import PostRollouts, roll_out
+from learning.diffusion_policy.two_ways.runtimes import runtime_rows
 
 # How the diffusion policies are compared with others, and run in real time.
 CHOSEN = SamplingSettings("ddim", 16, CacheSettings("exact"))
@@ -160,6 +161,9 @@ def measure_all(
         seen = demonstrated(first.seed).observations
         model = load_model(first.folder)
         result["similarity"] = similarity_rows(model, seen)
+        result["runtimes"] = kept(
+            first.folder / "runtimes.json", lambda: {"rows": runtime_rows(model, seen)}
+        )["rows"]
         if real_time:
             chosen = model.with_sampling(CHOSEN, seen)
             result["real_time"] = kept(

@@ -28,10 +28,13 @@ from learning.recordings.exporters.registry import EXPORTERS, ExportOptions
 from learning.recordings.reading import find_recordings
 from learning.recordings.sampling import sample
 from learning.target_finding.algorithms.registry import ALGORITHMS, TrainingRequest
+from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import TargetFindingOptions, with_command_range
+from learning.target_finding.experiments.evaluation import episodes
 from learning.target_finding.policies.policy_files import (
     POLICY_FILE,
     PolicySearcher,
+    find_policy,
     load_policy,
 )
 
@@ -120,7 +123,7 @@ def test_it_is_trained_by_name_interrupted_resumed_and_searches(
     demos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = ALGORITHMS.get("diffusion").run
-    wanted = request(demos, tmp_path / "out", steps=250)
+    wanted = request(demos, tmp_path / "out", steps=260)
     with pytest.raises(KeyboardInterrupt):
         run(wanted, should_stop=lambda: True)
     summary = run(replace(wanted, resume=True))
@@ -199,3 +202,10 @@ def test_a_study_of_target_finding_runs(tmp_path: Path) -> None:
     row = complete_find_run(run, lambda *_: None)
     assert row["episodes"] == 200 and 0.5 < row["success_within_cap"] <= 1.0
     assert complete_find_run(run, lambda *_: None) == row
+
+
+def test_the_shipped_policy_of_images_finds_by_name() -> None:
+    policy = find_policy("diffusion_images")
+    with TargetFindingEnv(TargetFindingOptions(observe="images")) as environment:
+        results = list(episodes(environment, policy, count=8, seed=3))
+    assert sum(found for _, found in results) >= 7

@@ -34,8 +34,10 @@ from learning.diffusion_policy.similarity import Similarity, scheduled_steps
 from learning.diffusion_policy.training import ChunkData, DenoiserTraining, Scales, fit_denoiser
 from learning.diffusion_policy.transformer import DenoiserShape
 from learning.diffusion_policy.two_ways.demonstrators import chunk_data, demonstrate
+from learning.diffusion_policy.two_ways.learners import chunk_maker, shipped_model
 from learning.diffusion_policy.two_ways.measures import run_in_real_time
 from learning.diffusion_policy.two_ways.rollout import roll_out
+from learning.diffusion_policy.two_ways.runtimes import runtime_rows
 from learning.diffusion_policy.two_ways.task import LARGEST_STEP_RAD, PostEpisodes, tip_table
 
 SHAPE = DenoiserShape((2, 3), actions=2, horizon=8, width=16, layers=2)
@@ -201,6 +203,13 @@ def test_what_cannot_be_is_one_sentence() -> None:
         ChunkData(np.zeros((2, 5), np.float32), np.zeros((2, 8, 2), np.float32))
 
 
+def test_a_traced_denoiser_gives_the_same() -> None:
+    rows = {
+        row["runtime"]: row for row in runtime_rows(shipped_model(), np.zeros((1, 12), "f4"), 1)
+    }
+    assert rows["traced and frozen"]["difference"] < 1e-4 and len(rows) == 2
+
+
 # -- training -------------------------------------------------------------------------------------
 
 
@@ -282,6 +291,11 @@ def test_the_tip_of_the_table_is_that_of_the_soft_limb() -> None:
     for yaw, pitch, finger in ((0.7, 0.4, 0.3), (-1.1, -0.6, 0.1)):
         tip = tip_table().tip(np.array([yaw, pitch, finger]))
         assert np.abs(tip - limb.tip([yaw, pitch, 0.0, finger])).max() < 1e-3
+
+
+def test_the_shipped_policy_goes_both_ways_and_touches_nothing() -> None:
+    rolled = roll_out(chunk_maker(shipped_model(), 0), 40, 11)
+    assert rolled.success >= 0.9 and 0.1 < rolled.left.mean() < 0.9
 
 
 # -- chunks made ahead ----------------------------------------------------------------------------
