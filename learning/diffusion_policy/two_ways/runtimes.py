@@ -17,7 +17,7 @@ from learning.recordings.episode_data import Floats
 # Steps of denoising in a timed chunk.
 STEPS = 16
 
-Step = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+DenoisingStep = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def runtime_rows(
@@ -57,7 +57,7 @@ def runtime_rows(
     return rows
 
 
-def _chunk_ms(step: Step, inputs: tuple[torch.Tensor, ...]) -> float:
+def _chunk_ms(step: DenoisingStep, inputs: tuple[torch.Tensor, ...]) -> float:
     spent = []
     for _ in range(TIMED):
         began = time.thread_time()
@@ -67,22 +67,22 @@ def _chunk_ms(step: Step, inputs: tuple[torch.Tensor, ...]) -> float:
     return 1e3 * float(np.median(spent))
 
 
-def _as_it_is(net: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Step:
+def _as_it_is(net: nn.Module, inputs: tuple[torch.Tensor, ...]) -> DenoisingStep:
     return net
 
 
-def _traced(net: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Step:
+def _traced(net: nn.Module, inputs: tuple[torch.Tensor, ...]) -> DenoisingStep:
     traced: Any = torch.jit.trace(net, inputs)  # type: ignore[no-untyped-call]
-    step: Step = torch.jit.freeze(traced)
+    step: DenoisingStep = torch.jit.freeze(traced)
     return step
 
 
-def _compiled(net: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Step:
-    compiled: Step = torch.compile(net)
+def _compiled(net: nn.Module, inputs: tuple[torch.Tensor, ...]) -> DenoisingStep:
+    compiled: DenoisingStep = torch.compile(net)
     return compiled
 
 
-RUNTIMES: dict[str, Callable[[nn.Module, tuple[torch.Tensor, ...]], Step]] = {
+RUNTIMES: dict[str, Callable[[nn.Module, tuple[torch.Tensor, ...]], DenoisingStep]] = {
     "PyTorch": _as_it_is,
     "traced and frozen": _traced,
     "torch.compile": _compiled,
