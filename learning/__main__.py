@@ -9,6 +9,14 @@ from collections.abc import Sequence
 from asterias.cli import LazyCommand, run_command
 
 COMMANDS = {
+    "archive": LazyCommand(
+        "learning.weight_space.archive.command:Archive",
+        "Ask recurrent limb policies: neighbours, a map, predicted steps and dead cameras' cost.",
+    ),
+    "archive-study": LazyCommand(
+        "learning.weight_space.archive.study_command:ArchiveStudy",
+        "Train recurrent limb policies, and predict what they need from their answers alone.",
+    ),
     "baselines": LazyCommand(
         "learning.target_finding.commands.experiments:Baselines",
         "Measure the paper's Brownian baselines: two searchers, three camera-failure settings.",
@@ -128,6 +136,10 @@ COMMANDS = {
     "verdict": LazyCommand(
         "learning.demo_results:Verdict",
         "Say whether a demo reached its goal: exit code 0 if so, 1 if not.",
+    ),
+    "weight-space": LazyCommand(
+        "learning.weight_space.zoo.command:WeightSpace",
+        "Train language models on formal languages; measure what encoders read in their weights.",
     ),
     "babble": LazyCommand(
         "learning.target_finding.commands.train:Pretrain", "The earlier name of pretrain."

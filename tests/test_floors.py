@@ -56,6 +56,11 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "highway": ("target_finding", "training"),
         "policy_search": ("target_finding", "training"),
         "target_finding": ("inference", "training"),
+        "weight_space": ("policy_search", "target_finding", "training"),
+    },
+    "learning.weight_space": {
+        "zoo": ("encoders",),
+        "archive": ("encoders",),
     },
     "learning.fast_weights": {
         "estimation": ("core",),

@@ -126,6 +126,26 @@ class PoseMap:
         ]
         return np.concatenate(parts).astype(np.int64)
 
+    def draw_episodes(
+        self, episodes: int, rng: np.random.Generator, faults: str | None = None
+    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """Draw starts and dead cameras.
+
+        Args:
+            episodes: number M of episodes.
+            rng: of the draws.
+            faults: setting of dead cameras; None takes the protocol's.
+
+        Returns:
+            Commands ``(M, n)`` from which no camera sees the tag, and live cameras ``(M, c)``.
+        """
+        unseen = np.flatnonzero(~self.poses.seeing.any(1))
+        starts = self.poses.commands[rng.choice(unseen, episodes)]
+        live = np.ones((episodes, self.cameras), bool)
+        for row in live:
+            row[draw_dead_cameras(rng, self.cameras, faults or self.options.faults)] = False
+        return starts, live
+
     def run(
         self,
         act: ActMany,
@@ -147,12 +167,7 @@ class PoseMap:
             Steps ``(P, M)``, the cap's where the tag was not found; and the observations of all
             steps of all episodes ``(S, n + c)``.
         """
-        setting = faults or self.options.faults
-        unseen = np.flatnonzero(~self.poses.seeing.any(1))
-        starts = self.poses.commands[rng.choice(unseen, episodes)]
-        live = np.ones((episodes, self.cameras), bool)
-        for row in live:
-            row[draw_dead_cameras(rng, self.cameras, setting)] = False
+        starts, live = self.draw_episodes(episodes, rng, faults)
         number = np.repeat(np.arange(policies), episodes)
         command, live = np.tile(starts, (policies, 1)), np.tile(live, (policies, 1))
         flags = live / np.maximum(live.sum(1, keepdims=True), 1)

@@ -46,7 +46,7 @@ class PolicyLayers:
             layer = (policy.weight.astype(np.float64), policy.bias.astype(np.float64))
             return cls((layer,), "tanh", False, policy.increment)
         tensors = getattr(policy, "tensors", {})
-        odd = [key for key in tensors if key.startswith(("lstm", "encoder"))]
+        odd = [key for key in tensors if key.startswith(("lstm", "gru", "rnn", "encoder"))]
         if not isinstance(policy, NetworkPolicy) or odd:
             raise UserError(
                 f"{name} has a memory, looks at pictures or chooses among moves; fingerprints are "

@@ -98,6 +98,10 @@ def _learner(policy: Policy, environment: DummyVecEnv) -> tuple[Any, SB3Weights]
             "A policy that sees pictures through our encoder has no form in stable-baselines3; "
             "export it with --to onnx."
         )
+    if policy.cell not in (None, "lstm"):
+        raise UserError(
+            f"A policy with a {policy.cell} memory has no form in stable-baselines3; lstm has."
+        )
     part = policy.tensors
     count = sum(name.startswith("layer_") and name.endswith(".weight") for name in part)
     layers = [(part[f"layer_{i}.weight"], part[f"layer_{i}.bias"]) for i in range(count)]

@@ -16,6 +16,13 @@ import torch
 from learning.target_finding.env.observation import Observation
 from learning.target_finding.policies.encoder import TileEncoder
 from learning.target_finding.policies.linear_policy import Weights, check_shapes, save_policy
+from learning.target_finding.policies.recurrent_cells import (
+    CELL_GATES,
+    Memory,
+    cell_of,
+    cell_step,
+    empty_memory,
+)
 
 KIND = "network_gaussian"
 
@@ -27,14 +34,14 @@ _MEAN, _STD = "normalise.mean", "normalise.std"
 class NetworkPolicy:
     """Increments of the servos' commands from layers of a network.
 
-    The observation (or, with an encoder, what it makes of the tiles) goes through a long short-term
-    memory if there is one, then hidden layers, to the mean of a Gaussian.
+    The observation (or, with an encoder, what it makes of the tiles) goes through a recurrent cell
+    if there is one, then hidden layers, to the mean of a Gaussian.
 
     Attributes:
         tensors: ``layer_<i>.weight`` ``(out, in)`` and ``.bias``, the last of them the mean's;
-            ``log_std`` ``(n,)``, or layers ``std`` of it; ``lstm.weight_ih`` and so on as in
-            PyTorch; ``encoder.*``; ``normalise.mean`` and ``normalise.std`` ``(inputs,)``, by which
-            the first layer's input is made equal in size.
+            ``log_std`` ``(n,)``, or layers ``std`` of it; ``lstm.weight_ih`` (or ``gru``, ``rnn``)
+            and so on as in PyTorch; ``encoder.*``; ``normalise.mean`` and ``normalise.std``
+            ``(inputs,)``, by which the first layer's input is made equal in size.
         card: how it was trained, with the protocol under ``options``, the layers' ``activation``
             (``tanh`` or ``relu``), whether increments are ``squashed`` by a tanh, and the
             ``observation_clip`` of what is normalised.
@@ -42,7 +49,7 @@ class NetworkPolicy:
 
     tensors: Mapping[str, Weights]
     card: Mapping[str, Any]
-    _memory: tuple[Observation, Observation] | None = None
+    _memory: Memory | None = None
     _encoder: TileEncoder | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -60,10 +67,12 @@ class NetworkPolicy:
 
     def start(self) -> None:
         """Reset the memory of the last episode."""
-        self._memory = None
-        if "lstm.weight_hh" in self.tensors:
-            size = self.tensors["lstm.weight_hh"].shape[1]
-            self._memory = np.zeros(size, np.float32), np.zeros(size, np.float32)
+        self._memory = empty_memory(self.cell, self.tensors) if self.cell else None
+
+    @property
+    def cell(self) -> str | None:
+        """Kind of the recurrent cell, ``lstm``, ``gru`` or ``rnn``; None without memory."""
+        return cell_of(self.tensors)
 
     def act(self, observation: Any, rng: np.random.Generator | None) -> Observation:
         """Return ``(n,)`` increments; the mean, where there is no ``rng`` to draw with."""
@@ -71,8 +80,9 @@ class NetworkPolicy:
             observation = np.concatenate([observation[key] for key in sorted(observation)])
         features = observation if self._encoder is None else self._encoder.features(observation)
         features = self._normalised(features).astype(np.float32)
-        if self._memory is not None:
-            features = self._remember(features)
+        if self.cell and self._memory is not None:
+            self._memory = cell_step(self.cell, self.tensors, features, self._memory)
+            features = self._memory[0]
         mean, log_std = self._gaussian(features)
         if rng is not None:
             drawn = rng.standard_normal(mean.size).astype(np.float32)
@@ -108,19 +118,6 @@ class NetworkPolicy:
         out: Observation = self.tensors[f"{name}.weight"] @ x + self.tensors[f"{name}.bias"]
         return out
 
-    def _remember(self, x: Observation) -> Observation:
-        """Return the output of a step of PyTorch's LSTM: gates input, forget, cell, output."""
-        assert self._memory is not None
-        hidden, cell = self._memory
-        part = self.tensors
-        gates = part["lstm.weight_ih"] @ x + part["lstm.bias_ih"]
-        gates = gates + part["lstm.weight_hh"] @ hidden + part["lstm.bias_hh"]
-        take, forget, new, give = np.split(gates, 4)
-        kept = _sigmoid(forget) * cell + _sigmoid(take) * np.tanh(new)
-        given = _sigmoid(give) * np.tanh(kept)
-        self._memory = given.astype(np.float32), kept.astype(np.float32)
-        return self._memory[0]
-
 
 def check_network(
     tensors: Mapping[str, Weights], card: Mapping[str, Any], inputs: int, outputs: int
@@ -142,15 +139,17 @@ def check_network(
         check_shapes(tensors, {_MEAN: (inputs,), _STD: (inputs,)})
         if not (tensors[_STD] > 0).all() or not float(card["observation_clip"]) > 0:
             raise ValueError(f"{_STD} and observation_clip must be above 0")
-    if "lstm.weight_hh" in tensors:
-        units = int(tensors["lstm.weight_hh"].shape[-1])
+    cell = cell_of(tensors)
+    if cell:
+        units = int(tensors[f"{cell}.weight_hh"].shape[-1])
+        rows = CELL_GATES[cell] * units
         check_shapes(
             tensors,
             {
-                "lstm.weight_ih": (4 * units, inputs),
-                "lstm.weight_hh": (4 * units, units),
-                "lstm.bias_ih": (4 * units,),
-                "lstm.bias_hh": (4 * units,),
+                f"{cell}.weight_ih": (rows, inputs),
+                f"{cell}.weight_hh": (rows, units),
+                f"{cell}.bias_ih": (rows,),
+                f"{cell}.bias_hh": (rows,),
             },
         )
         inputs = units
@@ -166,8 +165,3 @@ def check_network(
         check_shapes(tensors, {"std.weight": (outputs, last), "std.bias": (outputs,)})
     else:
         check_shapes(tensors, {"log_std": (outputs,)})
-
-
-def _sigmoid(x: Observation) -> Observation:
-    out: Observation = (1.0 / (1.0 + np.exp(-x))).astype(np.float32)
-    return out

@@ -1,0 +1,1 @@
+"""Encoders of recurrent networks' weights, and the emulation by which they learn."""
