@@ -278,6 +278,24 @@ def _noise(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _terrain(results: Path) -> str:
+    """Return the table of planning on pictures of terrain: means and deviations of the seeds."""
+    groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for row in load(results, "planners/terrain.json")["rows"]:
+        groups.setdefault((row["size"], row["planner"]), []).append(row)
+    rows: list[tuple[str, ...]] = [("maps", "planner", "near", "middle", "far")]
+    for (size, planner), group in groups.items():
+        cells = []
+        for parts in zip(*(row["bins"] for row in group), strict=True):
+            shares = [one["success"] for one in parts]
+            mean = sum(shares) / len(shares)
+            spread = math.sqrt(sum((one - mean) ** 2 for one in shares) / max(1, len(shares) - 1))
+            span = f"{parts[0]['lo']} to {parts[0]['hi']}"
+            cells.append(f"{mean:.2f} ± {spread:.2f} % ({span})")
+        rows.append((f"{size} x {size}", planner, *cells))
+    return markdown_table(rows)
+
+
 def _worst(shares: list[float]) -> str:
     """Return the lowest of some shares, in a way that never rounds up to 100 %."""
     low = math.floor(min(shares) * 100) / 100
@@ -384,6 +402,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "gates": _gates,
     "highway": _highway,
     "noise": _noise,
+    "terrain": _terrain,
     "moves": _moves,
     "moore_parity": _moore_parity,
     "sparse": _sparse,

@@ -3,7 +3,7 @@
 One CNN is trained on maps of 15 x 15 cells to tell free cells, and is then used in three ways:
 DT-VIN plans with its log odds; its map is cut at a chance of a half, or at what is best on
 validation maps, and searched. A second network of the same shape learns from the expert's actions
-alone, end to end through the planner. All are scored on new maps of 15, 25 and 35 cells.
+alone, end to end through the planner, if that is asked for. All are scored on new maps of 15, 25 and 35 cells.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class TerrainConfig:
     """Maps per update."""
     learning_rate: float = 5e-3
     """Learning rate of Adam, falling along half a cosine."""
-    tests: int = 200
+    imitate: bool = False
+    """Train a second network of each seed by the expert's actions alone, and score it, too."""
+    tests: int = 100
     """Test maps of each size."""
     out: Path = Path("runs/terrain")
     """Folder of the trainings."""
@@ -77,7 +79,7 @@ def terrain(config: TerrainConfig) -> Iterator[str]:
     """Yield a line for each training and each row; write all of them to ``config.json``."""
     seeds = _checked(config)
     for seed in seeds:
-        for way in _WAYS:
+        for way in _ways(config):
             if not _weights(config, way, seed).is_file():
                 yield _train(config, way, seed)
     validation = draw_terrain(_TRAINED_SIZE, max(2, config.tests // 2), _VALIDATION_SEED)
@@ -128,6 +130,11 @@ def _checked(config: TerrainConfig) -> list[int]:
     check_file("--json", config.json)
     check_file("--picture", config.picture)
     return [int(word) for word in words]
+
+
+def _ways(config: TerrainConfig) -> list[str]:
+    """Return how networks are trained."""
+    return list(_WAYS) if config.imitate else ["map"]
 
 
 def _weights(config: TerrainConfig, way: str, seed: int) -> Path:
@@ -223,15 +230,16 @@ def _scored(
     config: TerrainConfig, tests: TerrainSet, seed: int, cut: float
 ) -> Iterator[dict[str, Any]]:
     network = load_weights(_weights(config, "map", seed))[0]
-    imitated = load_weights(_weights(config, "actions", seed))[0]
     chances, goals = _chances(network, tests), tests.maps.goals
     wrong = float(((chances >= 0.5) != tests.maps.mazes).mean())
     ways: dict[str, Callable[[], NDArray[np.int8]]] = {
         "DT-VIN through doubt": lambda: _through_doubt(network, tests),
-        "DT-VIN, from actions alone": lambda: _through_doubt(imitated, tests),
         "CNN + A*, cut at 0.5": lambda: cut_and_search(chances, 0.5, goals),
         "CNN + A*, best cut": lambda: cut_and_search(chances, cut, goals),
     }
+    if config.imitate:
+        imitated = load_weights(_weights(config, "actions", seed))[0]
+        ways["DT-VIN, from actions alone"] = lambda: _through_doubt(imitated, tests)
     for name, plan in ways.items():
         bins = score(plan(), tests.maps, BINS[tests.maps.size])
         yield {
@@ -254,7 +262,7 @@ def _result(config: TerrainConfig, rows: list[dict[str, Any]]) -> dict[str, Any]
     options = asdict(DoubtDTVINConfig(**_OPTIONS))  # type: ignore[arg-type]
     seconds = {}
     for seed in config.seeds.split(","):
-        for way in _WAYS:
+        for way in _ways(config):
             card = _weights(config, way, int(seed)).with_suffix(".json")
             seconds[f"{way}_{int(seed)}"] = json.loads(card.read_text())["cpu_seconds"]
     return {

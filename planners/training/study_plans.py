@@ -192,24 +192,20 @@ _DOUBT: dict[str, Any] = {"model": "doubt_dt_vin", "loss": "map", "learning_rate
 _DOUBT |= {"depth": 100_000, "epochs": 4, "validate_every": 600}  # the last, 600 updates
 
 
-def _doubt_plan(bins: str) -> StudyPlan:
-    """Return the plan of noisy mazes of a size, whose ways are planned through doubt."""
-    limit = {"loss": "limit", "noise": 0.04, "validate_every": 150}
-    return StudyPlan(
-        (
-            Case("doubt_0.01", "variance 0.01", {**_DOUBT, "noise": 0.01}),
-            Case(
-                "doubt_0.04",
-                "variance 0.04",
-                {**_DOUBT, "noise": 0.04},
-                weights="doubt_dt_vin_noisy",
-            ),
-            Case("doubt_0.04_imitated", "variance 0.04, actions alone", {**_DOUBT, **limit}),
+_DOUBT_PLAN = StudyPlan(
+    (
+        Case("doubt_0.01", "variance 0.01", {**_DOUBT, "noise": 0.01}),
+        Case(
+            "doubt_0.04",
+            "variance 0.04",
+            {**_DOUBT, "noise": 0.04},
+            weights="doubt_dt_vin_noisy",
         ),
-        bins,
-        500,
-        20,
-    )
+    ),
+    "1,100,200,300",
+    500,
+    20,
+)
 
 
 _MOVE_PLANS = {
@@ -239,7 +235,7 @@ _MOVE_PLANS = {
 PLANS: dict[str, StudyPlan] = {
     **_MOVE_PLANS,
     "15-noise": _NOISE_PLAN,
-    "35-noise": _doubt_plan("1,100,200,300"),
+    "35-noise": _DOUBT_PLAN,
     "15-highway": _HIGHWAY_PLAN,
     "15-sparse": StudyPlan(_SPARSE, "1,15,30,60,90", 500, 200),
     "15": StudyPlan(

@@ -16,11 +16,13 @@ from planners.mazes.datasets import MazeRule, generate
 from planners.networks.base import observation
 from planners.networks.registry import build
 from planners.operator.one_hot_kernels.limit import limit_values
-from planners.planning.factory import make_planner
+from planners.planning.factory import find_weights, make_planner
 from planners.terrain import study
 from planners.terrain.generator import PIXELS, STEEPEST_RAD, draw_terrain
 from planners.terrain.study import TerrainConfig, cut_and_search, terrain
+from planners.training import scaling
 from planners.training.evaluation import greedy_actions, score
+from planners.training.scaling import ScaleConfig, Suite, scale
 from planners.training.train_config import TrainConfig
 from planners.training.trainer import PlannerTrainer
 
@@ -131,6 +133,21 @@ def test_networks_without_a_map_or_a_limit_say_so(tmp_path: Path) -> None:
             build("doubt_dt_vin", wrong)
 
 
+def test_doubt_reaches_more_than_cutting_at_the_papers_noise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "SUITES", {"noisy": Suite(35, (0, 100, 200), 10, variance=0.04)})
+    out = tmp_path / "noise.json"
+    weights = find_weights("doubt_dt_vin_noisy", 35)
+    assert len(list(scale(ScaleConfig((weights,), suites="noisy", search=True, json=out)))) == 2
+    ours, cut = json.loads(out.read_text())["rows"]
+    assert ours["closed_form"]
+    assert all(
+        a["success"] > b["success"] + 10 for a, b in zip(ours["bins"], cut["bins"], strict=True)
+    )
+    assert ours["bins"][0]["success"] > 95
+
+
 def test_terrain_is_drawn_again_by_its_seed_and_steep_cells_are_obstacles() -> None:
     one, same, other = (draw_terrain(15, 3, seed) for seed in (4, 4, 5))
     np.testing.assert_array_equal(one.pictures, same.pictures)
@@ -150,6 +167,7 @@ def test_terrain_study_keeps_what_is_trained_and_scores_four_planners(
     config = TerrainConfig(
         seeds="0", maps=4, updates=2, batch=2, tests=2, out=tmp_path / "runs", json=out
     )
+    config.imitate = True
     config.picture, config.publish = tmp_path / "terrain.png", tmp_path
     lines = list(terrain(config))
     assert sum("trained by" in line for line in lines) == 2
