@@ -3,7 +3,8 @@
 One CNN is trained on maps of 15 x 15 cells to tell free cells, and is then used in three ways:
 DT-VIN plans with its log odds; its map is cut at a chance of a half, or at what is best on
 validation maps, and searched. A second network of the same shape learns from the expert's actions
-alone, end to end through the planner, if that is asked for. All are scored on new maps of 15, 25 and 35 cells.
+alone, end to end through the planner, if that is asked for. All are scored on new
+maps of 15, 25 and 35 cells.
 """
 
 from __future__ import annotations
