@@ -177,6 +177,28 @@ def test_the_page_shows_cameras_limb_and_health_and_pictures_change(
     expect(page.locator("#owner")).to_have_text("moved by nobody")
 
 
+# Joints of the robot's skin: hinge, share of its angle, and the matrix of each.
+SKIN = """() => {
+  const found = [];
+  for (const one of getElement(document.querySelector('#limb').firstElementChild).objects.values())
+    if (one.mesh && one.mesh.name === 'skin') one.mesh.traverse(joint => {
+      const about = joint.userData;
+      if (joint.isBone) found.push([about.hinge, about.share, ...joint.matrix.elements]);
+    });
+  return found;
+}"""
+
+
+def test_the_drawn_limb_is_a_skin_that_bends(page: Page) -> None:
+    # The finger hangs by its weight: its joints turn by shares of what its hinges have.
+    wait_for(lambda: any(abs(one[2] - 1.0) > 1e-6 for one in page.evaluate(SKIN)))
+    joints = page.evaluate(SKIN)
+    assert len({one[1] for one in joints}) > 2, "shares of an angle"
+    for one in joints:
+        turn = np.array(one[2:]).reshape(4, 4)[:3, :3]
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-3)
+
+
 def test_the_page_shows_where_a_searcher_takes_the_target_to_be(page: Page, peer: Any) -> None:
     picture = page.locator("figure.belief img")
     expect(picture).to_have_count(0)

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from command_line import run_here
 
+from hardware.description.limb import CameraDescription
 from hardware.description.robot import load_robot
 from sim.rendering.bullet import bullet_client
 from sim.rendering.raster.export import export_robot
 from sim.rendering.raster.limb_shapes import CAMERA
+from sim.rendering.raster.scene import RasterScene
+from sim.rendering.raster.skin_file import skinned_glb
 
 ROW = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("end", "<u2")])
 
@@ -40,7 +43,7 @@ def test_stl_files_hold_the_triangles_that_they_say(folder: Path) -> None:
 
 
 def test_the_gltf_file_is_whole_and_nested_as_the_hinges_are(folder: Path) -> None:
-    (file,) = folder.glob("*.glb")
+    (file,) = (one for one in folder.glob("*.glb") if "skinned" not in one.name)
     data = file.read_bytes()
     magic, version, length = struct.unpack_from("<4sII", data)
     assert (magic, version, length) == (b"glTF", 2, len(data))
@@ -81,7 +84,46 @@ def test_the_urdf_names_the_files_and_pybullet_loads_it(folder: Path) -> None:
 
 def test_the_command_writes_them(tmp_path: Path) -> None:
     done = run_here("sim", "export", "--robot", "limb_p1", "--out", str(tmp_path / "shapes"))
-    assert done.returncode == 0 and "Wrote 9 files" in done.stdout
+    assert done.returncode == 0 and "Wrote 10 files" in done.stdout
     (tmp_path / "file").touch()
     done = run_here("sim", "export", "--out", str(tmp_path / "file"))
     assert done.returncode == 2 and "is a file" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["limb_p1", "starfish"])
+def test_the_skinned_file_bends_as_the_renderer_does(name: str) -> None:
+    robot = load_robot(name)
+    data = skinned_glb(robot, CAMERA, is_upright=False)
+    (size,) = struct.unpack_from("<I", data, 12)
+    document = json.loads(data[20 : 20 + size])
+    nodes = document["nodes"]
+
+    def numbers(accessor: int, kind: str, width: int) -> np.ndarray:
+        about = document["accessors"][accessor]
+        at = 28 + size + document["bufferViews"][about["bufferView"]]["byteOffset"]
+        values = np.frombuffer(data, kind, about["count"] * width, offset=at)
+        return values.reshape(-1, width)
+
+    limb = len(robot.limbs) - 1
+    scene = RasterScene(robot)
+    angles = np.linspace(-0.5, 0.7, len(robot.limbs[limb].body.hinges))
+    scene.place_limb(limb, angles)
+    scene.render(CameraDescription(name="probe", link="world"), np.eye(3), np.zeros(3))
+    (shown,) = (node for node in nodes if node["name"] == f"skin_{limb}")
+    attributes = document["meshes"][shown["mesh"]]["primitives"][0]["attributes"]
+    points = numbers(attributes["POSITION"], "<f4", 3)
+    joints = numbers(attributes["JOINTS_0"], "<u2", 4)[:, 0]
+    assert (numbers(attributes["WEIGHTS_0"], "<f4", 4) == (1, 0, 0, 0)).all()
+    bones = scene.geometry.limbs[limb]
+    drawn = scene.stage.vertices[
+        (scene.geometry.bone >= bones.first)
+        & (scene.geometry.bone < bones.first + len(bones.hinges))
+    ]
+    # The joints' own description moves the points to where the renderer has them.
+    extras = [nodes[joint]["extras"] for joint in document["skins"][shown["skin"]]["joints"]]
+    for number, about in enumerate(extras):
+        assert about["limb"] == limb
+        assert (about["hinge"], about["share"]) == (bones.hinges[number], bones.shares[number])
+        placed = scene.stage.placed[bones.first + number]
+        mine = joints == number
+        np.testing.assert_allclose(points[mine] @ placed[:3].T + placed[3], drawn[mine], atol=1e-5)

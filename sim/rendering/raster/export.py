@@ -6,7 +6,6 @@ https://registry.khronos.org/glTF/specs/2.0/): a chunk of JSON and one of number
 
 from __future__ import annotations
 
-import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,22 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from asterias.arrays import FloatArray
 from asterias.files import write_bytes, write_text
 from hardware.description.frames import pivots_of, prefixed
 from hardware.description.limb import Limb
 from hardware.description.robot import RobotDescription
 from hardware.description.urdf import urdf_of, urdf_text
 from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
+from sim.rendering.raster.gltf import UPRIGHT, GltfDocument
 from sim.rendering.raster.limb_shapes import PEOPLE, Detail, Piece, limb_pieces
 from sim.rendering.raster.meshes import Mesh, joined
-
-_FLOAT, _UNSIGNED, _VERTICES, _INDICES = 5126, 5125, 34962, 34963
-# glTF's y is up and its -z ahead: a quarter turn about x takes our z there.
-_UPRIGHT = (-(0.5**0.5), 0.0, 0.0, 0.5**0.5)
+from sim.rendering.raster.skin_file import skinned_glb
 
 
 def export_robot(robot: RobotDescription, folder: Path, detail: Detail = PEOPLE) -> list[Path]:
     """Write ``meshes/<link>.stl``, ``<robot>.glb`` and ``<robot>.urdf`` to a folder.
+
+    Besides ``<robot>_skinned.glb``, whose limbs bend (:mod:`sim.rendering.raster.skin_file`).
 
     Returns:
         The files.
@@ -45,7 +43,9 @@ def export_robot(robot: RobotDescription, folder: Path, detail: Detail = PEOPLE)
             write_bytes(files[-1], stl(mesh))
     files += [folder / f"{robot.name}.glb", folder / f"{robot.name}.urdf"]
     write_bytes(files[-2], glb(robot, meshes))
-    write_text(files[-1], _urdf(robot, meshes))
+    files.append(folder / f"{robot.name}_skinned.glb")
+    write_bytes(files[-1], skinned_glb(robot, detail))
+    write_text(folder / f"{robot.name}.urdf", _urdf(robot, meshes))
     return files
 
 
@@ -115,19 +115,19 @@ def _urdf(robot: RobotDescription, meshes: list[dict[str, Mesh]]) -> str:
 
 def glb(robot: RobotDescription, meshes: list[dict[str, Mesh]]) -> bytes:
     """Return a robot as a binary glTF file: a node a link, nested as the hinges are."""
-    scene = _Buffers()
+    scene = GltfDocument()
     roots = []
     for number, limb in enumerate(robot.limbs):
         nodes = _limb_nodes(scene, number, limb, meshes[number])
         turned = quaternion_from_rotation(rotation_from_rpy(limb.base.rpy)).tolist()
         base = {"name": limb.name, "translation": list(limb.base.xyz), "rotation": turned}
         roots.append(scene.node({**base, "children": [nodes[limb.body.links[0].name]]}))
-    upright = scene.node({"name": robot.name, "rotation": list(_UPRIGHT), "children": roots})
+    upright = scene.node({"name": robot.name, "rotation": list(UPRIGHT), "children": roots})
     return scene.file(upright)
 
 
 def _limb_nodes(
-    scene: _Buffers, number: int, limb: Limb, meshes: dict[str, Mesh]
+    scene: GltfDocument, number: int, limb: Limb, meshes: dict[str, Mesh]
 ) -> dict[str, int]:
     """Add a limb's links, the outermost first.
 
@@ -149,78 +149,3 @@ def _limb_nodes(
             node["children"] = children
         nodes[name] = scene.node(node)
     return nodes
-
-
-class _Buffers:
-    """A glTF document that grows."""
-
-    def __init__(self) -> None:
-        self._nodes: list[dict[str, Any]] = []
-        self._meshes: list[dict[str, Any]] = []
-        self._accessors: list[dict[str, Any]] = []
-        self._views: list[dict[str, Any]] = []
-        self._numbers = bytearray()
-
-    def node(self, node: dict[str, Any]) -> int:
-        """Add a node.
-
-        Returns:
-            Its number.
-        """
-        self._nodes.append(node)
-        return len(self._nodes) - 1
-
-    def mesh(self, name: str, mesh: Mesh) -> int:
-        """Add a surface with its colours.
-
-        Returns:
-            Its number.
-        """
-        attributes = {
-            "POSITION": self._vectors(mesh.points),
-            "NORMAL": self._vectors(mesh.normals),
-            # What is seen as a colour is about the square of the light.
-            "COLOR_0": self._vectors(mesh.colors**2.2),
-        }
-        indices = mesh.triangles.astype("<u4").ravel()
-        corners = self._accessor(indices.tobytes(), _INDICES, _UNSIGNED, "SCALAR", indices.size)
-        part = {"attributes": attributes, "indices": corners, "material": 0}
-        self._meshes.append({"name": name, "primitives": [part]})
-        return len(self._meshes) - 1
-
-    def file(self, root: int) -> bytes:
-        """Return the document whose only root is a node."""
-        document = {
-            "asset": {"version": "2.0", "generator": "asterias"},
-            "scene": 0,
-            "scenes": [{"nodes": [root]}],
-            "nodes": self._nodes,
-            "meshes": self._meshes,
-            "materials": [{"pbrMetallicRoughness": {"metallicFactor": 0, "roughnessFactor": 0.7}}],
-            "accessors": self._accessors,
-            "bufferViews": self._views,
-            "buffers": [{"byteLength": len(self._numbers)}],
-        }
-        text = json.dumps(document, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 4)
-        chunks = struct.pack("<I4s", len(text), b"JSON") + text
-        chunks += struct.pack("<I4s", len(self._numbers), b"BIN\0") + bytes(self._numbers)
-        return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
-
-    def _vectors(self, values: FloatArray) -> int:
-        rows = values.astype("<f4")
-        number = self._accessor(rows.tobytes(), _VERTICES, _FLOAT, "VEC3", len(rows))
-        self._accessors[number] |= {
-            "min": rows.min(axis=0).tolist(),
-            "max": rows.max(axis=0).tolist(),
-        }
-        return number
-
-    def _accessor(self, data: bytes, target: int, component: int, kind: str, count: int) -> int:
-        # All are of four bytes, so that each begins where it may.
-        at = {"buffer": 0, "byteOffset": len(self._numbers), "byteLength": len(data)}
-        self._views.append({**at, "target": target})
-        self._numbers += data
-        about = {"bufferView": len(self._views) - 1, "componentType": component}
-        self._accessors.append({**about, "count": count, "type": kind})
-        return len(self._accessors) - 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from html import escape
 from pathlib import Path
 
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, Response, WebSocket
 from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
@@ -14,10 +15,12 @@ from asterias_nodes.web import panels
 from asterias_nodes.web.live import LiveHub
 from asterias_nodes.web.panels import PageModel
 from asterias_nodes.web.plot_panel import plot_panel
-from asterias_nodes.web.scene.robot_scene import robot_scene
+from asterias_nodes.web.scene.robot_scene import SKIN_URL, robot_scene
 
 STATIC = Path(__file__).parent / "static"
 REFRESH_S = 0.4
+# Of black, before the dark page.
+LIFT = 0.12
 
 
 def make_app(model: PageModel, hub: LiveHub, shows_faults: bool) -> FastAPI:
@@ -30,6 +33,17 @@ def make_app(model: PageModel, hub: LiveHub, shows_faults: bool) -> FastAPI:
     """
     app = FastAPI(title="Asterias", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    @cache
+    def skins() -> bytes:
+        # The compiled loops beside it take a second to import: only where a page is opened.
+        from sim.rendering.raster.skin_file import PAGE, skinned_glb
+
+        return skinned_glb(model.robot, PAGE, is_upright=False, lift=LIFT)
+
+    @app.get(SKIN_URL)
+    def robot_file() -> Response:
+        return Response(skins(), media_type="model/gltf-binary")
 
     @app.websocket("/live")
     async def live(socket: WebSocket) -> None:

@@ -1,8 +1,10 @@
 """The robot in three dimensions: its shapes as objects of three.js, which the page then moves.
 
-The page finds objects by their names: ``base_<i>`` of a limb, ``link_<i>_<k>`` of what its hinge
-``k`` moves, ``camera_<i>_<j>`` of a camera's view. All shapes of a link are children of its group,
-in the coordinates of the limb at rest, so that one transform moves them.
+The limbs' bodies are skins, as the simulation's renderer draws them (``skin``, a file at
+:data:`SKIN_URL`, :mod:`sim.rendering.raster.skin_file`). The page finds objects by their names:
+``base_<i>`` of a limb, ``link_<i>_<k>`` of what its hinge ``k`` moves, ``camera_<i>_<j>`` of a
+camera's view. What a link carries is in its group, in the coordinates of the limb at rest, so that
+one transform moves it.
 """
 
 from __future__ import annotations
@@ -16,27 +18,22 @@ import numpy as np
 from nicegui import ui
 
 from asterias.arrays import FloatArray
-from hardware.description.limb import Hinge, Limb, Link
+from hardware.description.limb import Limb
 from hardware.description.robot import RobotDescription
 from sim.physics.rotations import rotation_from_rpy
 
+SKIN_URL = "/robot.glb"
 BACKGROUND = "#18202b"
 # A floor of 2 m, with lines each 10 cm.
 GRID = (2, 20)
-FLEXURE_COLOR = "#edede0"
-CAMERA_COLOR = "#15161a"
-CAMERA_SIZE_M = (0.008, 0.010, 0.010)
 VIEW_COLOR = "#5aa9ff"
 VIEW_OPACITY = 0.22
 VIEW_LENGTH_M = 0.045
 # The tag's white rim, and its black square within.
 TAG_RIM, TAG_BLACK = 1.25, 1.0
 FRAMES_PER_S = 20
-# Round shapes in so many flat sides.
-SEGMENTS = 24
 # three.js lays cylinders along y.
 Y_TO_X = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-Y_TO_Z = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,7 @@ def robot_scene(robot: RobotDescription, frames: Sequence[LimbFrame]) -> ui.scen
         click_events=[],
     )
     with scene:
+        scene.gltf(SKIN_URL).with_name("skin")
         for number, (limb, frame) in enumerate(zip(robot.limbs, frames, strict=True)):
             base = scene.group().with_name(f"base_{number}")
             base.move(*frame.base_m.tolist()).rotate_R(frame.rotation.tolist())
@@ -74,51 +72,10 @@ def robot_scene(robot: RobotDescription, frames: Sequence[LimbFrame]) -> ui.scen
 
 def _add_limb(scene: ui.scene, number: int, limb: Limb) -> None:
     moved = [hinge.child for hinge in limb.body.hinges]
-    links = {link.name: link for link in limb.body.links}
-    _add_link(scene, limb.body.links[0])
     _add_cameras(scene, number, limb, carrier=None)
-    for k, hinge in enumerate(limb.body.hinges):
+    for k in range(len(limb.body.hinges)):
         with scene.group().with_name(f"link_{number}_{k}"):
-            _add_link(scene, links[moved[k]])
-            _add_flexure(scene, hinge)
             _add_cameras(scene, number, limb, carrier=moved[k])
-
-
-def _add_link(scene: ui.scene, link: Link) -> None:
-    """Add the shape of a link; a capsule is a cylinder with a ball at each end."""
-    color = _hex(link.color)
-    x, y, z = link.size_m
-    if link.shape == "box":
-        scene.box(x, y, z).move(*link.center_m).material(color)
-        return
-    if link.shape == "cylinder_z":
-        radius = 0.5 * max(x, y)
-        rod = scene.cylinder(radius, radius, z, SEGMENTS)
-        rod.move(*link.center_m).rotate_R(Y_TO_Z.tolist()).material(color)
-        return
-    radius = 0.5 * max(y, z)
-    length = max(x - 2.0 * radius, 1e-6)
-    rod = scene.cylinder(radius, radius, length, SEGMENTS)
-    rod.move(*link.center_m).rotate_R(Y_TO_X.tolist()).material(color)
-    for side in (-0.5, 0.5):
-        ball = scene.sphere(radius, SEGMENTS, SEGMENTS // 2)
-        ball.move(link.center_m[0] + side * length, *link.center_m[1:]).material(color)
-
-
-def _add_flexure(scene: ui.scene, hinge: Hinge) -> None:
-    """Add the flexible piece across a hinge: its length along x, its width along the hinge."""
-    if hinge.flexure is None:
-        return
-    section, length = hinge.flexure.section, hinge.flexure.length_m
-    if section.shape == "rectangle":
-        roll = math.atan2(hinge.axis[2], hinge.axis[1])
-        turned = rotation_from_rpy((roll, 0.0, 0.0))
-        strip = scene.box(length, section.width_m or 1e-3, section.thickness_m or 1e-3)
-        strip.move(*hinge.pivot_m).rotate_R(turned.tolist()).material(FLEXURE_COLOR)
-        return
-    radius = 0.5 * (section.diameter_m or 1e-3)
-    rod = scene.cylinder(radius, radius, length, SEGMENTS)
-    rod.move(*hinge.pivot_m).rotate_R(Y_TO_X.tolist()).material(FLEXURE_COLOR)
 
 
 def _add_cameras(scene: ui.scene, number: int, limb: Limb, carrier: str | None) -> None:
@@ -128,8 +85,6 @@ def _add_cameras(scene: ui.scene, number: int, limb: Limb, carrier: str | None) 
         if (camera.link if camera.link in moved else None) != carrier:
             continue
         with _placed(scene, camera.pose.xyz, camera.pose.rpy):
-            behind = (-0.5 * CAMERA_SIZE_M[0], 0.0, 0.0)
-            scene.box(*CAMERA_SIZE_M).move(*behind).material(CAMERA_COLOR)
             # Of four sides, which are turned so that they lie beside the picture's.
             rim = VIEW_LENGTH_M * math.tan(0.5 * camera.fov_rad) * math.sqrt(2.0)
             with scene.group().with_name(f"camera_{number}_{j}"):
@@ -168,12 +123,6 @@ def _look_from_the_side(
     low, high = np.min(points, axis=0), np.max(points, axis=0)
     middle, size = 0.5 * (low + high), max(float(np.linalg.norm(high - low)), 0.2)
     way = np.array([0.55, -1.0, 0.75])
-    x, y, z = (middle + 1.35 * size * way / np.linalg.norm(way)).tolist()
+    x, y, z = (middle + 1.08 * size * way / np.linalg.norm(way)).tolist()
     at_x, at_y, at_z = middle.tolist()
     scene.move_camera(x, y, z, at_x, at_y, at_z, duration=0.0)
-
-
-def _hex(color: Sequence[float]) -> str:
-    # Dark parts would vanish against the page.
-    lifted = (min(255, round(255 * (0.10 + 0.90 * part))) for part in color)
-    return "#" + "".join(f"{part:02x}" for part in lifted)

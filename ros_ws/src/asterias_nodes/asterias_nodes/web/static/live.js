@@ -49,6 +49,7 @@ setInterval(() => {
     letGo(); link("the robot is silent", "bad");
   } else if (socket && socket.readyState === WebSocket.OPEN) link("connected", "good");
   for (const tile of tiles.values()) age(tile);
+  if (hello) arrange();
 }, 500);
 
 // -- locked: what cannot drive does not look as if it could -------------------------------------
@@ -186,27 +187,43 @@ function addTabs() {
 }
 // As many columns as make the tiles largest within the height that the screen leaves for them.
 function fit() {
-  const box = $("tiles"), gap = 8, width = box.clientWidth;
+  const box = $("tiles"), gap = tiles.size > MANY ? 4 : 8, width = box.clientWidth;
   if (!tiles.size || !width) return;
   // A phone has room for the cameras of one limb only.
-  const onlyMine = isPhone() && tiles.size > 12;
+  const onlyMine = isPhone() && tiles.size > MANY;
   for (const [key, tile] of tiles) tile.box.hidden = onlyMine && !key.startsWith(`${limb}_`);
   const high = window.innerHeight, first = hello.limbs[0].cameras[0];
   const room = high <= 500 ? high - 90 : isPhone() ? high - 610 : 0.5 * (high - 62);
   const count = [...tiles.values()].filter(tile => !tile.box.hidden).length;
   const shape = first ? first.width / first.height : 1;
+  // Many tiles stand limb by limb: a row holds whole limbs, or a limb whole rows.
+  const each = tiles.size > MANY && !onlyMine ? hello.limbs[0].cameras.length : 1;
   let best = { columns: 1, size: 0 };
   for (let columns = 1; columns <= count; columns++) {
+    if (columns % each && each % columns) continue;
     const rows = Math.ceil(count / columns);
     const size = Math.min((width - gap * (columns - 1)) / columns, (room - gap * (rows - 1)) / rows * shape);
     if (size > best.size) best = { columns, rows, size };
   }
-  const size = Math.max(72, Math.floor(best.size));
+  const size = Math.max(tiles.size > MANY ? 56 : 72, Math.floor(best.size));
   box.style.gridTemplateColumns = `repeat(${best.columns}, minmax(0, ${size}px))`;
+  box.style.gap = `${gap}px`;
   box.classList.toggle("tiny", size < 100);
   document.documentElement.style.setProperty("--tiles", `${Math.ceil(count / best.columns) * (size / shape + gap)}px`);
 }
+// Of many tiles, limbs that see the target come first, and in each the cameras that see it. Under a pointer none moves.
+const MANY = 12, SEEN_MS = 2000;
+function arrange() {
+  if (tiles.size <= MANY || $("tiles").matches(":hover")) return;
+  const now = performance.now();
+  const sees = key => now - (tiles.get(key).seenAt || -SEEN_MS) < SEEN_MS;
+  hello.limbs.forEach((one, i) => {
+    const keys = one.cameras.map((_, j) => `${i}_${j}`), first = keys.some(sees);
+    keys.forEach((key, j) => { tiles.get(key).box.style.order = (first ? 0 : 1e6) + 1e4 * i + (sees(key) ? 0 : 1e3) + j; });
+  });
+}
 function addSliders() {
+  $("drive").classList.toggle("many", hello.limbs[limb].joints.length > 5);
   $("sliders").replaceChildren(); targets.length = sliders.length = 0;
   hello.limbs[limb].joints.forEach((joint, i) => {
     const row = document.createElement("div"); row.className = "joint";
@@ -243,7 +260,10 @@ function show(message) {
   owner.hidden = false;
   owner.textContent = mine.heard ? (mine.owner ? `moved by ${mine.owner}` : "moved by nobody") : "no joint states";
   owner.className = `chip ${!mine.heard ? "bad" : mine.owner === "web" ? "mine" : mine.owner ? "good" : ""}`;
-  for (const [key, sees] of Object.entries(state.seen)) if (tiles.has(key)) outline(tiles.get(key), sees);
+  for (const [key, sees] of Object.entries(state.seen)) {
+    if (!tiles.has(key)) continue;
+    tiles.get(key).seenAt = performance.now(); outline(tiles.get(key), sees);
+  }
   if (!mine.heard) return;
   sliders.forEach((slider, i) => {
     const [low, high] = slider.joint.limits, measured = mine.joints[i];
@@ -333,7 +353,7 @@ function drawSeldom(found) {
   renderer.render = (scene, camera) => {
     const now = performance.now();
     const key = [camera.position.toArray(), camera.quaternion.toArray(), camera.fov, box.clientWidth,
-      box.clientHeight, found.objects.size, shown].join();
+      box.clientHeight, found.objects.size, joints.length, shown].join();
     if (!box.clientWidth || document.hidden || (key === found.lastView && now - drawnAt < 1000)) return;
     found.lastView = key; drawnAt = now;
     draw(scene, camera);
@@ -353,6 +373,39 @@ function place(mesh, r, s) {
   mesh.matrix.set(r[0], r[1], r[2], s[0], r[3], r[4], r[5], s[1], r[6], r[7], r[8], s[2], 0, 0, 0, 1);
   mesh.matrixWorldNeedsUpdate = true;
 }
+// The skin of each limb hangs on joints, which turn by a share of a hinge's angle about its pivot (skin_file.py).
+let skin = null, joints = [], tools = null;
+function findJoints() {
+  const found = meshes.get("skin");
+  if (!found || (found === skin && joints.length)) return;
+  skin = found; joints = [];
+  skin.traverse(one => {
+    if (one.isSkinnedMesh) one.frustumCulled = false;
+    if (one.isBone && one.userData.hinge >= 0) { one.matrixAutoUpdate = false; joints.push(one); }
+  });
+  if (!joints.length) return;
+  const one = joints[0];
+  tools = { before: one.matrix.clone(), after: one.matrix.clone(), turn: one.quaternion.clone(), to: one.quaternion.clone(),
+    from: one.position.clone(), pivot: one.position.clone() };
+}
+const frame = (matrix, r, s) => r ? matrix.set(r[0], r[1], r[2], s[0], r[3], r[4], r[5], s[1], r[6], r[7], r[8], s[2], 0, 0, 0, 1)
+  : matrix.identity();
+function bend(message) {
+  for (const joint of joints) {
+    const about = joint.userData, { rotations, shifts, heard } = message.limbs[about.limb];
+    if (!heard) continue;
+    const { before, after, turn, to, from, pivot } = tools;
+    frame(after, rotations[about.hinge], shifts[about.hinge]);
+    if (about.share < 1) {
+      frame(before, rotations[about.parent], shifts[about.parent]);
+      turn.setFromRotationMatrix(before).slerp(to.setFromRotationMatrix(after), about.share);
+      from.fromArray(about.pivot).applyMatrix4(before);
+      pivot.fromArray(about.pivot).applyQuaternion(turn);
+      after.makeRotationFromQuaternion(turn).setPosition(from.sub(pivot));
+    }
+    joint.matrix.copy(after); joint.matrixWorldNeedsUpdate = true;
+  }
+}
 function pose(message) {
   // A scene that was built anew, after its graphics memory was lost, has other objects.
   if (!document.hidden && $("limb").clientWidth) {
@@ -368,6 +421,7 @@ function pose(message) {
       if (mesh) place(mesh, r, one.shifts[k]);
     });
   });
+  findJoints(); bend(message);
   for (const [name, mesh] of meshes) {
     if (!name.startsWith("camera_") || !mesh.children.length) continue;
     const [color, opacity, scale] = message.seen[name.slice(7)] ? VIEW.sees : VIEW.idle;
