@@ -33,6 +33,10 @@ COMMANDS = {
         "learning.policy_search.compute_classes.command:ComputeClass",
         "Compare learners at equal computing time: a class is so many seconds of one core.",
     ),
+    "critical-states": LazyCommand(
+        "learning.critical_states.study_command:CriticalStatesStudy",
+        "Measure which frames a learned mask marks, where it is known which decided.",
+    ),
     "crawl": LazyCommand(
         "learning.crawling.study:CrawlStudy",
         "Learn gaits of the starfish, then adapt the best one to each lost limb.",

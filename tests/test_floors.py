@@ -49,6 +49,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "learning": {
         "ball_maze": ("training",),
+        "critical_states": ("recordings", "target_finding"),
         "crawling": ("policy_search", "training"),
         "diffusion_policy": ("recordings", "target_finding", "training"),
         "doom_maze": ("ball_maze", "training"),
@@ -86,6 +87,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "learning.recordings": {
         "exporters": ("lerobot",),
         "lerobot": ("plots",),
+        "plots": ("bags",),
     },
     "learning.target_finding": {
         "belief": ("env",),

@@ -16,7 +16,7 @@ from typing import Literal
 
 import tyro
 
-from asterias.cli import run_command
+from asterias.cli import LazyCommand, run_command
 from asterias.errors import UserError
 from asterias.progress import progress_bars
 from learning.recordings import health
@@ -203,6 +203,8 @@ class Plot:
     """A file *.mcap, or an episode's folder."""
     out: Path
     """Picture to write, *.png, *.svg or *.pdf."""
+    key_frames: Path | None = None
+    """File *.critical_states.mcap of `key-frames`: a band shows which frames decided."""
 
     def run(self) -> int:
         """Draw the recording; of several, the first.
@@ -213,7 +215,7 @@ class Plot:
         from learning.recordings.plots import drawing
 
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        drawing.plot(find_recordings(self.path)[0], self.out)
+        drawing.plot(find_recordings(self.path)[0], self.out, self.key_frames)
         return 0
 
 
@@ -262,6 +264,8 @@ class Video:
     """Patterns of topics to leave out, such as those of a camera that died."""
     outside: str = ""
     """Name or path of the robot's description: draws it from outside, as its joints moved."""
+    key_frames: Path | None = None
+    """File *.critical_states.mcap of `key-frames`: a band shows which frames decided."""
 
     def run(self) -> int:
         """Draw the recording; of several, the first.
@@ -289,16 +293,21 @@ class Video:
                 self.out,
                 lambda done, total: progress.update(bar, completed=done, total=total),
                 beside,
+                self.key_frames,
             )
         print(f"{self.out}: {frames} frames.")
         return 0
 
 
 _MOST_DROPPED = 20  # damaged places of a file that are printed
-COMMANDS: dict[str, type] = {
+COMMANDS: dict[str, type | LazyCommand] = {
     "check": Check,
     "export": Export,
     "info": Info,
+    "key-frames": LazyCommand(
+        "learning.critical_states.key_frames.command:KeyFrames",
+        "Find the frames that decided success or failure, from these marks alone.",
+    ),
     "play": Play,
     "plot": Plot,
     "recover": Recover,

@@ -16,6 +16,7 @@ from hardware.perception.apriltag import detect_tags
 from hardware.perception.contact_sheet import contact_sheet
 from hardware.perception.images import Tile, draw_tile, save_png
 from learning.recordings.pictures import Pixels, to_rgb
+from learning.recordings.plots.criticality import draw_band, read_sidecar
 from learning.recordings.plots.video import FilmWriter
 from learning.recordings.reading import Recording
 from learning.recordings.sampling import Sampled, SampledEpisode, camera_key
@@ -31,16 +32,21 @@ DrawBeside = Callable[[SampledEpisode, int, int], ImageArray]
 
 TILE_PX = 224
 SHEET_ROWS = 8
-JOINTS_INCH, RATES_INCH, ROW_INCH = 2.9, 1.6, 0.4
+JOINTS_INCH, RATES_INCH, ROW_INCH, BAND_INCH = 2.9, 1.6, 0.4, 0.9
 RATE_WINDOW_S = 1.0
 RATE_POINTS = 400
 WIDEST_LINE = 6.0
-INK, FOUND, STOPPED = "#33373f", "#14a03c", "#be2828"
+INK, FOUND, STOPPED, DECIDED = "#33373f", "#14a03c", "#be2828", "#d66614"
 KEY_FRAME_DISTANCE = 30
 
 
-def plot(recording: Recording, path: Path) -> None:
+def plot(recording: Recording, path: Path, key_frames: Path | None = None) -> None:
     """Draws joints and commands of each limb, the cameras' rates, and finds, over time.
+
+    Args:
+        recording: what is drawn.
+        path: of the picture.
+        key_frames: file with the channel ``/critical_states``, drawn as a band.
 
     Raises:
         UserError: there is nothing to draw.
@@ -52,6 +58,8 @@ def plot(recording: Recording, path: Path) -> None:
     if not limbs and not trace.pictures:
         raise UserError(f"{recording.path} holds neither joint states nor pictures.")
     heights = [JOINTS_INCH] * len(limbs) + [RATES_INCH] * bool(trace.pictures)
+    decided = None if key_frames is None else read_sidecar(key_frames)
+    heights += [BAND_INCH] * (decided is not None)
     if trace.sights:
         heights.append(ROW_INCH * (1 + len(_eyes(trace))))
     figure = Figure(figsize=(11, 1.2 + sum(heights)), layout="constrained")
@@ -62,6 +70,9 @@ def plot(recording: Recording, path: Path) -> None:
         _plot_joints(next(waiting), trace, limb)
     if trace.pictures:
         _plot_rates(next(waiting), trace)
+    if decided is not None:
+        times_s, mask = decided
+        _plot_decided(next(waiting), times_s - trace.start_ns / 1e9, mask)
     if trace.sights:
         _plot_finds(next(waiting), trace)
     for row in rows:
@@ -104,6 +115,7 @@ def film(
     path: Path,
     on_progress: OnFilm = lambda done, total: None,
     beside: DrawBeside | None = None,
+    key_frames: Path | None = None,
 ) -> int:
     """Write a video of all tiles with the time and the joints' angles; return its frames.
 
@@ -112,6 +124,7 @@ def film(
         path: video to write.
         on_progress: gets how many frames are done, and how many there are.
         beside: draws what stands to the left of the tiles, for an episode, a frame and a height.
+        key_frames: file with the channel ``/critical_states``, drawn as a band below.
 
     Returns:
         Number of frames.
@@ -122,6 +135,7 @@ def film(
     if path.exists():
         raise UserError(f"{path} exists already; name a new file.")
     _check_pictures(sampled)
+    below = None if key_frames is None else _Band(key_frames, sampled)
     temporary = path.with_name(f".{path.name}.tmp.mp4")
     total = sum(len(part.times_s) for part in sampled.episodes)
     count = 0
@@ -129,7 +143,8 @@ def film(
         with FilmWriter(temporary, sampled.episodes[0].fps, KEY_FRAME_DISTANCE) as writer:
             for part in sampled.episodes:
                 for frame, images in _synchronised(part):
-                    writer.write(_screen(part, frame, images, beside))
+                    screen = _screen(part, frame, images, beside)
+                    writer.write(screen if below is None else below.under(screen, part, frame))
                     count += 1
                     on_progress(count, total)
         temporary.replace(path)
@@ -178,6 +193,12 @@ def _rates(times_s: FloatArray, duration_s: float) -> tuple[FloatArray, FloatArr
     counts = np.searchsorted(times_s, moments + half) - np.searchsorted(times_s, moments - half)
     everywhere = np.concatenate([[0.0], moments, [duration_s]])
     return everywhere, np.pad(counts / (2 * half), 1, mode="edge")
+
+
+def _plot_decided(axes: Axes, times_s: FloatArray, mask: FloatArray) -> None:
+    axes.fill_between(times_s, mask, step="mid", color=DECIDED, lw=0)
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("decided")
 
 
 def _eyes(trace: Trace) -> list[tuple[str, str]]:
@@ -259,6 +280,21 @@ def _screen(
     if beside is not None:
         picture = np.hstack([beside(episode, frame, picture.shape[0]), picture])
     return np.vstack([picture, _words(episode, frame, picture.shape[1])])
+
+
+class _Band:
+    """How far each moment decided, below the frames of a film."""
+
+    def __init__(self, key_frames: Path, sampled: Sampled) -> None:
+        times_s, self._mask = read_sidecar(key_frames)
+        start_s = read_trace(sampled.episodes[0].recording).start_ns / 1e9
+        self._times_s = times_s - start_s
+        self._end_s = max(float(part.times_s[-1]) for part in sampled.episodes)
+
+    def under(self, screen: ImageArray, part: SampledEpisode, frame: int) -> ImageArray:
+        now_s = float(part.times_s[frame])
+        band = draw_band(self._times_s, self._mask, screen.shape[1], self._end_s, now_s)
+        return np.vstack([screen, band])
 
 
 def _words(episode: SampledEpisode, frame: int, width: int) -> ImageArray:
