@@ -26,6 +26,7 @@ from docs.tables import (
     target_finding,
     upside_down,
 )
+from docs.tables.learning import fast_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
@@ -34,6 +35,7 @@ TABLES = {
     **policy_search.TABLES,
     **renyi.TABLES,
     **highway.TABLES,
+    **fast_weights.TABLES,
     **upside_down.TABLES,
     **crawling.TABLES,
     **planners.TABLES,

@@ -1,0 +1,1 @@
+"""Tables of what was learned with fast weights."""
