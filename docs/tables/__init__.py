@@ -14,6 +14,7 @@ from asterias.errors import UserError
 from docs.tables import (
     agents,
     crawling,
+    diffusion,
     doom,
     figures,
     front_page,
@@ -38,6 +39,7 @@ TABLES = {
     **fast_weights.TABLES,
     **upside_down.TABLES,
     **crawling.TABLES,
+    **diffusion.TABLES,
     **planners.TABLES,
     **doom.TABLES,
     **agents.TABLES,

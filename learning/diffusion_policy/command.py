@@ -77,6 +77,8 @@ class DiffusionFind:
             )
         Console().print(table)
         if self.json is not None:
-            command = "python -m learning diffusion-find --out runs/diffusion_find"
+            seen = " ".join(self.observe)
+            command = f"python -m learning diffusion-find --observe {seen} --seeds {self.seeds}"
+            command += " --out runs/diffusion_find"
             write_json(self.json, {**provenance(0, command), "rows": rows})
         return 0
