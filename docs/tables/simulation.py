@@ -164,11 +164,39 @@ def _worlds(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _whole_robot(results: Path) -> str:
+    """Return the table of the launched starfish."""
+    data = load(results, "sim/whole_robot.json")
+    cores = sorted(data["cores"].items(), key=lambda pair: -pair[1])
+    page = data["page"]
+    return markdown_table(
+        [
+            ("launched starfish, a page open", f"{data['seconds']:.0f} s"),
+            ("real-time factor", f"{data['real_time_factor']:.3f}"),
+            (
+                f"pictures of {data['cameras']} cameras at 10 Hz that arrive in another process",
+                f"{100 * data['share_of_rate']:.1f} %",
+            ),
+            (
+                "of those that were taken in the simulated time",
+                f"{100 * data['share_of_taken']:.1f} %",
+            ),
+            ("latency, median", f"{data['latency_median_ms']:.1f} ms"),
+            ("latency, p99", f"{data['latency_p99_ms']:.1f} ms"),
+            ("pictures on the page", f"{page['pictures']:,} of {page['cameras']} cameras"),
+            ("cores that all nodes took", f"{data['cores_in_all']:.2f}"),
+            *((f"of them `{name}`", f"{share:.2f}") for name, share in cores),
+            ("load of the machine meanwhile", f"{data['load_average']:.1f}"),
+        ]
+    )
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "renderers": _renderers,
     "renderer_pixels": _renderer_pixels,
     "renderer_policies": _renderer_policies,
     "worlds": _worlds,
+    "whole_robot": _whole_robot,
     "contact": _contact,
     "contact_cost": _contact_cost,
 }
