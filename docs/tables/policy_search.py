@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from docs.tables.learning import weight_space
 from docs.tables.markdown import load, markdown_table
 from learning.target_finding.env.options import DEAD
 
@@ -235,4 +236,5 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "step_generator": _step_generator,
     "compute_classes": _compute_classes,
     "compute_class_crossings": _crossings,
+    **weight_space.TABLES,
 }

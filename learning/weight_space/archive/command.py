@@ -26,7 +26,7 @@ from learning.weight_space.archive.collection import (
     load_collection,
 )
 from learning.weight_space.archive.copy_runs import SETTINGS
-from learning.weight_space.archive.encoder_files import SavedEncoder, find_encoder
+from learning.weight_space.archive.encoder_files import SHIPPED, SavedEncoder, find_encoder
 from learning.weight_space.archive.pictures import draw_map, map_places
 
 ARCHIVE, MAP = "archive.json", "map.png"
@@ -38,12 +38,12 @@ class Archive:
 
     folders: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Folders that hold policies with a memory, at any depth; also single .safetensors files."""
-    encoder: str
-    """Encoder that asks: the path of its file, as archive-study makes it."""
     out: Path | None = None
     """Folder for archive.json and map.png; nothing is written if not given."""
     near: str | None = None
     """List the neighbours of this policy: its name as the table has it, or the end of it."""
+    encoder: str = SHIPPED
+    """Encoder that asks: the path of its file, or the one that comes with Asterias."""
     count: int = 10
     """Rows to print: the policies that are predicted to find the target soonest, or neighbours."""
 

@@ -23,6 +23,7 @@ from learning.target_finding.policies.weight_files import (
 from learning.weight_space.archive.limb_encoder import LimbPolicyEncoder, LimbQuestions
 
 KIND = "limb_policy_encoder"
+SHIPPED = "limb_p1"
 _FOLDER = Path(__file__).parents[1] / "weights"
 _FILE = "encoder.safetensors"
 _SIZES = ("embedding", "rounds", "parallel", "width")
@@ -84,8 +85,8 @@ def find_encoder(name: str) -> SavedEncoder:
     path = find_weights(name, _FILE, _FOLDER)
     if path is None:
         raise UserError(
-            f"There is no encoder '{shortened(name)}': give the path of its .safetensors file; "
-            "archive-study makes one."
+            f"There is no encoder '{shortened(name)}': give the path of its .safetensors file, or "
+            f"{SHIPPED}, which comes with Asterias."
         )
     card, tensors = read_card(path.with_suffix(".json")), read_tensors(path)
     try:

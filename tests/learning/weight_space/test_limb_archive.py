@@ -274,6 +274,13 @@ def test_what_cannot_be_asked_gets_one_sentence(
     assert sentence in said and "odd" in said and said.count("\n") == 1
 
 
+def test_the_shipped_encoder_asks_and_says_what_was_held_out(archive: Path) -> None:
+    saved = find_encoder("limb_p1")
+    assert saved.card["robot"] == "limb_p1" and saved.observation == 8
+    assert saved.card["held_out_trainings"] and "mean" in saved.card["held_out"]
+    assert main(["archive", str(archive / "policies")]) == 0
+
+
 def test_folders_without_policies_and_broken_encoders_get_one_sentence(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
