@@ -14,6 +14,7 @@ ENVIRONMENTS = {
     "Asterias/DoomMazeCells-v0": "learning.doom_maze.environment:DoomMazeCellsEnv",
     "Asterias/BallMaze-v0": "learning.ball_maze.environment:BallMazeEnv",
     "Asterias/StarfishCrawl-v0": "learning.crawling.environment:StarfishCrawlEnv",
+    "Asterias/StarfishTargetFinding-v0": "learning.starfish.environment:StarfishTargetFindingEnv",
 }
 # Those of which many worlds are moved in one loop, for ``gymnasium.make_vec``.
 VECTORISED = {

@@ -59,8 +59,24 @@ def _targets(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _crawl_to(results: Path) -> str:
+    data = load(results, "sim/crawl_to.json")
+    rows: list[tuple[str, ...]] = [
+        ("runs of `/crawl_to`, all round", "distance", "arrived", "median time", "longest"),
+        (
+            f"{len(data['runs'])}",
+            f"{data['distance_m']:g} m",
+            f"{data['arrived']}",
+            f"{data['median_s']} s",
+            f"{data['longest_s']} s",
+        ),
+    ]
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "crawl": _crawl,
     "crawl_lost_limbs": _lost_limbs,
     "crawl_targets": _targets,
+    "crawl_to": _crawl_to,
 }

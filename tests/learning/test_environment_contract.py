@@ -19,6 +19,7 @@ from learning.ball_maze.environment import BallMazeEnv
 from learning.crawling.environment import StarfishCrawlEnv
 from learning.doom_maze.environment import DoomMazeCellsEnv, DoomMazeEnv
 from learning.environments import ENVIRONMENTS
+from learning.starfish.environment import StarfishTargetFindingEnv
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import Observed, TargetFindingOptions
 from learning.target_finding.env.variations import TargetMover
@@ -50,6 +51,7 @@ FORMS: dict[str, Callable[[], AnyEnv]] = {
     "doom": lambda: DoomMazeEnv(render_mode="rgb_array", size=9),
     "doom cells": lambda: DoomMazeCellsEnv(render_mode="rgb_array", size=9),
     "ball": lambda: BallMazeEnv(render_mode="rgb_array", size=9),
+    "whole body": lambda: StarfishTargetFindingEnv(render_mode="rgb_array", simulate=False),
     "crawl": lambda: StarfishCrawlEnv(render_mode="rgb_array", observe="body", duration_s=0.4),
 }
 
@@ -70,6 +72,10 @@ MODES: dict[str, list[dict[str, Any]]] = {
         {"observe": "body", "duration_s": 0.4, "target_m": (1.0, 0.0), "draw_broken": 1},
     ],
 }
+MODES["Asterias/StarfishTargetFinding-v0"] = [
+    {"wait_s": 0.05, "dead_cameras": 0.5, "silent_cameras": 0.5, "dead_limbs": 1},
+    {"simulate": False, "dead_limbs": 2},
+]
 REGISTERED = [(name, options) for name, modes in MODES.items() for options in modes]
 
 
