@@ -179,10 +179,12 @@ class StarfishTargetFindingEnv(gymnasium.Env[Observations, NDArray[np.float32]],
         self.world.move_target(Pose(xyz=(x, y, z), rpy=(roll, pitch, yaw)))
 
     def _goal_rad(self) -> FloatArray:
-        return joints_of(self.command, self.sight.limits_rad)[0]
+        goal: FloatArray = joints_of(self.command, self.sight.limits_rad)[0]
+        return goal
 
     def _geometric(self) -> BoolArray:
-        return self.sight.sees(self._goal_rad()[None], *self._target)[0]
+        seen: BoolArray = self.sight.sees(self._goal_rad()[None], *self._target)[0]
+        return seen
 
     def _drive(self, duration_s: float, *, from_there: bool = False) -> None:
         """Send all working limbs where they are commanded; ``from_there`` starts them there."""

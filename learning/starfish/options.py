@@ -67,8 +67,6 @@ class BodySearchOptions:
             raise UserError("distance_m and elevation_rad take a lower and an upper bound.")
         if not 0.0 <= self.askew_rad <= 1.0:
             raise UserError(f"askew_rad takes 0 to 1, not {self.askew_rad:g}.")
-        if isinstance(self.silent, str):
-            object.__setattr__(self, "silent", (self.silent,))
         wrong = [kind for kind in self.silent if kind not in SILENT_KINDS]
         if wrong or not self.silent:
             raise UserError(f"silent takes some of {', '.join(SILENT_KINDS)}, not {self.silent}.")
