@@ -14,6 +14,7 @@ from asterias.errors import UserError
 from docs.tables import (
     agents,
     crawling,
+    critical_states,
     diffusion,
     doom,
     figures,
@@ -42,6 +43,7 @@ TABLES = {
     **diffusion.TABLES,
     **planners.TABLES,
     **doom.TABLES,
+    **critical_states.TABLES,
     **agents.TABLES,
     **figures.TABLES,
     **front_page.TABLES,
