@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,21 @@ def table_of(drives: Sequence[Drive], length_s: float) -> FrameTable:
             times_s[row, camera, : len(own)] = own
             content[row, camera, : len(own)] = pictures
     return FrameTable(times_s, content, np.array([joints for _, _, joints in pieces]))
+
+
+def joined(tables: Sequence[FrameTable]) -> FrameTable:
+    """Return the drives of tables one after the other."""
+    most = max(table.times_s.shape[2] for table in tables)
+
+    def wide(array: npt.NDArray[Any], fill: float) -> npt.NDArray[Any]:
+        missing = [(0, 0), (0, 0), (0, most - array.shape[2]), *[(0, 0)] * (array.ndim - 3)]
+        return np.pad(array, missing, constant_values=fill)
+
+    return FrameTable(
+        np.concatenate([wide(table.times_s, np.inf) for table in tables]),
+        np.concatenate([wide(table.content, 0) for table in tables]),
+        np.concatenate([table.joints_rad for table in tables]),
+    )
 
 
 _Piece = tuple[list[FloatArray], list[npt.NDArray[np.uint8]], FloatArray]

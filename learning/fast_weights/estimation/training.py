@@ -6,8 +6,8 @@ encoder of the pictures is fitted, then, on its descriptions, the fast weights o
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from asterias.progress import TrainingProgress
 from asterias.provenance import provenance
 from hardware.description.robot import RobotDescription, load_robot
 from learning.fast_weights.estimation.babbling import Babbling, babble
-from learning.fast_weights.estimation.drives import Drive, total_duration_s
+from learning.fast_weights.estimation.drives import total_duration_s
 from learning.fast_weights.estimation.encoder import CameraEncoder
 from learning.fast_weights.estimation.encoder_fit import (
     JointRanges,
@@ -30,10 +30,11 @@ from learning.fast_weights.estimation.encoder_fit import (
 )
 from learning.fast_weights.estimation.estimator import ESTIMATOR_FILE, TrainedEstimator
 from learning.fast_weights.estimation.fitting import FitPlan, fit
-from learning.fast_weights.estimation.frames import FrameTable, Losses, table_of
+from learning.fast_weights.estimation.frames import FrameTable, Losses, joined, table_of
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS
 from learning.fast_weights.estimation.recorded import recorded_drives
 from learning.fast_weights.estimation.sequence_fit import Track, sequence_loss, tracked
+from learning.target_finding.algorithms.checkpoint import load_state, save_state
 from learning.target_finding.algorithms.registry import (
     OnTrainingProgress,
     ShouldStop,
@@ -55,6 +56,8 @@ STEP_SHARE = 0.1
 SHARD = 100
 ENCODER_CHECKPOINT = "checkpoint.safetensors"
 SEQUENCE_CHECKPOINT = "checkpoint_sequence.safetensors"
+# What was babbled, until the training is done.
+DRIVES_FOLDER = "drives"
 # Shares of lost pictures at which a training is judged.
 DROPS = (0.0, 0.2, 0.4, 0.6)
 
@@ -190,6 +193,7 @@ def train_estimator(
     )
     trained.save(config.out / ESTIMATOR_FILE)
     write_json(config.out / "summary.json", card)
+    shutil.rmtree(config.out / DRIVES_FOLDER, ignore_errors=True)
     return card
 
 
@@ -223,9 +227,10 @@ def _check_folder(config: EstimatorConfig) -> None:
     if (config.out / ESTIMATOR_FILE).exists():
         raise UserError(f"{config.out} holds a state estimator; choose another --out.")
     has_checkpoint = (config.out / ENCODER_CHECKPOINT).is_file()
-    if has_checkpoint and not config.resume:
+    has_drives = (config.out / DRIVES_FOLDER).is_dir()
+    if (has_checkpoint or has_drives) and not config.resume:
         raise UserError(f"{config.out} holds a training; add --resume, or choose another --out.")
-    if config.resume and not has_checkpoint:
+    if config.resume and not (has_checkpoint or has_drives):
         path = config.out / ENCODER_CHECKPOINT
         raise UserError(f"{path} is not there: nothing to resume; leave out --resume.")
 
@@ -237,24 +242,45 @@ def babbled(
     babbling: Babbling,
     drives: int,
     seed: int,
-    *,
-    on_drives: Callable[[int, int], None] = lambda done, total: None,
+    folder: Path,
     should_stop: ShouldStop = lambda: False,
-) -> list[Drive]:
+) -> FrameTable:
     """Return drives of babbling, :data:`SHARD` of each seed from ``1000 (seed + 1)`` on.
+
+    Each shard is kept in ``folder``, so that a training that was stopped does not babble again.
+    """
+    counts = [min(SHARD, drives - first) for first in range(0, drives, SHARD)]
+    number = 1000 * (seed + 1)
+    return joined(
+        [
+            _shard(babbling, count, number + shard, folder, should_stop)
+            for shard, count in enumerate(counts)
+        ]
+    )
+
+
+def _shard(
+    babbling: Babbling, count: int, number: int, folder: Path, should_stop: ShouldStop
+) -> FrameTable:
+    """Return one shard, babbled or read.
 
     Raises:
         KeyboardInterrupt: ``should_stop`` said so.
     """
-    found: list[Drive] = []
-    while len(found) < drives:
-        number = 1000 * (seed + 1) + len(found) // SHARD
-        for drive in babble(babbling, min(SHARD, drives - len(found)), number):
-            found.append(drive)
-            on_drives(len(found), drives)
-            if should_stop():
-                raise KeyboardInterrupt
-    return found
+    path = folder / f"{number}_{count}.safetensors"
+    settings = {**asdict(babbling), "count": count, "number": number}
+    if path.is_file():
+        return FrameTable(**load_state(path, settings)[0])
+    drives = []
+    for drive in babble(babbling, count, number):
+        drives.append(drive)
+        if should_stop():
+            raise KeyboardInterrupt
+    table = table_of(drives, PIECE_S)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {key: getattr(table, key) for key in ("times_s", "content", "joints_rad")}
+    save_state(path, arrays, settings, {})
+    return table
 
 
 def _gather(
@@ -267,10 +293,11 @@ def _gather(
     """
     if config.recordings is None:
         babbling = Babbling(config.robot, config.limb, step_share=STEP_SHARE)
-        learned = babbled(babbling, config.drives, config.seed, should_stop=should_stop)
+        folder = config.out / DRIVES_FOLDER
+        learned = babbled(babbling, config.drives, config.seed, folder, should_stop)
         count = min(HELD_OUT_DRIVES, max(1, round(HELD_OUT_SHARE * config.drives)))
-        held = babble(babbling, count, 1000 * (config.seed + 1) + SHARD * 9)
-        return table_of(learned, PIECE_S), table_of(list(held), PIECE_S)
+        number = 1000 * (config.seed + 1) + SHARD * 9
+        return learned, _shard(babbling, count, number, folder, should_stop)
     drives = recorded_drives(config.recordings, robot, config.limb)
     table = table_of(drives, PIECE_S)
     if len(table) < 2:

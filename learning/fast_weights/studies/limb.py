@@ -22,7 +22,7 @@ from learning.fast_weights.estimation.babbling import Babbling, babble
 from learning.fast_weights.estimation.encoder_fit import described_table
 from learning.fast_weights.estimation.estimator import TrainedEstimator
 from learning.fast_weights.estimation.fitting import FitPlan, fit
-from learning.fast_weights.estimation.frames import FrameTable, Losses, table_of
+from learning.fast_weights.estimation.frames import FrameTable, Losses, joined, table_of
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS, SequenceModel
 from learning.fast_weights.estimation.sequence_fit import Track, sequence_loss, tracked
 from learning.fast_weights.estimation.training import DROPS, PIECE_S, SEQUENCE_RATE, rmse_deg
@@ -95,23 +95,12 @@ def _describe(
 ) -> None:
     """Write a table of descriptions; a few drives at a time, since pictures take memory."""
     parts = []
-    most = 0
     for number in range(0, count, BATCH_OF_DRIVES):
         drives = list(babble(babbling, min(BATCH_OF_DRIVES, count - number), seed + number))
-        part = described_table(trained.encoder, table_of(drives, PIECE_S))
-        parts.append(part)
-        most = max(most, part.times_s.shape[2])
-
-    def wide(array: np.ndarray[Any, Any], fill: float) -> np.ndarray[Any, Any]:
-        missing = [(0, 0), (0, 0), (0, most - array.shape[2]), *[(0, 0)] * (array.ndim - 3)]
-        return np.pad(array, missing, constant_values=fill)
-
+        parts.append(described_table(trained.encoder, table_of(drives, PIECE_S)))
+    table = joined(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {
-        "times_s": np.concatenate([wide(part.times_s, np.inf) for part in parts]),
-        "content": np.concatenate([wide(part.content, 0.0) for part in parts]),
-        "joints_rad": np.concatenate([part.joints_rad for part in parts]),
-    }
+    arrays = {key: getattr(table, key) for key in ("times_s", "content", "joints_rad")}
     save_file(arrays, path)
 
 

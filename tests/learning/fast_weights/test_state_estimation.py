@@ -217,7 +217,8 @@ def test_a_training_that_was_stopped_ends_in_the_same_weights(tmp_path: Path) ->
     card = train_estimator(config, reports.append)
     assert [report.done for report in reports] == list(range(1, 9))
     assert set(card["rmse_deg"]) == {"0", "0.2", "0.4", "0.6"}
-    for stop_after in (2 + 3, 2 + 7):  # drives, then updates of the first and of the second fit
+    # Two drives and one that is held out; then updates of the first fit and of the second.
+    for stop_after in (3, 3 + 3, 3 + 7):
         parts = replace(config, out=tmp_path / f"parts{stop_after}")
         asked = iter(range(1, 1000))
         with pytest.raises(KeyboardInterrupt):
@@ -225,6 +226,7 @@ def test_a_training_that_was_stopped_ends_in_the_same_weights(tmp_path: Path) ->
         with pytest.raises(UserError, match="add --resume"):
             train_estimator(parts)
         train_estimator(replace(parts, resume=True))
+        assert not (parts.out / "drives").exists(), "kept until the end only"
         ends = [(at.out / ESTIMATOR_FILE).read_bytes() for at in (config, parts)]
         assert ends[0] == ends[1]
     with pytest.raises(UserError, match="holds a state estimator"):

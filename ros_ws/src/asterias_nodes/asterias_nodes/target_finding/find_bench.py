@@ -40,6 +40,10 @@ class FindBench(BenchOptions):
     """Cameras that fail in each search, unannounced: kill0 (none), kill1, kill12."""
     fault: Literal["off", "stuck", "garbage"] = "off"
     """How they fail."""
+    joints: Literal["measured", "estimated", "auto"] = "measured"
+    """Measured by the servos, estimated from cameras alone, or estimated where one is silent."""
+    joint_fault: str = ""
+    """How all joints' measurement fails from the start on, for example garbage; empty: it works."""
     episodes: int = 12
     """Searches per policy."""
     required: int = 10
@@ -70,8 +74,10 @@ def measure(options: FindBench) -> list[dict[str, Any]]:
         # Another measurement has another folder.
         body = options.family if options.body == "emulated" else options.body
         words = (Path(policy).stem, body, options.faults, options.fault, options.episodes)
-        limb = (f"limb{options.limb}",) if options.limb else ()
-        name = "-".join(map(str, (*words, *limb, f"seed{options.seed}")))
+        more = (f"limb{options.limb}",) if options.limb else ()
+        if options.joints != "measured" or options.joint_fault:
+            more += (options.joints, options.joint_fault or "off")
+        name = "-".join(map(str, (*words, *more, f"seed{options.seed}")))
         folder = options.folder / name
         if (folder / "summary.json").is_file():
             print(f"  is done: {folder}", flush=True)
@@ -96,10 +102,13 @@ def _search(options: FindBench, policy: str, folder: Path) -> None:
         "policy": policy,
         "faults": options.faults,
         "fault": options.fault,
+        "joints": options.joints,
         "episodes": options.episodes,
         "seed": options.seed,
         "out": folder,
     }
+    if options.joint_fault:
+        goal["joint_fault"] = options.joint_fault
     arguments = [f"{name}:={value}" for name, value in goal.items()]
     process = subprocess.Popen(
         ["ros2", "launch", "launch/find_target.launch.xml", *arguments],
@@ -143,6 +152,8 @@ def run(options: FindBench) -> int:
         print(f"{search['policy']}: {finds} of {options.episodes} found, {mean} steps on average")
     body = {
         "body": options.body,
+        "joints": options.joints,
+        "joint_fault": options.joint_fault,
         "load_average_1_min": round(os.getloadavg()[0], 1),
         "wall_s": round(time.monotonic() - started_s, 1),
         "searches": searches,
