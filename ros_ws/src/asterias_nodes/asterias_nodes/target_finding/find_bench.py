@@ -74,7 +74,7 @@ def measure(options: FindBench) -> list[dict[str, Any]]:
         # Another measurement has another folder.
         body = options.family if options.body == "emulated" else options.body
         words = (Path(policy).stem, body, options.faults, options.fault, options.episodes)
-        more = (f"limb{options.limb}",) if options.limb else ()
+        more: tuple[str, ...] = (f"limb{options.limb}",) if options.limb else ()
         if options.joints != "measured" or options.joint_fault:
             more += (options.joints, options.joint_fault or "off")
         name = "-".join(map(str, (*words, *more, f"seed{options.seed}")))
