@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from sensor_msgs.msg import Image, JointState
@@ -21,7 +26,7 @@ from learning.fast_weights.estimation.training import ranges_of
 
 ROBOT = load_robot("limb_p1")
 # A node that imports torch, on a machine that runs other tests, too.
-WAIT_S = 60.0
+WAIT_S = 120.0
 NAMES = [joint.name for joint in ROBOT.limbs[0].joints]
 
 
@@ -55,7 +60,7 @@ def test_pictures_become_joints_with_a_spread_and_a_tip(
         peer.node.create_publisher(Image, f"/limb_0/camera_{j}/image_raw", sensor_qos())
         for j in range(4)
     ]
-    peer.wait_until(lambda: all(camera.get_subscription_count() for camera in cameras))
+    peer.wait_until(lambda: all(camera.get_subscription_count() for camera in cameras), WAIT_S)
     peer.spin(0.3)
     assert not heard["states"], "nothing was seen"
     rng = np.random.default_rng(0)
@@ -68,7 +73,7 @@ def test_pictures_become_joints_with_a_spread_and_a_tip(
             cameras[j].publish(to_image_msg(picture, stamp, f"limb_0_camera_{j}"))
         return min(map(len, heard.values())) >= 10
 
-    peer.wait_until(show)
+    peer.wait_until(show, WAIT_S)
     states, std, tip = (entries[-1] for entries in heard.values())
     assert list(states.name) == NAMES == list(std.name)
     assert np.abs(states.position).max() <= 1.5708 and min(std.position) > 0.0
@@ -76,7 +81,8 @@ def test_pictures_become_joints_with_a_spread_and_a_tip(
     assert tip.header.frame_id == "base_link" and tip.pose.covariance[0] > 0.0
     stamps = [to_seconds(message.header.stamp) for message in heard["states"]]
     assert stamps == sorted(stamps)
-    assert process.stop().status == 0
+    process.send(signal.SIGINT)
+    assert process.wait(WAIT_S).status == 0
 
 
 def test_an_estimator_that_is_not_there_or_of_another_limb_is_one_sentence(
@@ -92,3 +98,22 @@ def test_an_estimator_that_is_not_there_or_of_another_limb_is_one_sentence(
         outcome = process.wait(WAIT_S)
         assert outcome.status != 0 and words in outcome.stderr, outcome.stderr
         assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_bench_counts_estimates_of_a_launched_robot(tmp_path: Path) -> None:
+    out = tmp_path / "estimator.json"
+    words = ["--estimator", "--seconds", "2", "--json", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-m", "asterias_nodes.launch_bench", *words],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(out.read_text())
+    # Speed is the machine's affair.
+    assert figures["estimates_hz"] > 5.0 and figures["cores"] > 0.0
+    assert figures["latency_p95_median_ms"] > 0.0 and figures["left_behind"] == []

@@ -1,4 +1,4 @@
-"""Table of the state estimator: errors by share of lost pictures."""
+"""Tables of the state estimator: errors by share of lost pictures, searches, networks, cost."""
 
 from __future__ import annotations
 
@@ -29,4 +29,38 @@ def _state_estimator(results: Path) -> str:
     return markdown_table(rows)
 
 
-TABLES: dict[str, Callable[[Path], str]] = {"state_estimator": _state_estimator}
+def _searches(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [("policy", "joints, with noise for encoders", "found", "steps on average")]
+    for policy in ("ppo_kill0", "grid_filter"):
+        for name, joints in (
+            ("garbage", "as measured"),
+            ("estimated", "estimated from cameras"),
+        ):
+            search = load(results, f"learning/joint_faults/{policy}_{name}.json")["searches"][0]
+            found = f"{search['found']} of {len(search['episodes'])}"
+            rows.append((f"`{policy}`", joints, found, f"{search['mean_steps_of_finds']:.2f}"))
+    return markdown_table(rows)
+
+
+def _node(results: Path) -> str:
+    data = load(results, "learning/state_estimator_node.json")
+    return markdown_table(
+        [
+            ("counted for", f"{data['seconds']:.0f} s"),
+            ("estimates a second", f"{data['estimates_hz']:.1f}"),
+            (
+                "from a picture's arrival to its estimate, 95th percentile",
+                f"{data['latency_p95_median_ms']:.0f} ms; "
+                f"in the worst second {data['latency_p95_worst_ms']:.0f} ms",
+            ),
+            ("cores that the node takes", f"{data['cores']:.2f}"),
+            ("load of the 2-core machine meanwhile", f"{data['load_average']:.1f}"),
+        ]
+    )
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "state_estimator": _state_estimator,
+    "state_estimator_searches": _searches,
+    "state_estimator_node": _node,
+}
