@@ -30,7 +30,8 @@ def _state_estimator(results: Path) -> str:
 
 
 def _searches(results: Path) -> str:
-    rows: list[tuple[str, ...]] = [("policy", "joints, with noise for encoders", "found", "steps on average")]
+    head = ("policy", "joints, with noise for encoders", "found", "steps on average")
+    rows: list[tuple[str, ...]] = [head]
     for policy in ("ppo_kill0", "grid_filter"):
         for name, joints in (
             ("garbage", "as measured"),
