@@ -51,7 +51,9 @@ def shade(at: np.ndarray) -> int:
     return int(128 + 60 * np.clip(at[0], -1, 1))
 
 
-def write_homing(root: Path, count: int, joints: int = 4, cameras: int = CAMERAS) -> None:
+def write_homing(
+    root: Path, count: int, joints: int = 4, cameras: int = CAMERAS, rate: int = 10
+) -> None:
     """Demonstrations that go half of the way to one pose with each move, a second apart."""
     store, rng = EpisodeStore(root), np.random.default_rng(3)
     names = [*JOINTS, *(f"joint_{i}" for i in range(4, joints))]
@@ -69,10 +71,10 @@ def write_homing(root: Path, count: int, joints: int = 4, cameras: int = CAMERAS
             bag.write(topic, serialize_message(message), time_ns, time_ns)
 
         at = rng.uniform(-1.0, 1.0, joints)
-        for tick in range(10 * MOVES + 6):
-            time_s = 100 + tick / 10
+        for tick in range(rate * MOVES + rate // 2 + 1):
+            time_s = 100 + tick / rate
             header = Header(stamp=to_time_msg(time_s))
-            if tick % 10 == 5:
+            if tick % rate == rate // 2:
                 at = at + (HOME - at) / 2
                 point = JointTrajectoryPoint(positions=at.tolist())
                 move = JointTrajectory(joint_names=names, points=[point])
@@ -117,6 +119,21 @@ def test_steps_are_read_from_recordings_and_from_a_data_set_alike(
         first = mine.tiles[:, 0, 0, 0].astype(int)
         poses = mine.commands[:-1, 0] * np.pi / 2
         assert np.abs(first - [shade(np.array([pose])) for pose in poses]).max() <= 2
+
+
+def test_recordings_of_mixed_rates_are_the_same_demonstrations(demos: Path, tmp_path: Path) -> None:
+    """Each is put on one grid in time, so that other rates are no wrong input."""
+    write_homing(tmp_path / "mixed", 3)
+    write_homing(tmp_path / "mixed", 3, rate=30)
+    mixed, plain = (
+        read_demonstrations(tmp_path / "mixed", IMAGES),
+        read_demonstrations(demos, IMAGES),
+    )
+    # The draws of both halves begin alike.
+    for other, mine in zip(mixed, [*plain[:3], *plain[:3]], strict=True):
+        np.testing.assert_allclose(other.commands, mine.commands, atol=1e-6)
+        assert other.tiles is not None and mine.tiles is not None
+        assert (other.tiles == mine.tiles).all()
 
 
 def test_it_is_trained_by_name_interrupted_resumed_and_searches(

@@ -33,6 +33,12 @@ from learning.diffusion_policy.sampling import ChunkSampler, SamplingSettings, m
 from learning.diffusion_policy.similarity import Similarity, scheduled_steps
 from learning.diffusion_policy.training import ChunkData, DenoiserTraining, Scales, fit_denoiser
 from learning.diffusion_policy.transformer import DenoiserShape
+from learning.diffusion_policy.two_ways.clones import (
+    STYLE,
+    ChunkingTransformer,
+    CloneTraining,
+    fit_clone,
+)
 from learning.diffusion_policy.two_ways.demonstrators import chunk_data, demonstrate
 from learning.diffusion_policy.two_ways.learners import chunk_maker, shipped_model
 from learning.diffusion_policy.two_ways.measures import run_in_real_time
@@ -232,6 +238,23 @@ def test_a_denoiser_learns_both_answers_where_cloning_averages(name: str) -> Non
     ends = scales.actions(model.sampler().sample(seen, torch.Generator().manual_seed(0)))[:, -1, 0]
     assert losses[-1] < losses[0]
     assert np.abs(np.abs(ends) - 1).mean() < 0.3 and 0.25 < (ends > 0).mean() < 0.75
+
+
+def test_chunks_in_the_manner_of_act_answer_with_their_style_at_rest() -> None:
+    rng = np.random.default_rng(1)
+    seen = rng.standard_normal((400, 2)).astype(np.float32)
+    ramps = seen[:, :1, None] * np.linspace(0.25, 1, 4, dtype=np.float32)[None, :, None]
+    torch.manual_seed(0)
+    net = ChunkingTransformer((2,), 1, 4, width=16)
+    make = fit_clone(net, ChunkData(seen, ramps), CloneTraining(120, 32, 4e-3))
+    made = make(seen[:50])
+    assert made.shape == (50, 4, 1) and np.abs(made - ramps[:50]).mean() < 0.15
+    assert (make(seen[:50]) == made).all()  # nothing is drawn when it runs
+    style = torch.randn(1, STYLE)
+    with torch.inference_mode():
+        question = torch.zeros(1, 2)
+        assert torch.equal(net(question), net._decode(question, torch.zeros(1, STYLE)))
+        assert not torch.equal(net(question), net._decode(question, style))
 
 
 def test_an_interrupted_training_goes_on_as_the_whole_one(tmp_path: Path) -> None:
