@@ -12,6 +12,7 @@ from docs.tables.markdown import load, markdown_table
 
 _FILE = "learning/diffusion_policy.json"
 _FOUND = "learning/diffusion_find.json"
+_ROBOT = "learning/diffusion_robot.json"
 _NAMES = {
     "demonstrators": "the two demonstrators",
     "transformer": "diffusion policy, transformer, DDIM 16",
@@ -108,6 +109,23 @@ def _gate_name(label: str) -> str:
     return names.get(label, f"exact, {label}")
 
 
+def _held(results: Path) -> str:
+    data = load(results, _FILE)
+    seed = data["held"][0]["seed"]
+    alike = [row for row in data["cells"] if row["seed"] == seed and row["steps"] == 16]
+    ends = {row["label"]: row["success"] for row in alike}
+    ends |= {row["held"]: row["success"] for row in data["held"]}
+    names = {
+        "exact": "nothing",
+        "level": "the level's keys and values alone",
+        "queries": "the queries alone",
+        "tgate": "the whole output of cross-attention (TGATE)",
+    }
+    rows: list[tuple[str, ...]] = [("held from half of 16 steps on", "goal reached")]
+    rows += [(names[name], f"{100 * ends[name]:.1f} %") for name in names]
+    return markdown_table(rows)
+
+
 def _similarity(results: Path) -> str:
     rows: list[tuple[str, ...]] = [("block", "first third of the steps", "middle", "last")]
     for row in load(results, _FILE)["similarity"]:
@@ -167,12 +185,34 @@ def _runtimes(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _robot(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [
+        ("run by", "found", "steps", "control loop", "periods: median, 1 of 100 above, longest")
+    ]
+    for search in load(results, _ROBOT)["searches"]:
+        loop, count = search["control_loop"], len(search["episodes"])
+        runner = "node `policy`" if "node policy" in search["policy"] else "`/find_target`"
+        periods = ", ".join(f"{loop['period_ms'][name]:.0f}" for name in ("p50", "p99", "max"))
+        rows.append(
+            (
+                runner,
+                f"{search['found']} of {count}",
+                f"{search['mean_steps_of_finds']:.2f}",
+                f"{loop['rate_hz']:.1f} Hz",
+                f"{periods} ms",
+            )
+        )
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "diffusion_learners": _learners,
     "diffusion_cells": _cells,
     "diffusion_gates": _gates,
+    "diffusion_held": _held,
     "diffusion_similarity": _similarity,
     "diffusion_real_time": _real_time,
     "diffusion_runtimes": _runtimes,
     "diffusion_found": _found,
+    "diffusion_robot": _robot,
 }

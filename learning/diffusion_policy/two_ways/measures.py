@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from learning.diffusion_policy.caching import CACHES, CacheSettings, multiply_adds
+from learning.diffusion_policy.caching import (
+    CACHES,
+    CROSS,
+    CacheSettings,
+    StepMemory,
+    multiply_adds,
+)
 from learning.diffusion_policy.chunks_ahead import ChunksAhead
 from learning.diffusion_policy.model import DiffusionModel
-from learning.diffusion_policy.sampling import SamplingSettings
+from learning.diffusion_policy.sampling import ChunkSampler, SamplingSettings
 from learning.diffusion_policy.two_ways.learners import chunk_maker
 from learning.diffusion_policy.two_ways.rollout import roll_out
 from learning.diffusion_policy.two_ways.task import RATE_HZ, STEPS, PostEpisodes
@@ -83,6 +89,71 @@ def gate_cells(steps: int = GATE_STEPS) -> list[CacheCell]:
         ("schedule 0.4 without union", CacheSettings("schedule", unite=False)),
     ]
     return [CacheCell("ddim", steps, cache, label) for label, cache in settings]
+
+
+@dataclass
+class HeldMemory(StepMemory):
+    """Computes all blocks, but holds a part of what cross-attention gets from a step on.
+
+    Attributes:
+        held: ``level``: keys and values of the noise level; ``queries``: what the queries are
+            made of.
+        since: first step in which it is held.
+    """
+
+    held: str = "level"
+    since: int = GATE_STEPS // 2
+    _queries: dict[int, torch.Tensor | None] = field(default_factory=dict)
+    _level: int = 0
+
+    def begin(self, step: int, level: int) -> None:
+        """Begin a step of denoising at a level of noise."""
+        if self.held != "level" or step < self.since:
+            self._level = level
+        super().begin(step, self._level)
+
+    def run(
+        self, layer: int, kind: int, block: torch.nn.Module, *inputs: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return what ``block`` gives for what is held."""
+        if self.held != "queries" or kind != CROSS:
+            return super().run(layer, kind, block, *inputs)
+        if self._step < self.since:
+            self._queries[layer] = inputs[0]
+        return super().run(layer, kind, block, self._queries[layer], *inputs[1:])
+
+
+class _HeldSampler(ChunkSampler):
+    held = "level"
+
+    def _memory(self, observation: torch.Tensor) -> StepMemory:
+        made = super()._memory(observation)
+        return HeldMemory(made.plan, made.keys_values, held=self.held)
+
+
+def held_row(model: DiffusionModel, held: str) -> dict[str, Any]:
+    """Return success where TGATE's gate holds one half of what it holds, all else computed.
+
+    A gate at half of the steps repeats cross-attention, and so holds both its queries and the
+    token of the noise level that it attends to.
+
+    Args:
+        model: the transformer; chunks are made by DDIM with :data:`GATE_STEPS` steps, ``exact``.
+        held: see :class:`HeldMemory`.
+    """
+    sampler = _HeldSampler(model.denoiser, SamplingSettings("ddim", GATE_STEPS))
+    sampler.held = held
+    draws = torch.Generator().manual_seed(NOISE)
+
+    def make(observation: Floats) -> Floats:
+        return model.scales.actions(sampler.sample(model.scales.observation(observation), draws))
+
+    rolled = roll_out(make, EPISODES, TRIALS)
+    return {
+        "held": held,
+        "success": round(rolled.success, 4),
+        "hit": round(float(rolled.hit.mean()), 4),
+    }
 
 
 class CellMeter:

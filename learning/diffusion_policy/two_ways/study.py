@@ -33,6 +33,7 @@ from learning.diffusion_policy.two_ways.measures import (
     CellMeter,
     chunk_ms,
     gate_cells,
+    held_row,
     run_in_real_time,
     table_cells,
 )
@@ -141,11 +142,15 @@ def measure_all(
     """
     learners = [demonstrator_row(), *(measure_learner(run) for run in runs)]
     transformers = [run for run in runs if run.learner == "transformer"]
-    cells, gates = [], []
+    cells, gates, held = [], [], []
     for run in transformers:
         cells += cache_rows(run, table_cells(), on_progress)
     for run in transformers[:1]:  # taken apart with one training
         gates += cache_rows(run, gate_cells(), on_progress)
+        for part in ("level", "queries"):
+            measure = partial(held_row, load_model(run.folder), part)
+            path = run.folder / "cells" / f"held_{part}.json"
+            held.append({"seed": run.seed, **kept(path, measure)})
     few = [cell for cell in table_cells() if cell.steps == GATE_STEPS]
     in_tokens: list[Any] = []
     for run in (run for run in runs if run.learner == "level_in_tokens"):
@@ -156,6 +161,7 @@ def measure_all(
         "learners": learners,
         "cells": cells,
         "gates": gates,
+        "held": held,
     }
     if transformers:
         first = transformers[0]
