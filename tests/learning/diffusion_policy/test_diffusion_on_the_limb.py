@@ -214,6 +214,7 @@ def test_searches_in_simulation_are_shown_learned_and_measured(tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_study_of_target_finding_runs(tmp_path: Path) -> None:
     run = FindRun("images", 8, 0, tmp_path / "run")
     row = complete_find_run(run, lambda *_: None)
