@@ -22,8 +22,9 @@ from sim.physics.rotations import rotation_from_rpy
 
 Observations = npt.NDArray[np.float32]
 
-# Below so many pixels along its shorter diagonal half the tags are not decoded, measured over
-# 1,500 pictures of the starfish's cameras; a tag that is drawn that large is, in 97 of 100.
+# Pixels along its shorter diagonal from which on a tag counts as seen. Of 4,000 simulated pictures
+# of the starfish's cameras with a whole tag by this geometry, 58 of 100 were decoded below 17 px,
+# 66 from there to 20, 78 to 24, and 88 above; what limbs hide is among the misses.
 SMALLEST_PX = 17.0
 # Between a picture's edge and the tag's black square, for the white rim.
 RIM_PX = 3.0

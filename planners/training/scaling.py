@@ -93,6 +93,8 @@ SUITES: dict[str, Suite] = {
     "noise_15_0.04": Suite(15, (0, 15, 30, 60, 90), 100, variance=0.04),
     "noise_0.01": Suite(35, (0, 100, 200, 300), 20, variance=0.01),
     "noise_0.04": Suite(35, (0, 100, 200, 300), 20, variance=0.04),
+    # So many that figures of the longest bin are not those of 20 mazes.
+    "noise_many_0.04": Suite(35, (0, 100, 200, 300), 200, variance=0.04),
 }
 
 
