@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from asterias.errors import UserError
 from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
 from asterias_nodes.runtime.message_definitions import message_definition
 from learning.__main__ import main
+from learning.diffusion_policy import find_study, limb_training
 from learning.diffusion_policy.demonstrations import read_demonstrations
-from learning.diffusion_policy.find_study import FindRun, complete_find_run, shown_by_policy
+from learning.diffusion_policy.find_study import shown_by_policy
 from learning.diffusion_policy.limb_policy import LimbDiffusionPolicy
 from learning.diffusion_policy.sampling import SamplingSettings
 from learning.recordings.bags.bag_writer import Bag, Topic
@@ -214,12 +216,18 @@ def test_searches_in_simulation_are_shown_learned_and_measured(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_study_of_target_finding_runs(tmp_path: Path) -> None:
-    run = FindRun("images", 8, 0, tmp_path / "run")
-    row = complete_find_run(run, lambda *_: None)
-    assert row["episodes"] == 200 and 0.5 < row["success_within_cap"] <= 1.0
-    assert complete_find_run(run, lambda *_: None) == row
+def test_a_study_of_target_finding_runs_and_does_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How well it finds is a matter of the study itself: here it learns for a moment.
+    monkeypatch.setattr(limb_training, "UPDATES", 40)
+    monkeypatch.setattr(find_study, "measure_find", partial(find_study.measure_find, count=6))
+    run = find_study.FindRun("images", 8, 0, tmp_path / "run")
+    row = find_study.complete_find_run(run, lambda *_: None)
+    assert row["episodes"] == 6 and 0.0 <= row["success_within_cap"] <= 1.0
+    assert row["decision_ms"] > 0 and row["steps_shown"] > 8
+    monkeypatch.setattr(find_study, "_train", lambda *_: pytest.fail("trained twice"))
+    assert find_study.complete_find_run(run, lambda *_: None) == row
 
 
 def test_the_shipped_policy_of_images_finds_by_name() -> None:
