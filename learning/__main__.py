@@ -35,7 +35,7 @@ COMMANDS = {
     ),
     "critical-states": LazyCommand(
         "learning.critical_states.study_command:CriticalStatesStudy",
-        "Measure which frames a learned mask marks, where it is known which decided.",
+        "Measure which frames a Deep State Identifier marks, where it is known which decided.",
     ),
     "crawl": LazyCommand(
         "learning.crawling.study:CrawlStudy",

@@ -22,7 +22,7 @@ from learning.target_finding.env.options import Observed
 
 @dataclass(frozen=True)
 class DiffusionFind:
-    """Clone simulated searches by diffusion, from images or commands, and measure the policies."""
+    """Clone simulated searches by diffusion, from images or commands; measure the policies."""
 
     out: Path
     """Folder for the trainings; what is finished there is not done again."""

@@ -306,7 +306,7 @@ COMMANDS: dict[str, type | LazyCommand] = {
     "info": Info,
     "key-frames": LazyCommand(
         "learning.critical_states.key_frames.command:KeyFrames",
-        "Find the frames that decided success or failure, from these marks alone.",
+        "Find the frames that decided, from marks of success and failure alone.",
     ),
     "play": Play,
     "plot": Plot,

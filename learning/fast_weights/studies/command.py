@@ -34,7 +34,7 @@ else:
 
 @dataclass(frozen=True)
 class FastWeights:
-    """Estimate joints from four cameras with pictures lost and late, by networks side by side."""
+    """Estimate joints from cameras with pictures lost and late, by networks side by side."""
 
     out: Path
     """Folder for descriptions and trainings; what is finished there is not done again."""

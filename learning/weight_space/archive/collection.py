@@ -125,7 +125,7 @@ def _checked(path: Path, saved: SavedEncoder) -> NetworkPolicy:
     Raises:
         UserError: it has no memory, is of another robot, or sees something else.
     """
-    policy, name = load_policy(path), shortened(str(path))
+    policy, name = load_policy(path), path  # whole: its end is what tells
     options = policy.card["options"]
     if policy.card["kind"] != KIND or not isinstance(policy, NetworkPolicy) or not policy.cell:
         raise UserError(f"{name} is not recurrent; the archive takes policies with a memory.")
