@@ -18,8 +18,8 @@ from gymnasium import spaces
 from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
-from asterias.errors import UserError
 from learning.training.actions import continuous_action
+from learning.training.environment_options import check_render_mode
 from planners.mazes.datasets import MazeRule
 from planners.mazes.problems import PlanningProblem, draw_problem
 from sim.ball_maze import CONTROL_HZ, MAX_FORCE_N, BallMaze
@@ -49,8 +49,7 @@ class BallMazeEnv(gymnasium.Env[BallObservation, NDArray[np.float32]], EzPickle)
         self, render_mode: str | None = None, size: int = 35, farthest: bool = False
     ) -> None:
         EzPickle.__init__(self, render_mode, size, farthest)
-        if render_mode not in (None, "rgb_array"):
-            raise UserError(f"render_mode is {render_mode!r}: choose rgb_array or none.")
+        check_render_mode(render_mode)
         self.render_mode, self.size, self.farthest = render_mode, size, farthest
         self._rule = MazeRule(size)
         self._world: BallMaze | None = None

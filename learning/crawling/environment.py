@@ -11,7 +11,6 @@ within a tenth of a body length of the target.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -21,12 +20,12 @@ from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
 from asterias.arrays import FloatArray
-from asterias.errors import UserError
 from learning.crawling.crawler import Crawler
 from learning.crawling.limb_modes import CONTROL_HZ, MODES, mirroring
 from learning.crawling.options import CrawlOptions
 from learning.crawling.view import draw_crawler
 from learning.training.actions import continuous_action
+from learning.training.environment_options import changed_options, check_render_mode
 
 ARRIVED_LENGTHS = 0.1
 CrawlObservation = NDArray[np.float32]
@@ -55,12 +54,8 @@ class StarfishCrawlEnv(gymnasium.Env[CrawlObservation, NDArray[np.float32]], EzP
         **changes: Any,
     ) -> None:
         EzPickle.__init__(self, options, render_mode, **changes)
-        if render_mode not in (None, "rgb_array"):
-            raise UserError(f"render_mode is {render_mode!r}: choose rgb_array or none.")
-        try:
-            self.options = replace(options or CrawlOptions(), **changes)
-        except TypeError as error:
-            raise UserError(f"StarfishCrawl: {error}.") from error
+        check_render_mode(render_mode)
+        self.options = changed_options("StarfishCrawl", options or CrawlOptions(), changes)
         self.render_mode = render_mode
         self.crawler = Crawler(self.options)
         self.face(self.options.heading_rad)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from asterias.arrays import Cell
 from asterias.errors import UserError
 from learning.training.actions import continuous_action, discrete_action
+from learning.training.environment_options import check_render_mode
 from planners.mazes.action_sets import NEWS
 from planners.mazes.datasets import MazeRule
 from planners.mazes.distances import distances
@@ -87,8 +88,7 @@ class _DoomMaze(gymnasium.Env[DoomObservation, DoomAction], EzPickle, Generic[Do
     _default_steps_per_cell = 4
 
     def __init__(self, render_mode: str | None = None, **options: Any) -> None:
-        if render_mode not in (None, "rgb_array"):
-            raise UserError(f"render_mode is {render_mode!r}: choose rgb_array or none.")
+        check_render_mode(render_mode)
         self.render_mode = render_mode
         try:
             self.options = DoomMazeOptions(**options)

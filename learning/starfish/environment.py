@@ -11,7 +11,6 @@ the tag; 0 otherwise. ``info`` holds ``dead_limbs``, ``dead_cameras`` and ``fail
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -36,6 +35,7 @@ from learning.starfish.episodes import (
 )
 from learning.starfish.options import BodySearchOptions
 from learning.training.actions import continuous_action
+from learning.training.environment_options import changed_options, check_render_mode
 from sim.world import SimWorld
 
 # The drive to a start, in simulated s, and starts that are tried until nothing is seen.
@@ -67,12 +67,10 @@ class StarfishTargetFindingEnv(gymnasium.Env[Observations, NDArray[np.float32]],
         **changes: Any,
     ) -> None:
         EzPickle.__init__(self, options, render_mode, **changes)
-        if render_mode not in (None, "rgb_array"):
-            raise UserError(f"render_mode is {render_mode!r}: choose rgb_array or none.")
-        try:
-            self.options = replace(options or BodySearchOptions(), **changes)
-        except TypeError as error:
-            raise UserError(f"StarfishTargetFinding: {error}.") from error
+        check_render_mode(render_mode)
+        self.options = changed_options(
+            "StarfishTargetFinding", options or BodySearchOptions(), changes
+        )
         self.render_mode = render_mode
         self.world = SimWorld(self.options.robot)
         self.sight = sight = BodySight(self.world.robot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -56,7 +57,7 @@ class ClosedForm(NamedTuple):
     """V of one more layer ``(B, H, W)``, less its greatest."""
 
 
-class PlanningNetwork(nn.Module):
+class PlanningNetwork(nn.Module, ABC):
     """Encode the observation once, iterate a planning step many times.
 
     Decode actions from any layer.
@@ -76,17 +77,17 @@ class PlanningNetwork(nn.Module):
         super().__init__()
         self.config = config
 
+    @abstractmethod
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
         """Return what all layers share, from mazes ``(B, H, W)``, 1 = free, and one-hot goals."""
-        raise NotImplementedError
 
+    @abstractmethod
     def iterate(self, encoded: Sequence[Tensor], depth: int, saved_layers: Sequence[int]) -> Tensor:
         """Return the planning state after the saved layers: ``(N, B, ..., H, W)``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, encoded: Sequence[Tensor], states: Tensor) -> Tensor:
         """Return action logits ``(N, B, actions, H, W)`` of saved states."""
-        raise NotImplementedError
 
     @property
     def can_resume(self) -> bool:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from action_client import Asker
 from action_msgs.msg import GoalStatus
 from asterias_interfaces.action import CrawlTo
 from nav_msgs.msg import Odometry
-from rclpy.action import ActionClient
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
 
@@ -62,52 +62,40 @@ class FakeRobot:
         self._odometry.publish(to_odometry_msg(*arguments))
 
 
-class Asker:
-    """Sends goals."""
+class CrawlAsker(Asker):
+    """Sends goals to ``/crawl_to`` by their fields."""
 
     def __init__(self, peer: Any) -> None:
-        self.peer, self.feedback = peer, []
-        self.client = ActionClient(peer.node, CrawlTo, "/crawl_to")
-        peer.wait_until(self.client.server_is_ready)
+        super().__init__(peer, CrawlTo, "/crawl_to")
 
-    def send(self, **fields: Any) -> Any:
+    def begin(self, **fields: Any) -> Any:
         """The handle of a goal; x is where to, frame in which frame."""
         goal = CrawlTo.Goal()
         goal.target.point.x = fields.pop("x", 0.0)
         goal.target.header.frame_id = fields.pop("frame", "")
         for name, value in fields.items():
             setattr(goal, name, value)
-        future = self.client.send_goal_async(
-            goal, feedback_callback=lambda message: self.feedback.append(message.feedback)
-        )
-        self.peer.wait_until(future.done)
-        return future.result()
+        return self.send(goal)
 
-    def result(self, handle: Any) -> Any:
-        """Status and result."""
-        future = handle.get_result_async()
-        self.peer.wait_until(future.done)
-        return future.result()
-
-    def ask(self, **fields: Any) -> Any:
+    def outcome(self, **fields: Any) -> Any:
         """The result of a goal."""
-        return self.result(self.send(**fields)).result
+        return self.result(self.begin(**fields)).result
 
 
 def test_a_goal_is_reached_canceled_replaced_stopped_and_taken_over(
     start_node: Any, peer: Any
 ) -> None:
     start_node("crawl", patience_s=20.0, progress_s=2.0)
-    robot, asker = FakeRobot(peer), Asker(peer)
-    there = asker.ask(x=0.4)
+    robot, asker = FakeRobot(peer), CrawlAsker(peer)
+    there = asker.outcome(x=0.4)
     assert there.error_code == Code.NONE and there.arrived, there.error_msg
     assert there.distance <= 0.08 and there.crawled == pytest.approx(0.32, abs=0.05)
     assert max(abs(angle) for command in robot.commands for angle in command) <= 0.35
     assert asker.feedback and asker.feedback[-1].leading_limb == 0
     # In the robot's own frame the robot's place counts, and what is near is at once reached.
-    assert asker.ask(x=0.05, frame="base_link").arrived
+    assert asker.outcome(x=0.05, frame="base_link").arrived
 
-    handle = asker.send(x=50.0 - 35.0)
+    handle = asker.begin(x=50.0 - 35.0)
     peer.wait_until(lambda: len(robot.commands) > 20)
     cancel = handle.cancel_goal_async()
     peer.wait_until(cancel.done)
@@ -115,8 +103,8 @@ def test_a_goal_is_reached_canceled_replaced_stopped_and_taken_over(
     assert ended.status == GoalStatus.STATUS_CANCELED
     assert ended.result.error_code == Code.CANCELED
 
-    first = asker.send(x=15.0)
-    second = asker.send(x=-15.0)
+    first = asker.begin(x=15.0)
+    second = asker.begin(x=-15.0)
     assert asker.result(first).result.error_code == Code.REPLACED
     robot.owner.publish(String(data="web"))
     ended = asker.result(second).result
@@ -124,17 +112,17 @@ def test_a_goal_is_reached_canceled_replaced_stopped_and_taken_over(
     robot.owner.publish(String(data=""))
 
     robot.moves = False
-    stuck = asker.ask(x=15.0)
+    stuck = asker.outcome(x=15.0)
     assert stuck.error_code == Code.FAILED_TO_MAKE_PROGRESS
-    handle = asker.send(x=15.0)
+    handle = asker.begin(x=15.0)
     robot.stop.publish(Bool(data=True))
     assert asker.result(handle).result.error_code == Code.E_STOP
-    assert asker.ask(x=1.0).error_code == Code.E_STOP
+    assert asker.outcome(x=1.0).error_code == Code.E_STOP
 
 
 def test_a_goal_that_cannot_be_reached_is_refused_with_a_code(start_node: Any, peer: Any) -> None:
     start_node("crawl", patience_s=0.5)
-    asker = Asker(peer)
+    asker = CrawlAsker(peer)
     for fields, code, told in (
         ({"x": math.nan}, Code.BAD_GOAL, "must be finite"),
         ({"tolerance": -1.0}, Code.BAD_GOAL, "tolerance 0 or more"),
@@ -142,20 +130,20 @@ def test_a_goal_that_cannot_be_reached_is_refused_with_a_code(start_node: Any, p
         ({"gait": "gallop"}, Code.UNKNOWN_GAIT, "There is no gait 'gallop'"),
         ({"x": 1.0}, Code.NO_ROBOT, "No joint states come from limb_0"),
     ):
-        result = asker.ask(**fields)
+        result = asker.outcome(**fields)
         assert (result.error_code, result.arrived) == (code, False)
         assert told in result.error_msg
 
 
 def test_far_and_unseen_targets_are_refused(start_node: Any, peer: Any) -> None:
     start_node("crawl", patience_s=4.0)
-    robot, asker = FakeRobot(peer), Asker(peer)
-    far = asker.ask(x=99.0)
+    robot, asker = FakeRobot(peer), CrawlAsker(peer)
+    far = asker.outcome(x=99.0)
     assert far.error_code == Code.BAD_GOAL and "at most 20 m" in far.error_msg
-    unseen = asker.ask(seen=True)
+    unseen = asker.outcome(seen=True)
     assert unseen.error_code == Code.NOT_SEEN and "No camera saw the target" in unseen.error_msg
     robot.timer.cancel()
-    peer.wait_until(lambda: asker.ask(x=1.0).error_code == Code.NO_ROBOT)
+    peer.wait_until(lambda: asker.outcome(x=1.0).error_code == Code.NO_ROBOT)
 
 
 def test_a_pose_goes_into_a_message_and_back() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from action_client import Asker
 from action_msgs.msg import GoalStatus
 from asterias_interfaces.action import ComputePath, FollowPath
 from asterias_interfaces.srv import DrawMaze
@@ -16,7 +17,6 @@ from geometry_msgs.msg import Twist
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
-from rclpy.action import ActionClient
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
@@ -61,37 +61,6 @@ def map_msg() -> OccupancyGrid:
     values[PLAN[::-1] == 2] = -1
     message.data = values.ravel().tolist()
     return message
-
-
-class Asker:
-    """Sends goals of one action."""
-
-    def __init__(self, peer: Any, kind: Any, name: str) -> None:
-        self.peer, self.kind = peer, kind
-        self.client = ActionClient(peer.node, kind, name)
-        self.feedback: list[Any] = []
-        peer.wait_until(self.client.server_is_ready)
-
-    def send(self, goal: Any) -> Any:
-        """The accepted goal's handle."""
-        future = self.client.send_goal_async(
-            goal, feedback_callback=lambda message: self.feedback.append(message.feedback)
-        )
-        self.peer.wait_until(future.done)
-        return future.result()
-
-    def result(self, handle: Any) -> Any:
-        """Status and result, once the goal has ended."""
-        future = handle.get_result_async()
-        self.peer.wait_until(future.done)
-        return future.result()
-
-    def ask(self, goal: Any) -> Any:
-        """The result of a goal."""
-        return self.result(self.send(goal)).result
-
-    def close(self) -> None:
-        self.client.destroy()
 
 
 def goal_msg(

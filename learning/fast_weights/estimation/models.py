@@ -7,6 +7,7 @@ memory: fast weights, gated recurrent units, a neural controlled differential eq
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -71,7 +72,7 @@ class JointHead(nn.Module):
         return Guess(mean, spread.clamp(LEAST_LOG_VAR, MOST_LOG_VAR))
 
 
-class SequenceModel(nn.Module):
+class SequenceModel(nn.Module, ABC):
     """What all estimators over time have in common.
 
     Args:
@@ -101,6 +102,7 @@ class SequenceModel(nn.Module):
             outputs.append(output)
         return torch.stack(outputs, 1)
 
+    @abstractmethod
     def step(
         self, memory: Any, sample: torch.Tensor, time_s: torch.Tensor
     ) -> tuple[Any, torch.Tensor]:
@@ -109,7 +111,6 @@ class SequenceModel(nn.Module):
         Returns:
             The memory, and its output ``(B, hidden)``.
         """
-        raise NotImplementedError
 
     def shifted(self, memory: Any, by_s: float) -> Any:
         """Return a memory whose stamps are ``by_s`` less."""
@@ -177,6 +178,14 @@ class RecurrentModel(SequenceModel):
         """Return a memory whose stamp is less."""
         return Recurrent(memory.state, memory.time_s - by_s)
 
+    @staticmethod
+    def _before(
+        memory: Recurrent | None, sample: torch.Tensor, time_s: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the state ``(B, 2 hidden)`` before a sample, and the time since the last one."""
+        past = memory or Recurrent(sample.new_zeros(len(sample), 2 * HIDDEN), time_s)
+        return past.state, (time_s - past.time_s).unsqueeze(-1) / AGE_UNIT_S
+
 
 class GapGru(RecurrentModel):
     """A gated recurrent unit that gets the time since the last sample as one more input."""
@@ -193,9 +202,8 @@ class GapGru(RecurrentModel):
         Returns:
             The memory, and its output.
         """
-        past = memory or Recurrent(sample.new_zeros(len(sample), 2 * HIDDEN), time_s)
-        gap = (time_s - past.time_s).unsqueeze(-1) / AGE_UNIT_S
-        state = self.cell(torch.cat([sample, gap], -1), past.state)
+        state, gap = self._before(memory, sample, time_s)
+        state = self.cell(torch.cat([sample, gap], -1), state)
         return Recurrent(state, time_s), state
 
 
@@ -221,12 +229,11 @@ class DecayGru(RecurrentModel):
         Returns:
             The memory, and its output.
         """
-        past = memory or Recurrent(sample.new_zeros(len(sample), 2 * HIDDEN), time_s)
-        gap = (time_s - past.time_s).unsqueeze(-1) / AGE_UNIT_S
+        state, gap = self._before(memory, sample, time_s)
         ages, fresh = sample[:, -2 * self.cameras : -self.cameras], sample[:, -self.cameras :]
         kept = torch.exp(-torch.relu(self.input_decay(ages)))
         mask = fresh.mean(-1, keepdim=True).expand_as(sample)
-        decayed = past.state * torch.exp(-torch.relu(self.state_decay(gap)))
+        decayed = state * torch.exp(-torch.relu(self.state_decay(gap)))
         state = self.cell(torch.cat([sample * kept, mask], -1), decayed)
         return Recurrent(state, time_s), state
 

@@ -7,7 +7,7 @@ other trainings are never seen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,14 @@ import torch
 
 from asterias.arrays import FloatArray
 from learning.policy_search.common.pose_map import PoseMap
-from learning.target_finding.algorithms.checkpoint import load_state, save_state
 from learning.weight_space.archive.copy_runs import mean_steps
 from learning.weight_space.archive.limb_encoder import LimbPolicyEncoder, LimbQuestions
 from learning.weight_space.archive.policy_bank import PolicyBank, perturbed
 from learning.weight_space.archive.trainings import Trained
 from learning.weight_space.encoders.emulation import Emulator
+from learning.weight_space.encoders.resumable_training import ResumableTraining
 from learning.weight_space.recurrent_nets import joined, select
 
-_SAVE_EVERY = 250
 # Noise of relatives, in parts of each tensor's own size: near copies to policies of which hardly
 # anything is left (as for fingerprints).
 _SCALES = (0.1, 0.2, 0.4, 0.8)
@@ -115,7 +114,7 @@ def make_population(
     return TaughtPolicies(bank, steps, np.concatenate(known))
 
 
-class LimbEncoderTraining:
+class LimbEncoderTraining(ResumableTraining):
     """An encoder of limb policies while it learns.
 
     Args:
@@ -128,7 +127,7 @@ class LimbEncoderTraining:
     def __init__(
         self, copy: PoseMap, population: TaughtPolicies, options: LimbEncoderOptions, path: Path
     ) -> None:
-        self.population, self.options, self.path = population, options, path
+        self.population, self.options = population, options
         about = copy.options
         self._questions = LimbQuestions(about.command_range, copy.cameras, about.increment)
         self._cameras = copy.cameras
@@ -138,47 +137,11 @@ class LimbEncoderTraining:
                 self._questions, about.cap, interactive=options.interactive
             )
             size = self.encoder.probing.embedding
-            self.emulator = Emulator(copy.joints + copy.cameras, copy.joints, size)
-        parts = [*self.encoder.parameters(), *self.emulator.parameters()]
-        self._adam: Any = torch.optim.AdamW(
-            parts, options.learning_rate, weight_decay=options.weight_decay
-        )
-        self._schedule: Any = torch.optim.lr_scheduler.CosineAnnealingLR(
-            self._adam, options.updates
-        )
-        self._generator = torch.Generator().manual_seed(options.seed)
+            emulator = Emulator(copy.joints + copy.cameras, copy.joints, size)
+        super().__init__(self.encoder, emulator, options, path)
         self._steps = torch.tensor(population.steps, dtype=torch.float32)
         self._measured = torch.tensor(population.measured, dtype=torch.float32)
         self._known = np.flatnonzero(np.isfinite(population.measured).all(1))
-        self.done = 0
-        self.losses: list[list[float]] = []
-        if path.exists():
-            self._load()
-
-    def learn(
-        self,
-        on_progress: Callable[[int, int], None] = lambda done, total: None,
-        should_stop: Callable[[], bool] = lambda: False,
-    ) -> bool:
-        """Learn to the end, or until it is stopped.
-
-        Args:
-            on_progress: told updates and their total.
-            should_stop: asked after each update.
-
-        Returns:
-            Whether the end was reached.
-        """
-        total = self.options.updates
-        while self.done < total:
-            self.update()
-            stopped, ended = should_stop(), self.done == total
-            if stopped or ended or self.done % _SAVE_EVERY == 0:
-                self.save()
-            on_progress(self.done, total)
-            if stopped and not ended:
-                return False
-        return True
 
     def update(self) -> None:
         """Take a step with encoder and emulator."""
@@ -193,14 +156,7 @@ class LimbEncoderTraining:
         said = torch.tanh(self.emulator(seen, told.embedding))
         losses = (apart**2).mean(), (true_apart**2).mean(), ((said - wanted) ** 2).mean()
         loss = losses[0] + losses[1] + self.options.emulation * losses[2]
-        self._adam.zero_grad(set_to_none=True)
-        loss.backward()
-        for part in (self.encoder, self.emulator):
-            torch.nn.utils.clip_grad_norm_(part.parameters(), 1.0)
-        self._adam.step()
-        self._schedule.step()
-        self.done += 1
-        self.losses.append([round(float(one.detach()), 6) for one in losses])
+        self._descend(loss, 1.0, [round(float(one.detach()), 6) for one in losses])
 
     def _drawn(self) -> Any:
         """Return numbers of policies: some that were measured in the simulation, then any."""
@@ -230,28 +186,6 @@ class LimbEncoderTraining:
                 command = command + questions.increment * wanted[-1]
                 command = torch.clamp(command, -questions.reach, questions.reach)
         return torch.stack(seen, 2), torch.stack(wanted, 2)
-
-    def save(self) -> None:
-        """Keep everything that the rest of the training depends on."""
-        state = {
-            "encoder": self.encoder.state_dict(),
-            "emulator": self.emulator.state_dict(),
-            "adam": self._adam.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "generator": self._generator.get_state(),
-        }
-        save_state(
-            self.path, state, asdict(self.options), {"done": self.done, "losses": self.losses}
-        )
-
-    def _load(self) -> None:
-        state, about = load_state(self.path, asdict(self.options))
-        self.encoder.load_state_dict(state["encoder"])
-        self.emulator.load_state_dict(state["emulator"])
-        self._adam.load_state_dict(state["adam"])
-        self._schedule.load_state_dict(state["schedule"])
-        self._generator.set_state(state["generator"])
-        self.done, self.losses = int(about["done"]), list(about["losses"])
 
 
 def ask_bank(encoder: LimbPolicyEncoder, bank: PolicyBank) -> dict[str, FloatArray]:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import one_hot
 
-from learning.target_finding.algorithms.checkpoint import load_state, save_state
 from learning.weight_space.encoders.emulation import Emulator, total_variation, unit_length
 from learning.weight_space.encoders.registry import ENCODERS
+from learning.weight_space.encoders.resumable_training import ResumableTraining
 from learning.weight_space.recurrent_nets import run, select
 from learning.weight_space.zoo.languages import OFFSETS, TOKENS, draw_words
 from learning.weight_space.zoo.linear_probe import explained, probe_accuracy
 from learning.weight_space.zoo.training import Zoo
 
-_SAVE_EVERY = 250
 # Share of a language's trainings that are held out.
 _HELD_OUT = 0.25
 _CHUNK = 256
@@ -87,18 +86,10 @@ def train_encoder(
         The training; None where it was stopped before the end.
     """
     training = EncoderTraining(zoo, options, path)
-    while training.done < options.updates:
-        training.update()
-        stopped, ended = should_stop(), training.done == options.updates
-        if stopped or ended or training.done % _SAVE_EVERY == 0:
-            training.save()
-        on_progress(training.done, options.updates)
-        if stopped and not ended:
-            return None
-    return training
+    return training if training.learn(on_progress, should_stop) else None
 
 
-class EncoderTraining:
+class EncoderTraining(ResumableTraining):
     """An encoder and its emulator while they learn.
 
     Args:
@@ -108,25 +99,14 @@ class EncoderTraining:
     """
 
     def __init__(self, zoo: Zoo, options: EmulationOptions, path: Path) -> None:
-        self.zoo, self.options, self.path = zoo, options, path
+        self.zoo, self.options = zoo, options
         self.held = held_out_runs(zoo, options.seed)
         self._taught = torch.arange(len(self.held))[~self.held]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
             self.encoder = ENCODERS.get(options.encoder)(zoo.form, options.embedding)
-            self.emulator = Emulator(TOKENS, TOKENS, options.embedding)
-        parts = [*self.encoder.parameters(), *self.emulator.parameters()]
-        self._adam: Any = torch.optim.AdamW(
-            parts, options.learning_rate, weight_decay=options.weight_decay
-        )
-        self._schedule: Any = torch.optim.lr_scheduler.CosineAnnealingLR(
-            self._adam, options.updates
-        )
-        self._generator = torch.Generator().manual_seed(options.seed)
-        self.done = 0
-        self.losses: list[float] = []
-        if path.exists():
-            self._load()
+            emulator = Emulator(TOKENS, TOKENS, options.embedding)
+        super().__init__(self.encoder, emulator, options, path)
 
     def update(self) -> None:
         """Take a step with encoder and emulator."""
@@ -138,14 +118,7 @@ class EncoderTraining:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             loss = self._loss(rows)
-        self._adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for part in (self.encoder, self.emulator):
-            torch.nn.utils.clip_grad_norm_(part.parameters(), options.clip)
-        self._adam.step()
-        self._schedule.step()
-        self.done += 1
-        self.losses.append(round(float(loss.detach()), 5))
+        self._descend(loss, options.clip, round(float(loss.detach()), 5))
 
     def _loss(self, rows: torch.Tensor) -> torch.Tensor:
         nets = select(self.zoo.nets, rows)
@@ -188,24 +161,3 @@ class EncoderTraining:
         with torch.no_grad():
             wanted = run(self.zoo.form, select(self.zoo.nets, rows), x)
             return float(total_variation(self.emulator(x, known[rows]), wanted, mask))
-
-    def save(self) -> None:
-        """Keep everything that the rest of the training depends on."""
-        state = {
-            "encoder": self.encoder.state_dict(),
-            "emulator": self.emulator.state_dict(),
-            "adam": self._adam.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "generator": self._generator.get_state(),
-        }
-        about = {"done": self.done, "losses": self.losses}
-        save_state(self.path, state, asdict(self.options), about)
-
-    def _load(self) -> None:
-        state, about = load_state(self.path, asdict(self.options))
-        self.encoder.load_state_dict(state["encoder"])
-        self.emulator.load_state_dict(state["emulator"])
-        self._adam.load_state_dict(state["adam"])
-        self._schedule.load_state_dict(state["schedule"])
-        self._generator.set_state(state["generator"])
-        self.done, self.losses = int(about["done"]), list(about["losses"])
