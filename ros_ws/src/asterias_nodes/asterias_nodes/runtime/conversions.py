@@ -86,6 +86,16 @@ def from_image_msg(message: Image) -> ImageArray:
     return pixels[:, :, :3] if red == 0 else pixels[:, :, [red, 1, blue]]
 
 
+def grey_picture(message: Image) -> ImageArray:
+    """Return a message's grey values ``(H, W)``, uint8.
+
+    Passes on ``ValueError``: the message cannot be read.
+    """
+    picture = from_image_msg(message)
+    grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return grey.astype(np.uint8)
+
+
 def to_compressed_msg(
     image: ImageArray, stamp: Time, frame_id: str, *, quality: int = 85
 ) -> CompressedImage:

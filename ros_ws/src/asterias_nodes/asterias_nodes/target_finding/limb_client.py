@@ -22,11 +22,14 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from asterias.arrays import FloatArray
 from asterias_nodes.robot.limb_state_monitor import NOBODY, LimbStateMonitor
-from asterias_nodes.runtime.actions.event_action_server import Event, GoalError
+from asterias_nodes.runtime.actions.event_action_server import Event
 from asterias_nodes.runtime.actions.waiting import pause, wait_until
-from asterias_nodes.runtime.conversions import from_image_msg, to_compressed_msg, to_seconds
+from asterias_nodes.runtime.conversions import grey_picture, to_compressed_msg, to_seconds
 from asterias_nodes.runtime.owned_entities import OwnedEntities
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos, sensor_qos
+from asterias_nodes.target_finding.motion_check import MotionCheck
+from asterias_nodes.target_finding.search_errors import DisobeyedError
+from asterias_nodes.target_finding.search_errors import SearchError as SearchError
 from hardware.cameras.health import PictureSigns
 from hardware.cameras.limb_monitor import LimbCameraMonitor
 from hardware.description.robot import load_robot
@@ -43,10 +46,6 @@ SHORTEST_MOVE_S = 0.1
 PICTURE_PAUSE_S = 0.01
 LATE_S = 2.0  # a decision that takes longer is dropped
 BELIEF_TOPIC = "/target/belief"
-
-
-class SearchError(GoalError):
-    """A search ends without a find."""
 
 
 @dataclass
@@ -106,6 +105,7 @@ class LimbClient:
             node, description, limb, joints=joints, on_stop=self._on_stop
         )
         self._owned = OwnedEntities(node)
+        self._motion = MotionCheck(self._owned, self._name)
         self._has_waited = False
         self._look: PendingLook | None = None
         # Pictures are listened to once a searcher wants them.
@@ -232,7 +232,7 @@ class LimbClient:
                 topics = ", ".join(f"/{self._name}/{self.cameras[j]}/image_raw" for j in missing)
                 raise SearchError(Codes.NO_CAMERAS, f"No picture came on {topics}.")
             await self.pause(PICTURE_PAUSE_S)
-        seen = {j: _grey(self._pictures[j]) for j in self.working(live)}
+        seen = {j: grey_picture(self._pictures[j]) for j in self.working(live)}
         shape = next(iter(seen.values())).shape
         return np.stack(
             [
@@ -365,6 +365,7 @@ class LimbClient:
 
         Raises:
             SearchError: emergency stop, no pictures, or another source has the limb.
+            DisobeyedError: the limb does not move.
         """
         self._raise_if_stopped()
         start_rad, self.commanded_rad = self.measured_rad, position_rad
@@ -385,6 +386,8 @@ class LimbClient:
             raise SearchError(Codes.TAKEN_OVER, text)
         if start_rad is not None and self.measured_rad is not None:
             self._liveness.moved(self.measured_rad - start_rad)
+            if problem := self._motion.problem(start_rad, position_rad, self.measured_rad):
+                raise DisobeyedError(problem)
         problems = self.problems()
         return [camera for camera in seeing if camera not in problems]
 
@@ -441,10 +444,3 @@ class LimbClient:
     def _raise_if_stopped(self) -> None:
         if self.is_stopped:
             raise SearchError(Codes.E_STOP, "The emergency stop is engaged.")
-
-
-def _grey(message: Image) -> Tiles:
-    """Return ``(H, W)`` grey values of a picture."""
-    picture = from_image_msg(message)
-    grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    return grey.astype(np.uint8)

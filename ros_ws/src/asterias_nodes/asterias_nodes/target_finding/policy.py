@@ -3,7 +3,9 @@
 While it is active it searches for the target, step after step, and holds when a camera sees it
 until it is lost. It commands as the source ``policy`` of the command multiplexer: whoever has a
 higher priority takes the limb, and gives it back by letting go. After an emergency stop it is
-inactive until ``ros2 lifecycle set /policy activate``; releasing the stop moves nothing.
+inactive until ``ros2 lifecycle set /policy activate``; releasing the stop moves nothing. The same
+holds for a limb that does not obey, since its driver or its servos have stopped it: the node's
+diagnostics go on saying so, with the cure.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from asterias_nodes.runtime.lifecycle_node import ManagedNode
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node
 from asterias_nodes.target_finding.limb_client import LimbClient, SearchError
+from asterias_nodes.target_finding.search_errors import DisobeyedError
 from learning.target_finding.env.task import TaskOptions
 from learning.target_finding.policies.registry import Searcher, best_policy
 
@@ -58,6 +61,8 @@ class PolicyNode(ManagedNode):
         self._round = 0  # counts activations; a search of an earlier one ends itself
         self._rng = np.random.default_rng(self.settings.seed)
         self._state = "inactive"
+        self._is_live = False
+        self._why_ended = ""  # what made the last search end; shown until the next begins
         self._used = ""
         self._steps = self._finds = 0
 
@@ -81,7 +86,7 @@ class PolicyNode(ManagedNode):
     def activate(self) -> None:
         """Search from now on."""
         self._round += 1
-        self._state = "starting"
+        self._is_live, self._state, self._why_ended = True, "starting", ""
         run(self._live(self._round), lambda _: None)
         self.get_logger().info(f"Policy {self.settings.policy or '(best there is)'} has the limb.")
 
@@ -89,10 +94,10 @@ class PolicyNode(ManagedNode):
         """Hold, and let go of the limb."""
         self._round += 1
         limb = self._limb
-        if limb is not None and self._state != "inactive":
+        if limb is not None and self._is_live:
             limb.fail_look(SearchError(Codes.CANCELED, "The policy was deactivated."))
             limb.hold()
-        self._state = "inactive"
+        self._is_live, self._state = False, self._why_ended or "inactive"
 
     def cleanup(self) -> None:
         """Close the topics."""
@@ -113,8 +118,9 @@ class PolicyNode(ManagedNode):
                 if self._round != round_:
                     return
                 self._state = str(error)
-                if error.code == Codes.E_STOP:
-                    self.get_logger().warning(f"{error} Activate the policy anew to go on.")
+                if error.code == Codes.E_STOP or isinstance(error, DisobeyedError):
+                    self._why_ended = f"{error} Activate the policy anew to go on."
+                    self.get_logger().warning(self._why_ended)
                     self.executor.create_task(self.trigger_deactivate)
                     return
                 self.get_logger().warning(str(error), throttle_duration_sec=5.0)
