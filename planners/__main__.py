@@ -49,6 +49,10 @@ COMMANDS = {
         "Measure how gradients pass the layers of VIN and Highway VIN before any training.",
     ),
     "bench": LazyCommand("planners.commands:bench", "Measure speed and memory."),
+    "gpu": LazyCommand(
+        "planners.commands:gpu",
+        "Build, check and time the operator on a GPU, or check it by emulation:  gpu --emulate",
+    ),
     "warm": LazyCommand("planners.commands:warm", "Compile ahead of first use."),
 }
 

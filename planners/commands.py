@@ -222,6 +222,17 @@ def bench(arguments: list[str], program: str) -> int:
     return _print_lines(benchmark.BenchConfig, benchmark.bench, arguments, program)
 
 
+def gpu(arguments: list[str], program: str) -> int:
+    """Build, check and time the operator's kernels.
+
+    Returns:
+        The exit code.
+    """
+    from planners.gpu import measure
+
+    return _print_lines(measure.GpuConfig, measure.gpu, arguments, program)
+
+
 def warm(arguments: list[str], program: str) -> int:
     """Compile what would otherwise be compiled at the first use.
 

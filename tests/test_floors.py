@@ -40,6 +40,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "mapping": ("mazes", "networks", "planning"),
         "training": ("mazes", "networks", "operator", "planning"),
         "terrain": ("mazes", "networks", "training"),
+        "gpu": ("mazes", "networks", "operator", "training"),
     },
     "sim": {
         "rendering": ("physics",),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +22,12 @@ from asterias.errors import UserError
 from planners.networks.base import COMPASS, ClosedForm, NetworkConfig, PlanningNetwork
 from planners.networks.map_cleaner import (
     MOST_LOG_ODDS,
+    FoldedCleaner,
     PictureMapper,
     cleaning_layers,
     known_goal,
     log_odds,
+    mean_of_views,
     surprise,
 )
 from planners.networks.readout import readout
@@ -44,6 +47,11 @@ class DoubtDTVINConfig(NetworkConfig):
     """Channels of the CNN that makes the map; 0 where the map is known."""
     cnn_layers: int = 5
     """Its layers."""
+    folded: int = 0
+    """Residual blocks of a CNN over blocks of 2 x 2 cells in place of one over cells; 0 for none.
+    """
+    views: bool = False
+    """Average the log odds of the eight turned and mirrored views of a map, in evaluation."""
     picture: bool = False
     """What is seen is a picture of 18 x 18 pixels a cell, not a map."""
     octile: bool = False
@@ -73,6 +81,8 @@ class DoubtDTVIN(PlanningNetwork):
             raise UserError(f"cnn_layers is {config.cnn_layers}: give 2 or more.")
         if config.picture:
             self.mapper: nn.Module = PictureMapper(max(1, config.channels), config.cnn_layers)
+        elif config.channels and config.folded:
+            self.mapper = FoldedCleaner(config.channels, config.folded)
         elif config.channels:
             self.mapper = cleaning_layers(config.channels, config.cnn_layers)
 
@@ -82,7 +92,9 @@ class DoubtDTVIN(PlanningNetwork):
             odds: Tensor = self.mapper(seen)
             return odds
         if self.config.channels:
-            return log_odds(self.mapper, seen)
+            odds_of = partial(log_odds, self.mapper)
+            averages = self.config.views and not self.training
+            return mean_of_views(odds_of, seen) if averages else odds_of(seen)
         return (2 * seen - 1) * MOST_LOG_ODDS
 
     def rewards(self, seen: Tensor, goals: Tensor) -> Tensor:

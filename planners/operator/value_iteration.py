@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Literal
 
@@ -104,8 +103,10 @@ def choose_backend(reward: Tensor, backend: OperatorBackend) -> OperatorBackend:
     if backend == "auto":
         if reward.dtype != torch.float32:
             return "reference"
-        if reward.is_cuda and find_spec("triton") is not None:
-            return "cuda"
+        if reward.is_cuda:
+            from planners.operator import cuda
+
+            return "cuda" if cuda.is_available() else "reference"
         return "cpu" if reward.device.type == "cpu" else "reference"
     if backend == "cpu" and reward.device.type != "cpu":
         raise UserError(

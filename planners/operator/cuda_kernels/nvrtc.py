@@ -1,4 +1,4 @@
-"""Compile CUDA C++ to PTX by NVRTC, NVIDIA's compiler as a library; no GPU is needed for that."""
+"""Compile CUDA C++ by NVRTC, NVIDIA's compiler as a library; no GPU is needed for that."""
 
 from __future__ import annotations
 
@@ -32,20 +32,39 @@ def library() -> Path:
 
 
 def compile_ptx(source: str, architecture: str, constants: Mapping[str, int]) -> str:
-    """Return the PTX of CUDA C++.
+    """Return the PTX of CUDA C++, which a person can read; a ``UserError`` says what fails.
 
     Args:
         source: the program.
         architecture: such as sm_80 or sm_90.
         constants: what is defined for the preprocessor.
+    """
+    compute = architecture.replace("sm_", "compute_")
+    return _compile(source, compute, constants, "PTX").decode(errors="replace")
+
+
+def compile_cubin(source: str, architecture: str, constants: Mapping[str, int]) -> bytes:
+    """Return the machine code of CUDA C++, for a driver of the same major version.
+
+    A ``UserError`` says that NVRTC is missing, or what does not compile.
+
+    Args:
+        source: the program.
+        architecture: such as sm_80 or sm_90, that of the GPU.
+        constants: what is defined for the preprocessor.
+    """
+    return _compile(source, architecture, constants, "CUBIN")
+
+
+def _compile(source: str, architecture: str, constants: Mapping[str, int], what: str) -> bytes:
+    """Return the output of a kind, or raise what the compiler says.
 
     Raises:
         UserError: NVRTC is missing, or does not compile the program; its message is in the text.
     """
     nvrtc = ctypes.CDLL(str(library()))
     nvrtc.nvrtcGetErrorString.restype = ctypes.c_char_p
-    compute = architecture.replace("sm_", "compute_")
-    options = [f"--gpu-architecture={compute}", "--std=c++17"]
+    options = [f"--gpu-architecture={architecture}", "--std=c++17"]
     options += [f"-D{name}={value}" for name, value in constants.items()]
     words = (ctypes.c_char_p * len(options))(*(word.encode() for word in options))
     program = ctypes.c_void_p()
@@ -56,22 +75,23 @@ def compile_ptx(source: str, architecture: str, constants: Mapping[str, int]) ->
         ),
     )
     try:
-        failed = nvrtc.nvrtcCompileProgram(program, len(options), words)
-        if failed:
-            log = _text(nvrtc, program, "ProgramLog")
-            raise UserError(f"NVRTC does not compile the kernels for {architecture}: {log}")
-        return _text(nvrtc, program, "PTX")
+        if nvrtc.nvrtcCompileProgram(program, len(options), words):
+            log = _output(nvrtc, program, "ProgramLog").rstrip(b"\0").decode(errors="replace")
+            named = architecture.replace("compute_", "sm_")
+            raise UserError(f"NVRTC does not compile the kernels for {named}: {log}")
+        output = _output(nvrtc, program, what)
+        return output.rstrip(b"\0") if what == "PTX" else output
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
 
 
-def _text(nvrtc: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> str:
-    """Return a text that NVRTC holds for a program."""
+def _output(nvrtc: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> bytes:
+    """Return what NVRTC holds for a program."""
     size = ctypes.c_size_t()
     _check(nvrtc, getattr(nvrtc, f"nvrtcGet{what}Size")(program, ctypes.byref(size)))
     buffer = ctypes.create_string_buffer(size.value)
     _check(nvrtc, getattr(nvrtc, f"nvrtcGet{what}")(program, buffer))
-    return buffer.value.decode(errors="replace")
+    return buffer.raw
 
 
 def _check(nvrtc: ctypes.CDLL, code: int) -> None:

@@ -1,0 +1,1 @@
+"""Checks and measurements of the operator's kernels for GPUs."""
