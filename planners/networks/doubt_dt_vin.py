@@ -28,6 +28,7 @@ from planners.networks.map_cleaner import (
     known_goal,
     log_odds,
     mean_of_views,
+    random_view,
     surprise,
 )
 from planners.networks.readout import readout
@@ -51,7 +52,8 @@ class DoubtDTVINConfig(NetworkConfig):
     """Residual blocks of a CNN over blocks of 2 x 2 cells in place of one over cells; 0 for none.
     """
     views: bool = False
-    """Average the log odds of the eight turned and mirrored views of a map, in evaluation."""
+    """Learn the map from turned and mirrored views drawn at random, and average the log odds of
+    all eight in evaluation."""
     picture: bool = False
     """What is seen is a picture of 18 x 18 pixels a cell, not a map."""
     octile: bool = False
@@ -162,6 +164,8 @@ class DoubtDTVIN(PlanningNetwork):
 
     def map_logits(self, seen: Tensor) -> Tensor:
         """Return the log odds of being free ``(B, H, W)``."""
+        if self.config.views and self.training:
+            return random_view(self.free_log_odds, seen)
         return self.free_log_odds(seen)
 
     @torch.no_grad()

@@ -61,6 +61,14 @@ def mean_of_views(odds_of: Callable[[Tensor], Tensor], mazes: Tensor) -> Tensor:
     return total / 8
 
 
+def random_view(odds_of: Callable[[Tensor], Tensor], mazes: Tensor) -> Tensor:
+    """Return what is said of maps ``(B, H, W)`` from one turned or mirrored view of them."""
+    turns, mirrored = divmod(int(torch.randint(8, ())), 2)
+    turned = torch.rot90(mazes, turns, (1, 2))
+    odds = odds_of(turned.flip(2)).flip(2) if mirrored else odds_of(turned)
+    return torch.rot90(odds, -turns, (1, 2))
+
+
 class _Residual(nn.Module):
     """Two convolutions beside what they begin with; the mean over the map is added to each place.
 

@@ -120,6 +120,26 @@ def test_a_map_is_learned_and_planned_with(tmp_path: Path) -> None:
     assert planner.plan(maze.mazes[0], (1, 1), goal).reached
 
 
+@pytest.mark.parametrize("views", [False, True])
+def test_a_folded_map_is_judged_by_what_lies_far_away(views: bool) -> None:
+    torch.manual_seed(0)
+    options = {"channels": 4, "folded": 2, "views": views}
+    network = build("doubt_dt_vin", options)
+    for layer in network.modules():  # blocks begin as what lets all through
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.normal_(layer.weight, std=0.3)
+    seen = torch.rand(1, 9, 11)
+    odds = network.eval().map_logits(seen)
+    assert odds.shape == seen.shape
+    moved = seen.clone()
+    moved[0, 0, 0] += 0.5
+    assert (network.map_logits(moved) - odds)[0, 6:, 6:].abs().max() > 0
+    turned = network.map_logits(seen.rot90(1, (1, 2))).rot90(-1, (1, 2))
+    assert bool(torch.allclose(turned, odds, atol=1e-4)) == views  # all views are averaged
+    drawn = torch.stack([network.train().map_logits(seen) for _ in range(12)])
+    assert (len(drawn.round(decimals=3).unique(dim=0)) > 1) == views
+
+
 def test_networks_without_a_map_or_a_limit_say_so(tmp_path: Path) -> None:
     config = TrainConfig(
         out=tmp_path, size=9, mazes=32, validation=8, stratify="", tensorboard=False
