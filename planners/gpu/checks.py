@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from planners.operator.arguments import OperatorInputs, Sizes
-from planners.operator.cuda_kernels.geometry import Geometry, geometries
+from planners.operator.cuda_kernels.geometry import LaunchGeometry, geometries
 from planners.operator.cuda_kernels.launchers import Launcher
 from planners.operator.cuda_kernels.recursion import value_iteration as by_kernels
 from planners.operator.value_iteration import value_iteration
@@ -21,7 +21,7 @@ TOLERANCE = 1e-4
 Operator = Callable[[OperatorInputs], Tensor]
 
 
-class Case(NamedTuple):
+class OperatorCase(NamedTuple):
     """One call of the operator."""
 
     height: int
@@ -52,21 +52,21 @@ class Case(NamedTuple):
 
 # Small: what an emulation does in seconds. Sizes that fill no block evenly, all kinds of kernels.
 SMALL = (
-    Case(11, 9, 23, (3, 10, 23)),
-    Case(8, 13, 12, (12,), actions=3, shared=True),
-    Case(9, 10, 9, (1, 9), batch=1, actions=9),
-    Case(10, 12, 10, (5, 10), actions=3, field=5),
+    OperatorCase(11, 9, 23, (3, 10, 23)),
+    OperatorCase(8, 13, 12, (12,), actions=3, shared=True),
+    OperatorCase(9, 10, 9, (1, 9), batch=1, actions=9),
+    OperatorCase(10, 12, 10, (5, 10), actions=3, field=5),
 )
 # Those that people plan on, for a GPU.
 LARGE = (
-    Case(15, 15, 200, (50, 200), batch=4),
-    Case(35, 35, 600, (20, 600), batch=4),
-    Case(37, 37, 100, (100,), actions=9),
-    Case(100, 100, 300, (100, 300)),
+    OperatorCase(15, 15, 200, (50, 200), batch=4),
+    OperatorCase(35, 35, 600, (20, 600), batch=4),
+    OperatorCase(37, 37, 100, (100,), actions=9),
+    OperatorCase(100, 100, 300, (100, 300)),
 )
 
 
-def run(case: Case, operator: Operator, device: str = "cpu") -> list[Tensor]:
+def run(case: OperatorCase, operator: Operator, device: str = "cpu") -> list[Tensor]:
     """Return what a body makes of a case: V, then the gradients of T, R and V, on the CPU."""
     leaves = [one.to(device).requires_grad_() for one in case.tensors()]
     transition, reward, value = leaves
@@ -91,24 +91,24 @@ def errors(found: list[Tensor], expected: list[Tensor]) -> list[float]:
     return [float((a - b).abs().max() / b.abs().max().clamp(min=1e-9)) for a, b in pairs]
 
 
-def chosen_geometries(case: Case, launcher: Launcher) -> list[Geometry]:
+def chosen_geometries(case: OperatorCase, launcher: Launcher) -> list[LaunchGeometry]:
     """Return the geometry that is taken for a case, and the first of each other cluster size."""
-    found: dict[int, Geometry] = {}
+    found: dict[int, LaunchGeometry] = {}
     for one in geometries(case.sizes(), launcher.limits):
         found.setdefault(one.cluster, one)
     return list(found.values())
 
 
-def small_geometries(case: Case, _: Launcher) -> list[Geometry]:
+def small_geometries(case: OperatorCase, _: Launcher) -> list[LaunchGeometry]:
     """Return geometries for an emulation: one block, and several with two cells a thread."""
     area, found = case.height * case.width, []
     for cluster, cells in ((1, 1), (3 if case.field == 3 else 2, 2)):
         threads = -(-area // (cluster * cells))
-        found.append(Geometry(case.actions, case.field, cells, threads, cluster))
+        found.append(LaunchGeometry(case.actions, case.field, cells, threads, cluster))
     return found
 
 
-def check(case: Case, name: str, operator: Operator, device: str) -> dict[str, Any]:
+def check(case: OperatorCase, name: str, operator: Operator, device: str) -> dict[str, Any]:
     """Return the row of one check."""
     expected = run(case, reference)
     worst = errors(run(case, operator, device), expected)
@@ -122,9 +122,9 @@ def check(case: Case, name: str, operator: Operator, device: str) -> dict[str, A
 
 
 def check_kernels(
-    cases: tuple[Case, ...],
+    cases: tuple[OperatorCase, ...],
     launchers: tuple[Launcher, ...],
-    geometries_of: Callable[[Case, Launcher], list[Geometry]],
+    geometries_of: Callable[[OperatorCase, Launcher], list[LaunchGeometry]],
     device: str,
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each case, geometry and launcher.
@@ -143,6 +143,6 @@ def check_kernels(
                 yield row | {"geometry": geometry._asdict()}
 
 
-def kernels(launcher: Launcher, geometry: Geometry) -> Operator:
+def kernels(launcher: Launcher, geometry: LaunchGeometry) -> Operator:
     """Return the operator by kernels of a geometry."""
     return lambda inputs: by_kernels(inputs, launcher, geometry)

@@ -21,11 +21,11 @@ from asterias.files import write_json
 from asterias.provenance import provenance
 from planners.gpu import checks, speed
 from planners.operator.cuda_kernels import nvrtc
-from planners.operator.cuda_kernels.geometry import Geometry
+from planners.operator.cuda_kernels.geometry import LaunchGeometry
 from planners.operator.cuda_kernels.launchers import EmulatingLauncher, GpuLauncher
 
 # What is compiled where there is no GPU: 100 x 100 cells on an H100, 35 x 35 on an A100.
-PROGRAMS = {"sm_80": Geometry(4, 3, 2, 640, 1), "sm_90": Geometry(4, 3, 2, 640, 8)}
+PROGRAMS = {"sm_80": LaunchGeometry(4, 3, 2, 640, 1), "sm_90": LaunchGeometry(4, 3, 2, 640, 8)}
 # Aims, in the units of the rows that they are held against.
 AIMS = {
     "forward_100x100x5000_ms": (10.0, "at most"),
@@ -53,7 +53,7 @@ class GpuConfig:
 
 
 @dataclass
-class Report:
+class GpuReport:
     """What has been found so far."""
 
     budget_s: float
@@ -89,7 +89,7 @@ def gpu(config: GpuConfig) -> Iterator[str]:
         UserError: there is no GPU, and no emulation was asked for; or a check failed.
     """
     check_file("--json", config.json)
-    report = Report(config.budget_s)
+    report = GpuReport(config.budget_s)
     if config.emulate:
         yield from _emulate(report)
     else:
@@ -108,7 +108,7 @@ def gpu(config: GpuConfig) -> Iterator[str]:
     yield f"all {len(report.result['checks'])} checks agree with the reference"
 
 
-def _emulate(report: Report) -> Iterator[str]:
+def _emulate(report: GpuReport) -> Iterator[str]:
     report.result["device"] = "emulated"
     for row in report.rows("programs", _compiled()):
         yield "{architecture}: compiled, {kilobytes:.0f} kB in {seconds:.1f} s".format_map(row)
@@ -167,7 +167,7 @@ def _find_gpu(device: int) -> tuple[GpuLauncher, str]:
     return GpuLauncher(device), torch.cuda.get_device_name(device)
 
 
-def _on_gpu(launcher: GpuLauncher, where: str, report: Report) -> Iterator[str]:
+def _on_gpu(launcher: GpuLauncher, where: str, report: GpuReport) -> Iterator[str]:
     """Yield a line for each finding on a GPU.
 
     Args:

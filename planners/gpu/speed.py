@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from planners.gpu.checks import Case, Operator, chosen_geometries, kernels
+from planners.gpu.checks import OperatorCase, Operator, chosen_geometries, kernels
 from planners.mazes.datasets import MazeRule, generate_stratified
 from planners.networks.base import observation
 from planners.networks.registry import build
@@ -50,7 +50,9 @@ def programs(launcher: GpuLauncher) -> Iterator[dict[str, Any]]:
         Its registers and how long it took.
     """
     for size, depth in SIZES:
-        for geometry in geometries(Case(size, size, depth, (depth,)).sizes(), launcher.limits)[:1]:
+        for geometry in geometries(
+            OperatorCase(size, size, depth, (depth,)).sizes(), launcher.limits
+        )[:1]:
             for tape in (False, True):
                 start = time.perf_counter()
                 launcher.build(geometry, tape=tape)
@@ -62,7 +64,7 @@ def programs(launcher: GpuLauncher) -> Iterator[dict[str, Any]]:
 
 
 def _bodies(
-    case: Case, launcher: GpuLauncher, others: dict[str, Operator]
+    case: OperatorCase, launcher: GpuLauncher, others: dict[str, Operator]
 ) -> Iterator[tuple[str, dict[str, int], Operator]]:
     """Yield name, geometry and operator of all that can compute a case."""
     for geometry in chosen_geometries(case, launcher):
@@ -77,7 +79,7 @@ def forward(
     """Yield the time of a forward pass, for each size, batch and body."""
     for size, depth in SIZES:
         for batch in _BATCHES:
-            case = Case(size, size, depth, (depth,), batch=batch)
+            case = OperatorCase(size, size, depth, (depth,), batch=batch)
             tensors = [one.to(device) for one in case.tensors()]
             inputs = OperatorInputs(tensors[0], tensors[1], tensors[2], depth, case.saved)
             for name, geometry, operator in _bodies(case, launcher, others):
@@ -90,7 +92,7 @@ def forward(
                 yield row | {"mazes_per_s": batch / seconds}
 
 
-def _step(operator: Operator, case: Case, tensors: list[Tensor]) -> Callable[[], Any]:
+def _step(operator: Operator, case: OperatorCase, tensors: list[Tensor]) -> Callable[[], Any]:
     """Return forward and backward with loss at every tenth layer."""
     layers = layers_for("adaptive", case.depth, 10)
 
@@ -115,7 +117,7 @@ def training_steps(
 ) -> Iterator[dict[str, Any]]:
     """Yield the time of a training step, beside that of all threads of this machine's processor."""
     for size, depth in SIZES:
-        case = Case(size, size, depth, (depth,), batch=_STEP_BATCH)
+        case = OperatorCase(size, size, depth, (depth,), batch=_STEP_BATCH)
         step = _step(_on_cpu, case, list(case.tensors()))
         step()
         start = time.perf_counter()

@@ -12,16 +12,16 @@ import torch
 from asterias.errors import UserError
 from planners.__main__ import main
 from planners.gpu import checks, measure, speed
-from planners.gpu.checks import Case
+from planners.gpu.checks import OperatorCase
 from planners.operator.arguments import Sizes
 from planners.operator.cuda_kernels import launchers, nvrtc
-from planners.operator.cuda_kernels.geometry import Geometry, GpuLimits, geometries
+from planners.operator.cuda_kernels.geometry import LaunchGeometry, GpuLimits, geometries
 from planners.operator.cuda_kernels.launchers import EmulatingLauncher, GpuLauncher
 from planners.operator.cuda_kernels.nvrtc import SOURCE, compile_cubin, compile_ptx, library
 
 H100, A100 = GpuLimits(232_448, clusters=True), GpuLimits(166_912, clusters=False)
-CASE = Case(11, 9, 17, (3, 10, 17))
-CLUSTER = Geometry(4, 3, 2, 17, 3)
+CASE = OperatorCase(11, 9, 17, (3, 10, 17))
+CLUSTER = LaunchGeometry(4, 3, 2, 17, 3)
 
 
 def nvrtc_or_skip() -> None:
@@ -72,12 +72,12 @@ def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ("case", "geometry"),
     [
         (CASE, CLUSTER),
-        (Case(8, 13, 12, (12,), actions=3, shared=True), Geometry(3, 3, 1, 104, 1)),
-        (Case(10, 12, 10, (5, 10), actions=3, field=5), Geometry(3, 5, 2, 30, 2)),
+        (OperatorCase(8, 13, 12, (12,), actions=3, shared=True), LaunchGeometry(3, 3, 1, 104, 1)),
+        (OperatorCase(10, 12, 10, (5, 10), actions=3, field=5), LaunchGeometry(3, 5, 2, 30, 2)),
     ],
 )
 def test_blocks_and_barriers_compute_what_the_reference_does(
-    case: Case, geometry: Geometry
+    case: OperatorCase, geometry: LaunchGeometry
 ) -> None:
     expected = checks.run(case, checks.reference)
     for seed in (0, 1):  # another order of the threads
@@ -102,7 +102,7 @@ def test_the_emulation_sees_a_missing_barrier(
     broken = tmp_path / "broken.cu"
     broken.write_text(SOURCE.read_text().replace(line, "  //"))
     monkeypatch.setattr(launchers, "SOURCE", broken)
-    geometry = Geometry(4, 3, 2, 18, 3)  # compiled programs are kept by geometry
+    geometry = LaunchGeometry(4, 3, 2, 18, 3)  # compiled programs are kept by geometry
     expected = checks.run(CASE, checks.reference)
     found = checks.run(CASE, checks.kernels(EmulatingLauncher(), geometry))
     assert not max(checks.errors(found, expected)) < checks.TOLERANCE  # wrong, or no number
@@ -110,7 +110,7 @@ def test_the_emulation_sees_a_missing_barrier(
 
 def test_maps_are_spread_over_a_gpu() -> None:
     hundred, little = Sizes(1, 100, 100, 4, 3, 1, False), Sizes(9, 15, 15, 4, 3, 9, False)
-    assert geometries(hundred, H100)[0] == Geometry(4, 3, 2, 640, 8)
+    assert geometries(hundred, H100)[0] == LaunchGeometry(4, 3, 2, 640, 8)
     assert geometries(hundred, A100) == []  # no clusters: left to Triton
     assert geometries(little, A100)[0].cluster == 1
     assert geometries(hundred._replace(field=7), H100) == []
@@ -158,13 +158,13 @@ def test_all_that_is_measured_on_a_gpu_runs(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     real = speed.study
     monkeypatch.setattr(speed, "study", lambda where: real(where, "15"))
-    report = measure.Report(60.0)
+    report = measure.GpuReport(60.0)
     lines = list(measure._on_gpu(FakeGpu(), "cpu", report))  # type: ignore[arg-type]
     assert {"checks", "programs", "forward", "training_steps", "study"} <= set(report.result)
     assert all(row["agrees"] for row in report.result["checks"])
     assert report.result["aims"]["study_100_s"]["measured"] > 0
     assert any("mazes/s" in line for line in lines)
-    late = measure.Report(-1.0)
+    late = measure.GpuReport(-1.0)
     assert list(late.rows("checks", iter([{"agrees": True}]))) == []
     assert late.result["left_out"] == ["checks"]
 

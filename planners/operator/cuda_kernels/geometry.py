@@ -26,7 +26,7 @@ class GpuLimits(NamedTuple):
     """Whether blocks can write into each other's shared memory (from sm_90 on)."""
 
 
-class Geometry(NamedTuple):
+class LaunchGeometry(NamedTuple):
     """Constants of a program."""
 
     actions: int
@@ -50,7 +50,7 @@ class Geometry(NamedTuple):
         return planes * (per_block + 2 * _halo(sizes))
 
 
-def geometries(sizes: Sizes, limits: GpuLimits) -> list[Geometry]:
+def geometries(sizes: Sizes, limits: GpuLimits) -> list[LaunchGeometry]:
     """Return the geometries that hold a map, the one to take first; empty if none does.
 
     Fewest blocks first, since a barrier of a block takes less than one of a cluster; then most
@@ -67,7 +67,7 @@ def geometries(sizes: Sizes, limits: GpuLimits) -> list[Geometry]:
             cells = -(-per_block // threads)
             registers = cells * sizes.actions * sizes.field**2 + _SPARE_REGISTERS
             most = min(_MOST_REGISTERS, _REGISTERS // threads // 8 * 8)
-            one = Geometry(sizes.actions, sizes.field, cells, threads, cluster)
+            one = LaunchGeometry(sizes.actions, sizes.field, cells, threads, cluster)
             is_wasteful = cells == 1 and threads - 128 >= per_block
             fits = 4 * one.shared_floats(sizes, backward=True) <= limits.shared_bytes
             if fits and cells <= _MOST_CELLS and registers <= most and not is_wasteful:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from asterias.errors import UserError
-from planners.operator.cuda_kernels.geometry import Geometry, GpuLimits
+from planners.operator.cuda_kernels.geometry import LaunchGeometry, GpuLimits
 from planners.operator.cuda_kernels.nvrtc import SOURCE, compile_cubin
 
 _EMULATION = Path(__file__).parent / "host_emulation.cpp"
@@ -47,7 +47,7 @@ class Launch:
     def __init__(
         self,
         kernel: str,
-        geometry: Geometry,
+        geometry: LaunchGeometry,
         *,
         tape: bool,
         clusters: int,
@@ -75,7 +75,7 @@ class Launcher(Protocol):
         """What the machine has."""
         ...
 
-    def build(self, geometry: Geometry, *, tape: bool) -> None:
+    def build(self, geometry: LaunchGeometry, *, tape: bool) -> None:
         """Compile a program, unless that has been done."""
         ...
 
@@ -109,14 +109,14 @@ class GpuLauncher:
         self.architecture = f"sm_{self._attribute(_MAJOR)}{self._attribute(_MINOR)}"
         shared = self._attribute(_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)
         self._limits = GpuLimits(shared, bool(self._attribute(_CLUSTER_LAUNCH)))
-        self._modules: dict[tuple[Geometry, bool], ctypes.c_void_p] = {}
+        self._modules: dict[tuple[LaunchGeometry, bool], ctypes.c_void_p] = {}
 
     @property
     def limits(self) -> GpuLimits:
         """What the GPU has."""
         return self._limits
 
-    def build(self, geometry: Geometry, *, tape: bool) -> None:
+    def build(self, geometry: LaunchGeometry, *, tape: bool) -> None:
         """Compile and load a program, unless that has been done."""
         if (geometry, tape) in self._modules:
             return
@@ -138,7 +138,7 @@ class GpuLauncher:
             )
         )
 
-    def registers(self, geometry: Geometry, kernel: str, *, tape: bool) -> tuple[int, int]:
+    def registers(self, geometry: LaunchGeometry, kernel: str, *, tape: bool) -> tuple[int, int]:
         """Return the registers of a thread, and the bytes that did not fit into them."""
         function, value = self._function(geometry, kernel, tape=tape), ctypes.c_int()
         found = []
@@ -148,7 +148,7 @@ class GpuLauncher:
             found.append(value.value)
         return found[0], found[1]
 
-    def _function(self, geometry: Geometry, kernel: str, *, tape: bool) -> ctypes.c_void_p:
+    def _function(self, geometry: LaunchGeometry, kernel: str, *, tape: bool) -> ctypes.c_void_p:
         self.build(geometry, tape=tape)
         module, function = self._modules[geometry, tape], ctypes.c_void_p()
         name = f"value_iteration_{kernel}".encode()
@@ -203,7 +203,7 @@ class EmulatingLauncher:
         """What is emulated."""
         return self._limits
 
-    def build(self, geometry: Geometry, *, tape: bool) -> None:
+    def build(self, geometry: LaunchGeometry, *, tape: bool) -> None:
         """Compile a program, unless that has been done."""
         _emulated(self._compiler, geometry, tape)
 
@@ -222,7 +222,7 @@ class EmulatingLauncher:
 
 
 @cache
-def _emulated(compiler: str, geometry: Geometry, tape: bool) -> ctypes.CDLL:
+def _emulated(compiler: str, geometry: LaunchGeometry, tape: bool) -> ctypes.CDLL:
     """Return a compiled program.
 
     Raises:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from planners.operator.arguments import OperatorInputs, Sizes, sizes_of
-from planners.operator.cuda_kernels.geometry import Geometry
+from planners.operator.cuda_kernels.geometry import LaunchGeometry
 from planners.operator.cuda_kernels.launchers import CallSizes, Launch, Launcher
 
 
-def value_iteration(inputs: OperatorInputs, launcher: Launcher, geometry: Geometry) -> Tensor:
+def value_iteration(inputs: OperatorInputs, launcher: Launcher, geometry: LaunchGeometry) -> Tensor:
     """Return V after the saved layers: ``(len(saved_layers), B, H, W)``; gradients are exact.
 
     Args:
@@ -44,7 +44,7 @@ class _Recursion(torch.autograd.Function):
         depth: int,
         saved_layers: tuple[int, ...],
         launcher: Launcher,
-        geometry: Geometry,
+        geometry: LaunchGeometry,
     ) -> Tensor:
         sizes, tape = sizes_of("cuda", transition, reward, value), any(ctx.needs_input_grad)
         inputs = [one.contiguous() for one in (transition, reward, value)]
