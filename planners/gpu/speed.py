@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from planners.gpu.checks import OperatorCase, Operator, chosen_geometries, kernels
+from planners.gpu.checks import Operator, OperatorCase, chosen_geometries, kernels
 from planners.mazes.datasets import MazeRule, generate_stratified
 from planners.networks.base import observation
 from planners.networks.registry import build

@@ -15,7 +15,7 @@ from planners.gpu import checks, measure, speed
 from planners.gpu.checks import OperatorCase
 from planners.operator.arguments import Sizes
 from planners.operator.cuda_kernels import launchers, nvrtc
-from planners.operator.cuda_kernels.geometry import LaunchGeometry, GpuLimits, geometries
+from planners.operator.cuda_kernels.geometry import GpuLimits, LaunchGeometry, geometries
 from planners.operator.cuda_kernels.launchers import EmulatingLauncher, GpuLauncher
 from planners.operator.cuda_kernels.nvrtc import SOURCE, compile_cubin, compile_ptx, library
 

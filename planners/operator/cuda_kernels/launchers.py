@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from asterias.errors import UserError
-from planners.operator.cuda_kernels.geometry import LaunchGeometry, GpuLimits
+from planners.operator.cuda_kernels.geometry import GpuLimits, LaunchGeometry
 from planners.operator.cuda_kernels.nvrtc import SOURCE, compile_cubin
 
 _EMULATION = Path(__file__).parent / "host_emulation.cpp"
