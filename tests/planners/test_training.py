@@ -82,7 +82,9 @@ def test_policy_gradient_and_the_other_losses_run(tmp_path: Path) -> None:
     train(replace(tiny(tmp_path / "ce"), epochs=1, target="one_expert", optimiser="rmsprop"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_killed_training_leaves_a_readable_checkpoint(
     tmp_path: Path, how: signal.Signals
 ) -> None:

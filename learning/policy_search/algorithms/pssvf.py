@@ -24,7 +24,7 @@ from learning.policy_search.common.policy_table import PolicyTable
 
 @dataclass(frozen=True)
 class PssvfSettings:
-    """Settings; as they stand, those of the paper's code for linear policies.
+    """Settings; as they stand, those of the paper's code for linear policies, but for ``rebase``.
 
     Attributes:
         sigma: standard deviation of the perturbation; 1 suits linear policies, 0.05 to 0.1 deep
@@ -38,6 +38,9 @@ class PssvfSettings:
         critic_hidden: units of its hidden layers.
         probes: number of probing states.
         start_scale: of the first policy, which is drawn as PyTorch draws layers, times this.
+        rebase: the critic sees policies that were tried before as their numbers would be with the
+            observations' present mean and deviation, so that what it learned stays true of what
+            they do. False keeps the numbers, as the paper's code.
     """
 
     sigma: float = 1.0
@@ -52,6 +55,7 @@ class PssvfSettings:
     critic_hidden: tuple[int, ...] = (64, 64)
     probes: int = 10
     start_scale: float = 1.0
+    rebase: bool = True
 
     def __post_init__(self) -> None:
         if self.critic not in ("parameters", "probes", "generated"):
@@ -93,15 +97,39 @@ class PSSVF(PolicySearch):
     def _iterate(self) -> None:
         noise = self.rng.standard_normal(self.theta.size)
         tried = self.theta + self.settings.sigma * noise
+        kept = self.on_raw_observations(tried) if self.settings.rebase else tried
         result = self.run_policies([tried])[0]
-        self.table.add(tried, result.learned_return)
+        self.table.add(kept, result.learned_return)
         self._learn_critic()
         self._climb()
+
+    def sample(
+        self, rng: np.random.Generator, size: int, recency: float = 0.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw policies that were tried, as the critic sees them.
+
+        Args:
+            rng: source of the draw.
+            size: number of policies B.
+            recency: exponent of the weights ``1 / age^k``.
+
+        Returns:
+            Vectors ``(B, n)`` and returns ``(B,)``, float32.
+        """
+        thetas, returns = self.table.sample(rng, size, recency)
+        if self.settings.rebase:
+            thetas = torch.from_numpy(self.as_written_now(thetas.double().numpy())).float()
+        return thetas, returns
+
+    def best(self) -> tuple[FloatArray, float]:
+        """Return the policy ``(n,)`` with the greatest return of an episode, and that return."""
+        theta, best = self.table.best()
+        return (self.as_written_now(theta) if self.settings.rebase else theta), best
 
     def _learn_critic(self) -> None:
         about, loss = self.settings, torch.zeros(())
         for _ in range(about.critic_steps):
-            thetas, returns = self.table.sample(self.rng, about.batch_size, about.recency)
+            thetas, returns = self.sample(self.rng, about.batch_size, about.recency)
             loss = ((self.critic(thetas) - returns) ** 2).mean()
             self._critic_optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -161,7 +189,7 @@ def train_zero_shot(
         The trained vectors ``(n,)``.
     """
     rng = np.random.default_rng(seed)
-    thetas, _ = learner.table.sample(rng, policies)
+    thetas, _ = learner.sample(rng, policies)
     noise = torch.tensor(rng.normal(0, spread, thetas.shape), dtype=torch.float32)
     fresh = nn.Parameter(thetas + noise)
     optimiser = torch.optim.Adam([fresh], learning_rate)

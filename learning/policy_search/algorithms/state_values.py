@@ -27,7 +27,7 @@ from learning.policy_search.common.policy_table import PolicyTable
 
 @dataclass(frozen=True)
 class StateValueSettings:
-    """Settings; as they stand, those of the paper's code but for ``policy_batch`` and the width.
+    """Settings; those of the paper's code but for ``policy_batch``, the width and ``rebase``.
 
     Attributes:
         sigma: standard deviation of the perturbation.
@@ -39,6 +39,8 @@ class StateValueSettings:
         policy_batch: states of a policy's; the paper's 10,000 cost ten times as much.
         buffer_size: steps that are kept.
         critic_hidden: units of its hidden layers; the paper's code has 512 and 512.
+        rebase: the critic sees policies as their numbers would be with the observations' present
+            mean and deviation, by which it sees states, too; False keeps the numbers.
     """
 
     sigma: float = 1.0
@@ -52,6 +54,7 @@ class StateValueSettings:
     policy_batch: int = 1000
     buffer_size: int = 100_000
     critic_hidden: tuple[int, ...] = (256, 256)
+    rebase: bool = True
 
     def __post_init__(self) -> None:
         if self.sigma <= 0 or self.batch_size < 1 or self.update_every < 1:
@@ -98,9 +101,10 @@ class StateValueSearch(PolicySearch):
     def _iterate(self) -> None:
         about = self.settings
         tried = self.theta + about.sigma * self.rng.standard_normal(self.theta.size)
+        kept = self.on_raw_observations(tried) if about.rebase else tried
         result = self.run_policies([tried], keep=True)[0]
         assert result.transitions is not None
-        number = self.table.add(tried, result.learned_return)
+        number = self.table.add(kept, result.learned_return)
         self.steps.add(result.transitions, number)
         self._due += result.length
         while self._due >= about.update_every:
@@ -130,7 +134,10 @@ class StateValueSearch(PolicySearch):
         return wide.float()
 
     def _vectors(self, batch: StepBatch) -> torch.Tensor:
-        return torch.from_numpy(self.table.of(batch.policies))
+        thetas = self.table.of(batch.policies)
+        if self.settings.rebase:
+            return torch.from_numpy(self.as_written_now(thetas)).float()
+        return torch.from_numpy(thetas)
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -79,17 +79,19 @@ class PolicyArchitecture:
         old: tuple[FloatArray, FloatArray],
         new: tuple[FloatArray, FloatArray],
     ) -> FloatArray:
-        """Return the same policy ``(n,)`` for observations that are normalised anew.
+        """Return the same policies ``(..., n)`` for observations that are normalised anew.
 
         Args:
-            theta: ``(n,)``.
+            theta: ``(..., n)``.
             old: mean and standard deviation ``(o,)`` of the observations so far.
             new: likewise, from now on.
         """
         made = np.array(theta, dtype=np.float64)
-        weight, bias = self.layers(made)[0]  # both are views
-        bias += weight @ ((new[0] - old[0]) / old[1])
-        weight *= new[1] / old[1]
+        inputs, outputs = self.sizes[0]
+        first = made[..., : inputs * outputs].reshape(*made.shape[:-1], outputs, inputs)
+        made[..., inputs * outputs : (inputs + 1) * outputs] += first @ ((new[0] - old[0]) / old[1])
+        turned = first * (new[1] / old[1])
+        made[..., : inputs * outputs] = turned.reshape(*made.shape[:-1], -1)
         return made
 
     def initial(self, rng: np.random.Generator) -> FloatArray:

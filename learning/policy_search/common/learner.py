@@ -303,7 +303,23 @@ class PolicySearch(SearchedPolicy, ABC):
             self._tell(result)
         return results
 
+    def on_raw_observations(self, theta: FloatArray) -> FloatArray:
+        """Return vectors ``(..., n)`` as the same policies act on observations as they come."""
+        return self.architecture.rebased(theta, self._normalisation(), self._plain())
+
+    def as_written_now(self, theta: FloatArray) -> FloatArray:
+        """Return vectors ``(..., n)`` of policies on raw observations, normalised as it is now.
+
+        The mean and deviation of observations move while one learns, and with them what a vector
+        does. A policy that was tried long ago is thus another one now, unless it is rewritten.
+        """
+        return self.architecture.rebased(theta, self._plain(), self._normalisation())
+
     # -- parts --------------------------------------------------------------------------------
+
+    def _plain(self) -> tuple[FloatArray, FloatArray]:
+        mean, std = self._normalisation()
+        return np.zeros_like(mean), np.ones_like(std)
 
     def _begin(self, callback: Callbacks, tb_log_name: str, end: int) -> BaseCallback | None:
         if self._logger is None:

@@ -20,6 +20,7 @@ from stable_baselines3.common.monitor import Monitor
 
 from asterias.errors import UserError
 from learning.policy_search import PGPE, PPOIS, PSSVF, PSVF, train_zero_shot
+from learning.policy_search.common.architecture import Actor
 from learning.policy_search.common.learner import PolicySearch
 from learning.policy_search.registry import LEARNERS
 
@@ -80,6 +81,30 @@ def test_the_critic_of_learned_states_finds_the_goal_too() -> None:
         first = model.evaluate(1)[0].raw_return
         model.learn(50)
         assert model.evaluate(1)[0].raw_return > first / 4
+
+
+class DriftingEnv(QuadraticEnv):
+    """What is observed grows from episode to episode, and with it its mean and deviation."""
+
+    episodes = 0
+
+    def reset(self, **options: Any) -> Any:
+        super().reset(**options)
+        self.episodes += 1
+        return np.full(1, self.episodes**2, np.float32), {}
+
+
+@pytest.mark.parametrize("name", ["pssvf", "psvf", "pavf"])
+def test_a_policy_that_was_tried_acts_as_then_whatever_is_observed_later(name: str) -> None:
+    model = LEARNERS.get(name)("LinearPolicy", DriftingEnv(), seed=0, **QUICK.get(name, {}))
+    model.learn(1)
+    tried, mean = model.theta + 1.0, model.statistics.mean.copy()
+    kept = model.on_raw_observations(tried)
+    acted = Actor(model.architecture, tried, *model._normalisation()).act(np.full(1, 3.0))
+    model.learn(6, reset_num_timesteps=False)
+    assert abs(model.statistics.mean - mean) > 1
+    again = Actor(model.architecture, model.as_written_now(kept), *model._normalisation())
+    np.testing.assert_allclose(again.act(np.full(1, 3.0)), acted, rtol=1e-6)
 
 
 def test_fresh_policies_learn_through_the_critic_without_a_step() -> None:

@@ -268,6 +268,7 @@ def test_the_bound_counts_the_longest_way_of_a_servo() -> None:
 # -- the paper's table ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_study_trains_tests_draws_and_keeps_what_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
