@@ -57,7 +57,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "fast_weights": ("recordings", "target_finding", "training"),
         "highway": ("target_finding", "training"),
         "policy_search": ("target_finding", "training"),
-        "starfish": ("training",),
+        "starfish": ("policy_search", "target_finding", "training"),
         "target_finding": ("inference", "training"),
         "weight_space": ("policy_search", "target_finding", "training"),
     },

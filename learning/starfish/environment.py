@@ -2,8 +2,9 @@
 
 Observation ``(limbs (joints + cameras + 1) + 3,)`` float32: for each limb its commands from -1 to
 1, a flag for each camera that is alive, and whether the limb works; then which step is next (first,
-second, later). Action ``(limbs joints,)``: the next command of each servo, from -1 to 1, which is
-its whole range; limbs that do not work stay limp. Reward 1, and the end, when a live camera decodes
+second, later). Action ``(limbs joints,)``: where each servo is to go, from -1 to 1, which is its
+whole range; in a step it comes as near as the increment of the options allows. Limbs that do not
+work stay limp. Reward 1, and the end, when a live camera decodes
 the tag; 0 otherwise. ``info`` holds ``dead_limbs``, ``dead_cameras`` and ``failing_cameras``
 (numbers of cameras, counted through all limbs), after a step ``found``, and after a find
 ``camera``. Same seed, same episode.
@@ -53,6 +54,11 @@ class StarfishTargetFindingEnv(gymnasium.Env[Observations, NDArray[np.float32]],
         options: of the task.
         render_mode: ``rgb_array`` lets :meth:`render` return what all cameras see, a row a limb.
         changes: fields of the options, as ``gymnasium.make`` passes them.
+
+    Attributes:
+        command: ``(1, limbs, joints)`` from -1 to 1, as commanded last.
+        failures: what fails in this episode.
+        target: place ``(1, 3)`` and rotation ``(1, 3, 3)``.
 
     Raises:
         UserError: an option cannot be used, or the robot cannot search with its whole body.
@@ -173,7 +179,7 @@ class StarfishTargetFindingEnv(gymnasium.Env[Observations, NDArray[np.float32]],
     def _place_target(self) -> None:
         places, turns = draw_targets(self._rng, 1, self.sight.middle_m, self.options)
         (x, y, z), (roll, pitch, yaw) = places[0].tolist(), turns[0].tolist()
-        self._target = places.astype(np.float32), facing(turns)
+        self.target = places.astype(np.float32), facing(turns)
         self.world.move_target(Pose(xyz=(x, y, z), rpy=(roll, pitch, yaw)))
 
     def _goal_rad(self) -> FloatArray:
@@ -181,7 +187,7 @@ class StarfishTargetFindingEnv(gymnasium.Env[Observations, NDArray[np.float32]],
         return goal
 
     def _geometric(self) -> BoolArray:
-        seen: BoolArray = self.sight.sees(self._goal_rad()[None], *self._target)[0]
+        seen: BoolArray = self.sight.sees(self._goal_rad()[None], *self.target)[0]
         return seen
 
     def _drive(self, duration_s: float, *, from_there: bool = False) -> None:

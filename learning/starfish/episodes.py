@@ -43,6 +43,11 @@ class Failures:
         """
         return self.live & ~self.blind & np.where(self.late, saw, sees)
 
+    def put(self, which: npt.NDArray[np.int64], other: Failures) -> None:
+        """Replace the failures of some episodes."""
+        for name in ("works", "live", "blind", "late"):
+            getattr(self, name)[which] = getattr(other, name)
+
 
 def draw_failures(
     rng: np.random.Generator, count: int, sight: BodySight, options: BodySearchOptions
@@ -106,6 +111,19 @@ def observe(command: FloatArray, failures: Failures, steps: npt.NDArray[np.int64
     table = np.concatenate([np.asarray(part, np.float32) for part in parts], axis=2)
     past = np.eye(COUNTED_STEPS)[np.minimum(steps, COUNTED_STEPS - 1)]
     return np.concatenate([table.reshape(len(table), -1), past], axis=1).astype(np.float32)
+
+
+def views_of_limbs(observation: Observations, limbs: int) -> Observations:
+    """Return ``(N, limbs, o)``: the observation as each limb tells it, itself first, then on round.
+
+    For a robot whose limbs stand in a ring, one policy for all limbs then does in each what it
+    does in another, turned.
+    """
+    table = observation[:, :-COUNTED_STEPS].reshape(len(observation), limbs, -1)
+    order = (np.arange(limbs)[:, None] + np.arange(limbs)) % limbs
+    turned = table[:, order].reshape(len(observation), limbs, -1)
+    past = np.repeat(observation[:, None, -COUNTED_STEPS:], limbs, axis=1)
+    return np.concatenate([turned, past], axis=2)
 
 
 def moved(

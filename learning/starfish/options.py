@@ -23,10 +23,11 @@ class BodySearchOptions:
         silent_cameras: share of the others that fail and are flagged as alive.
         silent: ways in which they fail, one of them drawn for each.
         dead_limbs: so many limbs, drawn for each episode, are limp and blind.
-        increment: largest change of a servo's command in a step, in halves of its range: 2 is all
-            of it, which the starfish's servos do in 0.7 s; the paper's is 0.4.
-        wait_s: simulated s between a command and the look.
-        cap: steps after which an episode is truncated.
+        increment: largest change of a servo's command in a step, in halves of its range. 0.4 is
+            the limb's, so that steps compare with the paper's; 2 is the whole range, which the
+            starfish's servos do in 0.7 s.
+        wait_s: simulated s between a command and the look, the limb's.
+        cap: steps after which an episode is truncated, the limb's.
         distance_m: nearest and farthest target from the robot's middle.
         elevation_rad: lowest and highest target as seen from there; all directions round the robot.
         askew_rad: so far, at most, a target looks away from the robot, sideways and up or down.
@@ -39,9 +40,9 @@ class BodySearchOptions:
     silent_cameras: float = 0.0
     silent: tuple[SilentKind, ...] = ("black", "frozen", "noisy", "delayed")
     dead_limbs: int = 0
-    increment: float = 2.0
-    wait_s: float = 1.0
-    cap: int = 10
+    increment: float = 0.4
+    wait_s: float = 2.0
+    cap: int = 5
     distance_m: tuple[float, float] = (0.45, 0.70)
     elevation_rad: tuple[float, float] = (-0.35, 0.75)
     askew_rad: float = 0.3

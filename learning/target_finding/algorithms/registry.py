@@ -18,6 +18,7 @@ from asterias.progress import TrainingProgress
 from asterias.registry import Registry
 from learning.target_finding.env.options import TargetFindingOptions
 
+LIMB, BODY = "Asterias/TargetFinding-v0", "Asterias/StarfishTargetFinding-v0"
 OnTrainingProgress = Callable[[TrainingProgress], None]
 ShouldStop = Callable[[], bool]
 
@@ -50,6 +51,9 @@ class TrainingRequest:
         worlds: that the learner's process simulates together, in place of processes; 0: none.
         resume: go on from the checkpoint in ``out``.
         recordings: demonstrations, for algorithms that imitate.
+        env: name of the environment, one of :data:`TASKS`.
+        body: options of the task where a whole body searches, by name.
+        sharing: ``limbs``: one policy that all limbs of a body share; ``body``: one for all.
     """
 
     out: Path
@@ -66,6 +70,9 @@ class TrainingRequest:
     worlds: int = 0
     resume: bool = False
     recordings: Path | None = None
+    env: str = LIMB
+    body: Mapping[str, Any] = field(default_factory=dict)
+    sharing: str = "limbs"
 
 
 Train = Callable[[TrainingRequest, OnTrainingProgress, ShouldStop], dict[str, Any]]
@@ -113,6 +120,29 @@ class LearningAlgorithm:
         if not self.recipe:
             raise UserError("This algorithm is no learner of stable-baselines3.")
         return _load(self.recipe)
+
+
+# Environments in which policies learn, and what trains whole bodies: in a wing above this one.
+TASKS: Mapping[str, str] = {LIMB: "", BODY: "learning.starfish.training:train_request"}
+
+
+def train(
+    request: TrainingRequest, on_progress: OnTrainingProgress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Train in the environment that is asked for.
+
+    Returns:
+        The summary.
+
+    Raises:
+        UserError: no policy can be trained there.
+    """
+    if request.env not in TASKS:
+        raise UserError(f"train knows the environments {' and '.join(TASKS)}, not {request.env}.")
+    if not TASKS[request.env]:
+        return ALGORITHMS.get(request.algorithm).run(request, on_progress, should_stop)
+    trained: dict[str, Any] = _load(TASKS[request.env])(request, on_progress, should_stop)
+    return trained
 
 
 def _load(target: str) -> Any:
@@ -182,6 +212,14 @@ ALGORITHMS.register(
         "no policy: joint states from the cameras alone, of --recordings or of --episodes drives "
         "of babbling, in --steps updates",
         "learning.fast_weights.estimation.training:train_request",
+    ),
+)
+
+ALGORITHMS.register(
+    "pathwise",
+    LearningAlgorithm(
+        "the gradient of what cameras see through the geometry of sight; for whole bodies alone",
+        "learning.starfish.training:refuse_limb",
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from asterias.cli import check_episodes, check_file, check_seed
+from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.progress import progress_bars
 from asterias.provenance import provenance
 from hardware.description.devices import RendererName
+from learning.target_finding.algorithms.registry import LIMB, TASKS
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.observation import PAPER_COMMAND_RANGE
 from learning.target_finding.env.options import (
@@ -37,6 +40,8 @@ class EvaluatePolicy:
     policy: str
     """Name of a trained policy, folder of a training, .safetensors file, or a searcher, whose steps
     go anywhere: bmms, bmss, grid_filter, renyi, renyi:0.5 (of order 0.5)."""
+    env: str = LIMB
+    """Environment: of a limb, or Asterias/StarfishTargetFinding-v0, where a whole body searches."""
     faults: Annotated[DeadCameras | None, tyro.conf.arg(aliases=["--dead-cameras"])] = None
     """Cameras that fail in each episode; as in the training if not given."""
     silent: tuple[SilentFailure, ...] | None = None
@@ -49,6 +54,13 @@ class EvaluatePolicy:
     """Number of the limb that searches; the one of the training if not given."""
     cap: int | None = None
     """Steps of an episode, 0 for no end; as in the training if not given."""
+    increment: float | None = None
+    """Of a whole body: largest change of a servo's command in a step, in halves of its range; as in
+    the training if not given."""
+    dead_share: float = 0.0
+    """Of a whole body: share of the cameras that are dead."""
+    dead_limbs: int = 0
+    """Of a whole body: limbs that are limp and blind."""
     renderer: RendererName | None = None
     """What draws what the cameras see; as the robot's description says if not given."""
     episodes: int = 200
@@ -65,9 +77,14 @@ class EvaluatePolicy:
 
         Returns:
             The exit code.
+
+        Raises:
+            UserError: the environment is unknown.
         """
         check_file("--json", self.json)
-        summary = self.measure()
+        if self.env not in TASKS:
+            raise UserError(f"evaluate knows the environments {' and '.join(TASKS)}.")
+        summary = self.measure() if self.env == LIMB else self._measure_body()
         text = (
             f"{summary['mean_steps']:.2f} ± {summary['std_steps']:.2f} steps, "
             f"{100 * summary['success_within_cap']:.1f} % found within {summary['cap']}."
@@ -116,6 +133,34 @@ class EvaluatePolicy:
         as_paper = (options.observe, options.servo, options.silent) == ("commands", "none", ())
         as_paper &= options.command_range == PAPER_COMMAND_RANGE
         return about | evaluation.summarise(results, options.faults, algorithm if as_paper else "")
+
+    def _measure_body(self) -> dict[str, Any]:
+        """Run the episodes of a whole body, with a bar.
+
+        Returns:
+            The figures.
+
+        Raises:
+            UserError: an option is of limbs alone.
+        """
+        if self.faults is not None or self.silent or self.servo is not None or self.renderer:
+            raise UserError(
+                "A whole body takes --dead-share and --dead-limbs, no --faults, --silent, --servo "
+                "or --renderer."
+            )
+        check_seed(self.seed)
+        check_episodes(self.episodes)
+        # It lives in a wing above this one.
+        measure: Any = importlib.import_module("learning.starfish.evaluation").measure_by_name
+        given = {"robot": self.robot, "cap": self.cap, "increment": self.increment}
+        changes = {name: value for name, value in given.items() if value is not None}
+        changes |= {"dead_cameras": self.dead_share, "dead_limbs": self.dead_limbs}
+        with progress_bars() as progress:
+            bar = progress.add_task(self.policy, total=self.episodes)
+            found: dict[str, Any] = measure(
+                self.policy, changes, self.episodes, self.seed, lambda: progress.advance(bar)
+            )
+        return found
 
     def _policy(self) -> tuple[Policy, TargetFindingOptions]:
         if is_searcher(self.policy):

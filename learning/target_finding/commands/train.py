@@ -16,7 +16,13 @@ from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.progress import JsonLines, Stages, TrainingProgress, progress_bars, stop_requests
 from learning.target_finding.algorithms.networks import NETWORKS
-from learning.target_finding.algorithms.registry import ALGORITHMS, TrainingRequest
+from learning.target_finding.algorithms.registry import (
+    ALGORITHMS,
+    BODY,
+    LIMB,
+    TrainingRequest,
+    train,
+)
 from learning.target_finding.env.options import (
     DeadCameras,
     Observed,
@@ -75,13 +81,36 @@ class TaskArguments:
     """Goal-conditioned form, for --algo sac with hindsight replay."""
     cap: int | None = None
     """Steps of an episode, 0 for no end; 5, or the algorithm's own, if not given."""
+    increment: float | None = None
+    """Largest change of a servo's command in a step, in halves of its range; 0.4, the paper's, if
+    not given. 2 is all of it."""
+    dead_share: float = 0.0
+    """Of a whole body: share of the cameras that are dead in each episode. Where neither this nor
+    --dead-limbs is given, a third of the episodes each has all cameras, half of them, and two limbs
+    dead."""
+    dead_limbs: int = 0
+    """Of a whole body: limbs that are limp and blind in each episode."""
+
+    def body(self) -> dict[str, Any]:
+        """Return the options of a whole body's environment."""
+        robot = {} if self.robot == "limb_p1" else {"robot": self.robot}
+        given = {"cap": self.cap, "increment": self.increment}
+        fails = {"dead_cameras": self.dead_share, "dead_limbs": self.dead_limbs}
+        return robot | {k: v for k, v in given.items() if v is not None} | fails
 
     def options(self, algorithm: str) -> TargetFindingOptions:
-        """Return the options of the environment for a learning algorithm."""
-        given: dict[str, Any] = {key: value for key, value in vars(self).items() if key != "cap"}
+        """Return the options of the environment for a learning algorithm.
+
+        Raises:
+            UserError: an option is of whole bodies alone.
+        """
+        other = ("cap", "increment", "dead_share", "dead_limbs")
+        given: dict[str, Any] = {k: v for k, v in vars(self).items() if k not in other}
         given |= ALGORITHMS.get(algorithm).task
-        cap = {} if self.cap is None else {"cap": self.cap}
-        return with_command_range(TargetFindingOptions(**given | cap))
+        given |= {k: getattr(self, k) for k in other[:2] if getattr(self, k) is not None}
+        if self.dead_share or self.dead_limbs:
+            raise UserError(f"--dead-share and --dead-limbs are of whole bodies: add --env {BODY}.")
+        return with_command_range(TargetFindingOptions(**given))
 
 
 @dataclass(frozen=True)
@@ -91,6 +120,10 @@ class Train:
     out: Path
     """Folder for checkpoint, policy, summary and tensorboard's curves."""
     algo: Annotated[AlgorithmName, tyro.conf.arg(help=listed(ALGORITHMS.items()))] = "ppo"
+    env: str = LIMB
+    """Environment: of a limb, or Asterias/StarfishTargetFinding-v0, where a whole body searches."""
+    sharing: Literal["limbs", "body"] = "limbs"
+    """Of a whole body: one policy that all limbs share, or one for all of them."""
     recordings: Path | None = None
     """Demonstrations for bc and diffusion, drives for state_estimator, as the recorder leaves them:
     a folder of episodes, or a file; for diffusion also a data set of LeRobot."""
@@ -131,7 +164,8 @@ class Train:
             The exit code.
         """
         request = self._request()
-        settings = {"algorithm": self.algo, "seed": self.seed, **asdict(request.options)}
+        task = request.body or asdict(request.options)
+        settings = {"algorithm": self.algo, "seed": self.seed, **task}
         with tracked(self.track, self.out.absolute(), settings) as follow:
             if self.progress == "json":
                 summary = self._train_with_lines(request, follow)
@@ -154,7 +188,7 @@ class Train:
         check_file("--json", self.json)
         return TrainingRequest(
             out=self.out,
-            options=self.task.options(self.algo),
+            options=self.task.options(self.algo) if self.env == LIMB else TargetFindingOptions(),
             algorithm=self.algo,
             seed=self.seed,
             steps=self.steps,
@@ -167,6 +201,9 @@ class Train:
             worlds=self.worlds,
             resume=self.resume,
             recordings=self.recordings,
+            env=self.env,
+            body=self.task.body() if self.env == BODY else {},
+            sharing=self.sharing,
         )
 
     def _train_with_lines(self, request: TrainingRequest, follow: Follow) -> dict[str, Any]:
@@ -175,11 +212,12 @@ class Train:
             follow(at)
 
         with stop_requests() as stop:
-            return ALGORITHMS.get(self.algo).run(request, tell, stop)
+            return train(request, tell, stop)
 
     def _train_with_bar(self, request: TrainingRequest, follow: Follow) -> dict[str, Any]:
         with progress_bars(unit="steps") as progress, stop_requests() as stop:
-            name = f"{self.algo} {request.options.faults}"
+            faults = request.options.faults if request.env == LIMB else request.sharing
+            name = f"{self.algo} {faults}"
             bar = progress.add_task(name, total=None)
 
             def show(at: TrainingProgress) -> None:
@@ -190,7 +228,7 @@ class Train:
                     bar, total=at.total, completed=at.done, description=f"{name}{length}{light}"
                 )
 
-            return ALGORITHMS.get(self.algo).run(request, show, stop)
+            return train(request, show, stop)
 
 
 @dataclass(frozen=True)
@@ -255,7 +293,9 @@ class Pretrain:
 def describe_training(summary: dict[str, Any]) -> str:
     """Return a training's summary as a sentence or two."""
     describe: Callable[[dict[str, Any]], str] = _describe_plainly
-    if "demonstrations" in summary:
+    if "found_by_geometry" in summary:
+        describe = _describe_body
+    elif "demonstrations" in summary:
         describe = _describe_cloning
     elif "rmse_deg" in summary:
         describe = _describe_estimator
@@ -268,6 +308,14 @@ def describe_training(summary: dict[str, Any]) -> str:
 
 def _describe_plainly(summary: dict[str, Any]) -> str:
     return f"Trained by {summary.get('algorithm', 'a plug-in')}."
+
+
+def _describe_body(summary: dict[str, Any]) -> str:
+    shares = ", ".join(
+        f"{100 * found[-1]:.1f} % with {name}"
+        for name, found in summary["found_by_geometry"].items()
+    )
+    return f"By geometry, found within {summary['within']} steps: {shares}. {summary['wall_s']} s."
 
 
 def _describe_estimator(summary: dict[str, Any]) -> str:
