@@ -16,7 +16,7 @@ from learning.starfish.environment import StarfishTargetFindingEnv
 from learning.starfish.episodes import COUNTED_STEPS, joints_of, moved, observe, views_of_limbs
 from learning.starfish.policy import BodyPolicy
 from learning.starfish.searches import BodySearches
-from learning.starfish.settings import GAMMA, LONGEST, WITHIN, BodyTraining, Told
+from learning.starfish.settings import GAMMA, LONGEST, WITHIN, BodyTraining, OnBodyProgress
 
 _SEARCHES, _TARGETS = 24, 8
 
@@ -109,7 +109,7 @@ class BodyPGPE(PGPE):
         return gains
 
 
-def train_pgpe(training: BodyTraining, sight: BodySight, told: Told) -> BodyPolicy:
+def train_pgpe(training: BodyTraining, sight: BodySight, told: OnBodyProgress) -> BodyPolicy:
     """Return a linear policy learned by PGPE."""
     model = BodyPGPE(training, sight)
     while model.num_timesteps < training.steps:

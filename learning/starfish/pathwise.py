@@ -18,7 +18,7 @@ from learning.starfish.body_sight import DECODED, BodySight
 from learning.starfish.episodes import COUNTED_STEPS
 from learning.starfish.policy import BodyPolicy
 from learning.starfish.searches import BodySearches
-from learning.starfish.settings import GAMMA, LONGEST, WITHIN, BodyTraining, Told
+from learning.starfish.settings import GAMMA, LONGEST, WITHIN, BodyTraining, OnBodyProgress
 
 # Widths, in pixels, over which the picture's edge is softened at the start and at the end.
 EDGE_PX = (12.0, 1.5)
@@ -178,7 +178,7 @@ def network(training: BodyTraining, sight: BodySight) -> nn.Sequential:
     return nn.Sequential(*layers, last)
 
 
-def train_pathwise(training: BodyTraining, sight: BodySight, told: Told) -> BodyPolicy:
+def train_pathwise(training: BodyTraining, sight: BodySight, told: OnBodyProgress) -> BodyPolicy:
     """Return a policy learned by the gradient of what is seen."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)

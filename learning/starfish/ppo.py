@@ -14,7 +14,7 @@ from learning.starfish.body_sight import BodySight
 from learning.starfish.episodes import views_of_limbs
 from learning.starfish.policy import BodyPolicy
 from learning.starfish.searches import BodySearches
-from learning.starfish.settings import GAMMA, LONGEST, WITHIN, BodyTraining, Told
+from learning.starfish.settings import GAMMA, LONGEST, WITHIN, BodyTraining, OnBodyProgress
 
 _SEARCHES, _TARGETS = 96, 24
 
@@ -99,7 +99,7 @@ class SearchVecEnv(VecEnv):
         return [False] * self.num_envs
 
 
-def train_ppo(training: BodyTraining, sight: BodySight, told: Told) -> BodyPolicy:
+def train_ppo(training: BodyTraining, sight: BodySight, told: OnBodyProgress) -> BodyPolicy:
     """Return a policy learned by PPO."""
     searches = BodySearches(sight, training.settings, _SEARCHES, _TARGETS, training.seed)
     environments = SearchVecEnv(searches, training.sharing)

@@ -33,7 +33,7 @@ class BodySearcher(Protocol):
         """Return ``(limbs, joints)`` commands from -1 to 1 for an observation ``(o,)``."""
 
 
-class Told:
+class ToldBody:
     """What an observation says.
 
     Args:
@@ -53,7 +53,7 @@ class Told:
         self.works: BoolArray = table[:, -1] > 0.5
 
 
-class PolicySearcher:
+class BodyPolicySearcher:
     """A trained policy.
 
     Args:
@@ -92,7 +92,7 @@ class RandomSearcher:
         return command
 
 
-class BeliefSearcher:
+class BodyBeliefSearcher:
     """Looks where the target may still be: poses at random, of which the best is taken.
 
     As the grid filter of a single limb it keeps how probable each place still is after all looks
@@ -117,7 +117,7 @@ class BeliefSearcher:
 
     def act(self, observation: Observations) -> FloatArray:
         """Return the poses from which most of what is left is seen."""
-        told, limbs = Told(observation, self._sight), self._sight.limbs
+        told, limbs = ToldBody(observation, self._sight), self._sight.limbs
         self._look_from(told)
         reach = self._options.increment
         wanted = self._rng.uniform(-1.0, 1.0, (_POSES, *told.command.shape))
@@ -138,7 +138,7 @@ class BeliefSearcher:
                 left *= missed[best, :, limb]
         return chosen
 
-    def _look_from(self, told: Told) -> None:
+    def _look_from(self, told: ToldBody) -> None:
         """Take in that nothing is seen from the present pose."""
         missed = self._missed(told.command[None], told.live)[0]
         self._left *= np.prod(missed, axis=1) if self._together else missed.T
@@ -175,7 +175,7 @@ class KnowingSearcher:
     def act(self, observation: Observations) -> FloatArray:
         """Return commands of which one limb's lead to the target."""
         assert self.target is not None, "whoever runs it says where the target is"
-        told, reach = Told(observation, self._sight), self._options.increment
+        told, reach = ToldBody(observation, self._sight), self._options.increment
         shape = (_KNOWN_POSES // 2, *told.command.shape)
         near = np.clip(told.command + self._rng.uniform(-reach, reach, shape), -1.0, 1.0)
         far = self._rng.uniform(-1.0, 1.0, shape)
@@ -193,12 +193,12 @@ class KnowingSearcher:
         return chosen
 
 
-Maker = Callable[[BodySight, BodySearchOptions], BodySearcher]
+BodyMaker = Callable[[BodySight, BodySearchOptions], BodySearcher]
 KNOWING = "knows"
-BODY_SEARCHERS: Registry[Maker] = Registry("whole-body searcher")
+BODY_SEARCHERS: Registry[BodyMaker] = Registry("whole-body searcher")
 BODY_SEARCHERS.register("random", RandomSearcher)
-BODY_SEARCHERS.register("alone", lambda s, o: BeliefSearcher(s, o, together=False))
-BODY_SEARCHERS.register("together", lambda s, o: BeliefSearcher(s, o, together=True))
+BODY_SEARCHERS.register("alone", lambda s, o: BodyBeliefSearcher(s, o, together=False))
+BODY_SEARCHERS.register("together", lambda s, o: BodyBeliefSearcher(s, o, together=True))
 
 
 def make_body_searcher(name: str, sight: BodySight, options: BodySearchOptions) -> BodySearcher:
@@ -212,4 +212,4 @@ def make_body_searcher(name: str, sight: BodySight, options: BodySearchOptions) 
         return BODY_SEARCHERS.get(name)(sight, options)
     policy = load_body_policy(name)
     check_fit(policy, sight.limbs, sight.joints, sight.cameras)
-    return PolicySearcher(policy)
+    return BodyPolicySearcher(policy)

@@ -25,7 +25,7 @@ from learning.starfish.episodes import (
 )
 from learning.starfish.options import BodySearchOptions
 
-Numbers = npt.NDArray[np.int64]
+SearchNumbers = npt.NDArray[np.int64]
 
 
 class BodySearches:
@@ -118,7 +118,9 @@ class BodySearches:
         gained = np.concatenate([found.mean(axis=1)[:, None], alone], axis=1)
         return self.observation(), gained
 
-    def _draw_targets(self, rows: Numbers, numbers: Numbers) -> tuple[Numbers, Numbers]:
+    def _draw_targets(
+        self, rows: SearchNumbers, numbers: SearchNumbers
+    ) -> tuple[SearchNumbers, SearchNumbers]:
         """Draw targets, by their search and number.
 
         Returns:

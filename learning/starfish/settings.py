@@ -10,7 +10,7 @@ from learning.starfish.options import BodySearchOptions
 from learning.starfish.policy import BodyPolicy
 
 # Steps so far, and the share found within :data:`WITHIN` of late; whoever is told may raise.
-Told = Callable[[int, float], None]
+OnBodyProgress = Callable[[int, float], None]
 # Searches of a training end after so many steps; figures say what is found within fewer.
 LONGEST, WITHIN = 4, 3
 # A find is worth so much less with each step: what is wanted is finds within three.

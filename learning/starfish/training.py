@@ -23,7 +23,7 @@ from learning.starfish.body_sight import BodySight
 from learning.starfish.options import BodySearchOptions
 from learning.starfish.policy import POLICY_FILE, BodyPolicy
 from learning.starfish.searches import BodySearches
-from learning.starfish.settings import FAILURES, WITHIN, BodyTraining, Told
+from learning.starfish.settings import FAILURES, WITHIN, BodyTraining, OnBodyProgress
 from learning.target_finding.algorithms.registry import (
     BODY,
     OnTrainingProgress,
@@ -138,7 +138,7 @@ def training_of(request: TrainingRequest) -> BodyTraining:
     )
 
 
-def train_policy(training: BodyTraining, sight: BodySight, told: Told) -> BodyPolicy:
+def train_policy(training: BodyTraining, sight: BodySight, told: OnBodyProgress) -> BodyPolicy:
     """Return the policy of a training."""
     module, _, name = LEARNERS[training.algorithm].train.partition(":")
     learn: Any = getattr(importlib.import_module(module), name)
