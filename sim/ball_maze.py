@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from asterias.arrays import Cell, CellPoint, MazeArray
 from asterias.context import Closeable
-from sim.rendering.bullet import bullet_client, pybullet
+from sim.rendering.bullet import BulletClient, pybullet
 
 CELL_M = 1.0
 RADIUS_M = 0.2
@@ -48,7 +48,7 @@ class BallMaze(Closeable):
         if not inside or not maze[start]:
             raise ValueError(f"the ball cannot begin in {start[0]},{start[1]}: no free cell.")
         self.maze = maze
-        self._bullet = bullet_client()
+        self._bullet = BulletClient()
         self._bullet.setTimeStep(1.0 / (CONTROL_HZ * _SUBSTEPS))
         self._bullet.setGravity(0, 0, 0)
         self._bullet.setPhysicsEngineParameter(numSolverIterations=10)
@@ -70,7 +70,7 @@ class BallMaze(Closeable):
 
     def close(self) -> None:
         """End the physics."""
-        self._bullet.disconnect()
+        self._bullet.close()
 
     # -- what is ----------------------------------------------------------------------------------
 

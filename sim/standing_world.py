@@ -73,6 +73,41 @@ class StandingLimb(LimbBody):
         rigid_body.forward_kinematics(self.tree, state.q, self.frames)
 
 
+class StandingBodies:
+    """The limbs of a robot that stands free, and the body that all are parts of.
+
+    Args:
+        robot: the description.
+        whole: the robot's body.
+
+    Attributes:
+        bodies: the limbs.
+    """
+
+    def __init__(self, robot: RobotDescription, whole: ContactBody) -> None:
+        self._whole = whole
+        self.bodies: list[StandingLimb] = []
+        for number in range(len(robot.limbs)):
+            first = self.bodies[-1].servos.stop if self.bodies else 0
+            self.bodies.append(StandingLimb(robot, whole, number, first))
+
+    def advance(self, steps: int) -> None:
+        """Integrate whole steps; limbs without power are limp."""
+        shares = [np.full(len(body.limb.joints), float(body.is_powered)) for body in self.bodies]
+        self._whole.weaken(np.concatenate(shares))
+        self._whole.advance(steps)
+        self.follow()
+
+    def follow(self) -> None:
+        """Let the limbs be where the body is."""
+        for body in self.bodies:
+            body.follow()
+
+    def close(self) -> None:
+        """Free the robot's body."""
+        self._whole.close()
+
+
 class StandingWorld(SimWorld):
     """A robot on the ground; drivers and cameras are those of :class:`sim.world.SimWorld`.
 
@@ -82,12 +117,14 @@ class StandingWorld(SimWorld):
         robot: a description, or the name or path of one.
         seed: of camera noise.
         renderer: overrides the description's.
+        engine: overrides the description's.
         pictures: False leaves the scene out.
         target_xy_m: where the target stands on the ground; it faces the robot's start.
         target_size_m: edge of the target.
 
     Raises:
-        UserError: the renderer cannot draw a robot that moves, or the target cannot stand there.
+        UserError: the renderer cannot draw a robot that moves, the target cannot stand there, or
+            the engine cannot carry the robot.
     """
 
     def __init__(
@@ -96,6 +133,7 @@ class StandingWorld(SimWorld):
         *,
         seed: int = 0,
         renderer: str | None = None,
+        engine: str | None = None,
         pictures: bool = True,
         target_xy_m: Sequence[float] = TARGET_XY_M,
         target_size_m: float = TARGET_SIZE_M,
@@ -106,18 +144,15 @@ class StandingWorld(SimWorld):
         changes = {"target": target, "backend": backend, "scenery": ()}
         standing = described.model_copy(update=changes)
         self.middle_m = np.mean([limb.base.xyz for limb in standing.limbs], axis=0)
-        self.whole = standing_robot(standing)
-        self._standing: list[StandingLimb] = []
-        super().__init__(standing, seed=seed, renderer=renderer, pictures=pictures)
+        super().__init__(standing, seed=seed, renderer=renderer, engine=engine, pictures=pictures)
         if pictures and not isinstance(self.scene, RasterScene):
             raise UserError("Renderers of a robot on the ground are raster and raster_2x2.")
         self._follow()
 
-    def _body(self, number: int) -> StandingLimb:
-        first = sum(len(other.joints) for other in self.robot.limbs[:number])
-        body = StandingLimb(self.robot, self.whole, number, first)
-        self._standing.append(body)
-        return body
+    def _make_bodies(self) -> StandingBodies:
+        self.whole = standing_robot(self.robot, body=self.engine.free_body())
+        self._standing = StandingBodies(self.robot, self.whole)
+        return self._standing
 
     def base_pose(self) -> tuple[FloatArray, FloatArray]:
         """Return rotation ``(3, 3)`` and position ``(3,)`` of ``base_link`` in the world."""
@@ -139,19 +174,15 @@ class StandingWorld(SimWorld):
             servos = np.concatenate([np.asarray(part, np.float64) for part in positions_rad])
         self.whole.reset(servos)
         self._follow()
-        super().reset(seed, [body.servo_rad for body in self._standing])
+        super().reset(seed, [body.servo_rad for body in self._standing.bodies])
         self._follow()
 
     def _take_steps(self, steps: int) -> None:
-        shares = [np.full(len(body.limb.joints), float(body.is_powered)) for body in self._standing]
-        self.whole.weaken(np.concatenate(shares))
-        self.whole.advance(steps)
-        self._ticks += steps
+        super()._take_steps(steps)
         self._follow()
 
     def _follow(self) -> None:
-        for body in self._standing:
-            body.follow()
+        self._standing.follow()
         if self.scene is not None:
             self.scene.place_robot(*self.base_pose())
 

@@ -13,8 +13,8 @@ from asterias.arrays import FloatArray, ImageArray
 from asterias.context import Closeable
 from hardware.description.limb import CameraDescription, Pose
 from hardware.description.robot import RobotDescription, load_robot
+from sim.engines.registry import RobotBodies, find_engine
 from sim.limb import SimLimb
-from sim.physics.limb_body import LimbBody
 from sim.rendering.camera import SimCamera
 from sim.rendering.renderers import make_scene
 from sim.rendering.scene import Scene
@@ -30,11 +30,13 @@ class SimWorld(Closeable):
         robot: a description, or the name or path of one.
         seed: of camera noise and of :meth:`random_positions`.
         renderer: overrides the description's.
+        engine: overrides the description's.
         pictures: False leaves the scene out, for physics alone.
 
     Raises:
         DescriptionError: the description is wrong.
         DeviceError: the renderer does not work.
+        UserError: there is no such engine, or PyBullet, which it needs, is missing.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class SimWorld(Closeable):
         *,
         seed: int = 0,
         renderer: str | None = None,
+        engine: str | None = None,
         pictures: bool = True,
     ) -> None:
         self.robot = robot if isinstance(robot, RobotDescription) else load_robot(robot)
@@ -52,7 +55,9 @@ class SimWorld(Closeable):
         self._ticks = 0
         self._seed = seed
         self.rng = np.random.default_rng(seed)
-        self.bodies = [self._body(number) for number in range(len(self.robot.limbs))]
+        self.engine = find_engine(engine or backend.engine)
+        self._moved = self._make_bodies()
+        self.bodies = list(self._moved.bodies)
         self.target_pose = self.robot.target.pose
         self.scene: Scene | None = None
         if pictures:
@@ -66,15 +71,9 @@ class SimWorld(Closeable):
             for i, limb in enumerate(self.robot.limbs)
         ]
 
-    def _body(self, number: int) -> LimbBody:
-        """Return what moves limb ``number``."""
-        backend = self.robot.simulation
-        return LimbBody(
-            self.robot.limbs[number],
-            self.robot.materials,
-            physics_hz=backend.physics_hz,
-            gravity_m_s2=backend.gravity_m_s2,
-        )
+    def _make_bodies(self) -> RobotBodies:
+        """Return what moves the limbs."""
+        return self.engine.hold(self.robot)
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -99,8 +98,7 @@ class SimWorld(Closeable):
         self._take_steps(max(ticks - self._ticks, 0))
 
     def _take_steps(self, steps: int) -> None:
-        for body in self.bodies:
-            body.advance(steps)
+        self._moved.advance(steps)
         self.count_steps(steps)
 
     def count_steps(self, steps: int) -> None:
@@ -255,6 +253,7 @@ class SimWorld(Closeable):
             limb.disconnect()
         if self.scene is not None:
             self.scene.close()
+        self._moved.close()
 
 
 def _camera_seed(seed: int, limb: int, camera: str) -> int:

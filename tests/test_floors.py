@@ -47,6 +47,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "vectorised": ("physics", "rendering"),
         "benchmarks": ("physics", "rendering", "vectorised"),
         "contact": ("physics", "rendering"),
+        "engines": ("contact", "physics", "rendering"),
     },
     "learning": {
         "ball_maze": ("training",),

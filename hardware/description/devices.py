@@ -44,6 +44,8 @@ from hardware.description.fields import (
 
 # What draws what simulated cameras see; :mod:`sim.rendering.renderers` makes them.
 RendererName = Literal["raster", "raster_2x2", "pybullet", "egl", "auto"]
+# What moves simulated bodies; :mod:`sim.engines.registry` makes them.
+EngineName = Literal["asterias", "pybullet"]
 # What descriptions called PyBullet's own rasteriser when there was no other.
 OLD_RENDERERS = {"tiny": "pybullet"}
 
@@ -61,12 +63,14 @@ class SimBackend(StrictModel):
         renderer: ``raster`` draws by compiled loops, ``raster_2x2`` with four samples a pixel;
             ``pybullet`` by PyBullet on the CPU, ``egl`` by PyBullet on the GPU, and ``auto`` by
             ``egl`` where it works.
+        engine: ``asterias``, our own compiled loop, or ``pybullet``.
     """
 
     type: Literal["sim"] = "sim"
     physics_hz: Annotated[float, Field(gt=0, le=100_000.0, allow_inf_nan=False)] = 500.0
     gravity_m_s2: Finite = 9.81
     renderer: Annotated[RendererName, BeforeValidator(_present_renderer)] = "raster"
+    engine: EngineName = "asterias"
 
 
 def _serial_settings(family: str) -> type[SerialBusSettings]:

@@ -14,6 +14,7 @@ from learning.crawling.options import CrawlOptions
 from sim.contact.body import ContactBody
 from sim.contact.shapes import Ground, Surface
 from sim.contact.standing_robot import standing_robot
+from sim.engines.registry import find_engine
 
 
 class Crawler:
@@ -43,7 +44,10 @@ class Crawler:
         if len(set(options.broken)) + options.draw_broken > self.limbs:
             raise UserError(f"{robot.name} has {self.limbs} limbs; fewer can break.")
         ground = Ground(surface=Surface(friction=options.friction))
-        self.world: ContactBody = standing_robot(self.robot, ground=ground)
+        engine = find_engine(options.engine or settings.engine)
+        self.world: ContactBody = standing_robot(
+            self.robot, ground=ground, body=engine.free_body()
+        )
         gravity = self.world.tree.gravity_m_s2
         down = float(np.linalg.norm(gravity))
         gravity[:] = -down * np.array([np.sin(options.slope_rad), 0.0, np.cos(options.slope_rad)])

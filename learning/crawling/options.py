@@ -31,6 +31,7 @@ class CrawlOptions:
         slope_rad: the ground rises along x by this angle.
         friction: of everything with everything.
         physics_hz: integration steps per second.
+        engine: what moves the robot, ``asterias`` or ``pybullet``; None: as its description says.
     """
 
     robot: str = "starfish"
@@ -45,6 +46,7 @@ class CrawlOptions:
     slope_rad: float = 0.0
     friction: float = 0.6
     physics_hz: float = 250.0
+    engine: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done.

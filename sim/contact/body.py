@@ -102,6 +102,9 @@ class ContactBody:
         limits = np.maximum(limits, LIMP_NM)
         self.servo = self._all_servos._replace(torque_limit=limits)
 
+    def close(self) -> None:
+        """Free what it holds; there is nothing."""
+
     def advance(self, steps: int) -> None:
         """Integrate ``steps`` steps of ``dt_s``."""
         integrator.advance(

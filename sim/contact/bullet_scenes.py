@@ -7,7 +7,7 @@ import numpy as np
 from asterias.arrays import FloatArray
 from sim.contact.scenes import GRAVITY_M_S2, SAMPLE_HZ, ContactScene
 from sim.physics.rotations import quaternion_from_rotation, rotation_from_rpy
-from sim.rendering.bullet import bullet_client
+from sim.rendering.bullet import BulletClient
 
 _HZ = 500.0
 # Impacts slower than this (m/s) do not bounce; Bullet's own 0.2 would end a bounce too soon.
@@ -19,7 +19,7 @@ def run_scene(scene: ContactScene) -> FloatArray:
 
     A ``UserError`` says so where PyBullet is not installed.
     """
-    bullet, law = bullet_client(), scene.surface
+    bullet, law = BulletClient(), scene.surface
     bullet.setGravity(0.0, 0.0, -GRAVITY_M_S2)
     bullet.setPhysicsEngineParameter(
         fixedTimeStep=1.0 / _HZ,
@@ -55,5 +55,5 @@ def run_scene(scene: ContactScene) -> FloatArray:
         for _ in range(round(_HZ / SAMPLE_HZ)):
             bullet.stepSimulation()
         track.append([bullet.getBasePositionAndOrientation(body)[0] for body in bodies])
-    bullet.disconnect()
+    bullet.close()
     return np.array(track)

@@ -13,13 +13,23 @@ from sim.physics.rotations import rotation_from_rpy
 
 
 def standing_robot(
-    robot: RobotDescription, *, ground: Ground | None = None, height_m: float = 0.0
+    robot: RobotDescription,
+    *,
+    ground: Ground | None = None,
+    height_m: float = 0.0,
+    body: type[ContactBody] = ContactBody,
 ) -> ContactBody:
     """Return a robot that stands free, straight, ``height_m`` above the ground plane ``z = 0``.
 
     All links that no hinge moves are one body, whose frame is midway between the limbs' bases;
     scenery is left out. In contact spheres stand for links
     (:func:`sim.contact.shapes.link_spheres`).
+
+    Args:
+        robot: the description.
+        ground: what stands, and the surface.
+        height_m: of its lowest point above the ground.
+        body: what moves it.
     """
     middle = np.mean([limb.base.xyz for limb in robot.limbs], axis=0)
     limbs, roots = [], []
@@ -29,10 +39,9 @@ def standing_robot(
         limbs.append(moved)
         carried = {hinge.child for hinge in limb.body.hinges}
         roots += [_root(link, moved.base) for link in limb.body.links if link.name not in carried]
-    body = join(roots)
     settings = robot.simulation
-    made = ContactBody(
-        [body],
+    made = body(
+        [join(roots)],
         limbs,
         robot.materials,
         ground=ground,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,15 @@ def rotation_from_rpy(rpy: Sequence[float]) -> FloatArray:
             [-sp, cp * sr, cp * cr],
         ]
     )
+
+
+def rpy_from_rotation(rotation: FloatArray) -> tuple[float, float, float]:
+    """Return roll, pitch, yaw in rad about fixed axes of a rotation; at pitch pi/2 roll is 0."""
+    pitch = math.asin(max(-1.0, min(1.0, -float(rotation[2, 0]))))
+    if abs(rotation[2, 0]) > 1.0 - 1e-12:
+        return 0.0, pitch, math.atan2(-rotation[0, 1], rotation[1, 1])
+    roll = math.atan2(rotation[2, 1], rotation[2, 2])
+    return roll, pitch, math.atan2(rotation[1, 0], rotation[0, 0])
 
 
 def quaternion_from_rotation(rotation: FloatArray) -> FloatArray:

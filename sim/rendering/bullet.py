@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,7 @@ from asterias.errors import UserError
 
 MISSING = (
     "This is done by PyBullet, which is not installed: it has wheels up to Python 3.11. Use that "
-    "Python (pip install pybullet); or, for pictures, set backend.renderer to raster."
+    "Python (pip install pybullet); or set backend.renderer to raster and backend.engine to asterias."
 )
 
 
@@ -29,17 +30,37 @@ class MissingPyBullet(ModuleType):
         raise UserError(MISSING)
 
 
-def bullet_client() -> Any:
-    """Return a simulation of its own whose functions need no number of a client.
+class BulletClient:
+    """A simulation of its own: PyBullet's functions, which need no number of a client here.
+
+    PyBullet's own class of this name writes a line to stdout for each simulation.
 
     Raises:
-        UserError: PyBullet is not installed.
+        UserError: PyBullet is not installed, or starts no simulation.
     """
-    try:
-        from pybullet_utils.bullet_client import BulletClient
-    except ImportError as error:
-        raise UserError(MISSING) from error
-    return BulletClient(pybullet.DIRECT)
+
+    def __init__(self) -> None:
+        self._number: int = pybullet.connect(pybullet.DIRECT)
+        if self._number < 0:
+            raise UserError("PyBullet could not start a simulation; restart the process.")
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(pybullet, name)
+        if callable(found):
+            found = partial(found, physicsClientId=self._number)
+        setattr(self, name, found)
+        return found
+
+    def close(self) -> None:
+        """Free the simulation; harmless when done before."""
+        if self._number >= 0:
+            pybullet.disconnect(self._number)
+            self._number = -1
+
+    def __del__(self) -> None:
+        # Where making one failed there is no number.
+        if self.__dict__.get("_number", -1) >= 0 and pybullet is not None:
+            self.close()
 
 
 def _import_quietly() -> ModuleType:

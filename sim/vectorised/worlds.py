@@ -38,6 +38,8 @@ class WorldBatch(Closeable):
             raise UserError("A batch needs at least one world.")
         if any(type(world) is not SimWorld for world in worlds):
             raise UserError("A batch takes worlds whose robots are mounted: they touch nothing.")
+        if not all(world.engine.is_batched for world in worlds):
+            raise UserError("Many worlds in one loop are moved by engine asterias alone.")
         self.worlds = list(worlds)
         self.threads = Threads(threads)
         self._bodies: list[BodyBatch] = []

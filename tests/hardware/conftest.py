@@ -212,9 +212,9 @@ def limb_p1() -> RobotDescription:
     return load_robot("limb_p1")
 
 
-def sim_limb_case() -> LimbCase:
+def sim_limb_case(engine: str | None = None) -> LimbCase:
     """The first limb of a simulated prototype 1."""
-    world = SimWorld(limb_p1(), pictures=False)
+    world = SimWorld(limb_p1(), engine=engine, pictures=False)
     return LimbCase(world.limbs[0], world.advance, world.close)
 
 
@@ -336,6 +336,7 @@ LIMBS: dict[str, Callable[[], LimbCase]] = {
     "array": array_limb_case,
     "array with fault wrapper": lambda: with_faults(array_limb_case()),
     "sim": sim_limb_case,
+    "sim by pybullet": lambda: sim_limb_case("pybullet"),
     "sim with fault wrapper": lambda: with_faults(sim_limb_case()),
     "dynamixel": lambda: device_limb_case("dynamixel"),
     "dynamixel with fault wrapper": lambda: with_faults(device_limb_case("dynamixel")),

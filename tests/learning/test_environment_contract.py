@@ -53,6 +53,10 @@ FORMS: dict[str, Callable[[], AnyEnv]] = {
     "ball": lambda: BallMazeEnv(render_mode="rgb_array", size=9),
     "whole body": lambda: StarfishTargetFindingEnv(render_mode="rgb_array", simulate=False),
     "crawl": lambda: StarfishCrawlEnv(render_mode="rgb_array", observe="body", duration_s=0.4),
+    "by pybullet": lambda: TargetFindingEnv(SWIFT, render_mode="rgb_array", engine="pybullet"),
+    "crawl by pybullet": lambda: StarfishCrawlEnv(
+        render_mode="rgb_array", duration_s=0.4, engine="pybullet"
+    ),
 }
 
 
@@ -70,6 +74,7 @@ MODES: dict[str, list[dict[str, Any]]] = {
     "Asterias/StarfishCrawl-v0": [
         {"observe": "clock", "duration_s": 0.4},
         {"observe": "body", "duration_s": 0.4, "target_m": (1.0, 0.0), "draw_broken": 1},
+        {"observe": "body", "duration_s": 0.4, "engine": "pybullet"},
     ],
 }
 MODES["Asterias/StarfishTargetFinding-v0"] = [
@@ -103,7 +108,7 @@ def form(request: pytest.FixtureRequest) -> Callable[[], AnyEnv]:
     return FORMS[request.param]
 
 
-FURTHER = ("dead cameras", "silent failures", "servo", "moving", "starfish")
+FURTHER = ("dead cameras", "silent failures", "servo", "moving", "starfish", "by pybullet")
 
 
 @pytest.mark.parametrize("further", FURTHER)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hardware.description.robot import RobotDescription, load_robot
+from sim.engines.registry import ENGINES
 from sim.world import SimWorld
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,18 +85,22 @@ def joints_of(world: SimWorld, chunks: list[int]) -> str:
     return digest.hexdigest()
 
 
-def test_reset_starts_over_bit_for_bit(limb_p1: RobotDescription) -> None:
-    with SimWorld(limb_p1, pictures=False) as world:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_reset_starts_over_bit_for_bit(limb_p1: RobotDescription, engine: str) -> None:
+    with SimWorld(limb_p1, engine=engine, pictures=False) as world:
         first = joints_of(world, [1] * 50)
         world.reset()
         assert world.time_s == 0.0
         assert joints_of(world, [1] * 50) == first
 
 
-def test_pieces_of_time_do_not_matter_beyond_rounding(limb_p1: RobotDescription) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_pieces_of_time_do_not_matter_beyond_rounding(
+    limb_p1: RobotDescription, engine: str
+) -> None:
     ends = []
     for chunks in ([50], [1] * 50, [3, 7, 40]):
-        with SimWorld(limb_p1, pictures=False) as world:
+        with SimWorld(limb_p1, engine=engine, pictures=False) as world:
             joints_of(world, chunks)
             ends.append(world.bodies[0].state.q.copy())
     # The books of energy are opened anew by each call, which rounds differently.

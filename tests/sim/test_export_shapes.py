@@ -13,7 +13,7 @@ from command_line import run_here
 
 from hardware.description.limb import CameraDescription
 from hardware.description.robot import load_robot
-from sim.rendering.bullet import bullet_client
+from sim.rendering.bullet import BulletClient
 from sim.rendering.raster.export import export_robot
 from sim.rendering.raster.limb_shapes import CAMERA
 from sim.rendering.raster.scene import RasterScene
@@ -75,11 +75,11 @@ def test_the_urdf_names_the_files_and_pybullet_loads_it(folder: Path) -> None:
     (file,) = folder.glob("*.urdf")
     named = {mesh.get("filename") for mesh in ElementTree.parse(file).getroot().iter("mesh")}
     assert named == {f"meshes/{one.name}" for one in (folder / "meshes").iterdir()}
-    client = bullet_client()
+    client = BulletClient()
     body = client.loadURDF(str(file))
     shapes = client.getVisualShapeData(body)
     assert sum(shape[4].endswith(b".stl") for shape in shapes) == len(named)
-    client.disconnect()
+    client.close()
 
 
 def test_the_command_writes_them(tmp_path: Path) -> None:

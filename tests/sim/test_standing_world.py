@@ -7,16 +7,17 @@ import pytest
 
 from asterias.errors import UserError
 from hardware.perception.apriltag import detect_tags
+from sim.engines.registry import ENGINES
 from sim.standing_world import StandingWorld
 
 # Where the cache is cold, numba compiles the loop with contact for a minute.
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.fixture(scope="module")
-def world() -> StandingWorld:
+@pytest.fixture(scope="module", params=ENGINES)
+def world(request: pytest.FixtureRequest) -> StandingWorld:
     """A starfish that has settled."""
-    made = StandingWorld("starfish")
+    made = StandingWorld("starfish", engine=request.param)
     made.advance(0.2)
     return made
 
@@ -40,8 +41,9 @@ def test_cameras_of_the_limbs_beside_the_way_see_the_target(world: StandingWorld
     assert {limb for limb, _ in seeing} <= {0, 1, 5}
 
 
-def test_drivers_move_limbs_and_a_limb_without_torque_gives_way() -> None:
-    world = StandingWorld("starfish", pictures=False)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_drivers_move_limbs_and_a_limb_without_torque_gives_way(engine: str) -> None:
+    world = StandingWorld("starfish", engine=engine, pictures=False)
     for limb in world.limbs:
         limb.connect()
         limb.activate()
@@ -60,8 +62,9 @@ def test_drivers_move_limbs_and_a_limb_without_torque_gives_way() -> None:
         world.bodies[0].advance(1)
 
 
-def test_a_reset_gives_the_same_motion_bit_for_bit() -> None:
-    world = StandingWorld("starfish", pictures=False)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_reset_gives_the_same_motion_bit_for_bit(engine: str) -> None:
+    world = StandingWorld("starfish", engine=engine, pictures=False)
     ends = []
     for _ in range(2):
         world.reset(seed=1)

@@ -143,6 +143,7 @@ WORDS: dict[str, Sequence[str]] = {
     "backend": BACKENDS,
     "deadman": DEADMEN,
     "renderer": get_args(get_type_hints(SimBackend)["renderer"]),
+    "engine": get_args(get_type_hints(SimBackend)["engine"]),
 }
 
 

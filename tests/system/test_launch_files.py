@@ -90,6 +90,7 @@ def test_the_installed_package_launches_by_name(launch: Callable[..., Any], clie
         (("robot:=limb_p2",), "did you mean 'limb_p1'?"),
         (("real_time_factor:=-1.0",), "real_time_factor must be 0"),
         (("renderer:=egl",), "set backend.renderer to raster"),
+        (("engine:=mujoco",), "There is no engine 'mujoco': choose one of asterias, pybullet"),
     ],
 )
 def test_a_robot_that_cannot_start_ends_the_launch_with_one_sentence(

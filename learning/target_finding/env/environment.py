@@ -82,6 +82,8 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
     Args:
         options: the protocol.
         render_mode: ``rgb_array`` lets :meth:`render` return the tiled pictures.
+        renderer: what draws; None: as the robot's description says.
+        engine: what moves the robot, ``asterias`` or ``pybullet``; None: as its description says.
         changes: single options by name, in place of those in ``options``.
 
     Attributes:
@@ -102,14 +104,16 @@ class TargetFindingEnv(gymnasium.Env[Any, TargetFindingAction], EzPickle):
         *,
         render_mode: str | None = None,
         renderer: str | None = None,
+        engine: str | None = None,
         **changes: Any,
     ) -> None:
-        EzPickle.__init__(self, options, render_mode=render_mode, renderer=renderer, **changes)
+        kept = {"render_mode": render_mode, "renderer": renderer, "engine": engine, **changes}
+        EzPickle.__init__(self, options, **kept)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise UserError(f"render_mode is {render_mode!r}: choose rgb_array or None.")
         self.options = with_command_range(_changed(options, changes))
         self.render_mode = render_mode
-        self.world = SimWorld(self.options.robot, renderer=renderer)
+        self.world = SimWorld(self.options.robot, renderer=renderer, engine=engine)
         limb, world = self.options.limb, self.world
         self._task = TargetFindingTask(world, limb, TaskOptions(wait_s=self.options.wait_s))
         self._cameras = FaultyCameraArray(world, limb, pictures=self.options.observe != "commands")

@@ -46,6 +46,7 @@ class SimRobotSettings:
     renderer: Annotated[
         str, "raster, raster_2x2, pybullet, egl or auto; empty takes the description's"
     ] = ""
+    engine: Annotated[str, "asterias or pybullet; empty takes the description's"] = ""
     enable_faults: Annotated[bool, "serve inject_fault instead of refusing it"] = False
     ground: Annotated[bool, "nothing holds the robot: it lies on the ground, with contact"] = False
     target_xy_m: Annotated[list[float], "on the ground: where the target stands, x and y"] = field(
@@ -101,8 +102,8 @@ class SimRobot(ManagedNode):
         factor = pacer.real_time_factor
         self.get_logger().info(
             f"Robot {self._world().robot.name} is active: {len(self.limbs)} limb(s), "
-            f"{len(self.cameras)} camera(s) drawn by {self._renderer()}, real-time factor "
-            f"{f'{factor:g}' if factor > 0 else 'as fast as possible'}."
+            f"{len(self.cameras)} camera(s) drawn by {self._renderer()}, moved by "
+            f"{self._world().engine.words}, real-time factor {f'{factor:g}' if factor > 0 else 'as fast as possible'}."
         )
 
     def deactivate(self) -> None:
@@ -136,13 +137,15 @@ class SimRobot(ManagedNode):
     # -- building -------------------------------------------------------------------------------
 
     def _make_world(self) -> SimWorld:
-        settings, renderer = self.settings, self.settings.renderer or None
+        settings = self.settings
+        renderer, engine = settings.renderer or None, settings.engine or None
         if not settings.ground:
-            return SimWorld(settings.robot, seed=settings.seed, renderer=renderer)
+            return SimWorld(settings.robot, seed=settings.seed, renderer=renderer, engine=engine)
         return StandingWorld(
             settings.robot,
             seed=settings.seed,
             renderer=renderer,
+            engine=engine,
             target_xy_m=settings.target_xy_m,
             target_size_m=settings.target_size_m,
         )
@@ -210,6 +213,7 @@ class SimRobot(ManagedNode):
             "real_time_factor": round(pacer.measured_factor(), 3),
             "dropped_periods": pacer.dropped,
             "renderer": self._renderer(),
+            "engine": self._world().engine.name,
             "e_stop": stopped,
         }
         level, message = (WARN, "emergency stop engaged") if stopped else (OK, "ok")

@@ -1,0 +1,1 @@
+"""How gaits are learned: by policy search, and by learners of stable-baselines3."""

@@ -1,0 +1,1 @@
+"""What moves a simulated robot's bodies: our own compiled loop, or PyBullet."""
