@@ -27,6 +27,7 @@ from sim.benchmarks.soft_arm import bench_against_elastica
 from sim.benchmarks.speed import bench
 from sim.benchmarks.worlds import bench_worlds
 from sim.contact.study import MeasureContact
+from sim.engines.command import MeasureEngines
 from sim.rendering.outside_view import outside_view
 from sim.rendering.raster.export import export_robot
 from sim.standing_world import StandingWorld
@@ -277,6 +278,7 @@ COMMANDS: dict[str, type] = {
     "view": ViewRobot,
     "bench": MeasureSpeed,
     "contact": MeasureContact,
+    "engines": MeasureEngines,
     "export": ExportShapes,
     "warm": WarmUp,
 }

@@ -139,6 +139,53 @@ def _contact_cost(results: Path) -> str:
     return markdown_table(rows)
 
 
+# Figure: what is told of it, and how it is written.
+_LIMB: dict[str, tuple[str, Callable[[float], str]]] = {
+    "sag_mrad": ("sag at rest: hinge that is furthest off", lambda value: f"{value:.2f} mrad"),
+    "sag_tip_mm": ("the same at the tip", lambda value: f"{value:.3f} mm"),
+    "way_max_mrad": (
+        "way to a command: furthest a hinge is off",
+        lambda value: f"{value:.0f} mrad",
+    ),
+    "way_tip_max_mm": ("the same at the tip", lambda value: f"{value:.1f} mm"),
+    "way_rms_mrad": ("root mean square of all hinges", lambda value: f"{value:.1f} mrad"),
+    "settled_after_s": ("settled within 2 mrad after", lambda value: f"{value:.2f} s"),
+    "energy_gained_mj": ("energy that a limp limb ever gains", lambda value: f"{value:.3f} mJ"),
+}
+_GROUND: dict[str, tuple[str, Callable[[float], str]]] = {
+    "rest_height_mm": ("falls 5 cm: height of its body's middle", lambda value: f"{value:.2f} mm"),
+    "at_rest_after_s": ("at rest (1 mm/s) after", lambda value: f"{value:.2f} s"),
+    "rest_creep_mm": (
+        "rests on 20°, friction 0.4: creep from 0.5 s to 5 s",
+        lambda value: f"{value:.6f} mm",
+    ),
+    "slide_error": (
+        "slides down 30°, friction 0.4: error of the acceleration g (sin a - mu cos a)",
+        lambda value: f"{100 * value:.4f} %",
+    ),
+}
+
+
+def _engines(results: Path) -> str:
+    """Return the table of the engines, each in all respects."""
+    data = load(results, "sim/engines.json")
+    names = list(data["limb"])
+    rows: list[tuple[str, ...]] = [("", *(f"`{name}`" for name in names))]
+    for title, part, lines in (
+        (f"held `{data['robot']}`", "limb", _LIMB),
+        (f"`{data['standing']}` on the ground", "ground", _GROUND),
+    ):
+        rows += [
+            (f"{title}: {told}", *(write(data[part][name][key]) for name in names))
+            for key, (told, write) in lines.items()
+        ]
+    speeds = data["real_time_factor"]
+    for kind, title in (("held", data["robot"]), ("standing", data["standing"])):
+        medians = (speeds[kind][name]["median"] for name in names)
+        rows.append((f"`{title}`, times real time", *(f"{value:.1f}" for value in medians)))
+    return markdown_table(rows)
+
+
 def _worlds(results: Path) -> str:
     """Return the table of many worlds at once."""
     rows: list[tuple[str, ...]] = [
@@ -198,5 +245,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "worlds": _worlds,
     "whole_robot": _whole_robot,
     "contact": _contact,
+    "engines": _engines,
     "contact_cost": _contact_cost,
 }

@@ -45,9 +45,7 @@ class Crawler:
             raise UserError(f"{robot.name} has {self.limbs} limbs; fewer can break.")
         ground = Ground(surface=Surface(friction=options.friction))
         engine = find_engine(options.engine or settings.engine)
-        self.world: ContactBody = standing_robot(
-            self.robot, ground=ground, body=engine.free_body()
-        )
+        self.world: ContactBody = standing_robot(self.robot, ground=ground, body=engine.free_body())
         gravity = self.world.tree.gravity_m_s2
         down = float(np.linalg.norm(gravity))
         gravity[:] = -down * np.array([np.sin(options.slope_rad), 0.0, np.cos(options.slope_rad)])

@@ -26,6 +26,8 @@ HELD_HZ, STANDING_HZ = 1000.0, 500.0
 _ITERATIONS, _RESIDUAL = 100, 1e-7
 # Impacts slower than this (m/s) do not bounce; Bullet's own 0.2 would end a bounce too soon.
 _RESTING_M_S = 0.05
+# Bullet's own 100 would be reached by a limp finger that snaps back.
+_LARGEST_RAD_S = 1e3
 # Bullet's multibodies have 128 degrees of freedom at most, six of them the body's own.
 MOST_HINGES = 122
 
@@ -123,15 +125,15 @@ class BulletMultibody:
             # Coefficients of the two bodies are multiplied.
             bullet.changeDynamics(body, -1, lateralFriction=1.0, restitution=1.0)
         for link in range(-1, len(self._joints)):
-            bullet.changeDynamics(
-                *(self.body, link),
-                lateralFriction=law.friction,
-                restitution=law.restitution,
-                linearDamping=0.0,
-                angularDamping=0.0,
-                jointDamping=0.0,
-                maxJointVelocity=1e3,
-            )
+            # One by one: beside a damping, PyBullet does not take a link's friction.
+            for value in (
+                {"lateralFriction": law.friction},
+                {"restitution": law.restitution},
+                {"jointDamping": 0.0},
+                {"maxJointVelocity": _LARGEST_RAD_S},
+            ):
+                bullet.changeDynamics(self.body, link, **value)
+        bullet.changeDynamics(self.body, -1, linearDamping=0.0, angularDamping=0.0)
         none = [0.0] * len(self._joints)
         if self._joints:
             bullet.setJointMotorControlArray(

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from hardware.description.limb import Limb, Material
 from hardware.description.robot import RobotDescription
@@ -226,8 +225,9 @@ class BulletContactBody(ContactBody):
         about = RobotDescription(name="robot", materials=dict(materials or {}), limbs=tuple(limbs))
         self._multibody = BulletMultibody(about, held=False, ground=self.ground, dt_s=dt_s)
         self._torques = SoftTorques(self.tree, self.soft, self.state, self.frames, dt_s)
+        counts = [len(limb.body.hinges) for limb in limbs]
         self._hinges = np.concatenate(
-            [own[: len(limb.body.hinges)] for own, limb in zip(self.coordinates, limbs, strict=True)]
+            [own[:count] for own, count in zip(self.coordinates, counts, strict=True)]
         )
         self.reset()
 

@@ -1,6 +1,6 @@
-"""The URDF that Bullet loads: the robot's own, with all that nothing turns merged into ``base_link``.
+"""The URDF that Bullet loads: the robot's own, all that nothing turns merged into ``base_link``.
 
-Bullet takes 1 kg for a link without mass, and loses a fixed link's inertia when it merges by itself.
+Bullet takes 1 kg for a link without mass, and lends a merged link no inertia by itself.
 Cameras and pulleys have no mass and are left out: pictures are drawn elsewhere, and what a pulley
 does is computed with its tendon.
 """
@@ -69,8 +69,11 @@ def _merge(base: Element, roots: Mapping[Element, Pose]) -> None:
     inertial = ElementTree.SubElement(base, "inertial")
     ElementTree.SubElement(inertial, "origin", xyz=_text(whole.center_m), rpy="0 0 0")
     ElementTree.SubElement(inertial, "mass", value=_text([whole.mass_kg]))
-    names = {"ixx": (0, 0), "ixy": (0, 1), "ixz": (0, 2), "iyy": (1, 1), "iyz": (1, 2), "izz": (2, 2)}
-    entries = {name: _text([whole.inertia_kg_m2[at]]) for name, at in names.items()}
+    entries = {
+        f"i{'xyz'[i]}{'xyz'[j]}": _text([whole.inertia_kg_m2[i, j]])
+        for i in range(3)
+        for j in range(i, 3)
+    }
     ElementTree.SubElement(inertial, "inertia", entries)
 
 

@@ -17,7 +17,7 @@ from asterias.errors import UserError
 
 MISSING = (
     "This is done by PyBullet, which is not installed: it has wheels up to Python 3.11. Use that "
-    "Python (pip install pybullet); or set backend.renderer to raster and backend.engine to asterias."
+    "Python (pip install pybullet); or set backend.renderer to raster, backend.engine to asterias."
 )
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 
 from asterias.errors import UserError
+from asterias.files import read_json
 from hardware.description.devices import EngineName
 from hardware.description.robot import RobotDescription, load_robot
 from sim.contact.shapes import ball
 from sim.contact.standing_robot import standing_robot
 from sim.engines.bullet_robots import BulletContactBody, BulletRobot
 from sim.engines.bullet_urdf import bullet_urdf
+from sim.engines.command import MeasureEngines
 from sim.engines.registry import ENGINES, find_engine
 from sim.physics.rotations import rotation_from_rpy, rpy_from_rotation
 from sim.vectorised.worlds import WorldBatch
@@ -160,6 +163,31 @@ def test_what_it_cannot_carry_is_one_sentence(limb_p1: RobotDescription) -> None
         pytest.raises(UserError, match="moved by engine asterias alone"),
     ):
         WorldBatch([world])
+
+
+def test_the_study_measures_the_same_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_SAG_S", "_MOVE_S", "_DROP_S"):
+        monkeypatch.setattr(f"sim.engines.comparison.{name}", 0.2)
+    monkeypatch.setattr("sim.engines.comparison._CREEP_S", 0.6)
+    path = tmp_path / "engines.json"
+    assert MeasureEngines(duration_s=0.1, repeats=1, json=path).run() == 0
+    told = read_json(path)
+    for part in ("limb", "ground"):
+        own, bullet = (told[part][engine] for engine in ENGINES)
+        assert own.keys() == bullet.keys()
+    for engine in ENGINES:
+        assert told["ground"][engine]["slide_error"] < 0.005
+        assert told["limb"][engine]["energy_gained_mj"] < 0.01
+        assert told["real_time_factor"]["held"][engine]["median"] > 0.0
+
+
+def test_the_study_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(UserError, match="--repeats takes 1 or more"):
+        MeasureEngines(repeats=0).run()
+    with pytest.raises(UserError, match=r"--duration-s takes 0\.1 or more"):
+        MeasureEngines(duration_s=0.0).run()
 
 
 def test_its_urdf_turns_nothing_that_has_no_mass() -> None:

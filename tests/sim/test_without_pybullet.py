@@ -71,7 +71,11 @@ def test_pictures_are_drawn_and_the_target_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_pybullets_pictures_are_refused_in_one_sentence(tmp_path: Path) -> None:
-    for words in ("sim view --renderer pybullet", "sim bench --against pybullet --repeats 1"):
+    for words in (
+        "sim view --renderer pybullet",
+        "sim bench --against pybullet --repeats 1",
+        "sim engines --repeats 1",
+    ):
         done = run_without(command(words), tmp_path)
         lines = done.stderr.splitlines()
         assert done.returncode == 2 and "PyBullet, which is not installed" in lines[-1]

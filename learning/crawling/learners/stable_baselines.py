@@ -50,7 +50,8 @@ class ArsGait(GaitLearner):
 
     def test(self, duration_s: float) -> dict[str, Any]:
         """Return what the policy makes."""
-        return test_of_gait(self._model.weights.numpy().astype(np.float64), duration_s)
+        weights = self._model.policy.parameters_to_vector()
+        return test_of_gait(np.asarray(weights, dtype=np.float64), duration_s)
 
 
 class PpoGait(GaitLearner):

@@ -100,10 +100,11 @@ class SimRobot(ManagedNode):
         # As fast as possible still leaves the executor room for commands between the steps.
         self._timer = self.create_timer(max(pacer.wall_period_s, 1e-4), self._tick)
         factor = pacer.real_time_factor
+        pace = f"{factor:g}" if factor > 0 else "as fast as possible"
         self.get_logger().info(
             f"Robot {self._world().robot.name} is active: {len(self.limbs)} limb(s), "
             f"{len(self.cameras)} camera(s) drawn by {self._renderer()}, moved by "
-            f"{self._world().engine.words}, real-time factor {f'{factor:g}' if factor > 0 else 'as fast as possible'}."
+            f"{self._world().engine.words}, real-time factor {pace}."
         )
 
     def deactivate(self) -> None:
