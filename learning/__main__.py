@@ -145,6 +145,10 @@ COMMANDS = {
         "learning.weight_space.zoo.command:WeightSpace",
         "Train language models on formal languages; measure what encoders read in their weights.",
     ),
+    "zero-shot-study": LazyCommand(
+        "learning.policy_search.studies.zero_shot:ZeroShotStudy",
+        "Train fresh policies through the critics of learners that have only begun.",
+    ),
     "babble": LazyCommand(
         "learning.target_finding.commands.train:Pretrain", "The earlier name of pretrain."
     ),

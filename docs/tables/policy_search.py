@@ -226,6 +226,22 @@ def _crossings(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _zero_shot(results: Path) -> str:
+    head = "steps", "best policy tried", "learner's policy", "fresh, median", "fresh, best"
+    rows: list[tuple[str, ...]] = [(*head, "trainings whose median, best fresh one is above")]
+    for row in load(results, "learning/zero_shot.json")["rows"]:
+        figures = (row[key] for key in ("best_tried", "policy", "fresh_median", "fresh_best"))
+        above = row["median_above_best_tried"], row["best_above_best_tried"]
+        rows.append(
+            (
+                f"{row['steps']:,}",
+                *(f"{value:.0f}" for value in figures),
+                f"{above[0]}, {above[1]} of {row['trainings']}",
+            )
+        )
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "policy_search": _benchmarks,
     "policy_search_limb": _limb,
@@ -236,5 +252,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "step_generator": _step_generator,
     "compute_classes": _compute_classes,
     "compute_class_crossings": _crossings,
+    "zero_shot": _zero_shot,
     **weight_space.TABLES,
 }

@@ -7,6 +7,7 @@ what the policy does in K learned states instead of its numbers (arXiv 2207.0156
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -168,33 +169,52 @@ def train_zero_shot(
     learner: PSSVF,
     policies: int,
     *,
-    steps: int = 500,
+    steps: int = 300,
     learning_rate: float = 2e-2,
-    spread: float = 1.0,
+    critic_updates: int = 300,
+    spread: float | None = None,
     seed: int = 0,
 ) -> list[FloatArray]:
-    """Train fresh policies through the critic as it stands, without a single step of the robot.
-
-    They start around policies of the table, since far from the data the critic knows nothing.
+    """Train fresh policies through the learner's critic, without a single step of the robot.
 
     Args:
-        learner: whose critic is used; it stays as it is.
+        learner: whose critic is copied; it stays as it is.
         policies: how many.
         steps: of Adam.
         learning_rate: of Adam.
-        spread: standard deviation of a start around a policy of the table.
-        seed: of the starts.
+        critic_updates: of the copy beforehand, on the policies that were tried: while one learns,
+            the critic always lags behind the table.
+        spread: standard deviation of a start around a policy that was tried; None draws fresh
+            ones as PyTorch draws layers.
+        seed: of the starts and of draws from the table.
 
     Returns:
         The trained vectors ``(n,)``.
     """
     rng = np.random.default_rng(seed)
-    thetas, _ = learner.sample(rng, policies)
-    noise = torch.tensor(rng.normal(0, spread, thetas.shape), dtype=torch.float32)
-    fresh = nn.Parameter(thetas + noise)
+    critic = _fitted(learner, critic_updates, rng)
+    if spread is None:
+        starts = np.array([learner.architecture.initial(rng) for _ in range(policies)])
+    else:
+        tried, _ = learner.sample(rng, policies)
+        starts = tried.double().numpy() + rng.normal(0, spread, tried.shape)
+    fresh = nn.Parameter(torch.tensor(starts, dtype=torch.float32))
     optimiser = torch.optim.Adam([fresh], learning_rate)
     for _ in range(steps):
-        (gradient,) = torch.autograd.grad(-learner.critic(fresh).sum(), [fresh])
+        (gradient,) = torch.autograd.grad(-critic(fresh).sum(), [fresh])
         fresh.grad = gradient
         optimiser.step()
     return list(fresh.detach().double().numpy())
+
+
+def _fitted(learner: PSSVF, updates: int, rng: np.random.Generator) -> nn.Module:
+    """Return a copy of the learner's critic after further updates on the policies it tried."""
+    critic, about = copy.deepcopy(learner.critic), learner.settings
+    optimiser = torch.optim.Adam(critic.parameters(), about.critic_learning_rate)
+    for _ in range(updates):
+        thetas, returns = learner.sample(rng, about.batch_size, about.recency)
+        loss = ((critic(thetas) - returns) ** 2).mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+    return critic

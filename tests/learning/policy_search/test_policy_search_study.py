@@ -10,7 +10,7 @@ import pytest
 
 from asterias.errors import UserError
 from learning.__main__ import main
-from learning.policy_search.studies import curves, runs
+from learning.policy_search.studies import curves, runs, zero_shot
 from learning.policy_search.studies.benchmarks import BENCHMARKS, Benchmark
 
 SMALL = {
@@ -94,3 +94,20 @@ def test_a_result_that_is_damaged_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / runs.RESULT).write_text("[]")
     with pytest.raises(UserError, match="has no curve"):
         run.result()
+
+
+def test_fresh_policies_are_judged_kept_and_summarised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zero_shot, "_ENVIRONMENT", "MountainCarContinuous-v0")
+    path, runs_of = tmp_path / "zero_shot.json", ["zero-shot-study", "--out", str(tmp_path)]
+    words = [*runs_of, "--seeds", "1", "--steps", "2000", "--every", "1000", "--fresh", "2"]
+    assert main([*words, "--json", str(path), "--picture", str(tmp_path / "z.png")]) == 0
+    made = json.loads(path.read_text())
+    (first, second), (points,) = made["rows"], made["runs"]
+    assert first["steps"] < second["steps"] and len(points[0]["fresh"]) == 2
+    assert first["fresh_best"] == points[0]["fresh"][-1] >= first["fresh_median"]
+    kept = (tmp_path / "seed_0.json").stat().st_mtime_ns
+    assert main(words) == 0 and (tmp_path / "seed_0.json").stat().st_mtime_ns == kept
+    assert main([*runs_of, "--seeds", "1", "--every", "0"]) == 2
+    assert main([*words, "--fresh", "3"]) == 2
