@@ -25,7 +25,7 @@ from asterias.provenance import provenance
 from learning.policy_search.algorithms.pssvf import PSSVF, train_zero_shot
 
 _ENVIRONMENT = "Swimmer-v5"
-_SETTINGS = {"learning_rate": 2e-3, "critic_learning_rate": 2e-3}
+_SETTINGS: dict[str, Any] = {"learning_rate": 2e-3, "critic_learning_rate": 2e-3}
 
 
 @dataclass(frozen=True)
