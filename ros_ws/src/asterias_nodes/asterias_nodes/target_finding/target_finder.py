@@ -1,7 +1,7 @@
 """Managed node ``target_finder``: action server ``/find_target``.
 
-Moves one limb by a searcher's choice, through the command multiplexer as its source
-``find_target``, waits as the paper does, and reads the detections of each live camera
+Moves one limb, or all of them at once, by a searcher's choice, through the command multiplexer as
+its source ``find_target``, waits as the paper does, and reads the detections of each live camera
 (``/target/detections``) until one of them sees the tag. Cameras that are silent, dark, noise or
 frozen are left out, as are those that the goal names. One goal at
 a time; the limb holds when a goal ends, whatever the reason.
@@ -10,7 +10,7 @@ a time; the limb holds when a goal ends, whatever the reason.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from asterias_interfaces.action import FindTarget
@@ -22,6 +22,7 @@ from asterias_nodes.robot.limb_state_monitor import JOINTS_HELP, check_joints
 from asterias_nodes.runtime.actions.action_node import ActionNode, ActiveGoal
 from asterias_nodes.runtime.parameters import declare_settings
 from asterias_nodes.runtime.run_node import run_node
+from asterias_nodes.target_finding.body_client import BodyClient
 from asterias_nodes.target_finding.limb_client import LimbClient, SearchError
 from learning.target_finding.env.task import TaskOptions
 from learning.target_finding.policies.registry import Searcher, best_policy
@@ -30,6 +31,7 @@ Result = FindTarget.Result
 # The paper's protocol, as the task without ROS has it.
 PROTOCOL = TaskOptions()
 TASK = "find the target"
+WHOLE_BODY = -1
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class TargetFinderSettings:
     """Parameters of the node."""
 
     robot: Annotated[str, "name or path of the robot description: limits, camera names"] = "limb_p1"
-    limb: Annotated[int, "number of the limb that searches"] = 0
+    limb: Annotated[
+        int, "number of the limb that searches; -1: the whole body, all limbs at once"
+    ] = 0
     policy: Annotated[str, "searcher for goals that name none; empty takes the best there is"] = ""
     max_steps: Annotated[int, "step limit for goals that give none"] = 200
     wait_s: Annotated[float, "s of the robot's time between a command and the look"] = (
@@ -58,7 +62,7 @@ class SearchGoal(ActiveGoal):
     """A goal in progress.
 
     Attributes:
-        limb: the limb that searches.
+        limb: the limb that searches, or the body.
         policy: name of the searcher.
         is_free: nobody has named a policy; it is the best for the cameras that are alive.
         wanted: the cameras that the goal does not leave out.
@@ -68,7 +72,7 @@ class SearchGoal(ActiveGoal):
 
     canceled_text = "The search was canceled."
 
-    def __init__(self, handle: ServerGoalHandle, limb: LimbClient) -> None:
+    def __init__(self, handle: ServerGoalHandle, limb: LimbClient | BodyClient) -> None:
         super().__init__(handle, Result())
         self.limb = limb
         self.rng = np.random.default_rng(handle.request.seed % 2**63)
@@ -96,27 +100,24 @@ class TargetFinder(ActionNode[SearchGoal]):
     def __init__(self) -> None:
         super().__init__("target_finder")
         self.settings = declare_settings(self, TargetFinderSettings)
-        self._client: LimbClient | None = None
+        self._client: LimbClient | BodyClient | None = None
         self._episodes: EpisodeClient | None = None
 
     def open(self) -> None:
         """Open the topics of the limb, and the recorder's services."""
         settings = self.settings
-        self._client = LimbClient(
-            self,
-            settings.robot,
-            settings.limb,
-            settings.source,
-            patience_s=settings.patience_s,
-            joints=settings.joints,
-        )
+        waits: dict[str, Any] = {"patience_s": settings.patience_s, "joints": settings.joints}
+        if settings.limb == WHOLE_BODY:
+            self._client = BodyClient(self, settings.robot, settings.source, **waits)
+        else:
+            self._client = LimbClient(self, settings.robot, settings.limb, settings.source, **waits)
         self.owned.add(self._client.close)
         if settings.record:
             self._episodes = EpisodeClient(self)
             self.owned.add(self._episodes.close)
 
     @property
-    def _limb(self) -> LimbClient:
+    def _limb(self) -> LimbClient | BodyClient:
         assert self._client is not None, "a goal is accepted only after configure()"
         return self._client
 
@@ -195,6 +196,8 @@ class TargetFinder(ActionNode[SearchGoal]):
 
     def _best(self, wanted: tuple[int, ...]) -> str:
         """Return the best policy for those of these cameras that are alive."""
+        if isinstance(self._limb, BodyClient):
+            return self._limb.best_policy()
         count, problems = len(self._limb.cameras), self._limb.problems()
         live = [camera for camera in wanted if camera not in problems]
         return best_policy(self._limb.lower.size, count, count - len(live))
