@@ -125,6 +125,10 @@ COMMANDS = {
         "learning.policy_search.step_generators.command:StepGeneratorCommand",
         "Learn a dial: policies that find the target in a commanded number of steps.",
     ),
+    "starfish-find": LazyCommand(
+        "learning.starfish.study:StarfishFind",
+        "Measure target finding with the whole starfish: policies, searchers, and one that knows.",
+    ),
     "train": LazyCommand(
         "learning.target_finding.commands.train:Train",
         "Train a policy to find the target in simulation.",

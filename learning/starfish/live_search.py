@@ -8,12 +8,20 @@ import numpy as np
 
 from asterias.arrays import BoolArray, FloatArray
 from asterias.errors import UserError
-from learning.starfish.body_sight import BodySight
-from learning.starfish.episodes import Failures, joints_of, moved, observe
+from learning.starfish.body_sight import BodySight, Observations
+from learning.starfish.episodes import Failures, draw_failures, joints_of, moved, observe
 from learning.starfish.options import BodySearchOptions
 from learning.starfish.policy import DEFAULT_POLICY, body_policies
-from learning.starfish.searchers import KNOWING, BodyPolicySearcher, make_body_searcher
+from learning.starfish.searchers import (
+    BODY_SEARCHERS,
+    KNOWING,
+    BodyPolicySearcher,
+    make_body_searcher,
+)
+from learning.starfish.settings import LONGEST
 from learning.target_finding.env.observation import Tiles
+
+THEREAFTER = "together"
 
 
 def best_body_policy(sight: BodySight) -> str:
@@ -24,11 +32,14 @@ def best_body_policy(sight: BodySight) -> str:
         8,
     ):
         return DEFAULT_POLICY
-    return "together"
+    return THEREAFTER
 
 
 class LiveBodySearcher:
     """A searcher for ``/find_target``, whose steps are no wider than in its training.
+
+    A trained policy knows searches of :data:`LONGEST` steps; what is not found by then is looked
+    for by belief, which has followed all looks.
 
     Args:
         name: of a searcher or policy, as ``python -m learning evaluate`` takes it.
@@ -59,7 +70,21 @@ class LiveBodySearcher:
             increment = float(trained.get("increment", self._options.increment))
             self._options = BodySearchOptions(increment=increment)
         self._searcher.start(rng)
+        self._belief = BODY_SEARCHERS.get(THEREAFTER)(sight, self._options)
+        self._belief.start(rng)
         self._steps = 0
+        self._past: list[Observations] = []
+
+    def warm_up(self) -> None:
+        """Load or compile what a search needs."""
+        middle = self._sight.limits_rad.mean(axis=-1)
+        self._searcher.act(
+            observe(
+                0.0 * middle[None],
+                draw_failures(np.random.default_rng(0), 1, self._sight, self._options),
+                np.zeros(1, np.int64),
+            )[0]
+        )
 
     def act(
         self, position_rad: FloatArray, live: Collection[int], tiles: Tiles | None = None
@@ -83,7 +108,12 @@ class LiveBodySearcher:
         failures = Failures(works, flags & works[:, :, None], nothing, nothing)
         observation = observe(command, failures, np.array([self._steps]))[0]
         self._steps += 1
-        wanted = self._searcher.act(observation)
+        self._past.append(observation)
+        if self._steps > LONGEST and isinstance(self._searcher, BodyPolicySearcher):
+            while self._past:
+                wanted = self._belief.act(self._past.pop(0))
+        else:
+            wanted = self._searcher.act(observation)
         goal: FloatArray = joints_of(
             moved(command, wanted, works, self._options)[0], sight.limits_rad
         )

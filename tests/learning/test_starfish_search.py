@@ -22,6 +22,7 @@ from learning.starfish.episodes import (
     views_of_limbs,
 )
 from learning.starfish.evaluation import body_episodes, summarise
+from learning.starfish.live_search import LiveBodySearcher, best_body_policy
 from learning.starfish.options import BodySearchOptions
 from learning.starfish.pathwise import SmoothSight
 from learning.starfish.policy import BodyPolicy, check_fit, load_body_policy
@@ -274,3 +275,23 @@ def test_a_policy_is_saved_loaded_and_checked(tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_refused(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError, match=told):
         StarfishTargetFindingEnv(**changes)
+
+
+def test_a_robot_is_searched_with_in_joints_and_numbers(sight: BodySight) -> None:
+    rng = np.random.default_rng(0)
+    works = np.array([True, True, False, True, True, True])
+    low, high = sight.limits_rad[..., 0].ravel(), sight.limits_rad[..., 1].ravel()
+    live = [j for j in range(48) if j // 8 != 4]
+    for name in (best_body_policy(sight), "together", "random"):
+        searcher = LiveBodySearcher(name, sight, rng, lambda: works)
+        position = rng.uniform(low, high)
+        for _ in range(6):  # longer than the searches that a policy was trained in
+            goal = searcher.act(position, live)
+            change = np.abs(goal - position).reshape(6, 8)
+            # A fifth of the range; a limb that is dead or blind stays where it is.
+            assert change.max() <= 0.4 * 0.35 + 1e-9 and change[0].max() > 0.01
+            assert change[[2, 4]].max() < 1e-9
+            position = goal
+    for name in ("knows", "ppo_kill0"):
+        with pytest.raises(UserError, match=r"simulation alone|no whole-body policy"):
+            LiveBodySearcher(name, sight, rng, lambda: works)

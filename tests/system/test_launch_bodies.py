@@ -195,3 +195,8 @@ def test_nothing_that_is_launched_is_heard_beyond_this_machine(
     assert nodes
     for node in nodes.values():
         assert node.environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "LOCALHOST"
+
+
+def test_the_starfish_searches_with_all_limbs_unless_one_is_named() -> None:
+    assert Evaluated("starfish").parameters["target_finder"]["limb"] == -1
+    assert Evaluated("starfish", limb="3").parameters["target_finder"]["limb"] == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 NODES = {
     "ask_bench": "agents.ask_bench",
     "bench": "launch_bench",
+    "body_find_bench": "target_finding.body_find_bench",
     "camera_driver": "robot.camera_driver",
     "command_multiplexer": "robot.command_multiplexer",
     "crawl": "crawling.crawl",

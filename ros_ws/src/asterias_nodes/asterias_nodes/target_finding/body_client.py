@@ -31,11 +31,13 @@ from asterias_nodes.target_finding.limb_client import (
 from asterias_nodes.target_finding.search_errors import DisobeyedError, SearchError
 from hardware.description.robot import load_robot
 from learning.starfish.body_sight import BodySight
-from learning.starfish.live_search import LiveBodySearcher, best_body_policy
+from learning.starfish.live_search import THEREAFTER, LiveBodySearcher, best_body_policy
 from learning.target_finding.policies.registry import Searcher
 
 # Limbs that are not there so long after the first one are dead, wall s.
 LATE_LIMB_S = 3.0
+# Joints that are older are those of a dead limb; between two looks this node may be busy choosing.
+SILENT_LIMB_S = 2.0
 DEAD_LIMB = "dead limb"
 
 
@@ -62,7 +64,8 @@ class BodyLimb(LimbClient):
     def works(self) -> bool:
         """Whether joints come, at least one of them measured, and it goes where it is sent."""
         unmeasured = self._monitor.unmeasured
-        is_measured = self._monitor.is_fresh and len(unmeasured) < len(self.joint_names)
+        is_measured = self._monitor.age_s <= SILENT_LIMB_S
+        is_measured &= len(unmeasured) < len(self.joint_names)
         return is_measured and self._moves.get_subscription_count() > 0 and not self.disobeys
 
 
@@ -85,6 +88,8 @@ class BodyClient:
     ) -> None:
         self.sight = BodySight(load_robot(robot))
         self._node, self._patience_s = node, patience_s
+        # Compiled loops are loaded here, not while limbs wait for their next goals.
+        self.make_searcher(THEREAFTER, np.random.default_rng(0)).warm_up()
         self.limbs = [
             BodyLimb(node, robot, limb, source, patience_s=patience_s, joints=joints)
             for limb in range(self.sight.limbs)
@@ -122,9 +127,8 @@ class BodyClient:
             [np.zeros(self.sight.joints) if part is None else part for part in parts]
         )
 
-    @property
-    def works(self) -> BoolArray:
-        """``(limbs,)`` which limbs work."""
+    def _which_work(self) -> BoolArray:
+        """Return ``(limbs,)`` which limbs work."""
         return np.array([limb.works for limb in self.limbs])
 
     @property
@@ -179,7 +183,7 @@ class BodyClient:
 
         Passes on ``UserError``: there is none, or it was made for another robot.
         """
-        return LiveBodySearcher(name, self.sight, rng, lambda: self.works)
+        return LiveBodySearcher(name, self.sight, rng, self._which_work)
 
     async def ask(
         self, searcher: Searcher, position_rad: FloatArray, live: Collection[int]

@@ -1,0 +1,109 @@
+"""``python -m learning starfish-find``: target finding with the whole body, by who searches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from asterias.cli import check_episodes, check_file, check_folder, check_seed
+from asterias.files import read_json, write_json
+from asterias.progress import Stages, progress_bars
+from asterias.provenance import provenance
+from learning.starfish.evaluation import measure_by_name
+from learning.starfish.settings import FAILURES
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One searcher with one kind of failures.
+
+    Attributes:
+        searcher: name or path.
+        failures: of :data:`FAILURES`.
+        increment: largest change of a command in a step.
+    """
+
+    searcher: str
+    failures: str
+    increment: float
+
+    def path(self, out: Path) -> Path:
+        """Return the file of its figures in a study's folder."""
+        name = Path(self.searcher).name
+        return out / f"{name}-{self.failures.replace(' ', '_')}-{self.increment:g}.json"
+
+
+@dataclass(frozen=True)
+class StarfishFind:
+    """Measure target finding with the whole starfish: policies, searchers, and one that knows."""
+
+    searchers: tuple[str, ...] = ("pathwise_limbs", "together", "alone", "random", "knows")
+    """Names or paths of policies and searchers."""
+    out: Path = Path("runs/starfish_find")
+    """Folder of the study; what is finished there is not measured again."""
+    increment: float = 0.4
+    """Largest change of a servo's command in a step, in halves of its range."""
+    episodes: int = 500
+    """Episodes per searcher and kind of failures."""
+    seed: int = 7
+    """Seed of targets, poses, failures and searchers."""
+    json: Path | None = None
+    """Result file to write, for example results/learning/starfish_find.json."""
+
+    def run(self) -> int:
+        """Measure, print the table, write the result file if asked for.
+
+        Returns:
+            The exit code.
+        """
+        check_seed(self.seed)
+        check_episodes(self.episodes)
+        check_folder("--out", self.out)
+        check_file("--json", self.json)
+        with progress_bars(34) as progress:
+            rows = list(self._rows(Stages(progress)))
+        Console().print(_table(rows))
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), "rows": rows})
+        return 0
+
+    def _rows(self, stages: Stages) -> Iterator[dict[str, Any]]:
+        for failures in FAILURES:
+            for searcher in self.searchers:
+                yield self._row(Cell(searcher, failures, self.increment), stages)
+
+    def _row(self, cell: Cell, stages: Stages) -> dict[str, Any]:
+        """Return the figures of a cell, which are read where they are there."""
+        name, path = f"{cell.searcher}, {cell.failures}", cell.path(self.out)
+        about = {"searcher": cell.searcher, "failures": cell.failures, "seed": self.seed}
+        if path.is_file():
+            row: dict[str, Any] = read_json(path)
+            if row.get("episodes") == self.episodes and row.get("seed") == self.seed:
+                stages(name, self.episodes, self.episodes)
+                return row
+        done = 0
+
+        def tell() -> None:
+            nonlocal done
+            done += 1
+            stages(name, done, self.episodes)
+
+        changes = {**FAILURES[cell.failures], "increment": cell.increment}
+        row = {**about, **measure_by_name(cell.searcher, changes, self.episodes, self.seed, tell)}
+        write_json(path, row)
+        return row
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Target finding with the whole starfish")
+    for heading in ("failures", "searcher", "steps", "within 1", "within 2", "within 3"):
+        table.add_column(heading)
+    for row in rows:
+        shares = (f"{100 * share:.1f} %" for share in row["found_within"])
+        table.add_row(row["failures"], row["searcher"], f"{row['mean_steps']:.2f}", *shares)
+    return table
