@@ -19,7 +19,7 @@ from learning.starfish.settings import FAILURES
 
 
 @dataclass(frozen=True)
-class Cell:
+class SearchCell:
     """One searcher with one kind of failures.
 
     Attributes:
@@ -75,9 +75,9 @@ class StarfishFind:
     def _rows(self, stages: Stages) -> Iterator[dict[str, Any]]:
         for failures in FAILURES:
             for searcher in self.searchers:
-                yield self._row(Cell(searcher, failures, self.increment), stages)
+                yield self._row(SearchCell(searcher, failures, self.increment), stages)
 
-    def _row(self, cell: Cell, stages: Stages) -> dict[str, Any]:
+    def _row(self, cell: SearchCell, stages: Stages) -> dict[str, Any]:
         """Return the figures of a cell, which are read where they are there."""
         name, path = f"{cell.searcher}, {cell.failures}", cell.path(self.out)
         about = {"searcher": cell.searcher, "failures": cell.failures, "seed": self.seed}
