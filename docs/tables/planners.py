@@ -369,22 +369,6 @@ def _compare(results: Path) -> str:
     return markdown_table(rows)
 
 
-def _gpu(results: Path) -> str:
-    """Return what the emulation of the GPU kernels was held against."""
-    rows: dict[tuple[str, str], list[float]] = {}
-    for row in load(results, "planners/gpu_emulated.json")["checks"]:
-        case, geometry = row["case"], row["geometry"]
-        shared = ", one kernel for all cells" if case["shared"] else ""
-        what = (
-            f"{case['height']} x {case['width']} x {case['depth']}, {case['actions']} actions, "
-            f"{case['field']} x {case['field']}{shared}"
-        )
-        where = f"{geometry['cluster']} x {geometry['threads']} x {geometry['cells']}"
-        rows.setdefault((what, where), []).append(max(row["errors"].values()))
-    head = ("map x layers", "blocks x threads x cells", "largest relative error, V and gradients")
-    return markdown_table([head, *((*key, f"{max(found):.1e}") for key, found in rows.items())])
-
-
 def _operator(results: Path) -> str:
     """Return the table of the operator's speed beside PyTorch, and of search beside DT-VIN."""
     data = load(results, "planners/bench.json")
@@ -408,7 +392,6 @@ def _operator(results: Path) -> str:
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
-    "gpu": _gpu,
     "planners": _planners,
     "networks": _networks,
     "plain_35": _plain_35,

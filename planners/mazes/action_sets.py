@@ -3,13 +3,15 @@
 Definitions follow the Gated Path Planning Networks benchmark (Lee et al., ICML 2018): a move
 blocked by a wall or by the border leaves the agent where it is; diagonals may squeeze between two
 wall corners; a differential drive that drives into a wall is stuck there. The order of the actions
-is ours: clockwise from north.
+is ours: clockwise from north. The set ``octile`` is that of eight moves, a diagonal one being
+sqrt(2) steps long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from asterias.errors import UserError
 
-MoveName = Literal["news", "moore", "diff_drive"]
+MoveName = Literal["news", "moore", "octile", "diff_drive"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,23 @@ class Moves:
     actions: tuple[str, ...]
     offsets: tuple[tuple[int, int], ...]
     orientations: int = 1
+    costs: tuple[int, ...] = ()
+    """What each action costs, in whole numbers; empty where all cost one step."""
+    unit: int = 1
+    """What a step between neighbours costs."""
+
+    def cost_array(self) -> NDArray[np.int64]:
+        """Return what each action costs, ``(len(actions),)``."""
+        costs = self.costs or (1,) * len(self.actions)
+        return np.asarray(costs, dtype=np.int64)
+
+    def cost_of(self, cells: Sequence[tuple[int, int]]) -> int:
+        """Return what a way from cell to cell costs: its steps, where all cost the same."""
+        if not self.costs:
+            return len(cells) - 1
+        of_step = dict(zip(self.offsets, self.costs, strict=True))
+        pairs = pairwise(cells)
+        return sum(of_step[after[0] - cell[0], after[1] - cell[1]] for cell, after in pairs)
 
     @property
     def is_drive(self) -> bool:
@@ -52,9 +71,18 @@ MOORE = Moves(
     (*NEWS.actions, "north-east", "south-east", "south-west", "north-west"),
     _COMPASS + _DIAGONALS,
 )
+# 8119 / 5741 is the square root of 2 to 1e-8: ways of thousands of steps are compared exactly.
+_STRAIGHT, _DIAGONAL = 5741, 8119
+OCTILE = Moves(
+    "octile",
+    MOORE.actions,
+    MOORE.offsets,
+    costs=(_STRAIGHT,) * len(_COMPASS) + (_DIAGONAL,) * len(_DIAGONALS),
+    unit=_STRAIGHT,
+)
 DIFF_DRIVE = Moves("diff_drive", ("forward", "turn right", "turn left"), _COMPASS, orientations=4)
 
-MOVES: dict[MoveName, Moves] = {moves.name: moves for moves in (NEWS, MOORE, DIFF_DRIVE)}
+MOVES: dict[MoveName, Moves] = {moves.name: moves for moves in (NEWS, MOORE, OCTILE, DIFF_DRIVE)}
 
 
 def moves_of(card: Mapping[str, object]) -> Moves:

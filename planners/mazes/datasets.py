@@ -219,7 +219,8 @@ def generate_stratified(
         lengths = distances(block.mazes, block.goals, moves)
         longest = lengths.max(axis=tuple(range(1, lengths.ndim)))
         for b in range(len(filled)):
-            inside = (longest > edges[b]) & (longest <= edges[b + 1])
+            low, high = edges[b] * moves.unit, edges[b + 1] * moves.unit
+            inside = (longest > low) & (longest <= high)
             filled[b].append(block[np.flatnonzero(inside)][: per_bin - sizes[b]])
             sizes[b] += len(filled[b][-1])
         if (sizes >= per_bin).all():

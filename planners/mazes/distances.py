@@ -7,6 +7,8 @@ where the goal cannot be reached.
 
 from __future__ import annotations
 
+import heapq
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ def distances(
     moves: Moves = NEWS,
     goal_orientation: int = 0,
 ) -> NDArray[np.int32]:
-    """Return the steps from every state to the goal.
+    """Return the steps from every state to the goal, or the cost where moves have costs.
 
     ``(n, M, N)`` or, with orientations, ``(n, 4, M, N)``.
 
@@ -31,6 +33,8 @@ def distances(
     """
     _check(mazes, goals)
     count, rows, columns = mazes.shape
+    if moves.costs:
+        return _cheapest(mazes, goals, moves)
     result = np.full((count, moves.orientations, rows, columns), UNREACHABLE, np.int32)
     _breadth_first(
         np.ascontiguousarray(mazes),
@@ -51,7 +55,8 @@ def optimal_actions(lengths: NDArray[np.int32], moves: Moves = NEWS) -> NDArray[
     if moves.is_drive:
         return _drive_actions(lengths, moves)
     result = np.zeros(lengths.shape, np.uint8)
-    _grid_actions(np.ascontiguousarray(lengths), moves.offset_array(), result)
+    steps, costs = moves.offset_array(), moves.cost_array()
+    _grid_actions(np.ascontiguousarray(lengths), steps, costs, result)
     return result
 
 
@@ -115,9 +120,47 @@ def _breadth_first(
                     tail += 1
 
 
+def _cheapest(
+    mazes: NDArray[np.uint8], goals: NDArray[np.int64], moves: Moves
+) -> NDArray[np.int32]:
+    """Return the cost from every cell to the goal, by Dijkstra's search."""
+    result = np.full(mazes.shape, UNREACHABLE, np.int32)
+    steps, costs, mazes = moves.offset_array(), moves.cost_array(), np.ascontiguousarray(mazes)
+    for n, (row, column) in enumerate(goals.tolist()):
+        if mazes[n, row, column]:
+            _dijkstra(mazes[n], row, column, steps, costs, result[n])
+    return result
+
+
+@compiled
+def _dijkstra(
+    maze: NDArray[np.uint8],
+    row: int,
+    column: int,
+    offsets: NDArray[np.int64],
+    costs: NDArray[np.int64],
+    result: NDArray[np.int32],
+) -> None:
+    rows, columns = maze.shape
+    queue = [(0, row * columns + column)]
+    while len(queue) > 0:
+        spent, cell = heapq.heappop(queue)
+        i, j = cell // columns, cell % columns
+        if result[i, j] >= 0:
+            continue
+        result[i, j] = spent
+        for k in range(len(offsets)):
+            r, c = i - offsets[k, 0], j - offsets[k, 1]
+            if 0 <= r < rows and 0 <= c < columns and maze[r, c] and result[r, c] < 0:
+                heapq.heappush(queue, (spent + costs[k], r * columns + c))
+
+
 @compiled
 def _grid_actions(
-    lengths: NDArray[np.int32], offsets: NDArray[np.int64], result: NDArray[np.uint8]
+    lengths: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    costs: NDArray[np.int64],
+    result: NDArray[np.uint8],
 ) -> None:
     count, rows, columns = lengths.shape
     for n in range(count):
@@ -127,7 +170,8 @@ def _grid_actions(
                 for k in range(len(offsets)):
                     r, c = row + offsets[k, 0], column + offsets[k, 1]
                     inside = 0 <= r < rows and 0 <= c < columns
-                    if here > 0 and inside and lengths[n, r, c] == here - 1:
+                    left = here - costs[k]
+                    if left >= 0 and inside and lengths[n, r, c] == left:
                         result[n, row, column] |= np.uint8(1 << k)
 
 

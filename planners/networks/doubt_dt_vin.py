@@ -34,9 +34,7 @@ from planners.networks.map_cleaner import (
 from planners.networks.readout import readout
 from planners.operator.one_hot_kernels.limit import limit_values
 
-# Steps by which a move must be worse for half the greatest difference of logits; imitation then
-# tells moves apart that differ by two steps, and no doubt counts for more than exp(-10).
-_SOFT = 10.0
+_MOST_LOGITS = 10.0  # between moves: no doubt counts for more than exp(-10)
 _FAR = 1e6  # nats, for what leaves the map
 
 
@@ -58,6 +56,11 @@ class DoubtDTVINConfig(NetworkConfig):
     """What is seen is a picture of 18 x 18 pixels a cell, not a map."""
     octile: bool = False
     """A diagonal move costs sqrt(2) steps (with eight moves)."""
+    learns_diagonal: bool = False
+    """What a diagonal move costs is learned from examples, and begins at one step."""
+    softness: float = 10.0
+    """Steps by which a move must be worse for half the greatest difference of logits: imitation
+    tells moves apart that differ by a fifth of it."""
     step_price: float = 1e-3
     """Nats of doubt that a step is worth: more makes ways shorter, less makes them safer."""
 
@@ -77,10 +80,16 @@ class DoubtDTVIN(PlanningNetwork):
         config = self.config
         if not config.step_price > 0:
             raise UserError(f"step_price is {config.step_price}: give a number above 0.")
+        if not config.softness > 0:
+            raise UserError(f"softness is {config.softness}: give a number above 0.")
         if config.actions not in (4, 8):
             raise UserError(f"actions are {config.actions}: give 4 or 8.")
         if config.channels and config.cnn_layers < 2:
             raise UserError(f"cnn_layers is {config.cnn_layers}: give 2 or more.")
+        if config.learns_diagonal:
+            if not config.octile or config.actions != 8:
+                raise UserError("learns_diagonal needs octile and 8 actions, the diagonal moves.")
+            self.diagonal = nn.Parameter(torch.tensor(0.0))  # steps beyond the first
         if config.picture:
             self.mapper: nn.Module = PictureMapper(max(1, config.channels), config.cnn_layers)
         elif config.channels and config.folded:
@@ -106,10 +115,13 @@ class DoubtDTVIN(PlanningNetwork):
 
     def action_rewards(self) -> Tensor:
         """Return what each move earns besides R ``(actions,)``, in nats."""
-        rewards = torch.zeros(self.config.actions)
-        if self.config.octile:  # the gain that a layer is worth is that of the goal, one step
-            rewards[4:] = -(math.sqrt(2) - 1) * self.config.step_price
-        return rewards
+        straight = torch.zeros(4)
+        if not self.config.octile:
+            return torch.zeros(self.config.actions)
+        learned = self.config.learns_diagonal
+        extra: Tensor = self.diagonal if learned else torch.tensor(math.sqrt(2) - 1)
+        # The gain that a layer is worth is that of the goal, the price of one step.
+        return torch.cat((straight, (-self.config.step_price * extra).expand(4)))
 
     def encode(self, mazes: Tensor, goals: Tensor) -> tuple[Tensor, ...]:
         """Return R ``(B, H, W)``."""
@@ -137,8 +149,8 @@ class DoubtDTVIN(PlanningNetwork):
 
     def decode(self, encoded: Sequence[Tensor], states: Tensor) -> Tensor:
         """Return logits ``(N, B, actions, H, W)``: Q in steps, less the best one and bounded."""
-        offers = self._offers(encoded[0] + states) / (_SOFT * self.config.step_price)
-        return _SOFT * readout(offers, "bounded")[:, :, :-1]
+        offers = self._offers(encoded[0] + states) / (self.config.softness * self.config.step_price)
+        return _MOST_LOGITS * readout(offers, "bounded")[:, :, :-1]
 
     def values(self, encoded: Sequence[Tensor], states: Tensor) -> Tensor:
         """Return V of one more layer ``(N, B, H, W)``."""
@@ -156,6 +168,12 @@ class DoubtDTVIN(PlanningNetwork):
         """Return action logits ``(1, B, actions, H, W)`` in the limit of depth, with gradients."""
         reward, values = self.limit(mazes, goals)
         return self.decode((reward,), values[None])
+
+    def diagnostics(self) -> dict[str, float]:
+        """Return what a diagonal move costs in steps, where that is learned."""
+        if not self.config.learns_diagonal:
+            return {}
+        return {"diagonal_steps": 1 + self.diagonal.item()}
 
     @property
     def sees_pictures(self) -> bool:

@@ -40,4 +40,5 @@ class ExactPlanner:
         if not cells:
             return no_path(start, goal)
         optimal = PlanStatus.OPTIMAL
-        return GridPlan(optimal, cells, cells, describe(optimal, cells, cells))
+        text = describe(optimal, cells, cells, moves=self._moves)
+        return GridPlan(optimal, cells, cells, text, moves=self._moves)

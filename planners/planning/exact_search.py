@@ -19,8 +19,11 @@ from planners.mazes.generators import compiled
 def a_star(maze: NDArray[np.uint8], start: Cell, goal: Cell, moves: Moves = NEWS) -> list[Cell]:
     """Return a shortest path of cells from start to goal, both included; empty if there is none.
 
-    The heuristic is the exact distance on an empty map, so no cell is opened twice.
+    The heuristic is the exact distance on an empty map, so no cell is opened twice. Where moves
+    have costs it is Dijkstra's search.
     """
+    if moves.costs:
+        return breadth_first(maze, start, goal, moves)
     rows, columns = maze.shape
     parent = np.full(rows * columns, -1, np.int64)
     diagonal = len(moves.offsets) == 8
@@ -36,23 +39,46 @@ def a_star(maze: NDArray[np.uint8], start: Cell, goal: Cell, moves: Moves = NEWS
 def breadth_first(
     maze: NDArray[np.uint8], start: Cell, goal: Cell, moves: Moves = NEWS
 ) -> list[Cell]:
-    """Return a shortest path, both ends included, down the distances; empty if none."""
+    """Return a shortest path, both ends included, down the distances; empty if none.
+
+    Where moves have costs, the distances are those of Dijkstra's search.
+    """
     lengths = distances(maze[None], np.array([goal]), moves)[0]
     if lengths[start] < 0:
         return []
-    path = [start]
-    while path[-1] != goal:
-        row, column = path[-1]
-        steps = ((row + down, column + right) for down, right in moves.offsets)
-        path.append(
-            next(c for c in steps if _inside(c, maze) and lengths[c] == lengths[path[-1]] - 1)
-        )
-    return path
+    trail = np.empty(maze.size, np.int64)
+    first = start[0] * maze.shape[1] + start[1]
+    count = _descend(lengths, first, moves.offset_array(), moves.cost_array(), trail)
+    rows_columns = np.divmod(trail[:count], maze.shape[1])
+    return list(zip(*(part.tolist() for part in rows_columns), strict=True))
 
 
-def _inside(cell: Cell, maze: NDArray[np.uint8]) -> bool:
-    rows, columns = maze.shape
-    return 0 <= cell[0] < int(rows) and 0 <= cell[1] < int(columns)
+@compiled
+def _descend(
+    lengths: NDArray[np.int32],
+    start: int,
+    offsets: NDArray[np.int64],
+    costs: NDArray[np.int64],
+    trail: NDArray[np.int64],
+) -> Any:
+    """Write the cells of a path down the lengths, the first of equal moves first.
+
+    Returns:
+        How many they are.
+    """
+    rows, columns = lengths.shape
+    row, column, count = start // columns, start % columns, 1
+    trail[0] = start
+    while lengths[row, column] > 0:
+        for k in range(len(offsets)):
+            r, c, left = row + offsets[k, 0], column + offsets[k, 1], lengths[row, column]
+            inside = 0 <= r < rows and 0 <= c < columns
+            if inside and lengths[r, c] >= 0 and lengths[r, c] == left - costs[k]:
+                row, column = r, c
+                break
+        trail[count] = row * columns + column
+        count += 1
+    return count
 
 
 @compiled

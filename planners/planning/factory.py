@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asterias.arrays import Cell
 from asterias.errors import UserError
+from planners.mazes.action_sets import NEWS, Moves
 from planners.networks.weights import WEIGHTS_FOLDER
 from planners.planning.exact import EXACT, ExactPlanner
 from planners.planning.learned import LearnedPlanner
@@ -42,11 +43,35 @@ def find_weights(name: str, size: int) -> Path:
     return sizes[min((s for s in sizes if s >= size), default=max(sizes))]
 
 
-def make_planner(name: str, size: int = 0, depth: int = 0, device: str = "auto") -> Planner:
-    """Return a planner by name: a_star, bfs, or what :func:`find_weights` knows for this size."""
+def make_planner(
+    name: str,
+    size: int = 0,
+    depth: int = 0,
+    device: str = "auto",
+    *,
+    moves: Moves | None = None,
+) -> Planner:
+    """Return a planner by name.
+
+    Args:
+        name: a_star, bfs, or what :func:`find_weights` knows for this size.
+        size: cells of the map's longer side.
+        depth: layers of a network; 0 goes as deep as needed.
+        device: of a network: cpu, cuda or auto.
+        moves: that it must plan with; None takes those of the weights, and four for a search.
+
+    Raises:
+        UserError: the weights have other moves, or there are none of the name.
+    """
     if name in EXACT:
-        return ExactPlanner(name)
-    return LearnedPlanner.load(find_weights(name, size), depth, device)
+        return ExactPlanner(name, moves or NEWS)
+    planner = LearnedPlanner.load(find_weights(name, size), depth, device)
+    if moves is not None and planner.moves is not moves:
+        raise UserError(
+            f"{name} plans with the moves {planner.moves.name!r}, not {moves.name!r}: choose other "
+            "weights, or a_star."
+        )
+    return planner
 
 
 def parse_cell(text: str, name: str) -> Cell:

@@ -13,6 +13,7 @@ from asterias.arrays import Cell, MazeArray
 from asterias.errors import UserError
 from planners.mazes.action_sets import NEWS, Moves, moves_of
 from planners.mazes.distances import distances
+from planners.mazes.policy_walks import walk, walk_costs
 from planners.networks.base import PlanningNetwork, choose_device
 from planners.networks.weights import load_weights
 from planners.planning.deepening import IterativeDeepening
@@ -22,7 +23,6 @@ from planners.planning.types import (
     PlanLimits,
     PlanStatus,
     describe,
-    is_free,
     no_path,
     refuse_ends,
 )
@@ -34,7 +34,7 @@ MAX_CELLS = 4_000_000
 _LAYERS_PER_STEP = 8
 # Layers times cells: a fiftieth of a second. Shorter plans are done before anybody has looked.
 _WORTH_AN_EARLY_ANSWER = 2 * 10**7
-_FIRST_DEPTH = 32  # of anytime planning: a few milliseconds on 100 x 100 cells
+_FIRST_DEPTH = 32  # at least, of anytime planning: a few milliseconds on 100 x 100 cells
 
 
 class LearnedPlanner:
@@ -44,6 +44,8 @@ class LearnedPlanner:
     :meth:`_eval_depths`: the depth of training first, and twice as deep again while the walk from
     the start does not arrive; on maps larger than those of training, until twice as many layers do
     not shorten a walk that arrives. It gives up after eight layers per step of the shortest path.
+    Anytime planning begins far below the depth of training and ends, at any depth, once the walks
+    from all cells that have a way to the goal arrive and more layers make none of them shorter.
     """
 
     def __init__(
@@ -144,21 +146,46 @@ class LearnedPlanner:
                 text = f"canceled after {deepening.layers} layers."
                 return GridPlan(PlanStatus.CANCELED, (), exact, text, layers=deepening.layers)
             actions, values = deepening.policy()
-            walk = _walk(maze, start, goal, actions, self.moves)
-            latest = _Evaluation(deepening.layers, actions, values, *walk)
-            if latest.arrives and (best is None or len(latest.cells) < len(best.cells)):
+            cells, status = _walk(maze, start, goal, actions, self.moves)
+            cost = self.moves.cost_of(cells)
+            latest = _Evaluation(deepening.layers, actions, values, cells, status, cost)
+            if limits.is_anytime and not (is_solved or self.depth):
+                latest = replace(latest, all_ways=self._all_ways(maze, goal, connected, actions))
+            if latest.arrives and (best is None or latest.cost < best.cost):
                 best = latest
             is_early = layers < min(self.trained_depth, depths[-1])
             if not is_early and latest.arrives and is_small:
                 break
-            if stopped or (not is_early and _is_settled(connected, before, latest)):
+            if stopped or _ways_are_settled(before, latest):
+                break
+            if not is_early and _is_settled(connected, before, latest):
                 break
             if best is latest:  # there is more to come
-                limits.improve(_answer(best, best.status, exact))
-            before = None if is_early else latest
+                limits.improve(self._answer(best, best.status, exact))
+            before = latest
         status = PlanStatus.TIME_LIMIT if stopped else (best or latest).status
-        plan = _answer(best or latest, status, exact)
+        plan = self._answer(best or latest, status, exact)
         return plan if is_solved else replace(plan, unlike_training=self._unlike(len(exact) - 1))
+
+    def _answer(self, found: _Evaluation, status: PlanStatus, exact: tuple[Cell, ...]) -> GridPlan:
+        """Return the plan of a policy; a walk that arrives counts, whatever ended the planning."""
+        if found.arrives:
+            is_shortest = found.cost == self.moves.cost_of(exact)
+            status = PlanStatus.OPTIMAL if is_shortest else PlanStatus.VALID
+        text = describe(status, found.cells, exact, found.layers, self.moves)
+        values, layers = found.values, found.layers
+        return GridPlan(status, found.cells, exact, text, values, layers, moves=self.moves)
+
+    def _all_ways(
+        self,
+        maze: MazeArray,
+        goal: Cell,
+        connected: NDArray[np.bool_],
+        actions: NDArray[np.int64],
+    ) -> int:
+        """Return what the walks from all connected cells cost together, if all of them arrive."""
+        costs = walk_costs(maze, goal, actions, self.moves)[connected]
+        return int(costs.sum()) if (costs >= 0).all() else _SOME_DO_NOT_ARRIVE
 
     def _unlike(self, steps: int) -> float:
         """Return how much longer a shortest path is than any of the training, 0 if not known."""
@@ -168,15 +195,23 @@ class LearnedPlanner:
         """Return the layers after which the policy is evaluated.
 
         The depth asked for, or the depth of training and its doubles, up to a limit by the steps of
-        the shortest path; anytime planning begins far below the depth of training.
+        the shortest path; anytime planning begins with those after which the start can know of the
+        goal, a layer for each step and a few more.
         """
         last = self.depth or self.trained_depth
         depths, limit = [last], 0 if self.depth else _LAYERS_PER_STEP * steps
-        while is_anytime and depths[0] > 2 * _FIRST_DEPTH:
-            depths.insert(0, depths[0] // 2)
+        first = max(_FIRST_DEPTH, steps + steps // 16)
+        if is_anytime and 2 * first <= last:
+            depths = [first]
+            while 2 * depths[-1] < last:
+                depths.append(2 * depths[-1])
+            depths.append(last)
         while depths[-1] < limit:
             depths.append(min(2 * depths[-1], limit))
         return depths
+
+
+_SOME_DO_NOT_ARRIVE = -1
 
 
 @dataclass(frozen=True)
@@ -188,6 +223,10 @@ class _Evaluation:
     values: NDArray[np.float32]
     cells: tuple[Cell, ...]
     status: PlanStatus
+    cost: int
+    """Of the walk."""
+    all_ways: int = _SOME_DO_NOT_ARRIVE
+    """What the walks from all cells that have a way to the goal cost together."""
 
     @property
     def arrives(self) -> bool:
@@ -202,13 +241,14 @@ def _longest(card: dict[str, Any]) -> int:
     return int(last) if last.isdecimal() and len(last) < 10 else 0
 
 
-def _answer(found: _Evaluation, status: PlanStatus, exact: tuple[Cell, ...]) -> GridPlan:
-    """Return the plan of a policy; a walk that arrives counts, whatever ended the planning."""
-    if found.arrives:
-        is_shortest = len(found.cells) == len(exact)
-        status = PlanStatus.OPTIMAL if is_shortest else PlanStatus.VALID
-    text = describe(status, found.cells, exact, found.layers)
-    return GridPlan(status, found.cells, exact, text, found.values, found.layers)
+def _ways_are_settled(before: _Evaluation | None, latest: _Evaluation) -> bool:
+    """Return whether all cells arrive, and did before, by ways no longer than now.
+
+    What the last layers changed is then which of several equal ways is taken, if anything.
+    """
+    if before is None or _SOME_DO_NOT_ARRIVE in (before.all_ways, latest.all_ways):
+        return False
+    return latest.all_ways >= before.all_ways
 
 
 def _is_settled(
@@ -222,21 +262,15 @@ def _is_settled(
     if before is None:
         return False
     if before.arrives:
-        return not latest.arrives or len(latest.cells) >= len(before.cells)
+        return not latest.arrives or latest.cost >= before.cost
     return bool((before.actions == latest.actions)[connected].all())
+
+
+_ENDS = (PlanStatus.VALID, PlanStatus.COLLISION, PlanStatus.TIMEOUT)
 
 
 def _walk(
     maze: MazeArray, start: Cell, goal: Cell, actions: NDArray[np.int64], moves: Moves
 ) -> tuple[tuple[Cell, ...], PlanStatus]:
-    cells, seen = [start], {start}
-    while cells[-1] != goal:
-        down, right = moves.offsets[int(actions[cells[-1]])]
-        after = (cells[-1][0] + down, cells[-1][1] + right)
-        if not is_free(maze, after):
-            return tuple(cells), PlanStatus.COLLISION
-        if after in seen:
-            return tuple(cells), PlanStatus.TIMEOUT
-        cells.append(after)
-        seen.add(after)
-    return tuple(cells), PlanStatus.VALID
+    cells, end = walk(maze, start, goal, actions, moves)
+    return tuple(cells), _ENDS[end]

@@ -17,6 +17,7 @@ from asterias.arrays import Cell
 from asterias.cli import check_file
 from asterias.errors import UserError
 from asterias.files import write_json
+from planners.mazes.action_sets import OCTILE
 from planners.mazes.distances import distances
 from planners.mazes.grid_map import GridMap
 from planners.mazes.map_files import Colours, MapFile, NoMazeError, ReadOptions, Walls, read_map
@@ -42,6 +43,7 @@ EXIT_CODES = {
 }
 NO_MAZE = "no_maze"
 EXIT_NO_MAZE = 9
+_ANY_SIZE, _OCTILE_WEIGHTS = "sparse_dt_vin", "doubt_dt_vin_octile"
 
 
 @dataclass
@@ -61,10 +63,13 @@ class PlanConfig:
     """
     goal: str = ""
     """Row and column of the goal, as in 13,13; .npz files name one."""
-    weights: str = "sparse_dt_vin"
+    weights: str = _ANY_SIZE
     """A model (sparse_dt_vin plans at any size; dt_vin: its weights for the map's size), a name in
     planners/weights (dt_vin_35), a file (.safetensors), or a_star, or bfs.
     """
+    costs: Literal["steps", "octile"] = "steps"
+    """What a way costs: its steps, by the moves of the weights; or octile: eight moves, a diagonal
+    one sqrt(2) long, by doubt_dt_vin_octile if no weights are named, or a_star."""
     out: Path | None = None
     """Picture to write (.png)."""
     json: Path | None = None
@@ -125,10 +130,11 @@ def run_plan(config: PlanConfig, limits: PlanLimits | None = None) -> PlanAnswer
         )
     start, goal = _ends(config, file)
     size = max(file.grid.free.shape)
-    name = config.weights
-    if name not in EXACT:
-        name = find_weights(name, size).stem
-    planner = make_planner(config.weights, size, config.depth, config.device)
+    is_octile = config.costs == "octile"
+    name = _OCTILE_WEIGHTS if is_octile and config.weights == _ANY_SIZE else config.weights
+    moves = OCTILE if is_octile else None
+    planner = make_planner(name, size, config.depth, config.device, moves=moves)
+    name = name if name in EXACT else find_weights(name, size).stem
     limits = replace(limits or PlanLimits(), time_limit_s=config.time_limit_s)
     started_s = time.perf_counter()
     plan = planner.plan(file.grid.free, start, goal, limits)
@@ -275,6 +281,9 @@ def as_json(answer: PlanAnswer) -> dict[str, object]:
         "goal": answer.goal,
         "steps": max(0, len(plan.cells) - 1),
         "shortest_steps": max(0, len(plan.optimal_cells) - 1),
+        "costs": "octile" if plan.moves is OCTILE else "steps",
+        "length": round(plan.length, 4),
+        "shortest_length": round(plan.shortest_length, 4),
         "path": plan.cells,
         "shortest_path": plan.optimal_cells,
     }

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asterias.arrays import Cell, MazeArray
+from planners.mazes.action_sets import NEWS, Moves
 
 
 class PlanStatus(str, Enum):
@@ -55,11 +56,23 @@ class GridPlan:
     unlike_training: float = 0.0
     """How much longer the shortest path is than any of a network's training, as a ratio; 0 where
     that does not matter to the planner, or is not known."""
+    moves: Moves = NEWS
+    """Its move set, by which ways are long or short."""
 
     @property
     def reached(self) -> bool:
         """Whether the cells lead to the goal."""
         return self.status in (PlanStatus.OPTIMAL, PlanStatus.VALID)
+
+    @property
+    def length(self) -> float:
+        """Length of the way in steps between neighbours."""
+        return _length(self.cells, self.moves)
+
+    @property
+    def shortest_length(self) -> float:
+        """Length of a shortest way in steps between neighbours."""
+        return _length(self.optimal_cells, self.moves)
 
 
 @dataclass(frozen=True)
@@ -154,15 +167,20 @@ def no_path(start: Cell, goal: Cell) -> GridPlan:
 
 
 def describe(
-    status: PlanStatus, cells: Sequence[Cell], exact: Sequence[Cell], layers: int = 0
+    status: PlanStatus,
+    cells: Sequence[Cell],
+    exact: Sequence[Cell],
+    layers: int = 0,
+    moves: Moves = NEWS,
 ) -> str:
     """Return the sentence of a plan; ``exact`` is a shortest path."""
-    steps, best = _steps(cells), _steps(exact)
+    steps, best = _steps(cells, moves), _steps(exact, moves)
     after = f" after {layers} layers" if layers else ""
+    least = "short" if moves.costs else "few"
     # A network may fail on maps unlike those of its training; exact search never does.
     cure = f"{best} would reach the goal: plan with a_star (--weights a_star)"
     return {
-        PlanStatus.OPTIMAL: f"{steps}, as few as possible{', found' + after if after else ''}.",
+        PlanStatus.OPTIMAL: f"{steps}, as {least} as possible{', found' + after if after else ''}.",
         PlanStatus.VALID: f"{steps}, found{after}; {best} would do.",
         PlanStatus.COLLISION: f"the policy{after} runs into a wall after {steps}; {cure}.",
         PlanStatus.TIMEOUT: f"the policy{after} goes in circles after {steps}; {cure}.",
@@ -171,7 +189,13 @@ def describe(
     }[status]
 
 
-def _steps(cells: Sequence[Cell]) -> str:
+def _length(cells: Sequence[Cell], moves: Moves) -> float:
+    return moves.cost_of(cells) / moves.unit if cells else 0.0
+
+
+def _steps(cells: Sequence[Cell], moves: Moves) -> str:
+    if moves.costs:
+        return f"a way of {len(cells) - 1} moves, {_length(cells, moves):.2f} long"
     return f"{len(cells) - 1} step{'' if len(cells) == 2 else 's'}"
 
 

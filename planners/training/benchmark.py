@@ -30,6 +30,7 @@ from planners.networks.weights import WEIGHTS_FOLDER, load_weights
 from planners.operator import reference
 from planners.operator.value_iteration import value_iteration
 from planners.planning import exact_search as search
+from planners.planning.anytime_bench import anytime_rows
 from planners.training.losses import Labels, backward, layers_for
 
 
@@ -51,6 +52,8 @@ class BenchConfig:
     """
     closed_form: bool = False
     """Measure the closed form of sparse_dt_vin_15 alone, beside breadth-first search."""
+    anytime: int = 0
+    """Mazes of 100 x 100 on which to measure anytime planning alone; 0 for none."""
     memory: bool = True
     """Measure the memory of a training step at the last size."""
     json: Path | None = None
@@ -127,6 +130,9 @@ def bench(config: BenchConfig) -> Iterator[str]:
     if config.closed_form:
         yield from _bench_closed_form(config, sizes)
         return
+    if config.anytime:
+        yield from _bench_anytime(config)
+        return
     rows: list[dict[str, Any]] = []
     for size, depth in sizes:
         rows.append(_operator(config, size, depth))
@@ -150,6 +156,22 @@ def bench(config: BenchConfig) -> Iterator[str]:
         result["training_step_mb"] = training_memory_mb(*sizes[-1])
         yield f"memory of a training step at {sizes[-1]}, batch 1: {result['training_step_mb']} MB"
     if config.json:
+        write_json(config.json, result, indent=1)
+
+
+def _bench_anytime(config: BenchConfig) -> Iterator[str]:
+    """Yield a line per network; write all of them to ``config.json``."""
+    seed, rows = 7_000_000, []
+    for row in anytime_rows(config.anytime, seed):
+        rows.append(row)
+        yield (
+            "{weights}: first answer after {first_ms[median]:.1f} ms, {first_layers[median]:.0f} "
+            "layers ({first_within_5_ms:.0f} % within 5 ms), settled after {last_ms[median]:.1f} "
+            "ms, {layers[median]:.0f} layers; all layers of the training: {whole_ms[median]:.1f} ms"
+        ).format_map(row)
+    if config.json:
+        clock = "CPU time of the measuring thread"
+        result = {**provenance(seed), "threads": 1, "clock": clock, "rows": rows}
         write_json(config.json, result, indent=1)
 
 

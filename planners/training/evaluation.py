@@ -40,11 +40,13 @@ class Bin:
     success: float
     """Share of the starts from which the goal is reached, in per cent."""
     optimal: float
-    """Share of the starts from which it is reached in as few steps as possible, in per cent."""
+    """Share of the starts from which it is reached by a shortest way, in per cent."""
 
 
 def follow(actions: NDArray[np.int8], maze_set: MazeSet, moves: Moves = NEWS) -> NDArray[np.int64]:
-    """Return the steps to the goal of a greedy policy from every state, -1 where it never arrives.
+    """Return the steps (or their cost) to the goal of a greedy policy from every state, or -1.
+
+    It is -1 where the policy never arrives.
 
     The successor of every state is a pointer; pointing each pointer at its pointer's pointer
     doubles the steps. A policy that takes as many steps as there are states has been in some of
@@ -62,7 +64,7 @@ def follow(actions: NDArray[np.int8], maze_set: MazeSet, moves: Moves = NEWS) ->
     pointer = _successors(states, maze_set, moves).reshape(len(maze_set), -1)
     goal = maze_set.goals[:, :1] * maze_set.mazes.shape[2] + maze_set.goals[:, 1:]
     np.put_along_axis(pointer, goal, goal, axis=1)
-    steps = np.ones_like(pointer)
+    steps = moves.cost_array()[states].reshape(pointer.shape)
     np.put_along_axis(steps, goal, 0, axis=1)
     for _ in range(math.ceil(math.log2(pointer.shape[1])) + 1):
         steps += np.take_along_axis(steps, pointer, axis=1)
@@ -103,7 +105,8 @@ def score(
     result = []
     for index in range(len(edges) - 1):
         lo = edges[index] + (1 if index > 0 else 0)
-        chosen = (lengths >= max(lo, 1)) & (lengths <= edges[index + 1])
+        above = lengths > edges[index] * moves.unit if index else lengths >= max(lo, 1)
+        chosen = above & (lengths <= edges[index + 1] * moves.unit)
         starts = int(chosen.sum())
         reached, shortest = (steps >= 0) & chosen, (steps == lengths) & chosen
         result.append(

@@ -87,6 +87,10 @@ SUITES: dict[str, Suite] = {
     "moore_15": Suite(15, (0, 12, 20, 35, 55), 100, moves="moore"),
     "moore_35": Suite(35, (0, 100, 200, 250), 40, moves="moore"),
     "moore_100": Suite(100, (0, 350, 700, 1050), 20, moves="moore"),
+    # Eight moves, a diagonal one sqrt(2) steps long: ways by length, not by moves.
+    "octile_35": Suite(35, (0, 100, 200, 300), 40, moves="octile"),
+    "octile_obstacles": Suite(101, (20, 10**6), 20, "obstacles", moves="octile"),
+    "octile_rooms": Suite(101, (20, 10**6), 20, "rooms", moves="octile"),
     "drive_15": Suite(15, (0, 28, 45, 75, 115), 100, moves="diff_drive"),
     "drive_35": Suite(35, (0, 150, 300, 500), 20, moves="diff_drive"),
     "noise_15_0.01": Suite(15, (0, 15, 30, 60, 90), 100, variance=0.01),
@@ -219,7 +223,7 @@ def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> d
         raise UserError(f"{weights} plans on pictures, suite {name} holds maps.")
     if moves_of(card) is not moves:
         raise UserError(f"{weights} moves by {moves_of(card).name}, suite {name} by {moves.name}.")
-    longest = int(distances(mazes.mazes, mazes.goals, moves).max())
+    longest = int(distances(mazes.mazes, mazes.goals, moves).max()) // moves.unit
     depth = max(int(card["depth"]), round(config.layers_per_step * longest))
     depth = min(depth, config.most_layers) if config.most_layers else depth
     if config.sweep:
@@ -245,6 +249,7 @@ def _measure(config: ScaleConfig, name: str, mazes: MazeSet, weights: Path) -> d
         "cpu_seconds": round(cpu_seconds, 3),
         "trained_on": card.get("size"),
         "training_cpu_seconds": card.get("training_cpu_seconds", card.get("cpu_seconds")),
+        "learned": network.diagnostics(),
         "bins": [asdict(bin_) for bin_ in score(actions, mazes, [1, *suite.edges[1:]], moves)],
         "by_length": _by_length(actions, mazes, moves),
     }
@@ -297,7 +302,7 @@ def _cut_actions(seen: torch.Tensor, goals: NDArray[np.int64], moves: Moves) -> 
 
 def _by_length(actions: NDArray[np.int8], mazes: MazeSet, moves: Moves) -> list[list[int]]:
     """Return upper edge, starts and failures of fine bins of path length, empty bins left out."""
-    lengths = distances(mazes.mazes, mazes.goals, moves)
+    lengths = -(-distances(mazes.mazes, mazes.goals, moves) // moves.unit)  # in steps, rounded up
     failed = follow(actions, mazes, moves) < 0
     edges = np.unique(np.round(1.1 ** np.arange(140)).astype(np.int64))  # up to 570,000 steps
     places = np.searchsorted(edges, lengths[lengths > 0])

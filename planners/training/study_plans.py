@@ -217,7 +217,31 @@ _DOUBT_PLAN = StudyPlan(
 )
 
 
+# Octile lengths from examples of shortest ways: one number is learned, what a diagonal move costs.
+_OCTILE: dict[str, Any] = {"model": "doubt_dt_vin", "loss": "limit", "moves": "octile"}
+_OCTILE |= {"mazes": 1600, "stratify": "", "epochs": 8, "validate_every": 800, "depth": 100_000}
+_OCTILE_OPTIONS = {"actions": 8, "channels": 0, "octile": True, "learns_diagonal": True}
+
 _MOVE_PLANS = {
+    "35-octile": StudyPlan(
+        (
+            Case(
+                "octile",
+                "what a diagonal move costs learned, moves told apart by 0.006 steps",
+                {**_OCTILE, "options": json.dumps({**_OCTILE_OPTIONS, "softness": 0.03})},
+                weights="doubt_dt_vin_octile",
+            ),
+            Case(
+                "octile_soft",
+                "moves told apart by 2 steps",
+                {**_OCTILE, "options": json.dumps(_OCTILE_OPTIONS)},
+            ),
+        ),
+        "1,100,200,300",
+        500,
+        20,
+        "octile",
+    ),
     "15-moore": StudyPlan(
         (
             Case("moore", "eight moves and staying", _MOORE, weights="sparse_dt_vin_moore"),

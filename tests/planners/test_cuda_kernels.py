@@ -13,6 +13,7 @@ from asterias.errors import UserError
 from planners.__main__ import main
 from planners.gpu import checks, measure, speed
 from planners.gpu.checks import OperatorCase
+from planners.networks.dt_vin import DTVIN
 from planners.operator.arguments import Sizes
 from planners.operator.cuda_kernels import launchers, nvrtc
 from planners.operator.cuda_kernels.geometry import GpuLimits, LaunchGeometry, geometries
@@ -156,6 +157,8 @@ def test_all_that_is_measured_on_a_gpu_runs(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(speed, "_BATCHES", (1, 2))
     monkeypatch.setattr(speed, "_REPEATS", 1)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    # As on a GPU: the fused loss of the CPU, which compiles for a minute, is not taken.
+    monkeypatch.setattr(DTVIN, "linear_policy", lambda self: None)
     real = speed.study
     monkeypatch.setattr(speed, "study", lambda where: real(where, "15"))
     report = measure.GpuReport(60.0)

@@ -75,6 +75,33 @@ def test_octile_ways_are_shortest_in_length() -> None:
         np.testing.assert_allclose(lengths[k][reached], exact[reached], atol=0.05)
 
 
+def test_what_a_diagonal_move_costs_is_learned_from_shortest_ways(tmp_path: Path) -> None:
+    options = {"actions": 8, "channels": 0, "octile": True, "learns_diagonal": True}
+    config = TrainConfig(
+        out=tmp_path,
+        model="doubt_dt_vin",
+        options=json.dumps({**options, "softness": 0.1}),
+        loss="limit",
+        moves="octile",
+        size=15,
+        mazes=320,
+        validation=8,
+        depth=50_000,
+        batch=16,
+        epochs=5,
+        stratify="",
+        bins="1,20",
+        tensorboard=False,
+    )
+    trainer = PlannerTrainer(config)
+    assert float(trainer.network.diagonal.detach()) == 0.0
+    list(trainer.run())
+    assert float(trainer.network.diagonal.detach()) == pytest.approx(math.sqrt(2) - 1, abs=0.1)
+    for wrong in ({"octile": False}, {"softness": 0.0}):
+        with pytest.raises(UserError, match=r"needs octile|give a number"):
+            build("doubt_dt_vin", {**options, **wrong})
+
+
 def _octile_lengths(maze: np.ndarray, goal: tuple[int, int]) -> np.ndarray:
     """Return lengths by Bellman and Ford: simple, and shares nothing with what is tested."""
     lengths = np.full(maze.shape, np.inf)

@@ -51,7 +51,7 @@ def brute_force(
     maze: NDArray[np.uint8], goal: NDArray[np.int64], moves: Moves
 ) -> NDArray[np.int64]:
     """Bellman-Ford: relax every state until nothing changes."""
-    far = 10**6
+    far, costs = 10**9, moves.cost_array()
     dist = np.full((moves.orientations, *maze.shape), far)
     dist[0, goal[0], goal[1]] = 0
     states = [(o, r, c) for o in range(moves.orientations) for r, c in np.argwhere(maze).tolist()]
@@ -59,7 +59,8 @@ def brute_force(
     while changed:
         changed = False
         for state in states:
-            best = 1 + min(dist[after] for after in successors(maze, state, moves))
+            after = successors(maze, state, moves)
+            best = min(dist[one] + cost for one, cost in zip(after, costs, strict=True))
             if best < dist[state]:
                 dist[state], changed = best, True
     dist[dist >= far] = -1
@@ -87,7 +88,7 @@ def test_distances_and_actions_agree_with_brute_force(
         wanted = {
             action
             for action, after in enumerate(successors(one.mazes[0], state, moves))
-            if table[state] > 0 and table[after] == table[state] - 1
+            if table[state] > 0 and table[after] == table[state] - moves.cost_array()[action] >= 0
         }
         assert {a for a in range(len(moves.actions)) if bits[state] >> a & 1} == wanted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planners.__main__ import main
-from planners.mazes.action_sets import MOORE, NEWS
+from planners.mazes.action_sets import MOORE, NEWS, OCTILE
 from planners.mazes.datasets import MazeKind, MazeRule, generate
 from planners.mazes.distances import distances, optimal_actions
 from planners.mazes.grid_map import GridMap
 from planners.mazes.map_files import NoMazeError, ReadOptions, read_map
+from planners.mazes.policy_walks import walk_costs
 from planners.networks.base import PlanningNetwork
 from planners.planning.exact import ExactPlanner
 from planners.planning.factory import find_weights, make_planner
@@ -396,6 +398,28 @@ def test_bad_options_end_in_one_sentence(
     assert sentence in told and told.count("\n") == 1
 
 
+def test_octile_plans_are_shortest_in_length(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = generate(MazeRule(31, "obstacles"), 1, seed=4)
+    one.save(tmp_path / "m.npz")
+    words = ["plan", "--maze", str(tmp_path / "m.npz"), "--costs", "octile"]
+    answers = []
+    for weights in ((), ("--weights", "a_star"), ("--weights", "bfs")):
+        assert main([*words, *weights, "--json", str(tmp_path / "p.json")]) == 0
+        answers.append(json.loads((tmp_path / "p.json").read_text()))
+    assert "as short as possible" in capsys.readouterr().out
+    assert {answer["status"] for answer in answers} == {"optimal"}
+    ours = answers[0]
+    assert ours["planner"] == "doubt_dt_vin_octile_35" and ours["costs"] == "octile"
+    steps = zip(ours["path"], ours["path"][1:], strict=False)
+    length = sum(math.dist(*pair) for pair in steps)
+    assert ours["length"] == pytest.approx(length, abs=1e-3)
+    assert {answer["shortest_length"] for answer in answers} == {ours["length"]}
+    assert main([*words, "--weights", "sparse_dt_vin_moore_15"]) == 2
+    assert "plans with the moves 'moore', not 'octile'" in capsys.readouterr().err
+
+
 def test_anytime_plans_come_early_and_get_better() -> None:
     maze, seen = np.ones((101, 101), np.uint8), list[int]()
     maze[50, :100] = 0  # the way is round a long wall
@@ -412,6 +436,33 @@ def test_anytime_plans_come_early_and_get_better() -> None:
     assert seen[0] < 1000 and all(early.reached for early in found)
     lengths = [len(early.cells) for early in found]
     assert lengths == sorted(lengths, reverse=True) and len(plan.cells) <= lengths[-1]
+
+
+def test_anytime_planning_ends_where_all_ways_are_found() -> None:
+    maze = np.ones((100, 100), np.uint8)
+    maze[50, :60] = 0
+    planner = make_planner("dt_vin_100")
+    plan = planner.plan(maze, (20, 20), (10, 10), PlanLimits(is_anytime=True))
+    assert plan.status is PlanStatus.OPTIMAL and plan.layers < 2000  # of 5000
+    whole = planner.plan(maze, (20, 20), (10, 10))
+    assert whole.status is PlanStatus.OPTIMAL and whole.layers == 5000
+
+
+def test_walks_from_all_cells_are_followed_to_goal_wall_or_circle() -> None:
+    one = generate(MazeRule(9, "obstacles"), 1, seed=2)
+    goal = (int(one.goals[0, 0]), int(one.goals[0, 1]))
+    for moves in (NEWS, MOORE, OCTILE):
+        draw = np.random.default_rng(3)
+        lengths = distances(one.mazes, one.goals, moves)
+        bits = optimal_actions(lengths, moves)[0]
+        best = np.log2(np.maximum(bits & -bits.astype(np.int16), 1)).astype(np.int64)
+        wrong = draw.integers(0, len(moves.actions), best.shape)
+        for actions in (best, np.where(draw.random(best.shape) < 0.2, wrong, best)):
+            found = walk_costs(one.mazes[0], goal, actions, moves)
+            expected = follow(actions[None].astype(np.int8), one, moves)[0]
+            free = one.mazes[0] > 0
+            np.testing.assert_array_equal(found[free], expected[free])
+        assert (walk_costs(one.mazes[0], goal, best, moves) == lengths[0])[lengths[0] >= 0].all()
 
 
 def test_plans_of_a_closed_form_reach_across_maps_far_larger_than_those_of_training() -> None:
