@@ -59,11 +59,11 @@ COMMANDS = {
     ),
     "export": LazyCommand(
         "learning.target_finding.commands.exchange:ExportPolicy",
-        "Write a policy for others: ONNX, stable-baselines3, the Hugging Face hub.",
+        "Write a policy for others: ONNX, stable-baselines3, LeRobot, the Hugging Face hub.",
     ),
     "import": LazyCommand(
         "learning.target_finding.commands.exchange:ImportPolicy",
-        "Make a policy of stable-baselines3 or rl-zoo3 one of ours.",
+        "Make a policy of stable-baselines3, rl-zoo3 or LeRobot one of ours.",
     ),
     "fast-weights": LazyCommand(
         "learning.fast_weights.studies.command:FastWeights",

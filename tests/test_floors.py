@@ -50,6 +50,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "engines": ("contact", "physics", "rendering"),
     },
     "learning": {
+        "action_chunking": ("diffusion_policy", "recordings", "target_finding"),
         "ball_maze": ("training",),
         "critical_states": ("recordings", "target_finding"),
         "crawling": ("policy_search", "training"),

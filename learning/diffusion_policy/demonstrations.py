@@ -87,12 +87,7 @@ def read_demonstrations(
     Raises:
         UserError: they are of another robot, have other cameras or rates, or are too few.
     """
-    episodes = load_episodes(path, FPS)
-    marked = [episode for episode in episodes if episode.success]
-    if not marked and any(episode.success is False for episode in episodes):
-        raise UserError(f"All episodes of {path} are marked as failures; nothing is learned there.")
-    chosen = marked or episodes
-    _check(path, chosen, options, step_s)
+    chosen = chosen_episodes(path, options, FPS, step_s)
     shown = [_steps(episode, options, step_s) for episode in chosen]
     shown = [steps for steps in shown if len(steps.commands) > 1]
     if len(shown) < FEWEST_DEMONSTRATIONS:
@@ -101,6 +96,44 @@ def read_demonstrations(
             f"a diffusion policy needs {FEWEST_DEMONSTRATIONS} at least: record more."
         )
     return shown
+
+
+def chosen_episodes(
+    path: Path, options: TargetFindingOptions, fps: int, step_s: float = STEP_S
+) -> list[EpisodeData]:
+    """Return the successes of recordings or of a data set; all, where none is marked.
+
+    Args:
+        path: recordings, or a data set.
+        options: the protocol.
+        fps: frames a second at which recordings are read.
+        step_s: s between two decisions.
+
+    Raises:
+        UserError: they are of another robot, have other cameras or rates, or are too few.
+    """
+    episodes = load_episodes(path, fps)
+    marked = [episode for episode in episodes if episode.success]
+    if not marked and any(episode.success is False for episode in episodes):
+        raise UserError(f"All episodes of {path} are marked as failures; nothing is learned there.")
+    chosen = marked or episodes
+    _check(path, chosen, options, step_s)
+    if len(chosen) < FEWEST_DEMONSTRATIONS:
+        raise UserError(
+            f"{path} holds {len(chosen)} demonstrations; a policy is cloned from "
+            f"{FEWEST_DEMONSTRATIONS} at least: record more."
+        )
+    return chosen
+
+
+def limb_columns(episode: EpisodeData, options: TargetFindingOptions) -> slice:
+    """Return the columns of the limb's joints among all that were recorded."""
+    limbs = load_robot(options.robot).limbs
+    joints = len(limbs[options.limb].joints)
+    if episode.actions.shape[1] == joints:
+        return slice(None)
+    first = sum(len(limb.joints) for limb in limbs[: options.limb])
+    return slice(first, first + joints)
 
 
 def _check(
@@ -145,10 +178,7 @@ def _steps(episode: EpisodeData, options: TargetFindingOptions, step_s: float) -
     limbs = load_robot(options.robot).limbs
     lower, upper = np.array([j.limits_rad for j in limbs[options.limb].joints]).T
     unit = CommandUnit.of(lower, upper, options.command_range)
-    columns = slice(None)
-    if episode.actions.shape[1] != lower.size:
-        first = sum(len(limb.joints) for limb in limbs[: options.limb])
-        columns = slice(first, first + lower.size)
+    columns = limb_columns(episode, options)
     rows = [unit.command(episode.states[0, columns].astype(np.float64))]
     frames: list[int] = []
     decided = -np.inf

@@ -58,6 +58,9 @@ class Export:
     """Patterns of topics to leave out: cameras, or joint states of limbs."""
     max_age: float = 0.0
     """Greatest age in s of a picture or state in a frame; 0 takes 2.5 periods of its topic."""
+    camera_flags: bool = False
+    """LeRobot: also write a flag for each camera as observation.environment_state, which its
+    policies need where they see no pictures."""
     strict: bool = False
     """Refuse recordings of which something would be left out."""
 
@@ -81,7 +84,9 @@ class Export:
                 raise UserError(f"Nothing was exported, for --strict was given: {' '.join(losses)}")
             total = sum(len(e.times_s) * len(e.pictures) for e in episodes)
             bar = progress.add_task("export", total=total)
-            options = ExportOptions(self.robot, lambda done: progress.update(bar, completed=done))
+            options = ExportOptions(
+                self.robot, self.camera_flags, lambda done: progress.update(bar, completed=done)
+            )
             exporter.write(episodes, self.out, options)
         print_losses(losses)
         frames = sum(len(episode.times_s) for episode in episodes)

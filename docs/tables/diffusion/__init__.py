@@ -205,6 +205,21 @@ def _robot(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _chunking(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [("trained by", "steps", "found within 5", "episodes")]
+    for name, trained in (("act", "`--algo act`"), ("lerobot_act", "LeRobot's `ACTPolicy`")):
+        row = load(results, f"learning/{name}.json")
+        rows.append(
+            (
+                trained,
+                f"{row['mean_steps']:.2f} ± {row['std_steps']:.2f}",
+                f"{100 * row['success_within_cap']:.1f} %",
+                str(row["episodes"]),
+            )
+        )
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "diffusion_learners": _learners,
     "diffusion_cells": _cells,
@@ -215,4 +230,5 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "diffusion_runtimes": _runtimes,
     "diffusion_found": _found,
     "diffusion_robot": _robot,
+    "action_chunking": _chunking,
 }

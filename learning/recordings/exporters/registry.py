@@ -22,10 +22,12 @@ class ExportOptions:
 
     Attributes:
         robot: name of the robot.
+        camera_flags: LeRobot's: also write which cameras there are as the environment's state.
         on_frames: gets how many pictures are done.
     """
 
     robot: str = "asterias"
+    camera_flags: bool = False
     on_frames: OnFrames = lambda done: None
 
 
@@ -62,7 +64,13 @@ EXPORTERS: Registry[Exporter] = Registry("data set format", "asterias.exporters"
 def _write_lerobot(episodes: Sequence[SampledEpisode], out: Path, options: ExportOptions) -> None:
     from learning.recordings.lerobot.writer import export_lerobot  # Parquet and video: half a s
 
-    export_lerobot(episodes, out, robot_type=options.robot, on_frames=options.on_frames)
+    export_lerobot(
+        episodes,
+        out,
+        robot_type=options.robot,
+        camera_flags=options.camera_flags,
+        on_frames=options.on_frames,
+    )
 
 
 def _load_lerobot(path: Path) -> list[EpisodeData]:

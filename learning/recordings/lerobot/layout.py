@@ -12,6 +12,7 @@ DATA_FILE_MB = 100
 VIDEO_FILE_MB = 200
 IMAGES = "observation.images."
 STATE, ACTION = "observation.state", "action"
+ENVIRONMENT = "observation.environment_state"
 # Columns of one number, and their types.
 NUMBERS = {
     "timestamp": "float32",

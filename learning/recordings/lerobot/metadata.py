@@ -17,6 +17,7 @@ from learning.recordings.lerobot.layout import (
     ACTION,
     DATA_FILE_MB,
     DATA_PATH,
+    ENVIRONMENT,
     EPISODES_PATH,
     FILES_PER_CHUNK,
     IMAGES,
@@ -38,12 +39,20 @@ class MetadataWriter:
         folder: of the data set.
         episodes: that are in it.
         robot_type: name of the robot.
+        camera_flags: whether there is a flag of each camera.
     """
 
-    def __init__(self, folder: Path, episodes: Sequence[SampledEpisode], robot_type: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        episodes: Sequence[SampledEpisode],
+        robot_type: str,
+        camera_flags: bool = False,
+    ) -> None:
         self._folder = folder
         self._episodes = episodes
         self._robot_type = robot_type
+        self._camera_flags = camera_flags
 
     def write(
         self, rows: list[dict[str, Any]], tasks: dict[str, int], stats: dict[str, ColumnStats]
@@ -88,6 +97,10 @@ class MetadataWriter:
         names = list(first.joint_names)
         vector = {"dtype": "float32", "shape": [len(names)], "names": names}
         features: dict[str, Any] = {STATE: vector, ACTION: dict(vector)}
+        if self._camera_flags:
+            cameras = [camera_key(topic) for topic in first.pictures]
+            flags = {"dtype": "float32", "shape": [len(cameras)], "names": cameras}
+            features[ENVIRONMENT] = flags
         for topic, shape in first.shapes.items():
             height, width = shape[:2]
             key, channels = IMAGES + camera_key(topic), 3

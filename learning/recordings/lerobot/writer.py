@@ -23,6 +23,7 @@ from learning.recordings.lerobot.layout import (
     ACTION,
     DATA_FILE_MB,
     DATA_PATH,
+    ENVIRONMENT,
     IMAGES,
     STATE,
     next_place,
@@ -39,6 +40,7 @@ def export_lerobot(
     out: Path,
     *,
     robot_type: str = "asterias",
+    camera_flags: bool = False,
     on_frames: OnFrames = lambda done: None,
 ) -> None:
     """Write a data set; the folder appears when it is complete.
@@ -47,13 +49,14 @@ def export_lerobot(
         episodes: at one rate, with the same joints and cameras.
         out: folder, which must not exist.
         robot_type: name of the robot.
+        camera_flags: also write a flag of each camera as ``observation.environment_state``.
         on_frames: gets how many frames are done.
 
     Passes on the UserError of an existing folder, or of episodes that do not fit together.
     """
     check_alike(episodes)
     with write_folder(out) as folder:
-        _Exporter(folder, episodes, robot_type, on_frames).run()
+        _Exporter(folder, episodes, robot_type, camera_flags, on_frames).run()
 
 
 class _Exporter:
@@ -64,11 +67,13 @@ class _Exporter:
         folder: Path,
         episodes: Sequence[SampledEpisode],
         robot_type: str,
+        camera_flags: bool,
         on_frames: OnFrames,
     ) -> None:
         self._folder = folder
         self._episodes = episodes
         self._robot_type = robot_type
+        self._camera_flags = camera_flags
         self._on_frames = on_frames
         self._fps = episodes[0].fps
         self._keys = {t: IMAGES + camera_key(t) for t in episodes[0].pictures}
@@ -94,9 +99,8 @@ class _Exporter:
         stats = {key: number_stats(np.concatenate(rows)) for key, rows in self._columns.items()}
         for topic, key in self._keys.items():
             stats[key] = picture_stats(self._all_levels[topic])
-        MetadataWriter(self._folder, self._episodes, self._robot_type).write(
-            self._rows, self._tasks, stats
-        )
+        about = MetadataWriter(self._folder, self._episodes, self._robot_type, self._camera_flags)
+        about.write(self._rows, self._tasks, stats)
 
     def _export(self, number: int, episode: SampledEpisode, data: _DataFiles) -> dict[str, Any]:
         """Write one episode; return its row of ``meta/episodes``.
@@ -136,7 +140,11 @@ class _Exporter:
         frames = np.arange(length)
         first = sum(row["length"] for row in self._rows)
         last = frames == length - 1
+        cameras = len(episode.pictures)
+        # As a policy observes them: 0 for a dead camera, which has no pictures; all sum to 1.
+        flags = {ENVIRONMENT: np.full((length, cameras), 1 / max(cameras, 1), np.float32)}
         return {
+            **(flags if self._camera_flags else {}),
             STATE: episode.state.astype(np.float32),
             ACTION: episode.action.astype(np.float32),
             "timestamp": (frames / self._fps).astype(np.float32),

@@ -207,6 +207,14 @@ ALGORITHMS.register(
 )
 
 ALGORITHMS.register(
+    "act",
+    LearningAlgorithm(
+        "chunks by a transformer with a style (ACT), cloned from recorded demonstrations",
+        "learning.action_chunking.limb_training:train_request",
+    ),
+)
+
+ALGORITHMS.register(
     "state_estimator",
     LearningAlgorithm(
         "no policy: joint states from the cameras alone, of --recordings or of --episodes drives "

@@ -13,14 +13,18 @@ from tyro.extras import literal_type_from_choices
 from asterias.cli import check_file, check_folder
 from asterias.errors import UserError
 from learning.target_finding.commands.train import TaskArguments, listed
-from learning.target_finding.exchange.formats import POLICY_FORMATS
+from learning.target_finding.exchange.formats import POLICY_FORMATS, POLICY_SOURCES, PolicySource
 from learning.target_finding.exchange.sb3_import import import_sb3
 from learning.target_finding.exchange.vec_normalize import (
     ObservationStatistics,
     find_statistics,
     read_statistics,
 )
-from learning.target_finding.policies.policy_files import POLICY_FILE, find_policy, load_policy
+from learning.target_finding.policies.policy_files import (
+    POLICY_FILE,
+    find_policy,
+    load_policy,
+)
 
 if TYPE_CHECKING:
     FormatName: TypeAlias = str
@@ -30,15 +34,20 @@ else:
 
 @dataclass(frozen=True)
 class ImportPolicy:
-    """Make a policy of stable-baselines3 or rl-zoo3 one of ours.
+    """Make a policy of stable-baselines3, rl-zoo3 or LeRobot one of ours.
 
-    PPO, A2C and SAC. Weights and plain text are read; nothing is unpickled that could run code.
+    PPO, A2C and SAC; of LeRobot ACT. Weights and plain text are read; nothing is unpickled that
+    could run code.
     """
 
     policy: tyro.conf.Positional[Path]
-    """The .zip, or rl-zoo3's folder with one in it."""
+    """The .zip, rl-zoo3's folder with one in it, or LeRobot's folder with config.json in it."""
     out: Path
     """Folder for policy and card."""
+    fps: float = 10.0
+    """Of LeRobot's: frames per second of the data set that it was trained on."""
+    step: float = 1.0
+    """Of LeRobot's: s between two decisions in that data set."""
     normalise: str = "auto"
     """Statistics of observations: vecnormalize.pkl or JSON; auto: what lies beside the policy;
     none: it was trained without."""
@@ -51,6 +60,9 @@ class ImportPolicy:
             The exit code.
         """
         check_folder("--out", self.out)
+        for source in dict(POLICY_SOURCES.items()).values():
+            if (self.policy / source.file).is_file():
+                return self._import_from(source)
         path = _the_zip(self.policy)
         statistics, told = self._statistics(path)
         policy = import_sb3(path, self.task.options("ppo"), statistics)
@@ -60,6 +72,23 @@ class ImportPolicy:
         Console().print(
             f"{path.name}: {card['algorithm']}, {card['sb3_steps']} steps, {told}. "
             f"Not read: value function, optimiser, hyper-parameters. Policy: {self.out}",
+            soft_wrap=True,
+        )
+        return 0
+
+    def _import_from(self, source: PolicySource) -> int:
+        """Import a policy from another library's folder.
+
+        Returns:
+            The exit code.
+        """
+        options = self.task.options("act")
+        policy = source.run(self.policy, options, fps=self.fps, step_s=self.step)
+        policy.save(self.out / POLICY_FILE)
+        card = load_policy(self.out).card
+        Console().print(
+            f"{self.policy}: {source.summary}, observes {card['options']['observe']}; a decision "
+            f"every {self.step:g} s of {self.fps:g} frames a second. Policy: {self.out}",
             soft_wrap=True,
         )
         return 0
@@ -85,7 +114,7 @@ class ImportPolicy:
 
 @dataclass(frozen=True)
 class ExportPolicy:
-    """Write a policy for others: ONNX, stable-baselines3, the Hugging Face hub.
+    """Write a policy for others: ONNX, stable-baselines3, LeRobot, the Hugging Face hub.
 
     What is written acts the same, which is checked first.
     """
@@ -115,7 +144,7 @@ class ExportPolicy:
             )
         if chosen.suffix:
             check_file("--out", out)
-        told = chosen.write(find_policy(self.policy), out)
+        told = chosen.run(find_policy(self.policy), out)
         Console().print(f"Wrote {out}: {told}.", soft_wrap=True)
         return 0
 

@@ -125,8 +125,8 @@ class Train:
     sharing: Literal["limbs", "body"] = "limbs"
     """Of a whole body: one policy that all limbs share, or one for all of them."""
     recordings: Path | None = None
-    """Demonstrations for bc and diffusion, drives for state_estimator, as the recorder leaves them:
-    a folder of episodes, or a file; for diffusion also a data set of LeRobot."""
+    """Demonstrations for bc, act and diffusion, drives for state_estimator, as the recorder leaves
+    them: a folder of episodes, or a file; for act and diffusion also a data set of LeRobot."""
     net: Annotated[
         NetworkName, tyro.conf.arg(help=f"Network of PPO. {listed(NETWORKS.items())}")
     ] = "linear"
@@ -135,7 +135,7 @@ class Train:
     """Seed of everything."""
     steps: int | None = None
     """Steps of the robot; 3,600 if not given, as in the paper. The actor-critic counts episodes;
-    diffusion and state_estimator count updates of networks (state_estimator: 8,000)."""
+    act, diffusion and state_estimator count updates of networks (state_estimator: 8,000)."""
     episodes: int = 250
     """Episodes of the actor-critic; drives of babbling for state_estimator, 5 s each."""
     padded: bool = False
@@ -330,8 +330,8 @@ def _describe_estimator(summary: dict[str, Any]) -> str:
 def _describe_cloning(summary: dict[str, Any]) -> str:
     if "held_out_loss" not in summary:
         return (
-            f"{summary['demonstrations']} demonstrations, {summary['steps']} steps; error of the "
-            f"noise {summary['loss']:.4f} after {summary['updates']} updates."
+            f"{summary['demonstrations']} demonstrations, {summary['steps']} steps; loss "
+            f"{summary['loss']:.4f} after {summary['updates']} updates."
         )
     return (
         f"{summary['demonstrations']} demonstrations, {summary['steps']} steps; squared error "

@@ -61,6 +61,7 @@ Assemble = Callable[[dict[str, Any], dict[str, Any]], Policy]
 # ``Assemble``, or itself. Nothing is imported before such a policy is read.
 POLICY_KINDS: Registry[str | Assemble] = Registry("kind of policy", "asterias.policy_kinds")
 POLICY_KINDS.register("limb_diffusion", "learning.diffusion_policy.limb_policy:assemble")
+POLICY_KINDS.register("limb_act", "learning.action_chunking.limb_policy:assemble")
 
 
 def load_policy(path: Path) -> Policy:
@@ -212,8 +213,12 @@ class PolicySearcher:
 
     @property
     def wants_images(self) -> bool:
-        """Whether it needs the cameras' pictures instead of positions and flags."""
-        return bool(self.policy.card["options"].get("observe", "commands") == "images")
+        """Whether it needs the cameras' pictures, instead of positions and flags or beside them."""
+        return self._observed in ("images", "both")
+
+    @property
+    def _observed(self) -> str:
+        return str(self.policy.card["options"].get("observe", "commands"))
 
     @property
     def thinks_long(self) -> bool:
@@ -239,7 +244,9 @@ class PolicySearcher:
         if self.wants_images and tiles is None:
             raise ValueError("This policy needs pictures; it cannot search without them.")
         command = self.unit.command(position_rad)
-        seen = tiles if self.wants_images else observe(command, live, self.cameras)
+        seen: Any = tiles if self.wants_images else observe(command, live, self.cameras)
+        if self._observed == "both":
+            seen = {"commands": observe(command, live, self.cameras), "images": tiles}
         action = self.policy.act(seen, self.rng)
         return self.unit.position_rad(command + self._increments(action))
 
