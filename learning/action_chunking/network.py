@@ -94,7 +94,7 @@ class EncoderLayer(nn.Module):
         return x if self._first else self.norm2(x)
 
 
-class DecoderLayer(nn.Module):
+class ActDecoderLayer(nn.Module):
     """Self-attention, attention to the encoder's tokens, and feed-forward.
 
     Args:
@@ -187,7 +187,7 @@ class ActNetwork(nn.Module):
             self.backbone = ResNetFeatures(shape.backbone)
             self.encoder_img_feat_input_proj = nn.Conv2d(CHANNELS[-1], width, 1)
         self.encoder = Layers([EncoderLayer(shape) for _ in range(shape.encoders)], last)
-        self.decoder = Layers([DecoderLayer(shape) for _ in range(shape.decoders)], width)
+        self.decoder = Layers([ActDecoderLayer(shape) for _ in range(shape.decoders)], width)
         self.encoder_robot_state_input_proj = nn.Linear(shape.state, width)
         if shape.environment:
             self.encoder_env_state_input_proj = nn.Linear(shape.environment, width)

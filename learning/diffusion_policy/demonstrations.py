@@ -120,7 +120,7 @@ def chosen_episodes(
     _check(path, chosen, options, step_s)
     if len(chosen) < FEWEST_DEMONSTRATIONS:
         raise UserError(
-            f"{path} holds {len(chosen)} demonstrations; a policy is cloned from "
+            f"{path} holds {len(chosen)} demonstrations of this limb; cloning needs "
             f"{FEWEST_DEMONSTRATIONS} at least: record more."
         )
     return chosen
