@@ -39,7 +39,11 @@ COMMANDS = {
     ),
     "crawl": LazyCommand(
         "learning.crawling.study:CrawlStudy",
-        "Learn gaits of the starfish, then adapt the best one to each lost limb.",
+        "Learn gaits of the starfish, and crawl to targets with the best one.",
+    ),
+    "crawl-compare": LazyCommand(
+        "learning.crawling.learners.command:CompareGaits",
+        "Learn gaits by several learners for equal time; adapt a gait to one and two lost limbs.",
     ),
     "crawl-film": LazyCommand(
         "learning.crawling.film:CrawlFilm",

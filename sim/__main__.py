@@ -31,6 +31,7 @@ from sim.engines.command import MeasureEngines
 from sim.rendering.outside_view import outside_view
 from sim.rendering.raster.export import export_robot
 from sim.standing_world import StandingWorld
+from sim.vectorised.worlds import WorldBatch
 from sim.world import SimWorld
 
 
@@ -245,6 +246,13 @@ class WarmUp:
             for camera in standing.cameras[0]:
                 camera.connect()
             standing.draw_due()
+        # Many worlds in one call are loops of their own (gymnasium.make_vec).
+        with WorldBatch.of(self.robot, 2) as batch:
+            for world in batch.worlds:
+                for camera in world.cameras[0]:
+                    camera.connect()
+            batch.advance(0.1)
+            batch.draw_due()
         return 0
 
 

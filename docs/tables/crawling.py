@@ -25,22 +25,62 @@ def _crawl(results: Path) -> str:
     return markdown_table(rows)
 
 
-def _lost_limbs(results: Path) -> str:
-    data = load(results, "learning/crawl.json")
-    whole = max(row["lengths_per_min"] for row in data["rows"])
+def _learners(results: Path) -> str:
+    """Return the table of learners at equal processor time."""
+    data = load(results, "learning/crawl_compare.json")
+    names = list(dict.fromkeys(row["learner"] for row in data["rows"]))
     rows: list[tuple[str, ...]] = [
-        ("lost limb", "as it is lost", "after 20 episodes", "of the whole robot's", "leads then")
+        (
+            "learner",
+            "numbers",
+            "episodes of 6 s",
+            "processor time",
+            "body lengths a minute, by seed",
+        )
     ]
-    for row in data["lost_limbs"]:
+    for name in names:
+        own = [row for row in data["rows"] if row["learner"] == name]
+        speeds = ", ".join(f"{row['lengths_per_min']:.1f}" for row in own)
+        episodes = ", ".join(str(row["episodes"]) for row in own)
+        longest = max(row["processor_s"] for row in own)
+        rows.append((f"`{name}`", f"{own[0]['parameters']}", episodes, f"{longest:.0f} s", speeds))
+    return markdown_table(rows)
+
+
+def _lost_limbs(results: Path) -> str:
+    data = load(results, "learning/crawl_compare.json")
+    whole = data["engines"]["asterias"]["limb leads"]
+    rows: list[tuple[str, ...]] = [
+        (
+            "lost limbs",
+            "as they are lost",
+            "after 20 episodes",
+            "of the whole robot's",
+            "leads then",
+        )
+    ]
+    for row in data["lost"]:
         rows.append(
             (
-                f"{row['limb']}",
+                ", ".join(map(str, row["limbs"])),
                 f"{row['before']:.1f}",
                 f"{row['after']:.1f}",
                 f"{100 * row['after'] / whole:.0f} %",
-                f"limb {row['leading_limb']}",
+                row["leader"],
             )
         )
+    return markdown_table(rows)
+
+
+def _crawl_engines(results: Path) -> str:
+    """Return the table of one gait by each engine."""
+    data = load(results, "learning/crawl_compare.json")
+    found = data["engines"]
+    leaders = list(next(iter(found.values())))
+    rows: list[tuple[str, ...]] = [(f"gait `{data['gait']}`", *leaders)]
+    rows += [
+        (f"`{name}`", *(f"{row[leader]:.1f}" for leader in leaders)) for name, row in found.items()
+    ]
     return markdown_table(rows)
 
 
@@ -76,7 +116,9 @@ def _crawl_to(results: Path) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "crawl": _crawl,
+    "crawl_learners": _learners,
     "crawl_lost_limbs": _lost_limbs,
+    "crawl_engines": _crawl_engines,
     "crawl_targets": _targets,
     "crawl_to": _crawl_to,
 }

@@ -23,6 +23,8 @@ from learning.crawling.limb_modes import MODES, mirroring
 if TYPE_CHECKING:  # nodes that run a gait need no simulation
     from learning.crawling.environment import StarfishCrawlEnv
 
+# Limbs of a robot that a gap between two of them can lead (:func:`led_by_gap`).
+GAP_LIMBS = 6
 GAITS = Path(str(files("learning") / "crawling" / "gaits"))
 
 
@@ -116,3 +118,24 @@ def led_by(theta: FloatArray, limb: int) -> FloatArray:
     weight = theta[: 2 * modes].reshape(-1, 2 * MODES)
     middle = theta[2 * modes :].reshape(-1, MODES)
     return np.concatenate([np.roll(weight, limb, axis=0).ravel(), np.roll(middle, limb, 0).ravel()])
+
+
+def led_by_gap(theta: FloatArray, limb: int) -> FloatArray:
+    """Return the gait turned so that the gap to the left of ``limb`` leads, of six limbs.
+
+    Limbs 30 and 90 degrees from the way do what those 60 degrees from it did, limbs 150 degrees
+    from it what those at 120 degrees did. The limbs that led and followed have no part in it: they
+    pushed little, and of two lost ones that are neighbours neither need be on one side alone.
+
+    Raises:
+        UserError: the gait is not one of six limbs.
+    """
+    limbs = theta.size // (3 * MODES)
+    if limbs != GAP_LIMBS:
+        raise UserError(f"A gap leads a gait of {GAP_LIMBS} limbs, and this one has {limbs}.")
+    modes = MODES * limbs
+    weight, middle = theta[: 2 * modes].reshape(limbs, -1), theta[2 * modes :].reshape(limbs, -1)
+    # Behind the gap's limb, going left from it: what each limb does, by its number in the gait.
+    parts = np.array([5, 1, 1, 2, 4, 5])
+    turned = [np.roll(part[parts], limb, axis=0).ravel() for part in (weight, middle)]
+    return np.concatenate(turned)

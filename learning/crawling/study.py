@@ -1,4 +1,4 @@
-"""``python -m learning crawl``: learn gaits, lose limbs, adapt, and crawl to targets."""
+"""``python -m learning crawl``: learn gaits, and crawl to targets."""
 
 from __future__ import annotations
 
@@ -17,14 +17,11 @@ from asterias.errors import UserError
 from asterias.files import read_json, write_json
 from asterias.provenance import Clock, provenance
 from learning.crawling.environment import StarfishCrawlEnv
-from learning.crawling.gaits import Gait, both_sides, led_by, walk
+from learning.crawling.gaits import Gait, both_sides, walk
 from learning.crawling.steering import reach_target
 from learning.policy_search.registry import LEARNERS
 
 TRAINING_S, TEST_S = 6.0, 20.0
-ADAPTING_EPISODES = 20
-# Of the mutations while adapting: a tenth of what the learners begin with.
-MUTATION = 0.1
 TARGETS = 20
 TARGET_DISTANCE_M = 1.0
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -35,7 +32,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class CrawlStudy:
-    """Learn gaits of the starfish, then adapt the best one to each lost limb."""
+    """Learn gaits of the starfish, and crawl to targets with the best one."""
 
     out: Path
     """Folder for the runs; what is finished there is not done again."""
@@ -55,7 +52,7 @@ class CrawlStudy:
     """File for the best gait, for example learning/crawling/gaits/rowing.json."""
 
     def run(self) -> int:
-        """Train what is missing, test, adapt, and write.
+        """Train what is missing, test, and write.
 
         Returns:
             The exit code.
@@ -71,20 +68,18 @@ class CrawlStudy:
         rows = [self._row(learner, s) for s in range(self.seeds) for learner in self.learners]
         best = max(rows, key=lambda row: row["lengths_per_min"])
         theta = np.array(best["theta"])
-        lost, targets = lose_limbs(theta), reach_targets(theta)
+        targets = reach_targets(theta)
         for row in rows:
             print(f"{row['learner']} {row['seed']}: {row['lengths_per_min']:.2f} lengths/min")
-        for row in lost:
-            print(f"limb {row['limb']} lost: {row['before']:.2f}, adapted {row['after']:.2f}")
         print(f"{targets['reached']} of {targets['targets']} targets reached")
         told = provenance(0, self._command)
         if self.gait is not None:
             about = {key: best[key] for key in ("learner", "seed", "episodes", "lengths_per_min")}
             Gait(theta, {**told, **about}).save(self.gait)
         if self.json is not None:
-            write_json(self.json, {**told, "rows": rows, "lost_limbs": lost, "targets": targets})
+            write_json(self.json, {**told, "rows": rows, "targets": targets})
         if self.picture is not None:
-            draw(rows, lost, self.picture)
+            draw_curves(rows, self.picture)
         return 0
 
     @property
@@ -155,44 +150,6 @@ def train(learner: str, seed: int, episodes: int, processes: int) -> dict[str, A
     }
 
 
-def lose_limbs(theta: FloatArray) -> list[dict[str, Any]]:
-    """Return for each limb the speed as it is lost, and after 20 episodes of adaptation."""
-    limbs = StarfishCrawlEnv().crawler.limbs
-    return [_lose(theta, limb, limbs) for limb in range(limbs)]
-
-
-def _lose(theta: FloatArray, limb: int, limbs: int) -> dict[str, Any]:
-    """Return figures of a lost limb: tries which limb leads, then mutates the best.
-
-    Each try is an episode of training length; distance counts where the leading limb points.
-    """
-    rng = np.random.default_rng(limb)
-    short = StarfishCrawlEnv(broken=(limb,), duration_s=TRAINING_S)
-    leads = [(led_by(theta, k), 2.0 * math.pi * k / limbs) for k in range(limbs)]
-    scores = [_speed(short, tried, heading) for tried, heading in leads]
-    lead = int(np.argmax(scores))
-    (best, heading), score = leads[lead], scores[lead]
-    for _ in range(ADAPTING_EPISODES - limbs):
-        tried = best + MUTATION * rng.standard_normal(best.size)
-        found = _speed(short, tried, heading)
-        if found > score:
-            best, score = tried, found
-    long = StarfishCrawlEnv(broken=(limb,), duration_s=TEST_S)
-    return {
-        "limb": limb,
-        "episodes": ADAPTING_EPISODES,
-        "before": round(_speed(long, theta, 0.0), 3),
-        "leading_limb": lead,
-        "after": round(_speed(long, best, heading), 3),
-    }
-
-
-def _speed(environment: StarfishCrawlEnv, theta: FloatArray, heading_rad: float) -> float:
-    """Return the body lengths a minute of a gait in a heading."""
-    environment.face(heading_rad)
-    return walk(environment, theta)["lengths_per_min"]
-
-
 def reach_targets(theta: FloatArray) -> dict[str, Any]:
     """Return how many targets all round the robot, a metre away, a gait reaches."""
     rows = []
@@ -210,27 +167,19 @@ def reach_targets(theta: FloatArray) -> dict[str, Any]:
     }
 
 
-def draw(rows: Sequence[dict[str, Any]], lost: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw learning curves, and the speeds before and after adaptation."""
+def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw learning curves."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.0, 3.6), layout="constrained")
+    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
+    axes = figure.subplots()
     for row in rows:
         episodes, speeds = np.array(row["curve"]).T
-        left.plot(episodes, speeds, label=f"{row['learner']}, seed {row['seed']}")
-    left.axhline(2.0, color="gray", ls=":", label="aim")
-    left.set(xlabel="episodes of 6 s", ylabel="body lengths a minute, mean of a batch")
-    limbs = np.arange(len(lost))
-    right.bar(limbs - 0.2, [row["before"] for row in lost], 0.4, label="as it is lost")
-    right.bar(limbs + 0.2, [row["after"] for row in lost], 0.4, label="after 20 episodes")
-    whole = max(row["lengths_per_min"] for row in rows)
-    right.axhline(0.7 * whole, color="gray", ls=":", label="70 % of the whole robot's")
-    right.set(xlabel="lost limb", ylabel="body lengths a minute")
-    right.set_ylim(top=1.5 * max(whole, *(row["after"] for row in lost)))  # room for the legend
-    for axes in (left, right):
-        axes.legend(frameon=False)
-        axes.grid(alpha=0.3)
+        axes.plot(episodes, speeds, label=f"{row['learner']}, seed {row['seed']}")
+    axes.axhline(2.0, color="gray", ls=":", label="aim")
+    axes.set(xlabel="episodes of 6 s", ylabel="body lengths a minute, mean of a batch")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
     figure.savefig(str(path), dpi=80)

@@ -7,11 +7,11 @@ import math
 import cv2
 import numpy as np
 
-from asterias.arrays import FloatArray, ImageArray
+from asterias.arrays import ImageArray
 from hardware.description.limb import CameraDescription, Limb, Pose
 from hardware.description.robot import Target
 from learning.crawling.crawler import Crawler
-from sim.physics.rotations import rotation_from_rpy
+from sim.physics.rotations import rotation_from_rpy, rpy_from_rotation
 from sim.rendering.film_view import studio
 from sim.rendering.raster.limb_shapes import PEOPLE
 from sim.rendering.raster.scene import RasterScene
@@ -20,7 +20,9 @@ from sim.rendering.scene import look_at
 WIDTH_PX, HEIGHT_PX = 640, 360
 # From the place that is looked at towards the eye, m: from above and from the side.
 _EYE_M = (-0.35, -1.25, 1.05)
-_NOWHERE = Pose(xyz=(0.0, 60.0, -5.0))
+# The target is not drawn: deep below the robot, it shows its back. Elsewhere it would draw the
+# shadow's map away from the robot.
+_DEEP_M, _DOWN_RPY = -5.0, (0.0, 0.5 * math.pi, 0.0)
 
 
 def draw_crawler(
@@ -41,8 +43,10 @@ def draw_crawler(
     """
     x, y = crawler.position_m if look_at_m is None else look_at_m
     limbs = [_moved(crawler, number) for number in range(crawler.limbs)]
+    own_x, own_y = crawler.position_m.tolist()
+    hidden = Target(pose=Pose(xyz=(own_x, own_y, _DEEP_M), rpy=_DOWN_RPY))
     robot = crawler.robot.model_copy(
-        update={"limbs": tuple(limbs), "scenery": (), "target": Target(pose=_NOWHERE)}
+        update={"limbs": tuple(limbs), "scenery": (), "target": hidden}
     )
     scene = RasterScene(robot, detail=PEOPLE, supersampling=2, shadow_cells=320)
     scene.appearance = studio()
@@ -67,17 +71,8 @@ def _moved(crawler: Crawler, number: int) -> Limb:
     rotation, place = crawler.world.rotation(), crawler.world.position_m()
     base = rotation @ np.array(limb.base.xyz) + place
     x, y, z = base.tolist()
-    turned = _rpy(rotation @ rotation_from_rpy(limb.base.rpy))
+    turned = rpy_from_rotation(rotation @ rotation_from_rpy(limb.base.rpy))
     return limb.model_copy(update={"base": Pose(xyz=(x, y, z), rpy=turned)})
-
-
-def _rpy(rotation: FloatArray) -> tuple[float, float, float]:
-    """Return roll, pitch, yaw about fixed axes of a rotation that is not near pitch pi/2."""
-    return (
-        math.atan2(rotation[2, 1], rotation[2, 2]),
-        math.asin(max(-1.0, min(1.0, -float(rotation[2, 0])))),
-        math.atan2(rotation[1, 0], rotation[0, 0]),
-    )
 
 
 def sheet(pictures: list[ImageArray], times_s: list[float], columns: int = 3) -> ImageArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,15 @@ from PIL import Image
 from asterias.errors import UserError
 from learning.crawling.environment import StarfishCrawlEnv
 from learning.crawling.film import CrawlFilm
-from learning.crawling.gaits import Gait, led_by, load_gait, walk
+from learning.crawling.gaits import Gait, led_by, led_by_gap, load_gait, walk
+from learning.crawling.learners.command import CompareGaits
+from learning.crawling.learners.lost_limbs import distinct_losses
+from learning.crawling.learners.training import make_learner, train
 from learning.crawling.options import CrawlOptions
 from learning.crawling.steering import leading_limb, reach_target
 from learning.crawling.study import CrawlStudy
+from learning.crawling.view import draw_crawler
+from sim.rendering.film_view import studio
 
 # Where the cache is cold, numba compiles the loop with contact for a minute.
 pytestmark = pytest.mark.timeout(600)
@@ -97,7 +103,6 @@ def test_a_study_writes_figures_curves_and_a_gait_and_does_nothing_twice(
 ) -> None:
     monkeypatch.setattr("learning.crawling.study.TRAINING_S", 0.16)
     monkeypatch.setattr("learning.crawling.study.TEST_S", 0.16)
-    monkeypatch.setattr("learning.crawling.study.ADAPTING_EPISODES", 7)
     monkeypatch.setattr("learning.crawling.study.TARGETS", 1)
     monkeypatch.setattr("learning.crawling.study.TARGET_DISTANCE_M", 0.05)
     study = CrawlStudy(
@@ -112,11 +117,99 @@ def test_a_study_writes_figures_curves_and_a_gait_and_does_nothing_twice(
     assert study.run() == 0
     result = json.loads((tmp_path / "crawl.json").read_text())
     assert [row["episodes"] for row in result["rows"]] == [30]
-    assert [row["limb"] for row in result["lost_limbs"]] == list(range(6))
     assert result["targets"]["reached"] == 1
     assert load_gait(str(tmp_path / "gait.json")).theta.size == 36
     monkeypatch.setattr("learning.crawling.study.train", lambda *_: pytest.fail("trained twice"))
     assert study.run() == 0
+
+
+def test_a_gap_between_two_limbs_can_lead(gait: Gait) -> None:
+    environment = StarfishCrawlEnv(duration_s=2.0)
+    slow = walk(environment, gait.theta)["lengths"]
+    environment.face(math.pi / 2)
+    rows = walk(environment, led_by_gap(gait.theta, 1))
+    assert rows["lengths"] > slow
+    assert environment.crawler.position_m[0] == pytest.approx(0.0, abs=0.01)
+    with pytest.raises(UserError, match="A gap leads a gait of 6 limbs, and this one has 4"):
+        led_by_gap(np.zeros(24), 0)
+
+
+def test_losses_are_told_apart_but_for_mirror_images() -> None:
+    assert distinct_losses(6, 1) == [(0,), (1,), (2,), (3,)]
+    pairs = distinct_losses(6, 2)
+    assert len(pairs) == 9 and (0, 1) in pairs and (0, 5) not in pairs
+
+
+@pytest.mark.parametrize("name", ["ars", "ppo", "ppois"])
+def test_every_learner_makes_a_gait_of_a_moment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("policy_search", "stable_baselines", "training"):
+        monkeypatch.setattr(f"learning.crawling.learners.{module}.TRAINING_S", 0.16)
+    monkeypatch.setattr("learning.crawling.learners.training.TEST_S", 0.16)
+    row = train(make_learner(name, 3), name, 3, 1e-3)
+    assert (row["learner"], row["seed"]) == (name, 3)
+    assert len(row["curve"]) == 1 and row["curve"][0][0] == row["episodes"] > 0
+    assert math.isfinite(row["lengths_per_min"])
+    # Linear policies of the clock are gaits; a network has hundreds of numbers.
+    assert row["parameters"] == 18 if name != "ppo" else row["parameters"] > 500
+    assert ("theta" in row) == (name != "ppo")
+
+
+@pytest.mark.slow
+def test_the_comparison_writes_figures_and_does_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("learners.lost_limbs.TRAINING_S", "learners.lost_limbs.TEST_S"):
+        monkeypatch.setattr(f"learning.crawling.{part}", 0.08)
+    monkeypatch.setattr("learning.crawling.learners.command.TEST_S", 0.08)
+    figures = {"lengths_per_min": 1.0, "curve": [[3, 0.1, 0.2], [6, 0.2, 0.3]], "episodes": 6}
+    trained: list[str] = []
+
+    def pretend(_: object, name: str, seed: int, processor_s: float) -> dict[str, Any]:
+        trained.append(name)
+        return {"learner": name, "seed": seed, "processor_s": processor_s, **figures}
+
+    monkeypatch.setattr("learning.crawling.learners.command.train", pretend)
+    study = CompareGaits(
+        out=tmp_path / "runs",
+        learners=("cem", "ars"),
+        seeds=1,
+        lost=1,
+        json=tmp_path / "compare.json",
+        picture=tmp_path / "compare.png",
+    )
+    assert study.run() == study.run() == 0
+    assert trained == ["cem", "ars"]
+    told = json.loads((tmp_path / "compare.json").read_text())
+    assert [row["limbs"] for row in told["lost"]] == [[0], [1], [2], [3]]
+    assert told["engines"].keys() == {"asterias", "pybullet"}
+    assert (tmp_path / "compare.png").stat().st_size > 5000
+
+
+def test_the_comparison_refuses_what_it_cannot_do(tmp_path: Path) -> None:
+    for changes, words in (
+        ({"seeds": 0}, "--seeds, --learners and --processor-s take"),
+        ({"processor_s": 0.0}, "--processor-s take"),
+        ({"lost": 0}, "--lost takes one limb or more"),
+    ):
+        with pytest.raises(UserError, match=words):
+            CompareGaits(out=tmp_path, **changes).run()
+
+
+def test_the_robot_from_outside_casts_a_shadow_wherever_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environment = StarfishCrawlEnv(duration_s=1.0, render_mode="rgb_array")
+    environment.reset(seed=0)
+    world = environment.crawler.world
+    for place in (0.0, 3.0):
+        world.start_at((place, 0.0, float(world.position_m()[2])))
+        pictures = []
+        for shadow in (0.3, 0.0):
+            look = replace(studio(), shadow=shadow)
+            monkeypatch.setattr("learning.crawling.view.studio", lambda look=look: look)
+            pictures.append(draw_crawler(environment.crawler).astype(int))
+        darker = (pictures[1] - pictures[0]).max(axis=2) > 10
+        assert darker.mean() > 0.01
 
 
 def test_a_film_and_a_sheet_are_written(tmp_path: Path) -> None:

@@ -27,22 +27,22 @@ def make_learner(name: str, seed: int) -> GaitLearner:
     return SearchedGait(name, seed)
 
 
-def train(name: str, seed: int, processor_s: float) -> dict[str, Any]:
+def train(learner: GaitLearner, name: str, seed: int, processor_s: float) -> dict[str, Any]:
     """Learn a gait from nothing.
 
     Processor time is counted, and not the clock's, since other work on the machine would choose
     how long a learner has; on a machine of one's own both are the same.
 
     Args:
-        name: of the learner.
-        seed: of everything.
+        learner: made anew.
+        name: of the learner, to tell.
+        seed: that it was made with, to tell.
         processor_s: seconds; the batch in which they end is finished.
 
     Returns:
         The figures, with the learning curve: episodes, seconds, mean speed of the last batch.
     """
     torch.set_num_threads(1)  # the networks are small
-    learner = make_learner(name, seed)
     # Once before the clock runs, since machine code is made in the first episode.
     learner.test(0.1)
     clock, curve, spent = Clock(), [], 0.0

@@ -21,7 +21,6 @@ from sim.physics.rotations import rotation_from_rpy
 from sim.rendering.raster.meshes import Mesh, ball, joined, rod, rounded_box, tube
 
 CORD_COLOR = (0.72, 0.10, 0.12)
-ROD_COLOR = (0.88, 0.84, 0.74)
 HOUSING_COLOR = (0.16, 0.17, 0.20)
 LENS_COLOR = (0.03, 0.04, 0.06)
 RIM_COLOR = (0.62, 0.65, 0.70)
@@ -32,6 +31,9 @@ _TAPER = 0.24
 # A link so much wider than the skin is a collar round it.
 _COLLAR = 1.45
 _CORD_RADIUS_M = 0.0011
+# How far out of the skin cords lie, and rods, which run below it, in radii; and how much lighter
+# than round it the skin is that a rod stretches. Bare rods looked like scratches in the picture.
+_CORD_OUT, _ROD_OUT, _ROD_LIFT = 0.5, -0.55, 0.16
 _SECTION_POWER = 2.5
 
 
@@ -308,13 +310,15 @@ def _cords(limb: Limb, profile: Profile, chain: Sequence[Link], detail: Detail) 
         for side in (1.0, -1.0):
             direction = side * across / np.linalg.norm(across)
             pieces.append(
-                _cord(f"cord of {tendon.name}", profile, direction, span, CORD_COLOR, detail)
+                _cord(f"cord of {tendon.name}", profile, direction, span, detail, CORD_COLOR)
             )
     if not pieces and detail.rods:
-        span = (float(profile.x[0]), chain[-1].center_m[0])
+        # From the first hinge on: where limbs meet they are deep inside.
+        first = limb.body.hinges[[h.child for h in limb.body.hinges].index(chain[1].name)]
+        span = (first.pivot_m[0], chain[-1].center_m[0])
         for y, z in ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)):
             direction = np.array([0.0, y, z]) / np.sqrt(2.0)
-            pieces.append(_cord("rod", profile, direction, span, ROD_COLOR, detail))
+            pieces.append(_cord("rod", profile, direction, span, detail))
     return pieces
 
 
@@ -323,19 +327,28 @@ def _cord(
     profile: Profile,
     direction: FloatArray,
     span: tuple[float, float],
-    color: Sequence[float],
     detail: Detail,
+    color: Sequence[float] | None = None,
 ) -> Piece:
-    """Return a cord that lies on the skin on one side, over the stations within a span."""
+    """Return a cord on one side of the skin, over the stations within a span.
+
+    Without a colour it is a rod below the skin, which it lifts.
+    """
     keep = np.flatnonzero((profile.x >= span[0]) & (profile.x <= span[1]))
     y = abs(direction[1]) / np.maximum(profile.half_y[keep], 1e-6)
     z = abs(direction[2]) / np.maximum(profile.half_z[keep], 1e-6)
     reach = (y**_SECTION_POWER + z**_SECTION_POWER) ** (-1.0 / _SECTION_POWER)
-    centers = profile.centers[keep] + (reach + 0.5 * _CORD_RADIUS_M)[:, None] * direction
+    out = _ROD_OUT if color is None else _CORD_OUT
+    centers = profile.centers[keep] + (reach + out * _CORD_RADIUS_M)[:, None] * direction
     radius = np.full(len(keep), _CORD_RADIUS_M)
     sides = 8 if detail.rods else 3
-    mesh = tube(centers, radius, radius, sides).painted(color)
-    mesh.colors = mesh.colors * (0.5 + 0.5 * profile.shade[keep][mesh.rings])[:, None]
+    mesh = tube(centers, radius, radius, sides)
+    if color is None:
+        skin = profile.colors[keep] * profile.shade[keep][:, None]
+        mesh.colors = (skin + _ROD_LIFT * (1.0 - skin))[mesh.rings]
+    else:
+        shade = 0.5 + 0.5 * profile.shade[keep][mesh.rings]
+        mesh.colors = mesh.painted(color).colors * shade[:, None]
     hinges = tuple(profile.hinges[k] for k in keep)
     return Piece(name, mesh, hinges, tuple(profile.shares[keep].tolist()))
 
