@@ -21,11 +21,13 @@ from asterias.errors import DeviceError
 from hardware.description.limb import CameraDescription, Pose
 from hardware.description.robot import RobotDescription
 from sim.physics.limb_body import LimbBody
+from sim.physics.model import LinkFrames
 from sim.physics.rotations import rotation_from_rpy
 from sim.rendering.backdrop import COLORS, TILING, WINDOW, paint_backdrop
 
 # A shift of a camera that was mounted as described.
 _UNMOVED = (np.eye(3), np.zeros(3))
+_ROOT_FRAME = (np.eye(3)[None], np.zeros((1, 3)))
 # A picture shows something where it differs from the empty room by so many levels.
 _SEEN = 8
 # A corner that a detector finds may lie so far outside the picture.
@@ -146,8 +148,7 @@ class Scene(Closeable):
             self._mounts[key] = self._mounts_of(number, cameras, body)
         mounts = self._mounts[key]
         base_rotation, base_shift = self._bases[number]
-        links = np.concatenate([np.eye(3)[None], body.frames.rotation])[mounts.link]
-        shifts = np.concatenate([np.zeros((1, 3)), body.frames.shift_m])[mounts.link]
+        links, shifts = _link_frames(mounts.link, body.frames)
         eyes = np.empty((len(cameras), 4, 3))
         turned = base_rotation @ links
         eyes[:, :3] = turned @ mounts.rotation
@@ -244,6 +245,19 @@ class Scene(Closeable):
         picture = self.render(camera, rotation, position).astype(int)
         beside = np.abs(picture - self.empty_room(camera, rotation, position))
         return bool(beside.max() >= _SEEN)
+
+
+def _link_frames(link: npt.NDArray[np.int64], frames: LinkFrames) -> tuple[FloatArray, FloatArray]:
+    """Return ``(c, 3, 3)`` rotations and ``(c, 3)`` shifts of links, 0: the root."""
+    if link.size == 1:  # a picture by itself, whose time this would be a tenth of
+        number = int(link[0])
+        if number == 0:
+            return _ROOT_FRAME
+        return frames.rotation[number - 1 : number], frames.shift_m[number - 1 : number]
+    root_rotation, root_shift = _ROOT_FRAME
+    rotations: FloatArray = np.concatenate([root_rotation, frames.rotation])[link]
+    shifts: FloatArray = np.concatenate([root_shift, frames.shift_m])[link]
+    return rotations, shifts
 
 
 @lru_cache(maxsize=256)

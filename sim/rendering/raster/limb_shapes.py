@@ -314,8 +314,8 @@ def _cords(limb: Limb, profile: Profile, chain: Sequence[Link], detail: Detail) 
             )
     if not pieces and detail.rods:
         # From the first hinge on: where limbs meet they are deep inside.
-        first = limb.body.hinges[[h.child for h in limb.body.hinges].index(chain[1].name)]
-        span = (first.pivot_m[0], chain[-1].center_m[0])
+        begin = next(h for h in limb.body.hinges if h.child == chain[1].name).pivot_m[0]
+        span = (begin, chain[-1].center_m[0])
         for y, z in ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)):
             direction = np.array([0.0, y, z]) / np.sqrt(2.0)
             pieces.append(_cord("rod", profile, direction, span, detail))
