@@ -40,6 +40,10 @@ COMMANDS = {
     "compare": LazyCommand(
         "planners.commands:compare", "Measure grid planners that people use beside ours."
     ),
+    "neural-a-star": LazyCommand(
+        "planners.commands:neural_a_star",
+        "Train Neural A*, made again small, and score it beside A*.",
+    ),
     "terrain": LazyCommand(
         "planners.commands:terrain",
         "Train on pictures of terrain, plan through doubt beside CNN and A*.",

@@ -189,6 +189,17 @@ def compare(arguments: list[str], program: str) -> int:
     return _print_lines(comparison.CompareConfig, comparison.compare, arguments, program)
 
 
+def neural_a_star(arguments: list[str], program: str) -> int:
+    """Train and score Neural A*; what is trained is kept.
+
+    Returns:
+        The exit code.
+    """
+    from planners.neural_a_star import study
+
+    return _print_lines(study.NeuralAStarConfig, study.neural_a_star, arguments, program)
+
+
 def terrain(arguments: list[str], program: str) -> int:
     """Train and score planning on pictures of terrain; what is trained is kept.
 

@@ -29,6 +29,8 @@ from planners.mazes.datasets import MazeRule, generate_stratified
 from planners.mazes.distances import distances
 from planners.networks.base import observation
 from planners.networks.weights import load_weights
+from planners.neural_a_star.network import load_encoder
+from planners.neural_a_star.search import guided_search
 from planners.planning import exact_search
 from planners.planning.factory import find_weights
 
@@ -90,6 +92,15 @@ def _network(name: str) -> Answer:
             solved = network.solve(*maps, depth)
             actions = solved.actions if solved else network(*maps, depth).argmax(dim=1).numpy()
         return _walked(problem, actions[0])
+
+    return answer
+
+
+def _neural_a_star() -> Answer:
+    encoder = load_encoder()
+
+    def answer(problem: SearchProblem, _: Any) -> int:
+        return len(guided_search(encoder, problem.maze, problem.start, problem.goal).cells) - 1
 
     return answer
 
@@ -176,6 +187,7 @@ def _networkx(problem: SearchProblem, graph: Any) -> int:
 METHODS: dict[str, tuple[str, Prepare, Callable[[], Answer]]] = {
     "sparse_dt_vin_15": ("all starts", _nothing, lambda: _network("sparse_dt_vin_15")),
     "dt_vin_100": ("all starts", _nothing, lambda: _network("dt_vin_100")),
+    "Neural A*": ("one start", _nothing, _neural_a_star),
     "bfs": ("all starts", _nothing, lambda: _bfs),
     "a_star": ("one start", _nothing, lambda: _a_star),
     "pyastar2d": ("one start", _pyastar_costs, lambda: _pyastar),

@@ -75,6 +75,38 @@ def _anytime(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _neural_a_star(results: Path) -> str:
+    """Return the table of Neural A* beside A*."""
+    rows: list[tuple[str, ...]] = [
+        (
+            "maps",
+            "by a shortest way",
+            "longer",
+            "cells expanded",
+            "A*, heuristic twice: shortest, longer, expanded",
+            "A*: expanded",
+            "time",
+            "A*",
+        )
+    ]
+    for row in load(results, "planners/neural_a_star.json")["rows"]:
+        kind = {"depth_first": "mazes"}.get(row["kind"], row["kind"])
+        rows.append(
+            (
+                f"{row['size']} x {row['size']}, {kind}",
+                f"{row['optimal']:.1f} %",
+                f"{row['longer']:.1f} %",
+                f"{row['expanded']:,.0f}",
+                f"{row['optimal_hasty']:.1f} %, {row['longer_hasty']:.1f} %, "
+                f"{row['expanded_hasty']:,.0f}",
+                f"{row['expanded_a_star']:,.0f}",
+                f"{row['ms']:.2f} ms",
+                f"{row['a_star_ms']:.2f} ms",
+            )
+        )
+    return markdown_table(rows)
+
+
 def _gpu(results: Path) -> str:
     """Return what the emulation of the GPU kernels was held against."""
     rows: dict[tuple[str, str], list[float]] = {}
@@ -91,4 +123,9 @@ def _gpu(results: Path) -> str:
     return markdown_table([head, *((*key, f"{max(found):.1e}") for key, found in rows.items())])
 
 
-TABLES: dict[str, Callable[[Path], str]] = {"octile": _octile, "anytime": _anytime, "gpu": _gpu}
+TABLES: dict[str, Callable[[Path], str]] = {
+    "octile": _octile,
+    "anytime": _anytime,
+    "neural_a_star": _neural_a_star,
+    "gpu": _gpu,
+}
