@@ -39,10 +39,7 @@ def guided_search(
         goal: row and column.
         cost: below 1 the heuristic counts for more than what is spent, as with guidance.
     """
-    if encoder is None:
-        costs = np.full(maze.shape, cost)
-    else:
-        costs = _costs(encoder, maze, start, goal)
+    costs = np.full(maze.shape, cost) if encoder is None else _costs(encoder, maze, start, goal)
     columns = maze.shape[1]
     parent = np.full(maze.size, -1, np.int64)
     first, last = start[0] * columns + start[1], goal[0] * columns + goal[1]
