@@ -89,6 +89,10 @@ COMMANDS = {
         "learning.policy_search.studies.command:FourRooms",
         "Measure how reward-weighted regression converges on the paper's four rooms.",
     ),
+    "gestures": LazyCommand(
+        "learning.fast_weights.gestures.command:Gestures",
+        "Tell gestures of an accelerometer apart with samples missing, by networks side by side.",
+    ),
     "highway": LazyCommand(
         "learning.highway.studies.command:Highway",
         "Measure highway reinforcement learning on tables: fixed points, noise, four rooms.",

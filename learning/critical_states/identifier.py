@@ -8,6 +8,7 @@ keeps few. Used like a learner of stable-baselines3; what is saved is safetensor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,19 +45,24 @@ class IdentifierOptions:
     the mean of the batch.
 
     Attributes:
-        warm_up: epochs in which the predictor learns alone.
-        epochs: in which both learn.
+        warm_up: epochs in which the predictor learns alone, and to see.
+        epochs: in which both learn from what it sees.
         batch_size: clips of a step.
-        learning_rate: of Adam, for both.
+        learning_rate: of Adam, for the predictor.
+        detector_rate: for the detector.
         weight_decay: likewise.
         sufficiency, necessity, sparsity: weights of the detector's losses.
+        spurious: weight of the masks of clips whose class is not explained.
         hidden: share of the clips of which the predictor sees a random part of the frames only.
             With 0, as in the paper, a hidden frame shows it that nothing happens; with more, that
             it is not known.
+        explained: classes whose frames are looked for; empty for all. With ``(1,)`` only successes
+            must be told from the frames that are kept, and none at all count as a failure: for
+            returns where a failure is an omission, which no frame shows.
+        falling: the rates rise for a twentieth of each network's steps, then fall as a cosine;
+            otherwise they stay.
         flips: clips are mirrored and turned at random; for views from above.
         width, units: of the networks; a quarter of the paper's.
-        normalise: with the paper's second instance normalisation; not for cameras that may go
-            black, which it would hide.
         threshold: of the mask, from which on a frame counts as critical.
         seed: of everything.
     """
@@ -65,15 +71,18 @@ class IdentifierOptions:
     epochs: int = 6
     batch_size: int = 16
     learning_rate: float = 1.5e-3
+    detector_rate: float = 1.5e-3
     weight_decay: float = 1e-5
     sufficiency: float = 1.0
     necessity: float = 2.0
     sparsity: float = 0.02
+    spurious: float = 0.2
     hidden: float = 0.0
+    explained: tuple[int, ...] = ()
+    falling: bool = False
     flips: bool = False
     width: int = 8
     units: int = 32
-    normalise: bool = True
     threshold: float = 0.5
     seed: int = 0
 
@@ -112,16 +121,18 @@ class CriticalStates:
         about = self.options
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(about.seed)
-            size, norm = (channels, about.width, about.units), about.normalise
-            self.predictor = ReturnPredictor(*size, classes or 1, normalise=norm)
-            self.detector = CriticalStateDetector(*size, normalise=norm)
+            size = (channels, about.width, about.units)
+            self.predictor = ReturnPredictor(*size, classes or 1)
+            self.detector = CriticalStateDetector(self.predictor.encoder.features, about.units)
         self._optimisers = [
-            torch.optim.Adam(
-                part.parameters(), about.learning_rate, weight_decay=about.weight_decay
+            torch.optim.Adam(part.parameters(), rate, weight_decay=about.weight_decay)
+            for part, rate in (
+                (self.predictor, about.learning_rate),
+                (self.detector, about.detector_rate),
             )
-            for part in (self.predictor, self.detector)
         ]
         self._rng = np.random.default_rng(about.seed)
+        self._is_begun = False
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -166,8 +177,10 @@ class CriticalStates:
     def _epoch(self, clips: ImageArray, returns: npt.NDArray[Any]) -> dict[str, float]:
         told: list[dict[str, float]] = []
         order = self._rng.permutation(len(clips))
-        for first in range(0, len(order), self.options.batch_size):
-            rows = order[first : first + self.options.batch_size]
+        size = self.options.batch_size
+        for first in range(0, len(order), size):
+            rows = order[first : first + size]
+            self._set_rates(self.epochs_done + first / len(order))
             frames = self._flipped(as_tensor(clips[rows]))
             target = torch.from_numpy(returns[rows])
             told.append(self._step(frames, target.long() if self.classes else target.float()))
@@ -179,29 +192,60 @@ class CriticalStates:
         Returns:
             The losses by name.
         """
-        features = self.predictor.encoder(frames)
-        nothing = self.predictor.encoder(torch.zeros_like(frames[:1, :1]))
+        learns_to_see = self.epochs_done < self.options.warm_up
+        with torch.set_grad_enabled(learns_to_see):
+            features = self.predictor.encoder(frames)
+            nothing = self.predictor.encoder(torch.zeros_like(frames[:1, :1]))
         shown = self._shown(len(frames), frames.shape[1])
         out = self.predictor(shown * features + (1 - shown) * nothing)
-        loss = return_loss(out, target, self.classes)
+        loss = return_loss(out, target, self.classes) + self._of_nothing(nothing, frames.shape[1])
         _move(self._optimisers[0], self.predictor, loss)
         told = {"predictor": loss.item()}
         if self.classes:
             told["accuracy"] = float((out.argmax(1) == target).float().mean())
-        if self.epochs_done < self.options.warm_up:
+        if learns_to_see:
             return told
+        if not self._is_begun:
+            self._begin_detector()
         # The mask blends features, not pixels: for masks of 0 and 1 it is the same, since features
         # are those of single frames; between them, normalised features would not see the dimming.
         parts = mask_losses(
             self.predictor,
-            self.detector(frames),
-            features.detach(),
-            nothing.detach(),
+            self.detector(features),
+            features,
+            nothing,
             target,
             self.classes,
+            self.options.explained,
         )
         _move(self._optimisers[1], self.detector, self._weighed(parts))
         return told | parts.values()
+
+    def _begin_detector(self) -> None:
+        """Let the detector begin with what the predictor knows of the order of frames."""
+        self.detector.memory.load_state_dict(self.predictor.memory.state_dict())
+        self._is_begun = True
+
+    def _of_nothing(self, nothing: torch.Tensor, frames: int) -> torch.Tensor:
+        """Return the loss of a clip without frames, which is of no explained class, as one clip."""
+        others = sorted(set(range(self.classes)) - set(self.options.explained))
+        if not self.options.explained or not others:
+            return torch.zeros(())
+        out = self.predictor(nothing.expand(1, frames, -1))
+        return return_loss(out, torch.tensor(others[:1]), self.classes) / self.options.batch_size
+
+    def _set_rates(self, epochs: float) -> None:
+        """Set the learning rates of a moment of the learning."""
+        about = self.options
+        if not about.falling:
+            return
+        begins, total = (0.0, float(about.warm_up)), float(about.warm_up + about.epochs)
+        rates = about.learning_rate, about.detector_rate
+        for optimiser, begin, rate in zip(self._optimisers, begins, rates, strict=True):
+            share = max(epochs - begin, 0.0) / max(total - begin, 1.0)
+            rise = min(1.0, 0.05 + 20.0 * share)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * rise * 0.5 * (1 + math.cos(math.pi * share))
 
     def _weighed(self, parts: MaskLosses) -> torch.Tensor:
         about = self.options
@@ -209,6 +253,7 @@ class CriticalStates:
             about.sufficiency * parts.sufficiency
             + about.necessity * parts.necessity
             + about.sparsity * parts.sparsity
+            + about.spurious * parts.spurious
         )
 
     def _shown(self, count: int, frames: int) -> torch.Tensor:
@@ -216,7 +261,8 @@ class CriticalStates:
 
         Learned masks are never learned from: the predictor would read the return off their form.
         """
-        share = self._rng.random((count, 1)) * (self._rng.random((count, 1)) < self.options.hidden)
+        hides = self.options.hidden if self.epochs_done >= self.options.warm_up else 0.0
+        share = self._rng.random((count, 1)) * (self._rng.random((count, 1)) < hides)
         shown = self._rng.random((count, frames)) >= share
         return torch.from_numpy(shown.astype(np.float32))[..., None]
 
@@ -231,7 +277,7 @@ class CriticalStates:
 
     def predict(self, clips: ImageArray) -> MaskArray:
         """Return the masks ``(N, T)`` in [0, 1] of clips ``(N, T, H, W, C)`` uint8."""
-        return self._of_each(clips, self.detector)
+        return self._of_each(clips, lambda frames: self.detector(self.predictor.encoder(frames)))
 
     def predict_return(self, clips: ImageArray) -> MaskArray:
         """Return ``(N, classes)`` probabilities, or ``(N, 1)`` returns, of clips."""
@@ -288,7 +334,9 @@ class CriticalStates:
         try:
             if card["algorithm"] != "deep_state_identifier":
                 tensors = {}
-            options = replace(IdentifierOptions(), **card["options"])
+            about = {**card["options"]}
+            about["explained"] = tuple(about.get("explained", ()))
+            options = replace(IdentifierOptions(), **about)
             rest = {key: value for key, value in card.items() if key not in own}
             model = cls(int(card["channels"]), int(card["classes"]), options, rest)
             for name in ("predictor", "detector"):
@@ -299,6 +347,7 @@ class CriticalStates:
                 }
                 getattr(model, name).load_state_dict(state)
             model.epochs_done = int(card["epochs_done"])
+            model._is_begun = model.epochs_done > options.warm_up
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise UserError(
                 f"{path} holds no detector of critical states; make one with "
@@ -328,6 +377,7 @@ class CriticalStates:
         for optimiser, state in zip(self._optimisers, parts["optimisers"], strict=True):
             optimiser.load_state_dict(state)
         self.epochs_done, self.history = int(about["epochs_done"]), list(about["history"])
+        self._is_begun = self.epochs_done > self.options.warm_up
         self._rng.bit_generator.state = about["rng"]
 
 
@@ -363,8 +413,8 @@ def check_clips(clips: ImageArray, returns: npt.NDArray[Any], channels: int, cla
 def _move(optimiser: torch.optim.Optimizer, network: torch.nn.Module, loss: torch.Tensor) -> None:
     """Move one network; the other's gradients are not made."""
     own = list(network.parameters())
-    gradients = torch.autograd.grad(loss, own)
+    gradients = torch.autograd.grad(loss, own, allow_unused=True)
     for parameter, gradient in zip(own, gradients, strict=True):
-        parameter.grad = gradient
+        parameter.grad = gradient  # None where the encoder learns no more: it is left as it is
     torch.nn.utils.clip_grad_norm_(own, _CLIP_NORM)
     optimiser.step()

@@ -50,6 +50,10 @@ FAILURES: tuple[tuple[int, ...], ...] = (
     (_KEY, _FRONT),
     (_KEY, _DOOR),
     (_FRONT, _KEY, _DOOR),
+    # All three in another order: else key and ball alone would tell that the door was opened.
+    (_DOOR, _KEY, _BEHIND),
+    (_DOOR, _KEY, _BEHIND),
+    (_DOOR, _FRONT, _KEY, _BEHIND),
 )
 _MOVES = np.array([(0, 1), (0, -1), (1, 0), (-1, 0), (0, 0)])
 
@@ -71,11 +75,16 @@ class ScriptedPolicy:
     detours: int
 
 
-# What is learned from, and what is tested with: clips of other walkers.
+# What is learned from, what settings are chosen with, what is tested with: different walkers.
 TRAINING_POLICIES = (
     ScriptedPolicy(0.05, 0.00, True, 1),
     ScriptedPolicy(0.15, 0.05, True, 1),
     ScriptedPolicy(0.10, 0.00, False, 2),
+)
+# Clips of these choose thresholds and settings; nothing else is made of them.
+VALIDATION_POLICIES = (
+    ScriptedPolicy(0.08, 0.08, False, 1),
+    ScriptedPolicy(0.20, 0.00, True, 2),
 )
 HELD_OUT_POLICIES = (
     ScriptedPolicy(0.00, 0.10, False, 1),

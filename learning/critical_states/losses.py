@@ -21,11 +21,13 @@ class MaskLosses:
         sufficiency: of the return's prediction from what the mask keeps.
         necessity: squared difference between what is predicted from the rest, and from nothing.
         sparsity: sum of a clip's mask.
+        spurious: likewise, of clips whose class is not to be explained.
     """
 
     sufficiency: torch.Tensor
     necessity: torch.Tensor
     sparsity: torch.Tensor
+    spurious: torch.Tensor
 
     def values(self) -> dict[str, float]:
         """Return them as numbers, by name."""
@@ -33,6 +35,7 @@ class MaskLosses:
             "sufficiency": self.sufficiency.item(),
             "necessity": self.necessity.item(),
             "sparsity": self.sparsity.item(),
+            "spurious": self.spurious.item(),
         }
 
 
@@ -43,6 +46,7 @@ def mask_losses(
     nothing: torch.Tensor,
     target: torch.Tensor,
     classes: int,
+    explained: tuple[int, ...] = (),
 ) -> MaskLosses:
     """Return the losses of masks.
 
@@ -56,7 +60,15 @@ def mask_losses(
         nothing: ``(1, 1, F)`` of a black frame.
         target: ``(B,)`` classes or returns.
         classes: 0 for returns.
+        explained: classes whose clips count for sufficiency and necessity; empty for all.
     """
+    sums = mask.sum(1)
+    own = torch.isin(target, torch.tensor(explained)) if explained else sums >= 0
+    spurious = (sums * ~own).sum() / (~own).sum().clamp(min=1)
+    if not own.any():
+        none = 0.0 * spurious
+        return MaskLosses(none, none, none, spurious)
+    mask, features, target = mask[own], features[own], target[own]
     kept = mask[..., None]
     whole = predictor(kept * features + (1 - kept) * nothing)
     rest = predictor((1 - kept) * features + kept * nothing)
@@ -68,6 +80,7 @@ def mask_losses(
         return_loss(whole, target, classes),
         ((rest - empty) ** 2).sum(1).mean(),
         mask.sum(1).mean(),
+        spurious,
     )
 
 

@@ -18,6 +18,7 @@ from learning.critical_states.identifier import CriticalStates, IdentifierOption
 from learning.critical_states.key_door import (
     HELD_OUT_POLICIES,
     TRAINING_POLICIES,
+    VALIDATION_POLICIES,
     key_door_clips,
 )
 from learning.critical_states.limb_episodes import EVENTS, limb_episodes
@@ -43,6 +44,8 @@ class Examination:
         test_clips, test_labels: of other policies or seeds.
         decided: ``(N, T)`` the truth of the test clips.
         groups: names of kinds of test clips, with a row ``(N,)`` that says which are of it.
+        tuning_clips, tuning_decided: others again, of other policies or seeds, to choose the
+            threshold with.
     """
 
     clips: ImageArray
@@ -51,6 +54,8 @@ class Examination:
     test_labels: npt.NDArray[np.int64]
     decided: Marks
     groups: Mapping[str, npt.NDArray[np.bool_]]
+    tuning_clips: ImageArray
+    tuning_decided: Marks
 
 
 @dataclass(frozen=True)
@@ -73,27 +78,66 @@ TASKS: Registry[MaskTask] = Registry("task of critical states")
 
 def _key_door(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
     learned = key_door_clips(2000, TRAINING_POLICIES, seed=100 + seed)
+    tuning = key_door_clips(400, VALIDATION_POLICIES, seed=700 + seed)
     test = key_door_clips(500, HELD_OUT_POLICIES, seed=900 + seed)
     on_clips(1, 1)
     groups = {"successes": test.labels == 1, "failures": test.labels == 0}
     return Examination(
-        learned.pictures, learned.labels, test.pictures, test.labels, test.decided, groups
+        learned.pictures,
+        learned.labels,
+        test.pictures,
+        test.labels,
+        test.decided,
+        groups,
+        tuning.pictures,
+        tuning.decided,
     )
 
 
 def _limb(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
-    counts = (320, 120)
-    total = sum(counts)
-    learned = limb_episodes(counts[0], 100 + seed, lambda done: on_clips(done, total))
-    test = limb_episodes(counts[1], 900 + seed, lambda done: on_clips(counts[0] + done, total))
+    counts, made = (320, 60, 120), []
+    for number, (count, first) in enumerate(zip(counts, (100, 700, 900), strict=True)):
+        before = sum(counts[:number])
+        made.append(
+            limb_episodes(
+                count, first + seed, lambda done, b=before: on_clips(b + done, sum(counts))
+            )
+        )
+    learned, tuning, test = made
     groups = {name: test.events == number for number, name in enumerate(EVENTS)}
     return Examination(
-        learned.pictures, learned.labels, test.pictures, test.labels, test.decided, groups
+        learned.pictures,
+        learned.labels,
+        test.pictures,
+        test.labels,
+        test.decided,
+        groups,
+        tuning.pictures,
+        tuning.decided,
     )
 
 
-TASKS.register("key-door", MaskTask(_key_door, IdentifierOptions(flips=True), channels=3))
-TASKS.register("limb", MaskTask(_limb, IdentifierOptions(hidden=0.7, normalise=False), channels=4))
+_KEY_DOOR = IdentifierOptions(
+    warm_up=6,
+    epochs=12,
+    learning_rate=3e-3,
+    detector_rate=1e-3,
+    falling=True,
+    explained=(1,),
+    hidden=0.5,
+    flips=True,
+)
+TASKS.register("key-door", MaskTask(_key_door, _KEY_DOOR, channels=3))
+TASKS.register(
+    "limb",
+    MaskTask(
+        _limb,
+        IdentifierOptions(
+            warm_up=16, epochs=16, batch_size=8, learning_rate=3e-3, falling=True, hidden=0.5
+        ),
+        channels=4,
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -172,8 +216,9 @@ def examine(
         choosers: names.
         seed: of random choices.
     """
+    threshold = best_threshold(model.predict(exam.tuning_clips), exam.tuning_decided)
     masks = model.predict(exam.test_clips)
-    marked = masks >= model.options.threshold
+    marked = masks >= threshold
     told = model.predict_return(exam.test_clips)
     methods = {"detector": _scores(marked, exam)}
     counts = marked.sum(1)
@@ -190,7 +235,9 @@ def examine(
     return {
         "clips": len(exam.clips),
         "test_clips": len(exam.test_clips),
+        "tuning_clips": len(exam.tuning_clips),
         "frames": exam.clips.shape[1],
+        "threshold": threshold,
         "accuracy": round(100 * float((told.argmax(1) == exam.test_labels).mean()), 2),
         "marked_per_clip": round(float(counts.mean()), 2),
         "true_per_clip": round(float(exam.decided.sum(1).mean()), 2),
@@ -200,6 +247,12 @@ def examine(
             name: _group(marked[rows], exam.decided[rows]) for name, rows in exam.groups.items()
         },
     }
+
+
+def best_threshold(masks: npt.NDArray[np.float32], decided: Marks) -> float:
+    """Return the threshold of the eleven with the best F1 at the narrowest tolerance."""
+    tolerance = min(TOLERANCES)
+    return max(THRESHOLDS, key=lambda level: score(masks >= level, decided, tolerance).f1)
 
 
 def onsets(marked: Marks) -> Marks:

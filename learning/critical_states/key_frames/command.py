@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -34,6 +35,8 @@ DETECTOR, CHECKPOINT, SUMMARY, DATASET = (
     "dataset",
 )
 _LEAST_CLIPS = 4
+# Batches of each half of a learning, unless the passes are given, and clips of each.
+_BATCHES, _BATCH = 400, 8
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,9 @@ class KeyFrames:
     """Moments of each episode that are looked at, whatever its length."""
     side: int = 32
     """Width and height in px of the pictures that are looked at."""
-    epochs: int = 24
-    """Passes over the episodes in which predictor and detector learn; as many before them in which
-    the predictor learns alone."""
+    epochs: int | None = None
+    """Passes over the episodes in which predictor and detector learn, after as many in which the
+    predictor learns alone; leave it out for as many as make 400 batches."""
     threshold: float = 0.5
     """From which on a frame counts as one that decided."""
     sheets: int = 20
@@ -108,7 +111,8 @@ class KeyFrames:
         check_file("--json", self.json)
         least = {"frames": 8, "side": 16, "epochs": 1, "sheets": 0}
         for name, value in least.items():
-            if getattr(self, name) < value:
+            given = getattr(self, name)
+            if given is not None and given < value:
                 raise UserError(f"--{name} must be {value} or more.")
         if not 0 < self.threshold < 1:
             raise UserError("--threshold must lie between 0 and 1.")
@@ -132,11 +136,14 @@ class KeyFrames:
         """
         marked = [clip for clip in clips if clip.label is not None]
         _check_marks(self.path, marked)
+        epochs = self.epochs or math.ceil(_BATCHES * _BATCH / len(marked))
         options = IdentifierOptions(
-            warm_up=self.epochs,
-            epochs=self.epochs,
-            hidden=0.7,
-            normalise=False,
+            warm_up=epochs,
+            epochs=epochs,
+            batch_size=_BATCH,
+            learning_rate=3e-3,
+            falling=True,
+            hidden=0.5,
             threshold=self.threshold,
             seed=self.seed,
         )

@@ -51,7 +51,7 @@ def draw_sheet(clip: Clip, mask: FloatArray, threshold: float, path: Path) -> No
     rows, titles = [], []
     for moment in shown:
         rows.append([_tile(pictures, int(moment), camera) for camera in clip.cameras])
-        titles.append(f"{clip.times_s[moment]:.2f} s, decided {mask[moment]:.2f}")
+        titles.append(tile_title(clip.times_s[moment], mask[moment], threshold))
     tiles = tiles_sheet(rows, titles, TILE_PX)
     words = f"{clip.name}, {_WORDS[clip.label]}: the frames that decided"
     if mask.max() < threshold:
@@ -63,6 +63,12 @@ def draw_sheet(clip: Clip, mask: FloatArray, threshold: float, path: Path) -> No
     picture = np.vstack([head, draw_band(clip.times_s, mask, width, clip.duration_s), tiles])
     path.parent.mkdir(parents=True, exist_ok=True)
     save_png(str(path), picture)
+
+
+def tile_title(time_s: float, value: float, threshold: float) -> str:
+    """Return what stands above a moment: that it decided, or only its mask where it did not."""
+    word = "decided" if value >= threshold else "mask"
+    return f"{time_s:.2f} s, {word} {value:.2f}"
 
 
 def _tile(pictures: dict[tuple[int, str], ImageArray], moment: int, camera: str) -> Tile:

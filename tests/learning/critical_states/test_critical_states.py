@@ -26,7 +26,7 @@ from learning.critical_states.key_door import COLOURS, KEY, SIDE_PX
 from learning.critical_states.limb_episodes import EVENTS, limb_episodes
 from learning.critical_states.losses import mask_losses
 from learning.critical_states.networks import ReturnPredictor
-from learning.critical_states.study import onsets
+from learning.critical_states.study import best_threshold, onsets
 
 SMALL = IdentifierOptions(warm_up=1, epochs=2, batch_size=8, width=2, units=4, hidden=0.5)
 
@@ -124,7 +124,13 @@ def test_returns_may_be_numbers() -> None:
     clips, labels, _ = blinking(16)
     model = CriticalStates(1, 0, SMALL).learn(clips, labels.astype(np.float64) * 3.5)
     assert model.predict_return(clips).shape == (16, 1)
-    assert set(model.history[-1]) == {"predictor", "sufficiency", "necessity", "sparsity"}
+    assert set(model.history[-1]) == {
+        "predictor",
+        "sufficiency",
+        "necessity",
+        "sparsity",
+        "spurious",
+    }
 
 
 def test_a_mask_of_ones_keeps_all_and_leaves_nothing() -> None:
@@ -138,6 +144,33 @@ def test_a_mask_of_ones_keeps_all_and_leaves_nothing() -> None:
     assert torch.allclose(losses.sufficiency, whole)
     assert losses.necessity.item() == pytest.approx(0.0, abs=1e-12)
     assert losses.sparsity.item() == 5.0
+
+
+def test_only_clips_of_explained_classes_count_and_masks_of_others_are_spurious() -> None:
+    torch.manual_seed(0)
+    predictor = ReturnPredictor(1, 2, 4, 2)
+    features = predictor.encoder(torch.rand(3, 5, 1, 16, 16))
+    nothing = predictor.encoder(torch.zeros(1, 1, 1, 16, 16))
+    mask, target = torch.rand(3, 5), torch.tensor([0, 1, 1])
+    losses = mask_losses(predictor, mask, features, nothing, target, 2, (1,))
+    own = mask_losses(predictor, mask[1:], features[1:], nothing, target[1:], 2)
+    assert torch.allclose(losses.sufficiency, own.sufficiency)
+    assert torch.allclose(losses.sparsity, mask[1:].sum(1).mean())
+    assert torch.allclose(losses.spurious, mask[0].sum())
+    none = mask_losses(predictor, mask[:1], features[:1], nothing, target[:1], 2, (1,))
+    assert none.sufficiency.item() == 0.0 and none.spurious.item() > 0.0
+
+
+def test_with_successes_explained_failures_are_left_unmarked() -> None:
+    clips, labels, _ = blinking(48)
+    test_clips, test_labels, decided = blinking(24, seed=1)
+    options = IdentifierOptions(
+        4, 12, 8, 5e-3, 5e-3, sparsity=0.1, explained=(1,), falling=True, width=4, units=8
+    )
+    model = CriticalStates(1, 2, options).learn(clips, labels)
+    masks = model.predict(test_clips)
+    assert not (masks[test_labels == 0] >= 0.5).any()
+    assert score(masks >= best_threshold(masks, decided), decided, 1).f1 > 0.9
 
 
 @pytest.mark.parametrize(

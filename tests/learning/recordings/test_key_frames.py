@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 
 from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
 from asterias_nodes.runtime.message_definitions import message_definition
+from learning.critical_states.key_frames.sheet import tile_title
 from learning.recordings.__main__ import main
 from learning.recordings.bags.bag_writer import Bag, Topic
 from learning.recordings.episodes import EpisodeStore, episode_folder, load_card
@@ -221,3 +222,8 @@ def test_options_that_cannot_be_used_are_named(
         assert option in refused(capsys, recordings, "--out", tmp_path / "o", option, value)
     wrong = tmp_path / "x.safetensors"
     assert "x.json" in refused(capsys, recordings, "--out", tmp_path / "o", "--detector", wrong)
+
+
+def test_a_tile_says_that_its_moment_decided_only_where_it_did() -> None:
+    assert tile_title(1.5, 0.7, 0.5) == "1.50 s, decided 0.70"
+    assert tile_title(1.5, 0.3, 0.5) == "1.50 s, mask 0.30"

@@ -1,0 +1,1 @@
+"""Classes of irregular series: gestures of a hand-held accelerometer, some samples dropped."""
