@@ -96,13 +96,13 @@ def _key_door(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
 
 def _limb(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
     counts, made = (320, 60, 120), []
-    for number, (count, first) in enumerate(zip(counts, (100, 700, 900), strict=True)):
+    for number, first in enumerate((100, 700, 900)):
         before = sum(counts[:number])
-        made.append(
-            limb_episodes(
-                count, first + seed, lambda done, b=before: on_clips(b + done, sum(counts))
-            )
-        )
+
+        def told(done: int, before: int = before) -> None:
+            on_clips(before + done, sum(counts))
+
+        made.append(limb_episodes(counts[number], first + seed, told))
     learned, tuning, test = made
     groups = {name: test.events == number for number, name in enumerate(EVENTS)}
     return Examination(

@@ -60,8 +60,39 @@ def _node(results: Path) -> str:
     )
 
 
+_MEMORIES = {
+    "delta_ode": "fast weights, Delta, ODE",
+    "oja_ode": "fast weights, Oja, ODE",
+    "hebb_ode": "fast weights, Hebb, ODE",
+    "gru_d": "GRU whose state decays (GRU-D)",
+    "neural_cde": "neural CDE",
+    "ridge": "ridge regression on six numbers",
+}
+
+
+def _gestures(results: Path) -> str:
+    data = load(results, "learning/gestures.json")
+    ahead = data["better_worse_seeds"]
+    rows: list[tuple[str, ...]] = [
+        ("memory", "right, %", "deviation over seeds", "least and most", "Delta better, worse")
+    ]
+    for row in data["rows"]:
+        each, name = row["accuracy"], str(row["memory"])
+        rows.append(
+            (
+                _MEMORIES[name],
+                f"{row['mean']:.1f}",
+                f"{row['deviation']:.1f}",
+                f"{min(each):.0f}, {max(each):.0f}",
+                ", ".join(map(str, ahead[name])) if name in ahead else "",
+            )
+        )
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "state_estimator": _state_estimator,
     "state_estimator_searches": _searches,
     "state_estimator_node": _node,
+    "gestures": _gestures,
 }

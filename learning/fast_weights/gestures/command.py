@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -75,11 +76,7 @@ class Gestures:
             for memory in (*self.memories, RIDGE):
                 options = ClassifierOptions(memory, self.updates, learning_rate=self.learning_rate)
                 run = GestureRun(options, self.seeds, self.share, self.validate)
-                rows.append(
-                    complete_run(
-                        run, sets, self.out, lambda done, total, m=memory: stages(m, done, total)
-                    )
-                )
+                rows.append(complete_run(run, sets, self.out, partial(stages, memory)))
         Console().print(_table(rows, self.validate))
         if self.json is not None:
             write_json(self.json, {**provenance(0), **self._about(rows), "rows": rows})

@@ -83,7 +83,7 @@ def classify(
         for fold, rng in zip(folds, draws, strict=True):
             rows = rng.permutation(len(fold.learned))[: options.batch]
             rows = np.resize(rows, options.batch)
-            series += [varied(fold.learned[row], rng) for row in rows]
+            series += [varied(fold.learned[int(row)], rng) for row in rows]
             labels.append(fold.labels[rows])
         logits = _run(base, state, series, len(folds))
         wanted = torch.from_numpy(np.concatenate(labels))
@@ -123,9 +123,10 @@ def _run(
 ) -> torch.Tensor:
     """Return logits ``(F, B, classes)``; series are those of the folds one after the other."""
     rows, times, last = token_rows(series)
-    tokens = torch.from_numpy(rows.astype(np.float32)).unflatten(0, (folds, -1))
-    stamps = torch.from_numpy(times.astype(np.float32)).unflatten(0, (folds, -1))
-    ends = torch.from_numpy(last).unflatten(0, (folds, -1))
+    tokens, stamps, ends = (
+        torch.from_numpy(part.reshape(folds, -1, *part.shape[1:]))
+        for part in (rows.astype(np.float32), times.astype(np.float32), last)
+    )
 
     def one(own: dict[str, torch.Tensor], *given: torch.Tensor) -> Any:
         return functional_call(base, own, given)

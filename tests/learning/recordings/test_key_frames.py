@@ -15,8 +15,10 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
+from asterias.errors import UserError
 from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
 from asterias_nodes.runtime.message_definitions import message_definition
+from learning.critical_states.key_frames.replay import criticality_of, replay_priority
 from learning.critical_states.key_frames.sheet import tile_title
 from learning.recordings.__main__ import main
 from learning.recordings.bags.bag_writer import Bag, Topic
@@ -135,7 +137,7 @@ def test_a_detector_marks_other_recordings_without_learning(
 def test_a_data_set_gets_a_feature_in_a_copy_that_loads(
     recordings: Path, found: Path, tmp_path: Path
 ) -> None:
-    from learning.recordings.datasets import load_episodes
+    from learning.recordings.datasets import FramesDataset, load_episodes
 
     data, out = tmp_path / "data", tmp_path / "out"
     assert main(["export", str(recordings), "--out", str(data), "--only", "marked"]) == 0
@@ -155,6 +157,30 @@ def test_a_data_set_gets_a_feature_in_a_copy_that_loads(
     assert f"stats/{CRITICALITY}/mean" in pq.read_table(made / "meta" / "episodes").column_names
     assert len(load_episodes(made)) == 6
     assert main(["key-frames", str(made), "--out", str(tmp_path / "more"), *options]) == 2
+    weights = criticality_of(made)
+    assert (weights >= 0).all() and len(weights) == len(FramesDataset(made, pictures=False))
+    with pytest.raises(UserError, match="has no feature"):
+        criticality_of(data)
+
+
+def test_replay_draws_what_decided_more_often_and_weighs_it_back() -> None:
+    criticality = np.zeros(50)
+    criticality[[7, 30]] = 0.9, 0.3
+    priority = replay_priority(criticality, share=0.5)
+    assert priority.probabilities.sum() == pytest.approx(1.0)
+    assert priority.probabilities[7] == pytest.approx(0.01 + 0.5 * 0.75)
+    assert priority.corrections.max() == 1.0
+    # The weighed mean of anything is its plain mean again.
+    values = np.random.default_rng(0).normal(size=50)
+    weighed = priority.probabilities * priority.corrections
+    assert (weighed * values).sum() / weighed.sum() == pytest.approx(values.mean())
+    drawn = np.bincount(list(priority.sampler(4000)), minlength=50)
+    assert drawn[7] > 1200 and drawn[30] > 350 and (drawn > 0).sum() > 45
+    assert list(priority.sampler(20)) == list(priority.sampler(20))
+    assert np.allclose(replay_priority(np.zeros(4)).probabilities, 0.25)
+    for wrong in ({"criticality": np.array([np.nan])}, {"share": 1.0}, {"correction": 2.0}):
+        with pytest.raises(UserError):
+            replay_priority(**{"criticality": criticality, **wrong})
 
 
 def test_plots_and_films_show_the_band(recordings: Path, found: Path, tmp_path: Path) -> None:
