@@ -87,6 +87,17 @@ def _gestures(results: Path) -> str:
                 ", ".join(map(str, ahead[name])) if name in ahead else "",
             )
         )
+    longer = load(results, "learning/gestures_longer.json")["rows"][0]
+    each = longer["accuracy"]
+    rows.append(
+        (
+            f"{_MEMORIES[longer['memory']]}, {longer['updates']} updates, twice the rate",
+            f"{longer['mean']:.1f}",
+            f"{longer['deviation']:.1f}",
+            f"{min(each):.0f}, {max(each):.0f}",
+            "",
+        )
+    )
     return markdown_table(rows)
 
 
