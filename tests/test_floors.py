@@ -70,6 +70,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "learning.fast_weights": {
         "estimation": ("core",),
+        "gestures": ("core",),
         "studies": ("core", "estimation"),
     },
     "learning.highway": {

@@ -28,7 +28,7 @@ TOKEN_SIZE = 5
 
 
 @dataclass(frozen=True)
-class Series:
+class IrregularSeries:
     """One series.
 
     Attributes:
@@ -42,11 +42,11 @@ class Series:
 
 @dataclass(frozen=True)
 class GestureSets:
-    """Series to learn from and to be tested with, with the numbers of their classes from 0."""
+    """IrregularSeries to learn from and to be tested with, with the numbers of their classes from 0."""
 
-    learned: tuple[Series, ...]
+    learned: tuple[IrregularSeries, ...]
     learned_labels: npt.NDArray[np.int64]
-    tested: tuple[Series, ...]
+    tested: tuple[IrregularSeries, ...]
     tested_labels: npt.NDArray[np.int64]
 
 
@@ -92,7 +92,7 @@ def _shipped() -> Path:
     )
 
 
-def _read(path: Path) -> tuple[tuple[Series, ...], list[str]]:
+def _read(path: Path) -> tuple[tuple[IrregularSeries, ...], list[str]]:
     """Return series and classes of a ``.ts`` file.
 
     Raises:
@@ -108,7 +108,7 @@ def _read(path: Path) -> tuple[tuple[Series, ...], list[str]]:
         for line in filter(None, map(str.strip, lines[start + 1 :])):
             numbers, name = line.rsplit(":", 1)
             values = np.array([float(part) for part in numbers.split(",")])
-            series.append(Series(np.arange(len(values), dtype=np.float64), values))
+            series.append(IrregularSeries(np.arange(len(values), dtype=np.float64), values))
             names.append(name)
     except ValueError as error:
         raise UserError(f"{path} is no .ts file of one channel with classes.") from error
@@ -117,18 +117,20 @@ def _read(path: Path) -> tuple[tuple[Series, ...], list[str]]:
     return tuple(series), names
 
 
-def dropped(series: Sequence[Series], share: float, rng: np.random.Generator) -> tuple[Series, ...]:
+def dropped(
+    series: Sequence[IrregularSeries], share: float, rng: np.random.Generator
+) -> tuple[IrregularSeries, ...]:
     """Return series of which a share of the samples is missing, drawn for each sample."""
     kept = []
     for one in series:
         dice = rng.random(len(one.times))
         there = dice >= share
         there[np.argsort(-dice)[:_FEWEST]] = True
-        kept.append(Series(one.times[there], one.values[there]))
+        kept.append(IrregularSeries(one.times[there], one.values[there]))
     return tuple(kept)
 
 
-def varied(series: Series, rng: np.random.Generator) -> Series:
+def varied(series: IrregularSeries, rng: np.random.Generator) -> IrregularSeries:
     """Return a series as another hand might have made it: slower, stronger, less of it received.
 
     All networks learn from the same variations.
@@ -137,10 +139,12 @@ def varied(series: Series, rng: np.random.Generator) -> Series:
     pace, strength = np.exp(rng.normal(0.0, 0.12)), np.exp(rng.normal(0.0, 0.1))
     middle = float(thinned.values.mean())
     values = middle + strength * (thinned.values - middle) + rng.normal(0.0, 0.03)
-    return Series(thinned.times * pace, values + rng.normal(0.0, 0.02, len(values)))
+    return IrregularSeries(thinned.times * pace, values + rng.normal(0.0, 0.02, len(values)))
 
 
-def token_rows(series: Sequence[Series]) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
+def token_rows(
+    series: Sequence[IrregularSeries],
+) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
     """Return what networks get: each :data:`GROUP` samples that came as one token.
 
     Returns:
@@ -156,7 +160,7 @@ def token_rows(series: Sequence[Series]) -> tuple[FloatArray, FloatArray, npt.ND
     return rows, times, last
 
 
-def _tokens(series: Series) -> tuple[FloatArray, FloatArray]:
+def _tokens(series: IrregularSeries) -> tuple[FloatArray, FloatArray]:
     starts = np.arange(0, len(series.times), GROUP)
     counts = np.diff(np.append(starts, len(series.times)))
     ends = starts + counts - 1
@@ -169,7 +173,7 @@ def _tokens(series: Series) -> tuple[FloatArray, FloatArray]:
     return np.column_stack([mean, 3.0 * spread, rise, gaps - 1.0, times - 1.5]), times
 
 
-def summaries(series: Sequence[Series]) -> FloatArray:
+def summaries(series: Sequence[IrregularSeries]) -> FloatArray:
     """Return six numbers of each series, ``(B, 6)``, for the ridge regression."""
     return np.array(
         [

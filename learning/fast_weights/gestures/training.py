@@ -16,7 +16,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
 from learning.fast_weights.gestures.networks import MEMORIES, SeriesClassifier
-from learning.fast_weights.gestures.series import TOKEN_SIZE, Series, token_rows, varied
+from learning.fast_weights.gestures.series import TOKEN_SIZE, IrregularSeries, token_rows, varied
 
 _SMOOTHING = 0.1
 _CLIP = 1.0
@@ -49,9 +49,9 @@ class ClassifierOptions:
 class Fold:
     """What one network learns from, and is asked of."""
 
-    learned: Sequence[Series]
+    learned: Sequence[IrregularSeries]
     labels: Labels
-    asked: Sequence[Series]
+    asked: Sequence[IrregularSeries]
 
 
 def classify(
@@ -119,7 +119,7 @@ def _course(done: int, total: int) -> float:
 
 
 def _run(
-    base: nn.Module, state: dict[str, torch.Tensor], series: Sequence[Series], folds: int
+    base: nn.Module, state: dict[str, torch.Tensor], series: Sequence[IrregularSeries], folds: int
 ) -> torch.Tensor:
     """Return logits ``(F, B, classes)``; series are those of the folds one after the other."""
     rows, times, last = token_rows(series)

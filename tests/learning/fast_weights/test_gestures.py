@@ -17,7 +17,7 @@ from learning.fast_weights.gestures.networks import MEMORIES, SeriesClassifier
 from learning.fast_weights.gestures.series import (
     NAME,
     TOKEN_SIZE,
-    Series,
+    IrregularSeries,
     dropped,
     read_gestures,
     token_rows,
@@ -26,7 +26,7 @@ from learning.fast_weights.gestures.study import GestureRun, folds_of, ridge_cla
 from learning.fast_weights.gestures.training import ClassifierOptions, Fold, classify
 
 
-def _waves(count: int, seed: int) -> tuple[list[Series], np.ndarray]:
+def _waves(count: int, seed: int) -> tuple[list[IrregularSeries], np.ndarray]:
     """Slow waves (class 0) and fast ones (class 1), of several lengths."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 2
@@ -34,7 +34,7 @@ def _waves(count: int, seed: int) -> tuple[list[Series], np.ndarray]:
     for label in labels:
         times = np.arange(rng.integers(40, 60), dtype=float)
         rate = 0.8 if label else 0.15
-        made.append(Series(times, np.sin(rate * times + rng.uniform(0, 6))))
+        made.append(IrregularSeries(times, np.sin(rate * times + rng.uniform(0, 6))))
     return made, labels
 
 
@@ -73,18 +73,24 @@ def test_missing_or_damaged_files_get_one_sentence(
 
 
 def test_dropping_keeps_order_and_share() -> None:
-    (one,) = dropped([Series(np.arange(2000.0), np.arange(2000.0))], 0.3, np.random.default_rng(0))
+    (one,) = dropped(
+        [IrregularSeries(np.arange(2000.0), np.arange(2000.0))], 0.3, np.random.default_rng(0)
+    )
     assert 0.65 < len(one.times) / 2000 < 0.75
     assert (np.diff(one.times) > 0).all()
     assert (one.values == one.times).all()
-    (short,) = dropped([Series(np.arange(8.0), np.zeros(8))], 0.99, np.random.default_rng(0))
+    (short,) = dropped(
+        [IrregularSeries(np.arange(8.0), np.zeros(8))], 0.99, np.random.default_rng(0)
+    )
     assert len(short.times) >= 6
 
 
 def test_tokens_tell_mean_rise_and_time_of_each_group() -> None:
     values = np.array([1.0, 2.0, 3.0, 6.0, 5.0, 5.0])
     times = np.array([0.0, 1.0, 4.0, 5.0, 10.0, 20.0])
-    tokens, at, last = token_rows([Series(times, values), Series(times[:4], values[:4])])
+    tokens, at, last = token_rows(
+        [IrregularSeries(times, values), IrregularSeries(times[:4], values[:4])]
+    )
     assert tokens.shape == (2, 2, TOKEN_SIZE)
     assert last.tolist() == [1, 0]
     np.testing.assert_allclose(tokens[0, :, 0], [3.0, 5.0])
