@@ -42,7 +42,7 @@ class IrregularSeries:
 
 @dataclass(frozen=True)
 class GestureSets:
-    """IrregularSeries to learn from and to be tested with, with the numbers of their classes from 0."""
+    """Series to learn from and to be tested with, with the numbers of their classes from 0."""
 
     learned: tuple[IrregularSeries, ...]
     learned_labels: npt.NDArray[np.int64]
