@@ -141,6 +141,10 @@ COMMANDS = {
         "learning.target_finding.commands.train:Train",
         "Train a policy to find the target in simulation.",
     ),
+    "diffusion-runtimes": LazyCommand(
+        "learning.diffusion_policy.runtimes.command:DiffusionRuntimes",
+        "Time a denoiser and a camera encoder in PyTorch, compiled, and in ONNX Runtime.",
+    ),
     "two-ways": LazyCommand(
         "learning.diffusion_policy.two_ways.command:TwoWays",
         "Train diffusion policies where there are two ways to the goal; measure caches.",

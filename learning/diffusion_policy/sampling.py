@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,14 +11,33 @@ import numpy.typing as npt
 import torch
 
 from asterias.errors import UserError
+from asterias.registry import Registry
 from learning.diffusion_policy.caching import CACHES, CacheSettings, Plan, StepMemory, all_blocks
 from learning.diffusion_policy.denoisers import Denoiser
 from learning.diffusion_policy.noise import SAMPLERS, NoiseSchedule
+from learning.diffusion_policy.runtimes.onnx_runtime import onnx_session
 from learning.diffusion_policy.similarity import Similarity
 from learning.diffusion_policy.transformer import BLOCKS, TransformerDenoiser
 
 # Observations by which similarity is measured where nothing else is said.
 OBSERVATIONS = 64
+
+
+def _as_it_is(denoiser: Denoiser) -> Callable[..., torch.Tensor]:
+    return denoiser
+
+
+def _in_onnx(denoiser: Denoiser) -> Callable[..., torch.Tensor]:
+    shape = denoiser.shape
+    noisy = torch.zeros((2, shape.horizon, shape.actions))
+    with torch.no_grad():
+        memory = denoiser.encode(torch.zeros((2, sum(shape.groups))))
+    return onnx_session(denoiser, (noisy, torch.zeros(2, dtype=torch.long), memory))
+
+
+RUNTIMES: Registry[Callable[[Denoiser], Callable[..., torch.Tensor]]] = Registry("runtime")
+RUNTIMES.register("pytorch", _as_it_is)
+RUNTIMES.register("onnx", _in_onnx)
 
 
 @dataclass(frozen=True)
@@ -28,11 +48,14 @@ class SamplingSettings:
         sampler: name of the sampler.
         steps: of denoising.
         cache: what is not computed anew.
+        runtime: what the denoiser runs in: ``pytorch``, or ``onnx`` (extra ``onnx``), which is
+            faster where no block is left out.
     """
 
     sampler: str = "ddim"
     steps: int = 10
     cache: CacheSettings = field(default_factory=CacheSettings)
+    runtime: str = "pytorch"
 
 
 class ChunkSampler:
@@ -67,6 +90,13 @@ class ChunkSampler:
         if is_unet and settings.cache.name not in ("none", "exact"):
             raise UserError(
                 f"The cache '{settings.cache.name}' needs a transformer; a U-Net has no attention."
+            )
+        self._step: Callable[..., torch.Tensor] = RUNTIMES.get(settings.runtime)(denoiser)
+        self._is_onnx = settings.runtime != "pytorch"
+        if self._is_onnx and settings.cache.name not in ("none", "exact"):
+            raise UserError(
+                f"The runtime '{settings.runtime}' computes all blocks; the cache "
+                f"'{settings.cache.name}' needs the runtime pytorch."
             )
         layers = denoiser.shape.layers
         self.plan: Plan = self._cache.plan(settings.cache, layers, settings.steps, similarity)
@@ -111,7 +141,11 @@ class ChunkSampler:
 
     def _memory(self, observation: torch.Tensor) -> StepMemory:
         memory = StepMemory(self.plan)
-        if self._cache.exact and isinstance(self.denoiser, TransformerDenoiser):
+        if (
+            self._cache.exact
+            and not self._is_onnx
+            and isinstance(self.denoiser, TransformerDenoiser)
+        ):
             encoded = self.denoiser.encode(observation)
             memory.keys_values = self.denoiser.keys_values(encoded, self._of_levels)
         return memory
@@ -130,7 +164,8 @@ class ChunkSampler:
                 encoded = self.denoiser.encode(observation)
             memory.begin(step, level)
             levels = torch.full((batch,), level)
-            predicted = self.denoiser(noisy, levels, encoded, memory)
+            given = (noisy, levels, encoded)
+            predicted = self._step(*given) if self._is_onnx else self._step(*given, memory)
             last = step + 1 == len(self._levels)
             following = -1 if last else self._levels[step + 1]
             fresh = None

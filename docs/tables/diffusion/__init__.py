@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from docs.tables.markdown import load, markdown_table
 
 _FILE = "learning/diffusion_policy.json"
+_CLOSE = "learning/two_ways_close.json"
+_RUNTIMES = "learning/diffusion_runtimes.json"
 _FOUND = "learning/diffusion_find.json"
 _ROBOT = "learning/diffusion_robot.json"
 _NAMES = {
@@ -32,11 +35,11 @@ def _percent(values: list[float]) -> str:
     return f"{mean} ({100 * min(values):.1f} to {100 * max(values):.1f})"
 
 
-def _learners(results: Path) -> str:
+def _learners(results: Path, file: str = _FILE) -> str:
     rows: list[tuple[str, ...]] = [
         ("learner", "trainings", "goal reached", "post touched", "passed on the left")
     ]
-    found = load(results, _FILE)["learners"]
+    found = load(results, file)["learners"]
     for name in dict.fromkeys(row["learner"] for row in found):
         alike = [row for row in found if row["learner"] == name]
         shares = [_percent([row[key] for row in alike]) for key in ("success", "hit", "left")]
@@ -172,14 +175,19 @@ def _real_time(results: Path) -> str:
 
 
 def _runtimes(results: Path) -> str:
-    rows: list[tuple[str, ...]] = [("runtime", "ms", "largest difference", "ready after")]
-    for row in load(results, _FILE)["runtimes"]:
+    rows: list[tuple[str, ...]] = [
+        ("runtime", "16 steps", "largest difference", "ready after", "one look of the encoder")
+    ]
+    found = load(results, _RUNTIMES)
+    looks = {row["runtime"]: f"{row['look_ms']:.2f} ms" for row in found["encoder"]}
+    for row in found["rows"]:
         rows.append(
             (
                 row["runtime"],
-                f"{row['chunk_ms']:.1f}",
+                f"{row['chunk_ms']:.1f} ms",
                 f"{row['difference']:.0e}" if row["difference"] else "0",
                 f"{row['ready_s']:.1f} s",
+                looks.get(row["runtime"], ""),
             )
         )
     return markdown_table(rows)
@@ -222,6 +230,7 @@ def _chunking(results: Path) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "diffusion_learners": _learners,
+    "two_ways_close": partial(_learners, file=_CLOSE),
     "diffusion_cells": _cells,
     "diffusion_gates": _gates,
     "diffusion_held": _held,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +23,9 @@ from learning.diffusion_policy.two_ways.learners import (
     is_finished,
     two_way_runs,
 )
+from learning.diffusion_policy.two_ways.task import DEFAULT_TASK, TASKS
+
+TASK_HELP = "; ".join(f"{name}: {task.summary}" for name, task in TASKS.items())
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class TwoWays:
     """Folder for trainings and cells; what is finished there is not done again."""
     learners: tuple[str, ...] = LEARNERS.names()
     """Learners, by name."""
+    task: Annotated[str, tyro.conf.arg(help=TASK_HELP)] = DEFAULT_TASK
+    """Task; samplers and caches are measured on the first alone."""
     seeds: int = 3
     """Trainings of each, with the seeds from 0 on."""
     train: bool = True
@@ -56,10 +62,11 @@ class TwoWays:
         """
         if self.seeds < 1:
             raise UserError("--seeds must be 1 or more.")
+        TASKS.get(self.task)
         check_folder("--out", self.out)
         for name in ("json", "ways", "heat", "cells"):
             check_file(f"--{name}", getattr(self, name))
-        runs = two_way_runs(self.out, self.learners, self.seeds)
+        runs = two_way_runs(self.out, self.learners, self.seeds, self.task)
         with progress_bars(24, unit="done") as progress:
             stages = Stages(progress)
             if self.train:
@@ -68,9 +75,12 @@ class TwoWays:
             if not runs:
                 raise UserError(f"No training in {self.out} is finished; leave out --no-train.")
             data = study.measure_all(runs, stages)
-        Console().print(_learners_table(data["learners"]), _cells_table(data["cells"]))
+        tables = [_learners_table(data["learners"])]
+        tables += [_cells_table(data["cells"])] if data["cells"] else []
+        Console().print(*tables)
         if self.json is not None:
-            command = f"python -m learning two-ways --out runs/two_ways --seeds {self.seeds}"
+            task = "" if self.task == DEFAULT_TASK else f" --task {self.task}"
+            command = f"python -m learning two-ways --out runs/two_ways --seeds {self.seeds}{task}"
             write_json(self.json, {**provenance(0, command), **data})
         if self.ways is not None:
             picture.draw_ways(runs, self.ways)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from asterias.arrays import FloatArray
 from learning.diffusion_policy.training import ChunkData
 from learning.diffusion_policy.two_ways.task import (
+    DEFAULT_TASK,
     GOAL_FINGER,
     LARGEST_STEP_RAD,
     STEPS,
@@ -17,8 +18,8 @@ from learning.diffusion_policy.two_ways.task import (
     tip_table,
 )
 
-# How far from the post's bearing each of them passes it, rad: mean and half of the range.
-DETOUR_RAD, SPREAD_RAD = 0.6, 0.06
+# By how much a demonstration passes the post further away or closer than the mean, rad.
+SPREAD_RAD = 0.06
 # Pace along the way, rad a step, and how unsteady the hand is.
 PACE_RAD, UNSTEADY_RAD = 0.09, 0.01
 LEFT, RIGHT = 1.0, -1.0
@@ -43,11 +44,13 @@ class PostDemonstrations:
     reached: npt.NDArray[np.bool_]
 
 
-def demonstrate(count: int, rng: np.random.Generator) -> PostDemonstrations:
+def demonstrate(
+    count: int, rng: np.random.Generator, task: str = DEFAULT_TASK
+) -> PostDemonstrations:
     """Return ``count`` demonstrations, left and right in turn."""
-    episodes = PostEpisodes.draw(count, rng)
+    episodes = PostEpisodes.draw(count, rng, task)
     sides = np.where(np.arange(count) % 2 == 0, LEFT, RIGHT)
-    detour = sides * (DETOUR_RAD + SPREAD_RAD * rng.uniform(-1, 1, count))
+    detour = sides * (episodes.task.detour_rad + SPREAD_RAD * rng.uniform(-1, 1, count))
     ways = _ways(episodes, detour)
     observations, servos = [], [episodes.servos]
     lengths = np.zeros(count, np.int64)

@@ -31,7 +31,7 @@ from learning.diffusion_policy.two_ways.clones import (
 )
 from learning.diffusion_policy.two_ways.demonstrators import chunk_data, demonstrate
 from learning.diffusion_policy.two_ways.rollout import ChunkMaker
-from learning.diffusion_policy.two_ways.task import GROUPS, SERVOS
+from learning.diffusion_policy.two_ways.task import DEFAULT_TASK, GROUPS, SERVOS
 from learning.recordings.episode_data import Floats
 from learning.target_finding.policies.linear_policy import save_policy
 from learning.target_finding.policies.policy_files import TRAINED
@@ -42,6 +42,8 @@ DEMONSTRATIONS = 100
 HORIZON = 16
 TRANSFORMER = DenoiserTraining("transformer", updates=4000, batch=64)
 UNET = DenoiserTraining("unet", width=32, layers=2, updates=4000, batch=64)
+# Where trainings are shorter than the learners' own.
+UPDATES = {"close": {"transformer": 3000, "unet": 1500, "act": 1500}}
 # Seeds of demonstrations are apart from those of trainings and of trials.
 _DEMONSTRATED = 1000
 SHIPPED = TRAINED / "two_ways" / "two_ways.safetensors"
@@ -50,21 +52,33 @@ MODEL_FILE, CLONE_FILE = "policy.safetensors", "clone.safetensors"
 
 @dataclass(frozen=True)
 class TwoWayRun:
-    """One training: who learns, with which seed, in which folder."""
+    """One training: who learns, with which seed, in which folder, which task."""
 
     learner: str
     seed: int
     folder: Path
+    task: str = DEFAULT_TASK
+
+    @property
+    def demonstrated(self) -> ChunkData:
+        """The demonstrations it learns from."""
+        return demonstrated(self.seed, self.task)
+
+    @property
+    def updates(self) -> int | None:
+        """Updates of its training, where the task has others than the learner's own."""
+        return UPDATES.get(self.task, {}).get(self.learner)
 
 
-def demonstrated(seed: int) -> ChunkData:
+def demonstrated(seed: int, task: str = DEFAULT_TASK) -> ChunkData:
     """Return the demonstrations of a seed: 50 on the left, 50 on the right."""
     rng = np.random.default_rng(_DEMONSTRATED + seed)
-    return chunk_data(demonstrate(DEMONSTRATIONS, rng), HORIZON)
+    return chunk_data(demonstrate(DEMONSTRATIONS, rng, task), HORIZON)
 
 
 def _fit_diffusion(settings: DenoiserTraining, run: TwoWayRun, on_progress: OnProgress) -> None:
-    data = demonstrated(run.seed)
+    data = run.demonstrated
+    settings = replace(settings, updates=run.updates or settings.updates)
     net, scales, losses = fit_denoiser(
         data,
         GROUPS,
@@ -127,7 +141,9 @@ def _fit_clone(run: TwoWayRun, on_progress: OnProgress) -> None:
     torch.manual_seed(run.seed)
     torch.set_num_threads(1)
     net = _CLONES[run.learner]()
-    fit_clone(net, demonstrated(run.seed), CloneTraining(seed=run.seed, batch=64))
+    settings = CloneTraining(seed=run.seed, batch=64)
+    settings = replace(settings, updates=run.updates or settings.updates)
+    fit_clone(net, run.demonstrated, settings)
     run.folder.mkdir(parents=True, exist_ok=True)
     save_file(net.state_dict(), run.folder / CLONE_FILE)
     on_progress(f"{run.learner}, seed {run.seed}", 1, 1)
@@ -137,7 +153,7 @@ def load_clone(run: TwoWayRun) -> ChunkMaker:
     """Return what makes the chunks of a trained clone."""
     net = _CLONES[run.learner]()
     net.load_state_dict(load_file(run.folder / CLONE_FILE))
-    scales = Scales.of(demonstrated(run.seed))
+    scales = Scales.of(run.demonstrated)
 
     @torch.inference_mode()
     def make(observation: Floats) -> Floats:
@@ -190,7 +206,9 @@ LEARNERS.register("act", TwoWayLearner("chunks in the manner of ACT", _fit_clone
 LEARNERS.register("cloning", TwoWayLearner("plain cloning", _fit_clone, CLONE_FILE))
 
 
-def two_way_runs(out: Path, learners: tuple[str, ...], seeds: int) -> list[TwoWayRun]:
+def two_way_runs(
+    out: Path, learners: tuple[str, ...], seeds: int, task: str = DEFAULT_TASK
+) -> list[TwoWayRun]:
     """Return all trainings.
 
     Passes on the ``UserError`` of an unknown learner.
@@ -198,7 +216,9 @@ def two_way_runs(out: Path, learners: tuple[str, ...], seeds: int) -> list[TwoWa
     for name in learners:
         LEARNERS.get(name)
     return [
-        TwoWayRun(name, seed, out / f"{name}_{seed}") for seed in range(seeds) for name in learners
+        TwoWayRun(name, seed, out / f"{name}_{seed}", task)
+        for seed in range(seeds)
+        for name in learners
     ]
 
 

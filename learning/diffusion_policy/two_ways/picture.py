@@ -14,12 +14,11 @@ from learning.diffusion_policy.two_ways.demonstrators import demonstrate
 from learning.diffusion_policy.two_ways.learners import (
     LEARNERS,
     TwoWayRun,
-    demonstrated,
     load_model,
 )
 from learning.diffusion_policy.two_ways.measures import EPISODES, TRIALS
 from learning.diffusion_policy.two_ways.study import DRAWN, learner_rollouts
-from learning.diffusion_policy.two_ways.task import POST_M, PostEpisodes, tip_table
+from learning.diffusion_policy.two_ways.task import PostEpisodes, tip_table
 
 # Ways that are drawn of each learner.
 _DRAWN_WAYS = 60
@@ -36,8 +35,9 @@ def draw_ways(runs: list[TwoWayRun], path: Path) -> None:
     first = {run.learner: run for run in reversed(runs)}
     ordered = [first[name] for name in LEARNERS.names() if name in first]
     figure, axes = _figure(1, len(ordered) + 1, (3.1 * (len(ordered) + 1), 3.6))
-    starts = PostEpisodes.draw(EPISODES, np.random.default_rng(TRIALS))
-    shown = demonstrate(EPISODES, np.random.default_rng(TRIALS))
+    task = ordered[0].task
+    starts = PostEpisodes.draw(EPISODES, np.random.default_rng(TRIALS), task)
+    shown = demonstrate(EPISODES, np.random.default_rng(TRIALS), task)
     ways = tip_table().tip(shown.servos)
     _draw_panel(axes[0, 0], starts, ways, shown.reached, "two demonstrators")
     for axis, run in zip(axes[0, 1:], ordered, strict=True):
@@ -66,7 +66,7 @@ def _draw_panel(
         colour = "C0" if reached[number] else "C3"
         height = 100 * (ways[number, :, 2] - starts.post[number, 2])
         axis.plot(100 * across[number], height, color=colour, linewidth=0.7, alpha=0.6)
-    axis.add_patch(Circle((0, 0), 100 * POST_M, color="0.75", zorder=0))
+    axis.add_patch(Circle((0, 0), 100 * starts.task.post_m, color="0.75", zorder=0))
     axis.set(
         title=f"{title}\n{100 * reached.mean():.1f} % reach the goal",
         xlabel="aside of the post, cm",
@@ -85,7 +85,7 @@ def draw_similarity(runs: list[TwoWayRun], path: Path) -> None:
         path: of the picture.
     """
     run = next(run for run in runs if run.learner == "transformer")
-    model, seen = load_model(run.folder), demonstrated(run.seed).observations
+    model, seen = load_model(run.folder), run.demonstrated.observations
     found = measured_similarity(model.denoiser, DRAWN, model.scales.observation(seen).numpy())
     layers = model.denoiser.shape.layers
     figure, axes = _figure(layers, len(BLOCKS), (3.3 * len(BLOCKS) + 0.8, 2.9 * layers))

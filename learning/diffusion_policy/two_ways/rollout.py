@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from learning.diffusion_policy.two_ways.task import PostEpisodes, tip_table
+from learning.diffusion_policy.two_ways.task import DEFAULT_TASK, PostEpisodes, tip_table
 from learning.recordings.episode_data import Floats
 
 # Chunks (B, H, A) of positions relative to the present one, for observations (B, F).
@@ -41,13 +41,15 @@ class PostRollouts:
         return float(self.reached.mean())
 
 
-def roll_out(make: ChunkMaker, count: int, seed: int, executed: int = EXECUTED) -> PostRollouts:
+def roll_out(
+    make: ChunkMaker, count: int, seed: int, executed: int = EXECUTED, task: str = DEFAULT_TASK
+) -> PostRollouts:
     """Run episodes side by side; the draws of their starts depend on the seed alone.
 
     Returns:
         How they went.
     """
-    episodes = PostEpisodes.draw(count, np.random.default_rng(seed))
+    episodes = PostEpisodes.draw(count, np.random.default_rng(seed), task)
     begun = episodes.servos[:, 0].copy()
     servos = [episodes.servos]
     while not episodes.over():

@@ -13,6 +13,7 @@ from asterias.files import read_json, write_json
 from asterias.progress import OnProgress
 from learning.diffusion_policy.caching import CacheSettings
 from learning.diffusion_policy.model import DiffusionModel
+from learning.diffusion_policy.runtimes.measures import runtime_rows
 from learning.diffusion_policy.sampling import SamplingSettings, measured_similarity
 from learning.diffusion_policy.transformer import BLOCKS
 from learning.diffusion_policy.two_ways.demonstrators import demonstrate
@@ -20,7 +21,6 @@ from learning.diffusion_policy.two_ways.learners import (
     LEARNERS,
     TwoWayRun,
     chunk_maker,
-    demonstrated,
     load_clone,
     load_model,
 )
@@ -38,7 +38,7 @@ from learning.diffusion_policy.two_ways.measures import (
     table_cells,
 )
 from learning.diffusion_policy.two_ways.rollout import PostRollouts, roll_out
-from learning.diffusion_policy.two_ways.runtimes import runtime_rows
+from learning.diffusion_policy.two_ways.task import DEFAULT_TASK
 
 # How the diffusion policies are compared with others, and run in real time.
 CHOSEN = SamplingSettings("ddim", 16, CacheSettings("exact"))
@@ -60,9 +60,9 @@ def kept(path: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def learner_rollouts(run: TwoWayRun) -> PostRollouts:
     """Return how a trained learner goes from the common starts."""
     if not LEARNERS.get(run.learner).is_diffusion:
-        return roll_out(load_clone(run), EPISODES, TRIALS)
-    model = load_model(run.folder).with_sampling(CHOSEN, demonstrated(run.seed).observations)
-    return roll_out(chunk_maker(model, NOISE), EPISODES, TRIALS)
+        return roll_out(load_clone(run), EPISODES, TRIALS, task=run.task)
+    model = load_model(run.folder).with_sampling(CHOSEN, run.demonstrated.observations)
+    return roll_out(chunk_maker(model, NOISE), EPISODES, TRIALS, task=run.task)
 
 
 def measure_learner(run: TwoWayRun) -> dict[str, Any]:
@@ -80,17 +80,17 @@ def measure_learner(run: TwoWayRun) -> dict[str, Any]:
         if LEARNERS.get(run.learner).is_diffusion:
             model = load_model(run.folder)
             row["chunk_ms"] = chunk_ms(
-                model.with_sampling(CHOSEN, demonstrated(run.seed).observations),
-                demonstrated(run.seed).observations[:1],
+                model.with_sampling(CHOSEN, run.demonstrated.observations),
+                run.demonstrated.observations[:1],
             )
         return row
 
     return kept(run.folder / "success.json", measure)
 
 
-def demonstrator_row() -> dict[str, Any]:
+def demonstrator_row(task: str) -> dict[str, Any]:
     """Return success and sides of the two demonstrators together."""
-    shown = demonstrate(EPISODES, np.random.default_rng(TRIALS))
+    shown = demonstrate(EPISODES, np.random.default_rng(TRIALS), task)
     return {
         "learner": "demonstrators",
         "seed": 0,
@@ -102,7 +102,7 @@ def demonstrator_row() -> dict[str, Any]:
 
 def cache_rows(run: TwoWayRun, cells: list[CacheCell], on_progress: OnProgress) -> list[Any]:
     """Return one row for each cell, of one trained transformer."""
-    meter = CellMeter(load_model(run.folder), demonstrated(run.seed).observations)
+    meter = CellMeter(load_model(run.folder), run.demonstrated.observations)
     rows = []
     for number, cell in enumerate(cells):
         path = run.folder / "cells" / f"{cell.name}.json"
@@ -140,7 +140,9 @@ def measure_all(
         on_progress: gets the progress.
         real_time: also run in real time, which takes a minute.
     """
-    learners = [demonstrator_row(), *(measure_learner(run) for run in runs)]
+    learners = [demonstrator_row(runs[0].task), *(measure_learner(run) for run in runs)]
+    if runs[0].task != DEFAULT_TASK:  # the caches are measured on the first task alone
+        return {"episodes": EPISODES, "task": runs[0].task, "learners": learners, "cells": []}
     transformers = [run for run in runs if run.learner == "transformer"]
     cells, gates, held = [], [], []
     for run in transformers:
@@ -165,7 +167,7 @@ def measure_all(
     }
     if transformers:
         first = transformers[0]
-        seen = demonstrated(first.seed).observations
+        seen = first.demonstrated.observations
         model = load_model(first.folder)
         result["similarity"] = similarity_rows(model, seen)
         result["runtimes"] = kept(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asterias.registry import Registry
 from hardware.description.robot import load_robot
 from learning.recordings.episode_data import Floats
 from sim.physics.kinematics import SoftLimb
@@ -25,7 +26,6 @@ RATE_HZ = 10
 STEPS = 40
 # Largest step of a command, rad: 1.5 rad/s, which the servos reach with ease.
 LARGEST_STEP_RAD = 0.15
-POST_M = 0.045
 GOAL_M = 0.02
 # Numbers in an observation: servos (rad), then tip, post and goal (m).
 GROUPS = (3, 3, 3, 3)
@@ -37,6 +37,28 @@ GOAL_YAW, GOAL_PITCH = (-0.1, 0.1), (0.55, 0.7)
 GOAL_FINGER = 0.2
 # Grid of the precomputed kinematics: pitch and finger; yaw turns about the vertical.
 _PITCHES, _FINGERS = 61, 21
+
+
+@dataclass(frozen=True)
+class PostTask:
+    """How wide the post is, and how closely the demonstrators pass it.
+
+    Attributes:
+        summary: one line for people.
+        post_m: radius of the post.
+        detour_rad: how far from the post's bearing the demonstrators pass it.
+    """
+
+    summary: str
+    post_m: float
+    detour_rad: float
+
+
+TASKS: Registry[PostTask] = Registry("two-way task")
+WIDE = PostTask("the post is passed at a distance", 0.045, 0.6)
+TASKS.register("wide", WIDE)
+TASKS.register("close", PostTask("a wider post is passed closely", 0.05, 0.45))
+DEFAULT_TASK = "wide"
 
 
 @dataclass(frozen=True)
@@ -99,6 +121,7 @@ class PostEpisodes:
         servos: ``(B, 3)`` commanded positions, rad.
         post, goal: ``(B, 3)`` m.
         hit, reached: ``(B,)`` whether the tip has touched the post, or the goal first.
+        task: how wide the post is.
         steps: taken so far.
     """
 
@@ -107,10 +130,11 @@ class PostEpisodes:
     goal: npt.NDArray[np.float64]
     hit: npt.NDArray[np.bool_]
     reached: npt.NDArray[np.bool_]
+    task: PostTask = WIDE
     steps: int = 0
 
     @classmethod
-    def draw(cls, count: int, rng: np.random.Generator) -> PostEpisodes:
+    def draw(cls, count: int, rng: np.random.Generator, task: str = DEFAULT_TASK) -> PostEpisodes:
         """Return episodes at their start; the first of them are the same for a larger count."""
         table, rows = tip_table(), rng.random((count, 5))
         yaw = _within(POST_YAW, rows[:, 0])
@@ -132,7 +156,7 @@ class PostEpisodes:
         )
         post = table.tip(np.stack([yaw, np.zeros(count), np.zeros(count)], axis=1))
         none = np.zeros(count, np.bool_)
-        return cls(start, post, table.tip(end), none.copy(), none)
+        return cls(start, post, table.tip(end), none.copy(), none, TASKS.get(task))
 
     @property
     def observations(self) -> Floats:
@@ -156,7 +180,7 @@ class PostEpisodes:
         # Between two commands as well, so that nobody jumps through the post.
         for share in (0.5, 1.0):
             tip = table.tip(before + share * (self.servos - before))
-            self.hit |= going & ~self.reached & (_apart(tip, self.post) < POST_M)
+            self.hit |= going & ~self.reached & (_apart(tip, self.post) < self.task.post_m)
             self.reached |= going & ~self.hit & (_apart(tip, self.goal) < GOAL_M)
         self.steps += 1
 

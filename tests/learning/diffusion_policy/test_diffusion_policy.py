@@ -29,6 +29,7 @@ from learning.diffusion_policy.chunks_ahead import ChunksAhead
 from learning.diffusion_policy.denoisers import DENOISERS, Denoiser
 from learning.diffusion_policy.model import DiffusionModel
 from learning.diffusion_policy.noise import SAMPLERS, NoiseSchedule
+from learning.diffusion_policy.runtimes.measures import runtime_rows
 from learning.diffusion_policy.sampling import ChunkSampler, SamplingSettings, measured_similarity
 from learning.diffusion_policy.similarity import Similarity, scheduled_steps
 from learning.diffusion_policy.training import ChunkData, DenoiserTraining, Scales, fit_denoiser
@@ -43,8 +44,12 @@ from learning.diffusion_policy.two_ways.demonstrators import chunk_data, demonst
 from learning.diffusion_policy.two_ways.learners import chunk_maker, shipped_model
 from learning.diffusion_policy.two_ways.measures import HeldMemory, run_in_real_time
 from learning.diffusion_policy.two_ways.rollout import roll_out
-from learning.diffusion_policy.two_ways.runtimes import runtime_rows
-from learning.diffusion_policy.two_ways.task import LARGEST_STEP_RAD, PostEpisodes, tip_table
+from learning.diffusion_policy.two_ways.task import (
+    LARGEST_STEP_RAD,
+    TASKS,
+    PostEpisodes,
+    tip_table,
+)
 
 SHAPE = DenoiserShape((2, 3), actions=2, horizon=8, width=16, layers=2)
 
@@ -242,6 +247,25 @@ def test_a_traced_denoiser_gives_the_same() -> None:
     assert rows["traced and frozen"]["difference"] < 1e-4 and len(rows) == 2
 
 
+@pytest.mark.parametrize("name", DENOISERS.names())
+def test_onnx_runtime_makes_the_same_chunks(name: str) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    net = denoiser(name)
+    seen = torch.randn((3, sum(net.shape.groups)), generator=torch.Generator().manual_seed(1))
+    for cache in ("none", "exact"):
+        chunks = [
+            ChunkSampler(net, SamplingSettings("ddim", 4, CacheSettings(cache), runtime)).sample(
+                seen, torch.Generator().manual_seed(0)
+            )
+            for runtime in ("pytorch", "onnx")
+        ]
+        torch.testing.assert_close(chunks[0], chunks[1], atol=1e-4, rtol=0)
+    with pytest.raises(UserError, match=r"computes all blocks|needs a transformer"):
+        ChunkSampler(net, SamplingSettings("ddim", 4, CacheSettings("tgate"), "onnx"))
+    with pytest.raises(UserError, match="runtime"):
+        ChunkSampler(net, SamplingSettings("ddim", 4, runtime="abacus"))
+
+
 # -- training -------------------------------------------------------------------------------------
 
 
@@ -321,14 +345,15 @@ def test_a_model_is_the_same_after_a_file() -> None:
 # -- the task with two ways -----------------------------------------------------------------------
 
 
-def test_both_demonstrators_reach_the_goal_and_the_straight_way_does_not() -> None:
-    shown = demonstrate(20, np.random.default_rng(3))
+@pytest.mark.parametrize("task", TASKS.names())
+def test_both_demonstrators_reach_the_goal_and_the_straight_way_does_not(task: str) -> None:
+    shown = demonstrate(20, np.random.default_rng(3), task)
     assert shown.reached.all() and shown.sides.sum() == 0 and shown.lengths.max() < 30
     assert np.abs(np.diff(shown.servos, axis=1)).max() <= LARGEST_STEP_RAD + 1e-9
     data = chunk_data(shown, 16)
     assert len(data.chunks) == shown.lengths.sum()
     down = np.array([[[0.0, 0.12 * (k + 1), 0.0] for k in range(16)]])
-    straight = roll_out(lambda seen: np.repeat(down, len(seen), axis=0), 20, 0)
+    straight = roll_out(lambda seen: np.repeat(down, len(seen), axis=0), 20, 0, task=task)
     assert straight.hit.all() and not straight.reached.any()
 
 
@@ -437,6 +462,7 @@ def test_episodes_that_are_over_stay_where_they_are() -> None:
     [
         (("two-ways", "--seeds", "0"), "--seeds must be 1"),
         (("two-ways", "--no-train"), "leave out --no-train"),
+        (("two-ways", "--task", "nowhere"), "nowhere"),
         (("two-ways", "--learners", "nobody"), "nobody"),
         (("diffusion-find", "--demonstrations", "2"), "--demonstrations 5 or more"),
         (("diffusion-find", "--observe", "both"), "images"),

@@ -1,4 +1,4 @@
-"""Whether a compiled denoiser pays: PyTorch as it is, traced and frozen, and ``torch.compile``."""
+"""Whether another runtime pays: PyTorch as it is, traced, ``torch.compile``, ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from learning.diffusion_policy.model import DiffusionModel
+from learning.diffusion_policy.runtimes.onnx_runtime import onnx_session
 from learning.diffusion_policy.two_ways.measures import TIMED
 from learning.recordings.episode_data import Floats
+from learning.target_finding.policies.encoder import TILE_PX, TileEncoder
 
 # Steps of denoising in a timed chunk.
 STEPS = 16
@@ -57,11 +59,32 @@ def runtime_rows(
     return rows
 
 
-def _chunk_ms(step: DenoisingStep, inputs: tuple[torch.Tensor, ...]) -> float:
+def encoder_rows(encoder: TileEncoder) -> list[dict[str, Any]]:
+    """Return ms of processor time for one look of a camera encoder, by runtime."""
+    tiles = torch.randint(0, 255, (1, encoder.cameras, TILE_PX, TILE_PX), dtype=torch.uint8)
+    rows = []
+    with torch.no_grad():
+        plain = encoder(tiles)
+        for name, step in (("PyTorch", encoder), ("ONNX Runtime", onnx_session(encoder, (tiles,)))):
+            apart = float((step(tiles) - plain).abs().max())
+            spent = _chunk_ms(step, (tiles,), 1)
+            rows.append(
+                {
+                    "runtime": name,
+                    "look_ms": round(spent, 3),
+                    "difference": float(f"{apart:.1e}"),
+                }
+            )
+    return rows
+
+
+def _chunk_ms(
+    step: Callable[..., torch.Tensor], inputs: tuple[torch.Tensor, ...], steps: int = STEPS
+) -> float:
     spent = []
     for _ in range(TIMED):
         began = time.thread_time()
-        for _ in range(STEPS):
+        for _ in range(steps):
             step(*inputs)
         spent.append(time.thread_time() - began)
     return 1e3 * float(np.median(spent))
@@ -85,5 +108,6 @@ def _compiled(net: nn.Module, inputs: tuple[torch.Tensor, ...]) -> DenoisingStep
 RUNTIMES: dict[str, Callable[[nn.Module, tuple[torch.Tensor, ...]], DenoisingStep]] = {
     "PyTorch": _as_it_is,
     "traced and frozen": _traced,
+    "ONNX Runtime": onnx_session,
     "torch.compile": _compiled,
 }
