@@ -180,12 +180,13 @@ def test_networks_without_a_map_or_a_limit_say_so(tmp_path: Path) -> None:
             build("doubt_dt_vin", wrong)
 
 
+@pytest.mark.parametrize("name", ["doubt_dt_vin_noisy", "doubt_dt_vin_folded"])
 def test_doubt_reaches_more_than_cutting_at_the_papers_noise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(scaling, "SUITES", {"noisy": Suite(35, (0, 100, 200), 10, variance=0.04)})
     out = tmp_path / "noise.json"
-    weights = find_weights("doubt_dt_vin_noisy", 35)
+    weights = find_weights(name, 35)
     assert len(list(scale(ScaleConfig((weights,), suites="noisy", search=True, json=out)))) == 4
     ours, cut, *_ = json.loads(out.read_text())["rows"]
     assert ours["closed_form"]
