@@ -97,8 +97,8 @@ class FoldedCleaner(nn.Module):
     """A residual CNN over blocks of 2 x 2 cells, from noisy maps to what is added to the log odds.
 
     Folding a map makes a place of a room, the two passages behind it and the pillar between them:
-    a quarter of the places, each with its own lattice, so that a CNN that sees 37 x
-    37 cells around each costs what a shallow one does over cells. A map is filled up with walls to even sizes.
+    a quarter of the places, each with its own lattice, so that nine layers see 37 x 37 cells around
+    each. A map is filled up with walls to even sizes.
 
     Args:
         channels: of each place.
