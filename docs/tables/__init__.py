@@ -29,7 +29,7 @@ from docs.tables import (
     target_finding,
     upside_down,
 )
-from docs.tables.learning import fast_weights
+from docs.tables.learning import fast_weights, starfish
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
@@ -39,6 +39,7 @@ TABLES = {
     **renyi.TABLES,
     **highway.TABLES,
     **fast_weights.TABLES,
+    **starfish.TABLES,
     **upside_down.TABLES,
     **crawling.TABLES,
     **diffusion.TABLES,

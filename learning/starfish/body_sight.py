@@ -89,6 +89,29 @@ class BodySight:
         self.base_m = np.array([limb.base.xyz for limb in robot.limbs], np.float64)
         self.chain = _chain_of(robot)
 
+    def outline(self, joints_rad: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return limbs as lines ``(limbs, h + 1, 3)``, and where cameras are, ``(limbs, c, 3)``.
+
+        Args:
+            joints_rad: ``(limbs, joints)``.
+        """
+        lines = np.zeros((self.limbs, self.joints + 1, 3))
+        eyes = np.zeros((self.limbs, self.cameras, 3))
+        for limb in range(self.limbs):
+            turn, shift = self.base_turn[limb], self.base_m[limb]
+            lines[limb, 0] = shift
+            for hinge in range(self.joints):
+                x, y, z = self.chain.axis[limb, hinge]
+                skew = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+                angle = joints_rad[limb, hinge]
+                own = np.eye(3) + np.sin(angle) * skew + (1.0 - np.cos(angle)) * skew @ skew
+                shift = shift + (turn - turn @ own) @ self.chain.pivot[limb, hinge]
+                turn = turn @ own
+                lines[limb, hinge + 1] = turn @ self.chain.middle[limb, hinge] + shift
+                carried = self.chain.link == hinge
+                eyes[limb, carried] = self.chain.place[limb, carried] @ turn.T + shift
+        return lines, eyes
+
     def without_links(self) -> BodySight:
         """Return the same where links hide nothing."""
         bare = copy(self)

@@ -14,7 +14,12 @@ from asterias.cli import check_episodes, check_file, check_folder, check_seed
 from asterias.files import read_json, write_json
 from asterias.progress import Stages, progress_bars
 from asterias.provenance import provenance
+from hardware.description.robot import load_robot
+from learning.starfish.body_sight import BodySight
 from learning.starfish.evaluation import measure_by_name
+from learning.starfish.options import BodySearchOptions
+from learning.starfish.policy import load_body_policy
+from learning.starfish.searchers import BODY_SEARCHERS, KNOWING, make_body_searcher
 from learning.starfish.settings import FAILURES
 
 
@@ -54,6 +59,9 @@ class StarfishFind:
     """Seed of targets, poses, failures and searchers."""
     json: Path | None = None
     """Result file to write, for example results/learning/starfish_find.json."""
+    picture: Path | None = None
+    """Picture to draw of searches by the first searcher, for example
+    results/learning/starfish_coverage.png."""
 
     def run(self) -> int:
         """Measure, print the table, write the result file if asked for.
@@ -65,17 +73,37 @@ class StarfishFind:
         check_episodes(self.episodes)
         check_folder("--out", self.out)
         check_file("--json", self.json)
+        check_file("--picture", self.picture)
         with progress_bars(34) as progress:
             rows = list(self._rows(Stages(progress)))
         Console().print(_table(rows))
         if self.json is not None:
-            write_json(self.json, {**provenance(self.seed), "rows": rows})
+            trained = [self._training(name) for name in self.searchers if _is_policy(name)]
+            about = {**provenance(self.seed), "trainings": trained}
+            write_json(self.json, {**about, "rows": rows})
+        if self.picture is not None:
+            from learning.starfish.coverage_picture import draw_coverage
+
+            options = BodySearchOptions(increment=self.increment)
+            sight = BodySight(load_robot(options.robot))
+            searcher = make_body_searcher(self.searchers[0], sight, options)
+            draw_coverage(searcher, sight, self.picture, self.seed)
         return 0
 
     def _rows(self, stages: Stages) -> Iterator[dict[str, Any]]:
         for failures in FAILURES:
             for searcher in self.searchers:
                 yield self._row(SearchCell(searcher, failures, self.increment), stages)
+
+    @staticmethod
+    def _training(name: str) -> dict[str, Any]:
+        """Return how a policy was trained, and what it finds by geometry alone."""
+        policy = load_body_policy(name)
+        told = ("algorithm", "seed", "steps", "wall_s", "found_by_geometry", "command")
+        about = {key: policy.card[key] for key in told if key in policy.card}
+        increment = policy.card.get("options", {}).get("increment")
+        form = {"sharing": policy.sharing, "parameters": policy.parameters, "increment": increment}
+        return {"searcher": name, **form, **about}
 
     def _row(self, cell: SearchCell, stages: Stages) -> dict[str, Any]:
         """Return the figures of a cell, which are read where they are there."""
@@ -97,6 +125,10 @@ class StarfishFind:
         row = {**about, **measure_by_name(cell.searcher, changes, self.episodes, self.seed, tell)}
         write_json(path, row)
         return row
+
+
+def _is_policy(name: str) -> bool:
+    return name != KNOWING and name not in BODY_SEARCHERS.names()
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from asterias.errors import UserError
 from hardware.description.robot import load_robot
@@ -28,6 +29,7 @@ from learning.starfish.pathwise import SmoothSight
 from learning.starfish.policy import BodyPolicy, check_fit, load_body_policy
 from learning.starfish.searchers import make_body_searcher
 from learning.starfish.searches import BodySearches
+from learning.starfish.study import StarfishFind
 from learning.target_finding.algorithms.registry import BODY, LIMB
 from learning.target_finding.commands.evaluate import EvaluatePolicy
 from learning.target_finding.commands.train import TaskArguments, Train
@@ -295,3 +297,26 @@ def test_a_robot_is_searched_with_in_joints_and_numbers(sight: BodySight) -> Non
     for name in ("knows", "ppo_kill0"):
         with pytest.raises(UserError, match=r"simulation alone|no whole-body policy"):
             LiveBodySearcher(name, sight, rng, lambda: works)
+
+
+@pytest.mark.slow
+def test_the_study_measures_goes_on_and_draws(tmp_path: Path) -> None:
+    result, picture = tmp_path / "found.json", tmp_path / "coverage.png"
+    study = StarfishFind(
+        ("pathwise_limbs", "random"),
+        tmp_path / "study",
+        episodes=2,
+        json=result,
+        picture=picture,
+    )
+    assert study.run() == 0
+    told = json.loads(result.read_text())
+    assert [row["searcher"] for row in told["rows"]] == ["pathwise_limbs", "random"] * 3
+    assert told["trainings"][0]["parameters"] == 31112 and len(told["trainings"]) == 1
+    with Image.open(picture) as drawn:
+        assert drawn.width > 1000
+    # What is finished is read, not measured again.
+    path = tmp_path / "study" / "random-all_cameras-0.4.json"
+    path.write_text(path.read_text().replace('"mean_steps"', '"as_stored": 1, "mean_steps"'))
+    assert study.run() == 0
+    assert json.loads(result.read_text())["rows"][1]["as_stored"] == 1
