@@ -112,6 +112,12 @@ class BodySight:
                 eyes[limb, carried] = self.chain.place[limb, carried] @ turn.T + shift
         return lines, eyes
 
+    def with_margin(self, margin_px: float) -> BodySight:
+        """Return the same where tags count only so far inside the picture's edge."""
+        strict = copy(self)
+        strict.optics = self.optics - np.array([0.0, margin_px, margin_px, 0.0, 0.0])
+        return strict
+
     def without_links(self) -> BodySight:
         """Return the same where links hide nothing."""
         bare = copy(self)

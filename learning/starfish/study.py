@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from asterias.cli import check_episodes, check_file, check_folder, check_seed
+from asterias.errors import UserError
 from asterias.files import read_json, write_json
 from asterias.progress import Stages, progress_bars
 from asterias.provenance import provenance
@@ -49,14 +50,22 @@ class StarfishFind:
 
     searchers: tuple[str, ...] = ("pathwise_limbs", "together", "alone", "random", "knows")
     """Names or paths of policies and searchers."""
+    failures: tuple[str, ...] = tuple(FAILURES)
+    """Which kinds of failures."""
     out: Path = Path("runs/starfish_find")
     """Folder of the study; what is finished there is not measured again."""
     increment: float = 0.4
     """Largest change of a servo's command in a step, in halves of its range."""
     episodes: int = 500
-    """Episodes per searcher and kind of failures."""
+    """Episodes per policy and kind of failures."""
+    beside: int = 0
+    """Episodes per searcher that is no policy; 0: as many."""
     seed: int = 7
     """Seed of targets, poses, failures and searchers."""
+    finished: bool = False
+    """Tell of what is finished in --out alone, and measure nothing."""
+    trained: tuple[str, ...] = ()
+    """Further policies, whose trainings the result file tells of."""
     json: Path | None = None
     """Result file to write, for example results/learning/starfish_find.json."""
     picture: Path | None = None
@@ -68,7 +77,12 @@ class StarfishFind:
 
         Returns:
             The exit code.
+
+        Raises:
+            UserError: a kind of failures is unknown.
         """
+        if unknown := sorted(set(self.failures) - set(FAILURES)):
+            raise UserError(f"--failures takes some of {', '.join(FAILURES)}, not {unknown[0]}.")
         check_seed(self.seed)
         check_episodes(self.episodes)
         check_folder("--out", self.out)
@@ -78,7 +92,11 @@ class StarfishFind:
             rows = list(self._rows(Stages(progress)))
         Console().print(_table(rows))
         if self.json is not None:
-            trained = [self._training(name) for name in self.searchers if _is_policy(name)]
+            trained = [
+                self._training(name)
+                for name in (*self.searchers, *self.trained)
+                if _is_policy(name)
+            ]
             about = {**provenance(self.seed), "trainings": trained}
             write_json(self.json, {**about, "rows": rows})
         if self.picture is not None:
@@ -91,9 +109,11 @@ class StarfishFind:
         return 0
 
     def _rows(self, stages: Stages) -> Iterator[dict[str, Any]]:
-        for failures in FAILURES:
+        for failures in self.failures:
             for searcher in self.searchers:
-                yield self._row(SearchCell(searcher, failures, self.increment), stages)
+                cell = SearchCell(searcher, failures, self.increment)
+                if not self.finished or cell.path(self.out).is_file():
+                    yield self._row(cell, stages)
 
     @staticmethod
     def _training(name: str) -> dict[str, Any]:
@@ -108,21 +128,23 @@ class StarfishFind:
     def _row(self, cell: SearchCell, stages: Stages) -> dict[str, Any]:
         """Return the figures of a cell, which are read where they are there."""
         name, path = f"{cell.searcher}, {cell.failures}", cell.path(self.out)
+        is_policy = _is_policy(cell.searcher)
+        episodes = self.episodes if is_policy or not self.beside else self.beside
         about = {"searcher": cell.searcher, "failures": cell.failures, "seed": self.seed}
         if path.is_file():
             row: dict[str, Any] = read_json(path)
-            if row.get("episodes") == self.episodes and row.get("seed") == self.seed:
-                stages(name, self.episodes, self.episodes)
+            if row.get("episodes") == episodes and row.get("seed") == self.seed:
+                stages(name, episodes, episodes)
                 return row
         done = 0
 
         def tell() -> None:
             nonlocal done
             done += 1
-            stages(name, done, self.episodes)
+            stages(name, done, episodes)
 
         changes = {**FAILURES[cell.failures], "increment": cell.increment}
-        row = {**about, **measure_by_name(cell.searcher, changes, self.episodes, self.seed, tell)}
+        row = {**about, **measure_by_name(cell.searcher, changes, episodes, self.seed, tell)}
         write_json(path, row)
         return row
 

@@ -17,7 +17,7 @@ _LEARNERS = {
 }
 _SHARED = {"limbs": "shared by the limbs", "body": "one for all limbs"}
 _SEARCHERS = {
-    "knows": "`knows`: where the target is; the best limb goes",
+    "knows": "`knows` where the target is: each limb goes to its nearest pose that sees it",
     "together": "`together`: by belief, each limb takes what the others leave",
     "alone": "`alone`: each limb by belief, as a single limb does best",
     "random": "`random`: all servos, the paper's BMMS",
