@@ -44,7 +44,7 @@ class _Learner:
     hidden: tuple[int, ...]
 
 
-_HERE = "learning.starfish"
+_HERE = "learning.starfish.learners"
 LEARNERS: dict[str, _Learner] = {
     "pathwise": _Learner(f"{_HERE}.pathwise:train_pathwise", (128, 128)),
     "ppo": _Learner(f"{_HERE}.ppo:train_ppo", (64, 64)),

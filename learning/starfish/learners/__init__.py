@@ -1,0 +1,1 @@
+"""Learners of whole-body policies: by gradient, by PPO, over whole policies."""
