@@ -23,9 +23,9 @@ from learning.starfish.episodes import (
     views_of_limbs,
 )
 from learning.starfish.evaluation import body_episodes, summarise
+from learning.starfish.learners.pathwise import SmoothSight
 from learning.starfish.live_search import LiveBodySearcher, best_body_policy
 from learning.starfish.options import BodySearchOptions
-from learning.starfish.learners.pathwise import SmoothSight
 from learning.starfish.policy import BodyPolicy, check_fit, load_body_policy
 from learning.starfish.searchers import make_body_searcher
 from learning.starfish.searches import BodySearches
