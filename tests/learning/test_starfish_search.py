@@ -304,7 +304,7 @@ def test_the_study_measures_goes_on_and_draws(tmp_path: Path) -> None:
     result, picture = tmp_path / "found.json", tmp_path / "coverage.png"
     study = StarfishFind(
         ("pathwise_limbs", "random"),
-        tmp_path / "study",
+        out=tmp_path / "study",
         episodes=2,
         json=result,
         picture=picture,

@@ -60,6 +60,9 @@ def status_of(messages: list[DiagnosticArray], part: str) -> Any:
     return None
 
 
+_STOPPED = "An emergency stop has ended the search. Activate the policy anew to go on."
+
+
 def test_joint_states_name_servos_first_and_come_at_the_control_rate(client: Any) -> None:
     states = joints_of(client)
     client.until(lambda: len(states) >= 50)
@@ -333,10 +336,10 @@ def check_policy(client: Any, health: list[DiagnosticArray]) -> None:
     assert told("policy") == "ppo_kill0" and int(told("finds")) >= 1
     try:
         assert client.call(SetBool, "/e_stop", data=True).success
-        client.until(lambda: told("message") == "inactive")
+        client.until(lambda: told("message") == _STOPPED)
     finally:
         assert client.call(SetBool, "/e_stop", data=False).success
     steps = told("steps")
     count = len(health)
     client.until(lambda: len(health) > count + 6)
-    assert told("message") == "inactive" and told("steps") == steps
+    assert told("message") == _STOPPED and told("steps") == steps

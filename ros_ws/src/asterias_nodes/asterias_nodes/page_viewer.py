@@ -12,12 +12,32 @@ import sys
 import time
 from typing import Any
 
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from asterias_nodes.web.live import HEAD
 
 ANSWER_TIMEOUT_S = 5.0
+# A page's node that has just been launched listens after some seconds.
+START_S = 30.0
+RETRY_S = 0.2
+
+
+def _opened(port: int) -> ClientConnection:
+    """Return the page's live channel, once its node listens.
+
+    Raises:
+        ConnectionRefusedError: it never does.
+    """
+    origin = Origin(f"http://127.0.0.1:{port}")
+    deadline_s = time.monotonic() + START_S
+    while True:
+        try:
+            return connect(f"ws://127.0.0.1:{port}/live", origin=origin)
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(RETRY_S)
 
 
 def watch(port: int, seconds: float) -> dict[str, Any]:
@@ -28,8 +48,7 @@ def watch(port: int, seconds: float) -> dict[str, Any]:
     """
     counts: dict[tuple[int, int], int] = {}
     delays_ms = []
-    origin = Origin(f"http://127.0.0.1:{port}")
-    with connect(f"ws://127.0.0.1:{port}/live", origin=origin) as page:
+    with _opened(port) as page:
         deadline_s = time.monotonic() + seconds
         while time.monotonic() < deadline_s:
             message = page.recv(timeout=ANSWER_TIMEOUT_S)

@@ -28,6 +28,7 @@ from asterias_nodes.target_finding.search_errors import DisobeyedError
 from learning.target_finding.env.task import TaskOptions
 from learning.target_finding.policies.registry import Searcher, best_policy
 
+_STOPPED = "An emergency stop has ended the search."
 _RETRY_S = 1.0  # wall time until a search that could not go on is tried again
 Codes = FindTarget.Result
 
@@ -119,8 +120,10 @@ class PolicyNode(ManagedNode):
                     return
                 self._state = str(error)
                 if error.code == Codes.E_STOP or isinstance(error, DisobeyedError):
-                    self._why_ended = f"{error} Activate the policy anew to go on."
-                    self.get_logger().warning(self._why_ended)
+                    self.get_logger().warning(f"{error} Activate the policy anew to go on.")
+                    # What is shown stays true when the stop is released.
+                    why = _STOPPED if error.code == Codes.E_STOP else str(error)
+                    self._why_ended = f"{why} Activate the policy anew to go on."
                     self.executor.create_task(self.trigger_deactivate)
                     return
                 self.get_logger().warning(str(error), throttle_duration_sec=5.0)
