@@ -105,6 +105,10 @@ COMMANDS = {
         "learning.policy_search.studies.command:PolicySearchLimb",
         "Let learners of policy search find the target with 0, 1, and 1 or 2 dead cameras.",
     ),
+    "policy-search-speed": LazyCommand(
+        "learning.policy_search.studies.speed:PolicySearchSpeed",
+        "Time learners of policy search beside sb3-contrib's ARS at equal steps, in one run.",
+    ),
     "policy-search-study": LazyCommand(
         "learning.policy_search.studies.command:PolicySearchStudy",
         "Train learners of policy search on benchmarks, several seeds each; draw their curves.",

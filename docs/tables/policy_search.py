@@ -226,6 +226,17 @@ def _crossings(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _speed(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [
+        ("learner", "processor time of a million steps", "by the clock", "processor time, of ARS's")
+    ]
+    for row in load(results, "learning/policy_search_speed.json")["rows"]:
+        name = "ARS (sb3-contrib)" if row["learner"] == "ars" else row["learner"]
+        figures = f"{row['processor_s']:.0f} s", f"{row['wall_s']:.0f} s", f"{row['ratio']:.2f}"
+        rows.append((name, *figures))
+    return markdown_table(rows)
+
+
 def _zero_shot(results: Path) -> str:
     head = "steps", "best policy tried", "learner's policy", "fresh, median", "fresh, best"
     rows: list[tuple[str, ...]] = [(*head, "trainings whose median, best fresh one is above")]
@@ -253,5 +264,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "compute_classes": _compute_classes,
     "compute_class_crossings": _crossings,
     "zero_shot": _zero_shot,
+    "policy_search_speed": _speed,
     **weight_space.TABLES,
 }

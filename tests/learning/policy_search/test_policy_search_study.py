@@ -111,3 +111,13 @@ def test_fresh_policies_are_judged_kept_and_summarised(
     assert main(words) == 0 and (tmp_path / "seed_0.json").stat().st_mtime_ns == kept
     assert main([*runs_of, "--seeds", "1", "--every", "0"]) == 2
     assert main([*words, "--fresh", "3"]) == 2
+
+
+def test_learners_are_timed_in_turns_beside_ars(tmp_path: Path) -> None:
+    path = tmp_path / "speed.json"
+    words = ["policy-search-speed", "--environment", "MountainCarContinuous-v0", "--turns", "1"]
+    words += ["--learners", "cem", "--steps"]
+    assert main([*words, "1000", "--json", str(path)]) == 0
+    beside, own = json.loads(path.read_text())["rows"]
+    assert beside["learner"] == "ars" and beside["ratio"] == 1 and own["processor_s"] > 0
+    assert main([*words, "10"]) == 2
