@@ -66,7 +66,24 @@ def _trainings(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _over_ros(results: Path) -> str:
+    made = load(results, "target_finding/starfish_find_target.json")
+    searches = len(made["episodes"])
+    rows: list[tuple[str, ...]] = [
+        ("searches", "policy", "found", "within 3 steps", "steps on average"),
+        (
+            str(searches),
+            f"`{made['policy']}`",
+            f"{made['found']} of {searches}",
+            f"{made['within_3']} of {searches}",
+            f"{made['mean_steps_of_finds']:.2f}",
+        ),
+    ]
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "starfish_found": _found,
     "starfish_trainings": _trainings,
+    "starfish_over_ros": _over_ros,
 }
