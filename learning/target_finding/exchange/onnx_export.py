@@ -35,7 +35,6 @@ def write(policy: Policy, path: Path) -> str:
     Raises:
         UserError: it has no such form, or acts otherwise in the runtime.
     """
-    require_onnx()
     content = policy_graph(policy).SerializeToString()
     apart = difference(policy, content)
     if not apart <= TOLERANCE:

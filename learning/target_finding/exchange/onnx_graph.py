@@ -146,11 +146,11 @@ def _softmax(policy: SoftmaxPolicy) -> Any:
 
 
 def _network(policy: NetworkPolicy) -> Any:
-    graph, part, card = _Graph(), policy.tensors, policy.card
-    if policy.cell not in (None, "lstm"):
+    if policy.cell not in (None, "lstm"):  # told first: no package would help
         raise UserError(
             f"A policy with a {policy.cell} memory has no ONNX graph here; only lstm has one."
         )
+    graph, part, card = _Graph(), policy.tensors, policy.card
     if "encoder.shape" in part:
         x = _encoded(graph, part)
     else:
