@@ -127,15 +127,37 @@ class PSSVF(PolicySearch):
         theta, best = self.table.best()
         return (self.as_written_now(theta) if self.settings.rebase else theta), best
 
-    def _learn_critic(self) -> None:
+    def fit(
+        self,
+        critic: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        rng: np.random.Generator,
+        updates: int,
+    ) -> float:
+        """Move a critic towards the returns of policies that were tried.
+
+        Args:
+            critic: of whole policies.
+            optimiser: of its numbers.
+            rng: source of the draws.
+            updates: batches.
+
+        Returns:
+            The last batch's mean squared error.
+        """
         about, loss = self.settings, torch.zeros(())
-        for _ in range(about.critic_steps):
-            thetas, returns = self.sample(self.rng, about.batch_size, about.recency)
-            loss = ((self.critic(thetas) - returns) ** 2).mean()
-            self._critic_optimiser.zero_grad(set_to_none=True)
+        for _ in range(updates):
+            thetas, returns = self.sample(rng, about.batch_size, about.recency)
+            loss = ((critic(thetas) - returns) ** 2).mean()
+            optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            self._critic_optimiser.step()
-        self.figures["critic_loss"] = loss.item()
+            optimiser.step()
+        return loss.item()
+
+    def _learn_critic(self) -> None:
+        self.figures["critic_loss"] = self.fit(
+            self.critic, self._critic_optimiser, self.rng, self.settings.critic_steps
+        )
 
     def _climb(self) -> None:
         value = torch.zeros(1)
@@ -192,7 +214,9 @@ def train_zero_shot(
         The trained vectors ``(n,)``.
     """
     rng = np.random.default_rng(seed)
-    critic = _fitted(learner, critic_updates, rng)
+    critic = copy.deepcopy(learner.critic)
+    rate = learner.settings.critic_learning_rate
+    learner.fit(critic, torch.optim.Adam(critic.parameters(), rate), rng, critic_updates)
     if spread is None:
         starts = np.array([learner.architecture.initial(rng) for _ in range(policies)])
     else:
@@ -205,16 +229,3 @@ def train_zero_shot(
         fresh.grad = gradient
         optimiser.step()
     return list(fresh.detach().double().numpy())
-
-
-def _fitted(learner: PSSVF, updates: int, rng: np.random.Generator) -> nn.Module:
-    """Return a copy of the learner's critic after further updates on the policies it tried."""
-    critic, about = copy.deepcopy(learner.critic), learner.settings
-    optimiser = torch.optim.Adam(critic.parameters(), about.critic_learning_rate)
-    for _ in range(updates):
-        thetas, returns = learner.sample(rng, about.batch_size, about.recency)
-        loss = ((critic(thetas) - returns) ** 2).mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-    return critic
