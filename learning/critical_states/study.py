@@ -19,9 +19,10 @@ from learning.critical_states.key_door import (
     HELD_OUT_POLICIES,
     TRAINING_POLICIES,
     VALIDATION_POLICIES,
+    KeyDoorClips,
     key_door_clips,
 )
-from learning.critical_states.limb_episodes import EVENTS, limb_episodes
+from learning.critical_states.limb_episodes import EVENTS, LimbEpisodes, limb_episodes
 from learning.critical_states.scores import THRESHOLDS, Marks, score
 
 TOLERANCES = (1, 2, 3)
@@ -76,12 +77,12 @@ class MaskTask:
 TASKS: Registry[MaskTask] = Registry("task of critical states")
 
 
-def _key_door(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
-    learned = key_door_clips(2000, TRAINING_POLICIES, seed=100 + seed)
-    tuning = key_door_clips(400, VALIDATION_POLICIES, seed=700 + seed)
-    test = key_door_clips(500, HELD_OUT_POLICIES, seed=900 + seed)
-    on_clips(1, 1)
-    groups = {"successes": test.labels == 1, "failures": test.labels == 0}
+def _examination(
+    learned: KeyDoorClips | LimbEpisodes,
+    tuning: KeyDoorClips | LimbEpisodes,
+    test: KeyDoorClips | LimbEpisodes,
+    groups: Mapping[str, npt.NDArray[np.bool_]],
+) -> Examination:
     return Examination(
         learned.pictures,
         learned.labels,
@@ -92,6 +93,15 @@ def _key_door(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
         tuning.pictures,
         tuning.decided,
     )
+
+
+def _key_door(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
+    learned = key_door_clips(2000, TRAINING_POLICIES, seed=100 + seed)
+    tuning = key_door_clips(400, VALIDATION_POLICIES, seed=700 + seed)
+    test = key_door_clips(500, HELD_OUT_POLICIES, seed=900 + seed)
+    on_clips(1, 1)
+    groups = {"successes": test.labels == 1, "failures": test.labels == 0}
+    return _examination(learned, tuning, test, groups)
 
 
 def _limb(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
@@ -105,16 +115,7 @@ def _limb(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
         made.append(limb_episodes(counts[number], first + seed, told))
     learned, tuning, test = made
     groups = {name: test.events == number for number, name in enumerate(EVENTS)}
-    return Examination(
-        learned.pictures,
-        learned.labels,
-        test.pictures,
-        test.labels,
-        test.decided,
-        groups,
-        tuning.pictures,
-        tuning.decided,
-    )
+    return _examination(learned, tuning, test, groups)
 
 
 _KEY_DOOR = IdentifierOptions(
