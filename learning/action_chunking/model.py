@@ -14,6 +14,7 @@ from learning.action_chunking.network import ACTIVATIONS, ActNetwork, ActShape
 from learning.action_chunking.resnet import BLOCKS
 from learning.recordings.episode_data import Floats
 from learning.target_finding.policies.encoder import Tensors
+from learning.target_finding.policies.weight_files import part_of
 
 STATE, ENVIRONMENT, ACTION = "state", "environment", "action"
 # What did not change in training is not told from its mean afterwards.
@@ -168,9 +169,8 @@ def network_of(shape: ActShape, tensors: Tensors, prefix: str) -> ActNetwork:
     """
     network = ActNetwork(shape)
     state = {
-        name.removeprefix(prefix): torch.from_numpy(np.array(value, np.float32))
-        for name, value in tensors.items()
-        if name.startswith(prefix)
+        name: torch.from_numpy(np.array(value, np.float32))
+        for name, value in part_of(tensors, prefix).items()
     }
     try:
         network.load_state_dict(state)

@@ -17,6 +17,7 @@ from learning.recordings.episode_data import Floats
 from learning.target_finding.env.options import options_from_card
 from learning.target_finding.policies.encoder import TileEncoder
 from learning.target_finding.policies.linear_policy import save_policy
+from learning.target_finding.policies.weight_files import part_of
 
 KIND = "limb_diffusion"
 
@@ -90,7 +91,7 @@ def assemble(tensors: dict[str, Any], card: dict[str, Any]) -> LimbDiffusionPoli
         ValueError: they do not fit each other.
     """
     options = options_from_card(card["options"])
-    parts = {k.removeprefix(_ENCODER): v for k, v in tensors.items() if k.startswith(_ENCODER)}
+    parts = part_of(tensors, _ENCODER)
     encoder = TileEncoder.from_tensors(parts) if parts else None
     if (encoder is None) != (options.observe == "commands"):
         raise ValueError("an encoder is there where nothing is seen, or is missing")

@@ -18,6 +18,7 @@ from learning.diffusion_policy.training import Scales
 from learning.diffusion_policy.transformer import HEADS, DenoiserShape
 from learning.recordings.episode_data import Floats
 from learning.target_finding.policies.encoder import Tensors
+from learning.target_finding.policies.weight_files import part_of
 
 _DENOISER, _SCALE, _SIMILARITY = "denoiser.", "scale.", "similarity"
 # Largest sizes that a file may ask for, before anything is allocated.
@@ -97,9 +98,8 @@ class DiffusionModel:
         shape = _checked_shape(card["shape"])
         denoiser = DENOISERS.get(card["denoiser"])(shape)
         state = {
-            name.removeprefix(_DENOISER): torch.from_numpy(np.array(value, np.float32))
-            for name, value in tensors.items()
-            if name.startswith(_DENOISER)
+            name: torch.from_numpy(np.array(value, np.float32))
+            for name, value in part_of(tensors, _DENOISER).items()
         }
         try:
             denoiser.load_state_dict(state)

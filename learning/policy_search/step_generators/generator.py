@@ -26,6 +26,7 @@ from learning.policy_search.algorithms.generators import HeadsGenerator
 from learning.policy_search.common.architecture import PolicyArchitecture
 from learning.policy_search.common.pose_map import PoseMap
 from learning.target_finding.policies.network_policy import NetworkPolicy
+from learning.target_finding.policies.weight_files import part_of
 
 # Settings of dead cameras, as the second command counts them.
 SETTINGS = ("kill0", "kill1", "kill12")
@@ -201,12 +202,7 @@ class StepGenerator:
         try:
             tensors = load(path.read_bytes())
             for name, part in (("generator", self.network), ("critic", self.critic)):
-                own = {
-                    key.removeprefix(f"{name}."): value
-                    for key, value in tensors.items()
-                    if key.startswith(f"{name}.")
-                }
-                part.load_state_dict(own)
+                part.load_state_dict(part_of(tensors, f"{name}."))
         except Exception as error:  # safetensors raises its own kinds
             raise UserError(f"{path} is damaged; remove it, and it is made again.") from error
 

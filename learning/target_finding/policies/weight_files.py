@@ -6,8 +6,9 @@ file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,17 @@ from safetensors.numpy import load
 from asterias.errors import UserError
 from asterias.files import read_bytes, read_json
 
+Tensor = TypeVar("Tensor")
+
 # Our largest policy, with its encoder, has some 0.6 MB.
 WEIGHTS_LIMIT_BYTES = 256 * 1024 * 1024
 CARD_LIMIT_BYTES = 16 * 1024 * 1024
 _LONGEST_NAME = 80
+
+
+def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with ``prefix``, by the rest of their names."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def shortened(name: str) -> str:
