@@ -91,8 +91,15 @@ def ours(robot: RobotDescription, number: int, kinematics: SoftLimb, angles: Ang
     return poses
 
 
-@pytest.mark.parametrize("parser", [by_yourdfpy, by_urchin], ids=["yourdfpy", "urchin"])
-@pytest.mark.parametrize("name", ROBOTS)
+@pytest.mark.parametrize(
+    ("name", "parser"),
+    [
+        pytest.param("limb_p1", by_yourdfpy, id="limb_p1-yourdfpy"),
+        pytest.param("limb_p1", by_urchin, id="limb_p1-urchin"),
+        pytest.param("starfish", by_yourdfpy, id="starfish-yourdfpy", marks=pytest.mark.slow),
+        pytest.param("starfish", by_urchin, id="starfish-urchin"),
+    ],
+)
 def test_parsers_of_the_field_put_each_link_where_the_simulation_does(
     name: str, parser: Callable[[Path], Forward], tmp_path: Path
 ) -> None:

@@ -90,7 +90,10 @@ def test_the_modes_of_every_registered_environment_are_checked() -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    REGISTERED,
+    [
+        pytest.param(n, o, marks=pytest.mark.slow if n == "Asterias/DoomMaze-v0" else ())
+        for n, o in REGISTERED
+    ],
     ids=[" ".join([n.partition("/")[2], *map(str, o.values())]) for n, o in REGISTERED],
 )
 def test_both_checkers_pass_on_what_gymnasium_makes(name: str, options: dict[str, Any]) -> None:

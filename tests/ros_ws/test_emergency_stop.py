@@ -115,7 +115,9 @@ def test_a_hundred_stops_and_releases_move_a_loaded_limb_by_less_than_a_hundredt
     assert robot.process.stop().status == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_stop_outlives_the_process_until_a_person_releases_it(
     start_node: Callable[..., Any], peer: Any, number: signal.Signals
 ) -> None:

@@ -68,7 +68,9 @@ def wait_for_recorder(peer: Any, *publishers: Any) -> None:
     peer.spin(0.3)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_stopped_recording_is_complete(
     start_node: Any, peer: Any, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -120,7 +122,9 @@ def test_a_recording_is_a_bag_for_rosbags(start_node: Any, peer: Any, tmp_path: 
     assert [message.position[0] for message in messages] == list(range(10))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))]
+)
 def test_kill_9_loses_at_most_the_last_second(
     start_node: Any, peer: Any, tmp_path: Path, seed: int
 ) -> None:

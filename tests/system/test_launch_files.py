@@ -62,7 +62,9 @@ def test_a_demo_below_its_goal_has_the_verdict_failed(
     assert subprocess.run(verdict, cwd=ROOT, check=False).returncode == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_launch_ends_cleanly_and_leaves_nothing_behind(
     launch: Callable[..., Any], client: Any, number: signal.Signals
 ) -> None:

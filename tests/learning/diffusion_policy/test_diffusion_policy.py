@@ -277,7 +277,13 @@ def two_answers() -> ChunkData:
     return ChunkData(np.zeros((400, 2), np.float32), chunks.astype(np.float32))
 
 
-@pytest.mark.parametrize("name", DENOISERS.names())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "unet" else ())
+        for name in DENOISERS.names()
+    ],
+)
 def test_a_denoiser_learns_both_answers_where_cloning_averages(name: str) -> None:
     settings = DenoiserTraining(
         name, width=16, layers=2, updates=250, batch=32, learning_rate=4e-3, ema=0.98

@@ -60,7 +60,13 @@ def test_with_several_steps_counting_comes_to_the_exact_step() -> None:
     assert np.abs(exact - counted).max() < 0.02
 
 
-@pytest.mark.parametrize("name", COMMANDED_LEARNERS.names())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "decision_transformer" else ())
+        for name in COMMANDED_LEARNERS.names()
+    ],
+)
 def test_every_command_conditioned_learner_has_its_card(name: str) -> None:
     card = accept(COMMANDED_LEARNERS.get(name), episodes=4000)
     assert (card.matching, card.optimum) == (pytest.approx(0.52), 0.6)
