@@ -83,7 +83,7 @@ def finish_layer(
 
 
 @inlined
-def _visit_four(state: ForwardState, d: int, block: int) -> None:
+def visit_four(state: ForwardState, d: int, block: int) -> None:
     """Compute a block for four actions and 3x3 kernels; the first of equals wins."""
     maze, layers, choice, _, layout = state
     kernel, summed, row = maze.kernel, layers.summed, layout.row
@@ -139,7 +139,7 @@ def _visit_any(state: ForwardState, d: int, block: int) -> None:
 
 @compiled
 def _forward_four(state: ForwardState, layout: Layout, count: int, size: int) -> None:
-    sweep(_visit_four, state, layout, count, size)
+    sweep(visit_four, state, layout, count, size)
 
 
 @compiled

@@ -6,7 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TypeVar
@@ -64,6 +64,17 @@ class BatchThreads:
         work(edges[0], edges[1])
         for other in others:
             other.result()
+
+    def beside(self, work: Callable[[], bool]) -> Future[bool]:
+        """Start ``work`` in a thread beside the caller's.
+
+        Returns:
+            What it will return.
+        """
+        with self.lock:
+            if self.pool is None:
+                self.pool, self.count = ThreadPoolExecutor(1), 1
+            return self.pool.submit(work)
 
 
 class BufferPool:

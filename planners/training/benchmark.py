@@ -28,6 +28,7 @@ from planners.networks.base import observation
 from planners.networks.registry import build
 from planners.networks.weights import WEIGHTS_FOLDER, load_weights
 from planners.operator import reference
+from planners.operator.two_threads.speed import two_threads_rows
 from planners.operator.value_iteration import value_iteration
 from planners.planning import exact_search as search
 from planners.planning.anytime_bench import anytime_rows
@@ -54,6 +55,8 @@ class BenchConfig:
     """Measure the closed form of sparse_dt_vin_15 alone, beside breadth-first search."""
     anytime: int = 0
     """Mazes of 100 x 100 on which to measure anytime planning alone; 0 for none."""
+    two_threads: bool = False
+    """Measure the operator by one thread and by two alone, by the clock of the wall."""
     memory: bool = True
     """Measure the memory of a training step at the last size."""
     json: Path | None = None
@@ -133,6 +136,9 @@ def bench(config: BenchConfig) -> Iterator[str]:
     if config.anytime:
         yield from _bench_anytime(config)
         return
+    if config.two_threads:
+        yield from _bench_two_threads(config, sizes)
+        return
     rows: list[dict[str, Any]] = []
     for size, depth in sizes:
         rows.append(_operator(config, size, depth))
@@ -173,6 +179,22 @@ def _bench_anytime(config: BenchConfig) -> Iterator[str]:
         clock = "CPU time of the measuring thread"
         result = {**provenance(seed), "threads": 1, "clock": clock, "rows": rows}
         write_json(config.json, result, indent=1)
+
+
+def _bench_two_threads(config: BenchConfig, sizes: list[tuple[int, int]]) -> Iterator[str]:
+    """Yield a line per size; write all of them to ``config.json``."""
+    rows = []
+    for row in two_threads_rows(sizes, 4 * config.repeats):
+        rows.append(row)
+        yield (
+            "{size} x {size} x {depth}: forward {forward_one_ms:.1f} ms by one thread, "
+            "{forward_two_ms:.1f} by two (the second came in {forward_came:.0f} %); training step "
+            "{train_one_ms:.1f} and {train_two_ms:.1f} ms ({train_came:.0f} %); processor time: "
+            "forward {forward_cpu_ms:.1f}, of one half {half_cpu_ms:.1f} ms".format_map(row)
+        )
+    if config.json:
+        clock = "wall, fastest of the repeats, one thread and two in turns"
+        write_json(config.json, {**provenance(), "clock": clock, "rows": rows}, indent=1)
 
 
 def _bench_closed_form(config: BenchConfig, sizes: list[tuple[int, int]]) -> Iterator[str]:

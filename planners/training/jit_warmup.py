@@ -11,7 +11,7 @@ from planners.mazes.datasets import MazeRule, generate
 from planners.mazes.distances import distances, optimal_actions
 from planners.networks.base import observation
 from planners.networks.registry import build
-from planners.operator.value_iteration import action_values
+from planners.operator.value_iteration import action_values, value_iteration
 from planners.planning import exact_search as search
 from planners.training.losses import Labels, backward
 
@@ -34,4 +34,13 @@ def warm() -> None:
     backward(network, *maze, labels, 2, (1, 2))
     transition, reward = network.encode(*maze)
     build("sparse_dt_vin").eval().solve(*maze, 4)
+    _warm_halves()
     action_values(transition, reward, torch.zeros(1, 1, 9, 9)).sum().backward()  # type: ignore[no-untyped-call]
+
+
+def _warm_halves() -> None:
+    """Compile what two threads run on one maze that is large and deep, where there are two."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    value_iteration(torch.ones(1, 4, 9, 64, 64) / 9, torch.zeros(1, 64, 64), 800)
+    torch.set_num_threads(threads)

@@ -49,3 +49,12 @@ def test_the_closed_form_is_measured_beside_search(tmp_path: Path) -> None:
     rows = json.loads(out.read_text())["rows"]
     assert [row["size"] for row in rows] == [15, 21]
     assert all(row["closed_form_ms"] > row["bfs_ms"] > 0 for row in rows)
+
+
+def test_one_thread_and_two_are_measured_in_turns(tmp_path: Path) -> None:
+    out, threads = tmp_path / "two_threads.json", torch.get_num_threads()
+    assert len(list(bench(BenchConfig("40x16", repeats=1, two_threads=True, json=out)))) == 1
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(threads)
+    row = json.loads(out.read_text())["rows"][0]
+    assert row["forward_cpu_ms"] > 0 and row["half_cpu_ms"] > 0 and row["train_two_ms"] > 0

@@ -1,0 +1,65 @@
+"""Whether two threads take the halves of a maze, and what happens if the second does not come."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import torch
+
+from planners.operator.cpu_threads import threads
+from planners.operator.two_threads.progress import (
+    Counters,
+    WaitClock,
+    has_given_up,
+    new_clock,
+    new_counters,
+)
+
+# After an attempt in vain the machine is busy: it is not tried again for a while, which doubles
+# from the first number to the second. An attempt in vain costs a thread's patience and what had
+# been computed.
+_SHORTEST_S, _LONGEST_S = 0.5, 60.0
+
+Half = Callable[[int, Counters, WaitClock], bool]
+"""Works on half 0 or 1, and returns False if it has given up."""
+
+
+class Pairs:
+    """Two threads for one maze, where there is a second core that is free."""
+
+    def __init__(self) -> None:
+        self.alone_until_s, self.pause_s = 0.0, _SHORTEST_S
+
+    def are_possible(self, batch: int) -> bool:
+        """Return whether two threads may take one maze: PyTorch's settings, cores, and the past."""
+        if batch != 1 or torch.get_num_threads() < 2 or _cores() < 2:
+            return False
+        return time.monotonic() >= self.alone_until_s
+
+    def run(self, half: Half) -> bool:
+        """Run both halves at once.
+
+        Returns:
+            False if one has waited for the other in vain; the work has to be done again by one
+            thread.
+        """
+        counters = new_counters()
+        other = threads.beside(lambda: half(1, counters, new_clock()))
+        half(0, counters, new_clock())
+        has_come = not other.cancel() and other.result()
+        if has_come and not has_given_up(counters):
+            self.pause_s = _SHORTEST_S
+            return True
+        self.alone_until_s = time.monotonic() + self.pause_s
+        self.pause_s = min(2 * self.pause_s, _LONGEST_S)
+        return False
+
+
+def _cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+pairs = Pairs()
