@@ -97,9 +97,13 @@ COMMANDS = {
         "learning.highway.studies.command:Highway",
         "Measure highway reinforcement learning on tables: fixed points, noise, four rooms.",
     ),
+    "highway-minatar": LazyCommand(
+        "learning.highway.studies.minatar_command:HighwayMinAtar",
+        "Train Highway DQN beside DQN in MinAtar's games where only the end of an episode pays.",
+    ),
     "highway-study": LazyCommand(
         "learning.highway.studies.deep_command:HighwayStudy",
-        "Train Highway DQN beside DQN and n-step DQN where only the end of an episode pays.",
+        "Train Highway DQN, SAC and TD3 beside their like where only the end of an episode pays.",
     ),
     "policy-search-limb": LazyCommand(
         "learning.policy_search.studies.command:PolicySearchLimb",

@@ -74,8 +74,9 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "studies": ("core", "estimation"),
     },
     "learning.highway": {
+        "continuous": ("dqn",),
         "dqn": ("tabular",),
-        "studies": ("dqn", "tabular"),
+        "studies": ("continuous", "dqn", "tabular"),
     },
     "learning.policy_search": {
         "algorithms": ("common",),

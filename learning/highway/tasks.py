@@ -79,3 +79,65 @@ def corridor_env(slip: float = 0.0, length: int = 20, cap: int = 400) -> Process
 def four_rooms_env(slip: float = 0.0, cap: int = 500) -> ProcessEnv:
     """Return the four rooms: 1 for the exit, 20 steps away, and nothing else."""
     return ProcessEnv(sparse_four_rooms(slip), cap)
+
+
+class DelayedReachEnv(gymnasium.Env[Seen, Seen]):
+    """A planar arm of two links of 0.5 m, paid at the end alone: 1 less the hand's distance in m.
+
+    Observation ``(9,)`` float32: cosine and sine of both joints, hand and target in m, and the
+    share of the episode that is left. Action ``(2,)``: turns of the joints, 1 is 0.25 rad. Nothing
+    is paid below 0.
+
+    Args:
+        steps: of an episode.
+    """
+
+    _TURN_RAD, _LINK_M = 0.25, 0.5
+
+    def __init__(self, steps: int = 20) -> None:
+        if steps < 1:
+            raise UserError(f"An episode takes 1 step or more, not {steps}.")
+        self.steps = steps
+        self.observation_space = spaces.Box(-1.0, 1.0, (9,), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        self._joints, self._target, self._done = np.zeros(2), np.zeros(2), 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Seen, dict[str, Any]]:
+        """Draw joints, and a target where the hand would be with others.
+
+        Returns:
+            The observation, and nothing else.
+        """
+        super().reset(seed=seed)
+        self._joints = self.np_random.uniform(-np.pi, np.pi, 2)
+        self._target = self._hand(self.np_random.uniform(-np.pi, np.pi, 2))
+        self._done = 0
+        return self._seen(), {}
+
+    def step(self, action: Seen) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
+        """Turn the joints.
+
+        Returns:
+            Observation, reward, whether the episode ended, never truncated, and nothing else.
+        """
+        self._joints += self._TURN_RAD * np.clip(action, -1.0, 1.0)
+        self._done += 1
+        ended = self._done >= self.steps
+        apart_m = float(np.linalg.norm(self._hand(self._joints) - self._target))
+        return self._seen(), max(0.0, 1.0 - apart_m) if ended else 0.0, ended, False, {}
+
+    def _hand(self, joints: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        angles = np.cumsum(joints)
+        hand: npt.NDArray[np.float64] = self._LINK_M * np.array(
+            [np.cos(angles).sum(), np.sin(angles).sum()]
+        )
+        return hand
+
+    def _seen(self) -> Seen:
+        left = 1.0 - self._done / self.steps
+        turned = np.cos(self._joints), np.sin(self._joints)
+        return np.concatenate([*turned, self._hand(self._joints), self._target, [left]]).astype(
+            np.float32
+        )

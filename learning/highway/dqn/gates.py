@@ -48,11 +48,13 @@ class HighwayGate:
         summary: one line for people.
         apply: to a batch.
         two_heads: it needs a :class:`~learning.highway.dqn.two_heads.TwoHeadQNetwork`.
+        combine: one-step and lookahead targets ``(B, 1)`` to the target; None where heads decide.
     """
 
     summary: str
     apply: GateFunction
     two_heads: bool = False
+    combine: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
 
 
 def _against(
@@ -107,6 +109,27 @@ def _critics(
 
 
 GATES: Registry[HighwayGate] = Registry("gate of Highway DQN", "asterias.highway_gates")
-GATES.register("samples", HighwayGate("the larger of two sampled targets", _samples))
+GATES.register(
+    "samples", HighwayGate("the larger of two sampled targets", _samples, combine=torch.maximum)
+)
 GATES.register("critics", HighwayGate("the larger of two learned means", _critics, two_heads=True))
-GATES.register("none", HighwayGate("every lookahead passes: n-step learning", _none))
+GATES.register(
+    "none",
+    HighwayGate("every lookahead passes: n-step learning", _none, combine=lambda near, far: far),
+)
+
+
+def gate_figures(gains: torch.Tensor, raised: float) -> dict[str, float]:
+    """Return the share of open gates, the mean gain through them, and by how much targets rise.
+
+    Args:
+        gains: ``(B, 1)`` of lookaheads over one step.
+        raised: mean of what targets have over one-step targets.
+    """
+    is_open = gains > 1e-6  # less is rounding of float32
+    passed = gains[is_open]
+    return {
+        "open_gates": float(is_open.float().mean()),
+        "mean_gain": float(passed.mean()) if passed.numel() else 0.0,
+        "raised": raised,
+    }

@@ -18,24 +18,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from stable_baselines3 import DQN
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.type_aliases import MaybeCallback
 
 from asterias.errors import UserError
-from learning.highway.dqn.gates import GATES, GateResult
-from learning.highway.dqn.trajectory_buffer import Lookahead, TrajectoryBuffer, TrajectorySamples
+from learning.highway.dqn.gates import GATES, GateResult, gate_figures
+from learning.highway.dqn.trajectory_buffer import TrajectoryBuffer, TrajectorySamples
+from learning.highway.dqn.trajectory_learner import TrajectoryLearner
 from learning.highway.dqn.two_heads import TwoHeadPolicy
 
 
-class HighwayDQN(DQN):
+class HighwayDQN(TrajectoryLearner, DQN):
     """DQN with the highway gate in front of its one-step target.
 
     Args:
         policy: ``MlpPolicy``, ``CnnPolicy``, or a class.
         env: an environment with discrete actions and no dictionary of observations.
         depth: N, the largest lookahead.
+        least_depth: depths are drawn from this one to N.
         gate: name in :data:`~learning.highway.dqn.gates.GATES`.
         gamma: discount.
         kwargs: of stable-baselines3's DQN.
@@ -50,6 +49,7 @@ class HighwayDQN(DQN):
         env: Any,
         *,
         depth: int = 20,
+        least_depth: int = 1,
         gate: str = "samples",
         gamma: float = 0.99,
         **kwargs: Any,
@@ -64,27 +64,9 @@ class HighwayDQN(DQN):
             env,
             gamma=gamma,
             replay_buffer_class=TrajectoryBuffer,
-            replay_buffer_kwargs={"depth": depth, "gamma": gamma},
+            replay_buffer_kwargs={"depth": depth, "least_depth": least_depth, "gamma": gamma},
             **kwargs,
         )
-
-    def _setup_model(self) -> None:
-        if isinstance(self.observation_space, spaces.Dict):
-            raise UserError("Highway DQN takes no dictionary of observations; flatten it first.")
-        super()._setup_model()
-
-    def _setup_learn(
-        self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        reset_num_timesteps: bool = True,
-        *args: Any,
-        **kwargs: Any,
-    ) -> tuple[int, BaseCallback]:
-        if reset_num_timesteps or self._last_obs is None:  # the environment is reset
-            assert isinstance(self.replay_buffer, TrajectoryBuffer)
-            self.replay_buffer.truncate_last_trajectory()
-        return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, *args, **kwargs)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Learn from so many batches, as DQN does, with the gate's targets."""
@@ -108,26 +90,17 @@ class HighwayDQN(DQN):
         return samples  # type: ignore[no-any-return]
 
     def _gated(self, batch: TrajectorySamples) -> GateResult:
-        near, far = self._target(batch.near), self._target(batch.far)
+        with torch.no_grad():  # one pass of the network for both ends
+            ends = torch.cat([batch.near.next_observations, batch.far.next_observations])
+            best = self.q_net_target(ends).amax(1, keepdim=True)
+            near = batch.near.rewards + batch.near.discounts * best[: len(best) // 2]
+            far = batch.far.rewards + batch.far.discounts * best[len(best) // 2 :]
         gate = GATES.get(self.gate)
         return gate.apply(self.q_net, batch.observations, batch.actions.long(), near, far)
 
-    def _target(self, ahead: Lookahead) -> torch.Tensor:
-        """Return ``(B, 1)`` targets."""
-        with torch.no_grad():
-            best = self.q_net_target(ahead.next_observations).amax(1, keepdim=True)
-            target: torch.Tensor = ahead.rewards + ahead.discounts * best
-            return target
-
     def _record(self, losses: list[float], results: list[GateResult]) -> None:
         gains = torch.cat([result.gains for result in results])
-        is_open = gains > 1e-6  # less is rounding of float32
-        passed = gains[is_open]
-        self.figures = {
-            "open_gates": float(is_open.float().mean()),
-            "mean_gain": float(passed.mean()) if passed.numel() else 0.0,
-            "raised": float(np.mean([result.raised for result in results])),
-        }
+        self.figures = gate_figures(gains, float(np.mean([result.raised for result in results])))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", float(np.mean(losses)))
         for name, value in self.figures.items():

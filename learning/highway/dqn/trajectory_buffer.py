@@ -53,24 +53,34 @@ class TrajectoryBuffer(ReplayBuffer):
 
     Args:
         args: of stable-baselines3's buffer.
-        depth: largest lookahead N; each is drawn uniformly from 1 to N.
+        depth: largest lookahead N; each is drawn uniformly from the least one to N.
+        least_depth: 1, or as large as N, where all shall be of that depth.
         gamma: discount.
         kwargs: of stable-baselines3's buffer.
     """
 
-    def __init__(self, *args: Any, depth: int = 20, gamma: float = 0.99, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        depth: int = 20,
+        least_depth: int = 1,
+        gamma: float = 0.99,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         if depth < 1:
             raise UserError(f"The depth of a lookahead must be 1 or more, not {depth}.")
+        if not 1 <= least_depth <= depth:
+            raise UserError(f"The least depth must be from 1 to {depth}, not {least_depth}.")
         if self.optimize_memory_usage:
             raise UserError("A buffer of trajectories needs optimize_memory_usage=False.")
-        self.depth, self.gamma = depth, gamma
+        self.depth, self.least_depth, self.gamma = depth, least_depth, gamma
 
     def _get_samples(  # type: ignore[override]
         self, batch_inds: npt.NDArray[np.int64], env: VecNormalize | None = None
     ) -> TrajectorySamples:
         lanes = np.random.randint(0, self.n_envs, size=batch_inds.shape)
-        depths = np.random.randint(1, self.depth + 1, size=batch_inds.shape)
+        depths = np.random.randint(self.least_depth, self.depth + 1, size=batch_inds.shape)
         observations = self._normalize_obs(self.observations[batch_inds, lanes], env)
         return TrajectorySamples(
             self.to_torch(observations),  # type: ignore[arg-type]
@@ -93,7 +103,7 @@ class TrajectoryBuffer(ReplayBuffer):
         first = np.where(ends.any(1), ends.argmax(1), len(steps) - 1)
         taken = np.minimum(first, depths - 1)  # index of the last step
         powers = self.gamma ** np.arange(len(steps) + 1, dtype=np.float32)
-        rewards = self._normalize_reward(self.rewards[along, lanes[:, None]], env)
+        rewards = self._paid(along, lanes[:, None], env)
         summed = (rewards * powers[:-1] * (steps <= taken[:, None])).sum(1, keepdims=True)
         last = (rows + taken) % self.buffer_size
         over = self.dones[last, lanes] * (1 - self.timeouts[last, lanes])
@@ -103,6 +113,12 @@ class TrajectoryBuffer(ReplayBuffer):
             self.to_torch(reached),  # type: ignore[arg-type]
             self.to_torch((powers[taken + 1] * (1 - over)).astype(np.float32)[:, None]),
         )
+
+    def _paid(
+        self, along: npt.NDArray[np.int64], lanes: npt.NDArray[np.int64], env: VecNormalize | None
+    ) -> npt.NDArray[np.float32]:
+        """Return what each step of the lookaheads pays, ``(B, steps)``."""
+        return self._normalize_reward(self.rewards[along, lanes], env)
 
     def truncate_last_trajectory(self) -> None:
         """End the last trajectories as a time limit does, before the environments are reset."""

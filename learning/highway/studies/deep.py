@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -27,7 +29,7 @@ from learning.highway.tasks import ProcessEnv
 from learning.target_finding.env.environment import TargetFindingEnv
 
 _LENGTH = 20
-_CORRIDOR: dict[str, Any] = {
+CORRIDOR_SETTINGS: dict[str, Any] = {
     "buffer_size": 50_000,
     "learning_starts": 500,
     "batch_size": 64,
@@ -61,7 +63,7 @@ class DeepTask:
     make: Callable[[], gymnasium.Env[Any, Any]]
     steps: int
     goal: float
-    settings: dict[str, Any] = field(default_factory=lambda: dict(_CORRIDOR))
+    settings: dict[str, Any] = field(default_factory=lambda: dict(CORRIDOR_SETTINGS))
     episodes: int = 10
     process: FiniteProcess | None = None
     learners: tuple[str, ...] = ("dqn", "dqn_5", "dqn_50", "highway_50", "highway_critics_50")
@@ -171,8 +173,8 @@ class _Curve(BaseCallback):
                 "length": round(float(np.mean(lengths)), 2),
             }
         )
-        if isinstance(self.model, HighwayDQN):
-            self.gates.append({k: round(v, 4) for k, v in self.model.figures.items()})
+        if figures := getattr(self.model, "figures", None):  # of the learners with a gate
+            self.gates.append({k: round(v, 4) for k, v in figures.items()})
         self._on_steps(self.num_timesteps)
         return True
 
@@ -194,12 +196,13 @@ def evaluate(
         Discounted return and length of each episode, always of the same seeds.
     """
     gamma, returns, lengths = about.settings["gamma"], [], []
+    counted = isinstance(env.action_space, spaces.Discrete)
     for episode in range(about.episodes):
         seen, _ = env.reset(seed=10_000 + episode)
         total, steps, over = 0.0, 0, False
         while not over:
             action, _ = model.predict(seen, deterministic=True)
-            seen, reward, terminated, truncated, _ = env.step(int(action))
+            seen, reward, terminated, truncated, _ = env.step(int(action) if counted else action)
             total += gamma**steps * float(reward)
             steps, over = steps + 1, terminated or truncated
         returns.append(total)
@@ -220,7 +223,8 @@ def complete_deep_run(run: DeepRun, on_steps: Callable[[int], None], every: int 
     torch.set_num_threads(1)  # the nets are small
     about, clock = TASKS.get(run.task), Clock()
     env = about.make()
-    model = DEEP_LEARNERS.get(run.learner)(env, seed=run.seed, **about.settings)
+    # Stable-baselines3 writes into the dictionaries that it is given.
+    model = DEEP_LEARNERS.get(run.learner)(env, seed=run.seed, **deepcopy(about.settings))
     curve = _Curve(about, every, on_steps)
     model.learn(about.steps, callback=curve)
     env.close()

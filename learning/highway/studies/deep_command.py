@@ -15,19 +15,14 @@ from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.progress import Stages, progress_bars
 from asterias.provenance import provenance
-from learning.highway.studies.deep import (
-    DEEP_LEARNERS,
-    TASKS,
-    DeepRun,
-    complete_deep_run,
-    deep_rows,
-)
+from learning.highway.studies.deep import DeepRun, complete_deep_run, deep_rows
+from learning.highway.studies.deep_more import DEEP_LEARNERS, TASKS
 from learning.highway.studies.picture import draw_curves
 
 
 @dataclass(frozen=True)
 class HighwayStudy:
-    """Train Highway DQN beside DQN and n-step DQN where only the end of an episode pays."""
+    """Train Highway DQN, SAC and TD3 beside their like where only the end of an episode pays."""
 
     out: Path
     """Folder for the trainings; what is finished there is not done again."""

@@ -135,3 +135,50 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
+
+
+def draw_minatar(rows: list[dict[str, Any]], summary: list[dict[str, Any]], path: Path) -> None:
+    """Draw a panel for each game, mean score while learning, and the interquartile means.
+
+    Args:
+        rows: of the command ``highway-minatar``.
+        summary: of all games, by learner.
+        path: of the picture.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    games = list(dict.fromkeys(row["game"] for row in rows))
+    names = list(dict.fromkeys(row["learner"] for row in rows))
+    figure, axes = pyplot.subplots(
+        1, len(games) + 1, figsize=(4.2 * len(games) + 4.2, 3.8), layout="constrained"
+    )
+    for axis, game in zip(axes[:-1], games, strict=True):
+        for row in (row for row in rows if row["game"] == game):
+            colour = f"C{names.index(row['learner'])}"
+            for at, curve in enumerate(row["curves"]):
+                frames = [point["frames"] for point in curve]
+                scores = [point["score"] for point in curve]
+                label = row["learner"] if not at else None
+                axis.plot(frames, scores, color=colour, alpha=0.7, label=label)
+        axis.set(title=game, xlabel="frames of training", ylim=(0, None))
+        axis.grid(alpha=0.25)
+    axes[0].set_ylabel("score while learning, each seed")
+    axes[0].legend(fontsize=8, loc="upper left")
+    for at, row in enumerate(summary):
+        low, high = row["interval"]
+        colour = f"C{names.index(row['learner'])}"
+        axes[-1].plot([low, high], [at, at], "-", color=colour, linewidth=3, alpha=0.5)
+        axes[-1].plot(row["iqm"], at, "o", color=colour)
+    axes[-1].set(
+        yticks=range(len(summary)),
+        yticklabels=[row["learner"] for row in summary],
+        xlabel="1: the best learner of a game",
+        title="Interquartile mean, 95 % interval",
+    )
+    axes[-1].grid(alpha=0.25, axis="x")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)

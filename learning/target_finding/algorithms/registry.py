@@ -192,6 +192,22 @@ ALGORITHMS.register(
     ),
 )
 ALGORITHMS.register(
+    "highway_sac",
+    LearningAlgorithm(
+        "Highway SAC: long lookaheads through a gate, with the behaviour's entropy",
+        _SB3,
+        "learning.highway.continuous_limb_training:HIGHWAY_SAC",
+    ),
+)
+ALGORITHMS.register(
+    "highway_td3",
+    LearningAlgorithm(
+        "Highway TD3: long lookaheads through a gate, a deterministic policy",
+        _SB3,
+        "learning.highway.continuous_limb_training:HIGHWAY_TD3",
+    ),
+)
+ALGORITHMS.register(
     "bc",
     LearningAlgorithm(
         "behaviour cloning of recorded demonstrations", f"{_HERE}.behaviour_cloning:train_request"

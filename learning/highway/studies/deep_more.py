@@ -1,0 +1,114 @@
+"""More tasks of the deep study: an exit in ViZDoom, and continuous actions for SAC and TD3."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+from stable_baselines3 import SAC, TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import NormalActionNoise
+
+from learning.highway.continuous.highway_sac import HighwaySAC
+from learning.highway.continuous.highway_td3 import HighwayTD3
+from learning.highway.doom_exit import DoomExitEnv
+from learning.highway.studies.deep import CORRIDOR_SETTINGS, DEEP_LEARNERS, TASKS, DeepTask
+from learning.highway.tasks import DelayedReachEnv
+
+# The first maze from seed 100 on whose exit is 15 steps away or more; settings were tried in maze 3.
+_MAZE, _SHORTEST = 103, 20
+_DOOM = {
+    **CORRIDOR_SETTINGS,
+    "learning_starts": 300,
+    "train_freq": 2,
+    "target_update_interval": 200,
+    "exploration_fraction": 0.6,
+}
+
+
+def register_exit(name: str, maze_seed: int, shortest: int) -> None:
+    """Register the exit of a maze as a task; it is solved by ways at most 2 steps too long."""
+    TASKS.register(
+        name,
+        DeepTask(
+            f"exit of a maze in ViZDoom, {shortest} steps away",
+            partial(DoomExitEnv, maze_seed),
+            4000,
+            0.95 ** (shortest + 1),
+            _DOOM,
+            episodes=1,
+            learners=("ppo", "dqn", "dqn_20", "highway_50"),
+        ),
+    )
+
+
+register_exit("doom_exit", _MAZE, _SHORTEST)
+
+_REACH: dict[str, Any] = {
+    "buffer_size": 20_000,
+    "learning_starts": 500,
+    "batch_size": 128,
+    "train_freq": 2,
+    "gradient_steps": 1,
+    "learning_rate": 1e-3,
+    "gamma": 0.95,
+    "tau": 0.01,
+    "policy_kwargs": {"net_arch": [64, 64]},
+    "device": "cpu",
+}
+TASKS.register(
+    "reach",
+    DeepTask(
+        "arm that reaches, paid after 20 steps for being near",
+        DelayedReachEnv,
+        6000,
+        # Within 0.2 m of the target on average, discounted by the steps before.
+        0.8 * 0.95**19,
+        _REACH,
+        episodes=20,
+        learners=("sac", "sac_20", "highway_sac_20", "td3", "td3_20", "highway_td3_20"),
+    ),
+)
+
+# The end pays at most 1: with SAC's own start of 1 the entropy would be all that counts.
+_TEMPERATURE = 0.01
+
+
+def _sac(steps: int) -> Any:
+    return lambda env, **settings: SAC(
+        "MlpPolicy", env, n_steps=steps, ent_coef=_TEMPERATURE, **settings
+    )
+
+
+def _highway_sac(depth: int) -> Any:
+    return lambda env, **settings: HighwaySAC(
+        "MlpPolicy", env, depth=depth, ent_coef=_TEMPERATURE, **settings
+    )
+
+
+def _noise(env: gymnasium.Env[Any, Any]) -> NormalActionNoise:
+    actions = int(np.prod(env.action_space.shape or ()))
+    return NormalActionNoise(np.zeros(actions), np.full(actions, 0.2))
+
+
+def _td3(steps: int) -> Any:
+    return lambda env, **settings: TD3(
+        "MlpPolicy", env, n_steps=steps, action_noise=_noise(env), **settings
+    )
+
+
+def _highway_td3(env: gymnasium.Env[Any, Any], **settings: Any) -> BaseAlgorithm:
+    return HighwayTD3("MlpPolicy", env, depth=20, action_noise=_noise(env), **settings)
+
+
+for _name, _make in (
+    ("sac", _sac(1)),
+    ("sac_20", _sac(20)),
+    ("highway_sac_20", _highway_sac(20)),
+    ("td3", _td3(1)),
+    ("td3_20", _td3(20)),
+    ("highway_td3_20", _highway_td3),
+):
+    DEEP_LEARNERS.register(_name, _make)
