@@ -11,8 +11,8 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from learning.environments import register_environments
+from learning.highway.tasks import Seen
 
-Seen = npt.NDArray[np.float32]
 _ENVIRONMENT = "Asterias/DoomMazeCells-v0"
 # Of a view: rows and columns of grey that are kept.
 _ROWS, _COLUMNS = 3, 4

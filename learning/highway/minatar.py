@@ -17,8 +17,8 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from asterias.errors import UserError
+from learning.highway.tasks import Seen
 
-Seen = npt.NDArray[np.float32]
 GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")
 INSTALL = "pip install --no-deps MinAtar==1.0.15"
 

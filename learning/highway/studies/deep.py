@@ -55,6 +55,7 @@ class DeepTask:
         goal: mean discounted return of the greedy policy that counts as solved.
         settings: of DQN.
         episodes: of an evaluation.
+        patience: steps after which an evaluation gives an episode up.
         process: with exact values, where the task is one.
         learners: names of those that are compared on it.
     """
@@ -65,6 +66,7 @@ class DeepTask:
     goal: float
     settings: dict[str, Any] = field(default_factory=lambda: dict(CORRIDOR_SETTINGS))
     episodes: int = 10
+    patience: int = 10_000
     process: FiniteProcess | None = None
     learners: tuple[str, ...] = ("dqn", "dqn_5", "dqn_50", "highway_50", "highway_critics_50")
 
@@ -200,7 +202,7 @@ def evaluate(
     for episode in range(about.episodes):
         seen, _ = env.reset(seed=10_000 + episode)
         total, steps, over = 0.0, 0, False
-        while not over:
+        while not over and steps < about.patience:
             action, _ = model.predict(seen, deterministic=True)
             seen, reward, terminated, truncated, _ = env.step(int(action) if counted else action)
             total += gamma**steps * float(reward)
