@@ -71,7 +71,7 @@ def measure(options: BodyFindBench) -> int:
     found = [row for row in rows if row["found"]]
     steps = [row["steps"] for row in found]
     body = {
-        "policy": ", ".join(sorted({row["policy"] for row in rows})),
+        "policy": ", ".join(sorted({row["policy"] for row in rows} - {""})),
         "dead_limb": options.dead_limb,
         "load_average_1_min": round(os.getloadavg()[0], 1),
         "found": len(found),

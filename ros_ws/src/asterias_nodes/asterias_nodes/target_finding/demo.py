@@ -269,7 +269,8 @@ class DemoNode(EpisodeRunner):
 
     def _policies(self) -> str:
         """Return what searched: the server may take another policy when more cameras are dead."""
-        return ", ".join(sorted({episode.policy for episode in self._episodes}))
+        chosen = {episode.policy for episode in self._episodes} - {""}  # "": ended before a choice
+        return ", ".join(sorted(chosen)) or self.settings.policy
 
     def _command(self) -> str:
         """Return what a reader types to run this demo again."""
