@@ -163,6 +163,31 @@ _HIGHWAY_PLAN = StudyPlan(
     50,
 )
 
+# The regime of Highway VIN's paper: 25 x 25, loss at the last layer alone, kernels that start as a
+# softmax of noise, thousands of updates. Hours on a GPU; not for a processor.
+_PAPER: dict[str, Any] = {"loss": "last", "learning_rate": 1e-2, "epochs": 20}
+_DEPTHS = (30, 60, 120, 180, 300)
+
+
+def _paper(model: str, title: str, depth: int, **options: Any) -> Case:
+    changes = {**_PAPER, "model": model, "depth": depth}
+    changes |= {"options": json.dumps({"init": "stochastic", **options})}
+    left_out = "".join(f"_no_{option.removesuffix('_gate')}" for option in options)
+    return Case(f"{model}_{depth}{left_out}", f"{title}, {depth} layers", changes)
+
+
+_PAPER_PLAN = StudyPlan(
+    (
+        *(_paper("vin", "VIN", depth) for depth in _DEPTHS),
+        *(_paper("highway_vin", "Highway VIN", depth) for depth in _DEPTHS),
+        _paper("highway_vin", "without filter gate", 300, filter_gate=False),
+        _paper("highway_vin", "without exploration", 300, exploration=False),
+    ),
+    "1,50,100,150,200",
+    200,
+    50,
+)
+
 # Noisy mazes: soft kernels, and a CNN that cleans the map before they are made.
 _NOISY = {**_SHORT, "epochs": 2, "depth": 120, "validate_every": 125}
 _CLEANED = json.dumps({"one_hot": False, "cleaner": 8})
@@ -271,6 +296,7 @@ PLANS: dict[str, StudyPlan] = {
     "15-noise": _NOISE_PLAN,
     "35-noise": _DOUBT_PLAN,
     "15-highway": _HIGHWAY_PLAN,
+    "25-highway": _PAPER_PLAN,
     "15-sparse": StudyPlan(_SPARSE, "1,15,30,60,90", 500, 200),
     "15": StudyPlan(
         (

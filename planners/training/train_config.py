@@ -92,6 +92,20 @@ class TrainConfig:
 # Each size begins, by --init-weights, where the one before it ended.
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "15": ("15 x 15 mazes, 200 layers", TrainConfig(out=Path("runs/15"))),
+    "25": (
+        "25 x 25 mazes, 300 layers: the regime of Highway VIN's paper",
+        TrainConfig(
+            out=Path("runs/25"),
+            size=25,
+            mazes=8000,
+            stratify="0,50,100,150,200",
+            depth=300,
+            learning_rate=1e-2,
+            bins="1,50,100,150,200",
+            validation=200,
+            validate_every=250,
+        ),
+    ),
     "35": (
         "35 x 35 mazes, 600 layers",
         TrainConfig(
