@@ -106,6 +106,13 @@ _DEEP = {
     "highway_20": "Highway DQN, N = 20",
     "highway_50": "Highway DQN, N = 50",
     "highway_critics_50": "Highway DQN, N = 50, two critics",
+    "dqn_3": "DQN, 3 steps",
+    "sac": "SAC",
+    "sac_20": "SAC, 20 steps",
+    "highway_sac_20": "Highway SAC, N = 20",
+    "td3": "TD3",
+    "td3_20": "TD3, 20 steps",
+    "highway_td3_20": "Highway TD3, N = 20",
 }
 
 
@@ -137,10 +144,39 @@ def _dqn(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _minatar(results: Path) -> str:
+    found = load(results, "learning/highway_minatar.json")
+    games = list(dict.fromkeys(row["game"] for row in found["rows"]))
+    summary = {row["learner"]: row for row in found["summary"]}
+    rows: list[tuple[str, ...]] = [
+        (
+            "learner",
+            *(f"{game.replace('_', ' ')}: each seed" for game in games),
+            "interquartile mean",
+            "95 %",
+        )
+    ]
+    for learner in dict.fromkeys(row["learner"] for row in found["rows"]):
+        own = {row["game"]: row["scores"] for row in found["rows"] if row["learner"] == learner}
+        whole = summary.get(learner)
+        low, high = whole["interval"] if whole else (0.0, 0.0)
+        rows.append(
+            (
+                _DEEP[learner],
+                *(", ".join(f"{score:.2f}" for score in own.get(game, [])) for game in games),
+                f"{whole['iqm']:.2f}" if whole else "",
+                f"{low:.2f} to {high:.2f}" if whole else "",
+            )
+        )
+    chance = [f"{found['random'][game]:.2f}" for game in games]
+    return markdown_table([*rows, ("random actions", *chance, "", "")])
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "highway_fixed_points": _fixed_points,
     "highway_corridor": _corridor,
     "highway_noise": _noise,
     "highway_four_rooms": _four_rooms,
     "highway_dqn": _dqn,
+    "highway_minatar": _minatar,
 }
