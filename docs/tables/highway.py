@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from docs.tables.markdown import load, markdown_table
 
@@ -129,16 +130,44 @@ def _dqn(results: Path) -> str:
         )
     ]
     for row in load(results, "learning/highway_dqn.json")["rows"]:
-        gates = row["gates"]
+        bias = "" if row["bias"] is None else f"{row['bias']:.3f}"
+        length = f"{row['last_length']:.1f}"
+        rows.append((row["title"], _DEEP[row["learner"]], _solved(row), length, bias, *_gates(row)))
+    return markdown_table(rows)
+
+
+def _solved(row: dict[str, Any]) -> str:
+    return ", ".join("never" if s is None else f"{s:,}" for s in row["solved"])
+
+
+def _gates(row: dict[str, Any]) -> tuple[str, str]:
+    gates = row["gates"]
+    return (
+        (f"{100 * gates['open_gates']:.0f} %", f"{gates['mean_gain']:.3f}") if gates else ("", "")
+    )
+
+
+def _more(results: Path, task: str) -> str:
+    rows: list[tuple[str, ...]] = [
+        (
+            "learner",
+            "steps until solved, each seed",
+            "return half-way, each seed",
+            "return at the end, each seed",
+            "open gates",
+            "mean gain",
+        )
+    ]
+    for row in load(results, f"learning/highway_{task}.json")["rows"]:
+        half = [curve[len(curve) // 2 - 1]["return"] for curve in row["curves"]]
+        last = [curve[-1]["return"] for curve in row["curves"]]
         rows.append(
             (
-                row["title"],
                 _DEEP[row["learner"]],
-                ", ".join("never" if s is None else f"{s:,}" for s in row["solved"]),
-                f"{row['last_length']:.1f}",
-                "" if row["bias"] is None else f"{row['bias']:.3f}",
-                f"{100 * gates['open_gates']:.0f} %" if gates else "",
-                f"{gates['mean_gain']:.3f}" if gates else "",
+                _solved(row),
+                ", ".join(f"{value:.2f}" for value in half),
+                ", ".join(f"{value:.2f}" for value in last),
+                *_gates(row),
             )
         )
     return markdown_table(rows)
@@ -178,5 +207,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "highway_noise": _noise,
     "highway_four_rooms": _four_rooms,
     "highway_dqn": _dqn,
+    "highway_doom_exit": lambda results: _more(results, "doom_exit"),
+    "highway_reach": lambda results: _more(results, "reach"),
     "highway_minatar": _minatar,
 }

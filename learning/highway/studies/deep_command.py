@@ -64,7 +64,8 @@ class HighwayStudy:
         Console().print(_table(rows))
         if self.json is not None:
             command = (
-                f"python -m learning highway-study --out runs/highway_dqn --seeds {self.seeds}"
+                f"python -m learning highway-study --out runs/highway_dqn --seeds {self.seeds} "
+                f"--tasks {' '.join(self.tasks)}"
             )
             write_json(self.json, {**provenance(0, command), "rows": rows})
         if self.picture is not None:
