@@ -207,7 +207,4 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "highway_noise": _noise,
     "highway_four_rooms": _four_rooms,
     "highway_dqn": _dqn,
-    "highway_doom_exit": lambda results: _more(results, "doom_exit"),
-    "highway_reach": lambda results: _more(results, "reach"),
-    "highway_minatar": _minatar,
 }
