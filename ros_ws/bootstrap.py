@@ -53,7 +53,7 @@ PACKAGES_TITLE = "installing pinned packages (a minute or two; more where PyTorc
 WORKSPACE_TITLE = "building the ROS 2 workspace (a minute)"
 EXTRAS_TITLE = "installing what a few tests need"
 # What `make test-all` adds: packages that only a few tests use.
-TEST_EXTRAS = "browser,docs,onnx,pyelastica"
+TEST_EXTRAS = "browser,docs,onnx,pyelastica,ray"
 NEXT_STEP = "Set-up is complete. Next: make demo   (or, in your own shell: source setup.bash)"
 # PyBullet has wheels up to this Python and for this machine, and takes ten minutes to compile.
 LAST_PYBULLET_PYTHON, PYBULLET_MACHINE = (3, 11), "x86_64"

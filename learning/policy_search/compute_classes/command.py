@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from asterias.cli import check_file, check_folder
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
+from asterias.jobs import JobOptions
 from asterias.progress import Stages, progress_bars
 from asterias.provenance import provenance
 from learning.policy_search.compute_classes import picture, runs
@@ -36,12 +37,20 @@ class ComputeClass:
     """Classes, two or more; with spaces or commas between."""
     seeds: int = 4
     """Trainings of each method; an interquartile mean leaves nothing out of fewer than 4."""
+    nested: bool = True
+    """One training goes through all classes; --no-nested trains each class from the beginning,
+    which is the same for a learner without a schedule, and costs the sum of the classes."""
+    stop_solved: bool = True
+    """A training ends at the first class where all episodes of its evaluation have the highest
+    score there is; it stands for the larger classes, and the result file counts such trainings."""
     train: bool = True
     """Train what is missing; --no-train reports what is finished."""
     json: Path | None = None
     """Result file, for example results/learning/compute_classes.json; other tasks in it stay."""
     picture: Path | None = None
     """Plot of all tasks in the result file, or of this one."""
+    jobs: tyro.conf.OmitArgPrefixes[JobOptions] = field(default_factory=JobOptions)
+    """Where trainings run; throughput is measured here."""
 
     def run(self) -> int:
         """Measure, train, print the table, write and draw.
@@ -57,7 +66,8 @@ class ComputeClass:
             stages = Stages(progress)
             pace = runs.throughputs(study, stages)
             if self.train:
-                runs.complete_runs(study, pace, stages)
+                with self.jobs.open() as runner:
+                    runs.complete_runs(study, pace, runner, stages)
         rows = runs.rows_of(study, pace)
         if not rows:
             raise UserError(f"{self.out} holds no finished training yet; leave out --no-train.")
@@ -85,7 +95,16 @@ class ComputeClass:
         check_file("--picture", self.picture)
         if self.seeds < 1:
             raise UserError("--seeds must be 1 or more.")
-        return runs.ClassStudy(self.out, self.task, methods, _classes(self.seconds), self.seeds)
+        self.jobs.check()
+        return runs.ClassStudy(
+            self.out,
+            self.task,
+            methods,
+            _classes(self.seconds),
+            self.seeds,
+            nested=self.nested,
+            stop_solved=self.stop_solved,
+        )
 
     def _told(self, study: runs.ClassStudy, rows: list[dict[str, Any]]) -> dict[str, Any]:
         about = TASKS.get(study.task)
@@ -93,6 +112,8 @@ class ComputeClass:
         command = (
             f"python -m learning compute-class --out runs/compute_classes --task {study.task} "
             f"--methods {','.join(study.methods)} --seconds {seconds} --seeds {study.seeds}"
+            f"{'' if study.nested else ' --no-nested'}"
+            f"{'' if study.stop_solved else ' --no-stop-solved'}"
         )
         return {
             "task": study.task,

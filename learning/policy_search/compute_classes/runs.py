@@ -14,12 +14,13 @@ import torch
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
+from asterias.jobs import JobRunner, Tell
 from asterias.progress import OnProgress
 from asterias.provenance import provenance
 from learning.policy_search.compute_classes.budget import allowed_steps, measure_throughput
-from learning.policy_search.compute_classes.methods import METHODS
+from learning.policy_search.compute_classes.methods import METHODS, Contestant
 from learning.policy_search.compute_classes.scores import Summary, crossing, summarise
-from learning.policy_search.compute_classes.tasks import TASKS
+from learning.policy_search.compute_classes.tasks import TASKS, ClassTask
 
 THROUGHPUT = "throughput.json"
 # Seed of the learners that throughput is measured with.
@@ -37,6 +38,9 @@ class ClassStudy:
         seconds: classes, in rising order.
         seeds: trainings of each method, with the seeds from 0 on.
         measure_s: time for a measurement of throughput.
+        nested: one training goes through all classes; else each class has its own.
+        stop_solved: a training ends at the first class where its task is solved, and its score
+            stands for the larger ones.
     """
 
     folder: Path
@@ -45,6 +49,8 @@ class ClassStudy:
     seconds: tuple[float, ...]
     seeds: int
     measure_s: float = 4.0
+    nested: bool = True
+    stop_solved: bool = True
 
     def run_path(self, method: str, seed: int) -> Path:
         """Return the file of one training."""
@@ -76,47 +82,96 @@ def throughputs(study: ClassStudy, on_progress: OnProgress) -> dict[str, float]:
     return {method: float(measured[method]["steps_per_s"]) for method in study.methods}
 
 
-def complete_runs(study: ClassStudy, pace: dict[str, float], on_progress: OnProgress) -> None:
+@dataclass(frozen=True)
+class ClassRun:
+    """One training of a study, with the throughput that its steps are derived from."""
+
+    study: ClassStudy
+    method: str
+    seed: int
+    pace: float
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.study.run_path(self.method, self.seed)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has been through all classes."""
+        return self.path.exists() and _covers(self.path, self.study.seconds)
+
+
+def complete_runs(
+    study: ClassStudy, pace: dict[str, float], runner: JobRunner, on_progress: OnProgress
+) -> None:
     """Train what is missing: all methods of one seed before the next seed.
 
-    Learners have no schedule over a whole training, so that a short class's training is the
-    beginning of a long one's, and one training goes through all classes.
+    Each result is kept as soon as it is there. A training whose node is lost begins anew: it takes
+    no longer than its largest class.
 
     Args:
         study: what is compared.
         pace: steps per second by method.
+        runner: of the trainings.
         on_progress: told stage, done and total.
     """
-    total = study.seeds * len(study.methods)
-    for number in range(total):
-        seed, which = divmod(number, len(study.methods))
-        method = study.methods[which]
-        path = study.run_path(method, seed)
-        if not path.exists() or not _covers(path, study.seconds):
-            write_json(path, _train(study, method, seed, pace[method]))
-        on_progress("trainings", number + 1, total)
+    runs = [
+        ClassRun(study, method, seed, pace[method])
+        for seed in range(study.seeds)
+        for method in study.methods
+    ]
+    missing = [run for run in runs if not run.is_done]
+    done = len(runs) - len(missing)
+    on_progress("trainings", done, len(runs))
+    for number, result in runner.run(_train, missing):
+        write_json(missing[number].path, result)
+        done += 1
+        on_progress("trainings", done, len(runs))
 
 
-def _train(study: ClassStudy, method: str, seed: int, pace: float) -> dict[str, Any]:
-    task = TASKS.get(study.task)
-    torch.set_num_threads(1)
-    contestant = METHODS.get(method)(task, seed)
-    points, spent_s = [], 0.0
+def _train(run: ClassRun, tell: Tell) -> dict[str, Any]:
+    """Train once through all classes, or for each class from the beginning.
+
+    Without a schedule over a whole training, a short class's training is the beginning of a long
+    one's, and both ways give the same policies.
+
+    Returns:
+        What its file holds.
+    """
+    torch.set_num_threads(1)  # a class is a time of one core
+    study, task = run.study, TASKS.get(run.study.task)
+    contestant: Contestant | None = None
+    points: list[dict[str, Any]] = []
+    spent_s = 0.0
     for seconds in study.seconds:
+        if study.stop_solved and points and task.is_solved(points[-1]["score"]):
+            points.append({**points[-1], "seconds": seconds, "stopped": True})
+            continue
+        if contestant is None or not study.nested:
+            if contestant is not None:
+                contestant.close()
+            contestant, spent_s = METHODS.get(run.method)(task, run.seed), 0.0
         began = time.process_time()
-        contestant.train_until(allowed_steps(pace, seconds))
+        contestant.train_until(allowed_steps(run.pace, seconds))
         spent_s += time.process_time() - began
-        mean_return, mean_length = contestant.evaluate(task.episodes)
-        points.append(
-            {
-                "seconds": seconds,
-                "steps": contestant.steps,
-                "spent_s": round(spent_s, 2),
-                "score": round(mean_length if task.is_length else mean_return, 4),
-            }
-        )
-    contestant.close()
-    return {"method": method, "seed": seed, "steps_per_s": pace, "points": points}
+        points.append(_point(contestant, task, seconds, spent_s))
+        tell(len(points), len(study.seconds))
+    if contestant is not None:
+        contestant.close()
+    return {"method": run.method, "seed": run.seed, "steps_per_s": run.pace, "points": points}
+
+
+def _point(
+    contestant: Contestant, task: ClassTask, seconds: float, spent_s: float
+) -> dict[str, Any]:
+    mean_return, mean_length = contestant.evaluate(task.episodes)
+    return {
+        "seconds": seconds,
+        "steps": contestant.steps,
+        "spent_s": round(spent_s, 2),
+        "score": round(mean_length if task.is_length else mean_return, 4),
+    }
 
 
 def _points(path: Path) -> dict[float, dict[str, Any]]:
@@ -161,6 +216,7 @@ def _row(study: ClassStudy, method: str, pace: float) -> dict[str, Any] | None:
                 "steps": round(float(np.mean([run[seconds]["steps"] for run in runs]))),
                 "spent_s": round(float(np.mean([run[seconds]["spent_s"] for run in runs])), 1),
                 "scores": [run[seconds]["score"] for run in runs],
+                "stopped": sum(run[seconds].get("stopped", False) for run in runs),
                 "iqm": round(float(summary.means[at]), 3),
                 "low": round(float(summary.intervals[at, 0]), 3),
                 "high": round(float(summary.intervals[at, 1]), 3),

@@ -26,6 +26,8 @@ class ClassTask:
         is_length: the score is an episode's length, the fewer steps the better; else its return.
         search: options that all learners of policy search get.
         settings: options by method.
+        highest: score that no policy can pass: an evaluation with it has solved the task. None: not
+            known, or never reached for sure.
     """
 
     title: str
@@ -35,6 +37,11 @@ class ClassTask:
     is_length: bool = False
     search: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    highest: float | None = None
+
+    def is_solved(self, score: float) -> bool:
+        """Return whether all episodes of an evaluation had the highest score there is."""
+        return self.highest is not None and score >= self.highest
 
 
 TASKS: Registry[ClassTask] = Registry("task of compute classes", "asterias.compute_class_tasks")
@@ -46,6 +53,7 @@ TASKS.register(
         partial(make_environment, "CartPole-v1"),
         20,
         search={"normalise": False},
+        highest=500.0,  # the environment's limit of steps, each with reward 1
     ),
 )
 TASKS.register(
@@ -72,7 +80,7 @@ for _faults, _dead in (("kill0", "no camera dead"), ("kill1", "one camera dead")
                 TargetFindingEnv,
                 with_command_range(TargetFindingOptions(faults=_faults)),  # type: ignore[arg-type]
             ),
-            30,
+            100,
             is_length=True,
             search=COMMON,
             settings={

@@ -13,6 +13,7 @@ from rich.table import Table
 from asterias.cli import check_file, check_folder
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
+from asterias.jobs import JobOptions, complete_folders
 from asterias.progress import Stages, progress_bars, stop_requests
 from asterias.provenance import provenance
 from learning.policy_search.registry import LEARNERS
@@ -44,6 +45,8 @@ class PolicySearchStudy:
     """Learning curves to draw, for example results/learning/policy_search.png."""
     command_picture: Path | None = None
     """Commanded against obtained returns to draw, where a benchmark has them."""
+    jobs: tyro.conf.OmitArgPrefixes[JobOptions] = field(default_factory=JobOptions)
+    """Where trainings run."""
 
     def run(self) -> int:
         """Train, print the table, write and draw.
@@ -58,6 +61,7 @@ class PolicySearchStudy:
             BENCHMARKS.get(name)
         if self.seeds < 1:
             raise UserError("--seeds must be 1 or more.")
+        self.jobs.check()
         check_folder("--out", self.out)
         check_file("--json", self.json)
         check_file("--picture", self.picture)
@@ -89,13 +93,17 @@ class PolicySearchStudy:
             f"{' '.join(self.benchmarks)} --seeds {self.seeds}"
         )
 
-    @staticmethod
-    def _train(todo: list[runs.BenchmarkRun]) -> None:
-        with progress_bars(24, unit="steps") as progress:
+    def _train(self, todo: list[runs.BenchmarkRun]) -> None:
+        missing = [run for run in todo if not run.is_done]
+        with self.jobs.open() as runner, progress_bars(24, unit="steps or runs") as progress:
             stages = Stages(progress)
-            for run in todo:
-                name = f"{run.benchmark} {run.seed}"
-                runs.complete_run(run, lambda done, total, name=name: stages(name, done, total))  # type: ignore[misc]
+
+            def tell(number: int, done: int, total: int) -> None:
+                stages(f"{missing[number].benchmark} {missing[number].seed}", done, total)
+
+            finished = complete_folders(runner, runs.complete_run, missing, tell)
+            for done, _ in enumerate(finished, 1):
+                stages("runs", done, len(missing))
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

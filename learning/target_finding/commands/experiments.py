@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
 from asterias.cli import check_episodes, check_file, check_folder, check_seed
 from asterias.errors import UserError
 from asterias.files import write_json
+from asterias.jobs import JobOptions
 from asterias.progress import progress_bars
 from asterias.provenance import provenance
 from learning.target_finding.env.options import DEAD, TargetFindingOptions, with_command_range
 from learning.target_finding.experiments import baselines
 from sim.world import SimWorld
+
+# What a worker of this machine imports once, before it is forked.
+_PRELOAD = (
+    "learning.target_finding.experiments.study",
+    "learning.target_finding.algorithms.training",
+)
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,6 @@ class Compare:
     """Which to train and show."""
     episodes: int = 200
     """Fresh episodes that each trained policy is tested on."""
-    parallel: int = 2
-    """Trainings at a time."""
     train: bool = True
     """Train what is missing; without, show what there is."""
     json: Path | None = None
@@ -85,6 +91,8 @@ class Compare:
     """Learning curves to draw, for example runs/target_finding/curves.png."""
     publish: Path | None = None
     """Folder for the best policy of each kind, best on its fresh episodes."""
+    jobs: tyro.conf.OmitArgPrefixes[JobOptions] = field(default_factory=JobOptions)
+    """Where trainings run; on this machine 2 at a time by default."""
 
     def run(self) -> int:
         """Train what is missing, print the table, write what is asked for.
@@ -100,10 +108,10 @@ class Compare:
         self._check([method.name for method in study.METHODS])
         runs = study.all_runs(self.out, self.methods, self.seeds)
         if self.train:
-            with progress_bars(unit="trainings") as progress:
+            with self.jobs.open(2, _PRELOAD) as runner, progress_bars(unit="trainings") as progress:
                 bar = progress.add_task("trainings", total=len(runs))
                 tell: Callable[[study.StudyRun], None] = lambda run: progress.advance(bar)  # noqa: E731
-                study.complete(runs, self.episodes, self.parallel, tell)
+                study.complete(runs, self.episodes, runner, tell)
         rows = study.rows(runs)
         if not rows:
             raise UserError(f"{self.out} holds no finished training yet; leave out --no-train.")
@@ -125,8 +133,9 @@ class Compare:
         for name in self.methods:
             if name not in known:
                 raise UserError(f"Unknown method '{name}'; choose among {', '.join(known)}.")
-        if self.seeds < 1 or self.episodes < 2 or self.parallel < 1:
-            raise UserError("--seeds and --parallel must be 1 or more, --episodes 2 or more.")
+        if self.seeds < 1 or self.episodes < 2:
+            raise UserError("--seeds must be 1 or more, --episodes 2 or more.")
+        self.jobs.check()
         check_folder("--out", self.out)
         check_file("--json", self.json)
         check_file("--picture", self.picture)

@@ -7,22 +7,19 @@ its checkpoint.
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.resources import files
-from multiprocessing import get_context
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, cast, get_args
 
-import cv2
 import numpy as np
 
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
-from asterias.workers import worker_pool
+from asterias.jobs import JobRunner, Tell, complete_folders
 from learning.target_finding.algorithms.checkpoint import CHECKPOINT_FILE
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import Faults, TargetFindingOptions, options_from_card
@@ -114,14 +111,14 @@ def all_runs(folder: Path, methods: Sequence[str], seeds: int) -> list[StudyRun]
 
 
 def complete(
-    runs: Sequence[StudyRun], episodes: int, parallel: int, on_run: Callable[[StudyRun], None]
+    runs: Sequence[StudyRun], episodes: int, runner: JobRunner, on_run: Callable[[StudyRun], None]
 ) -> None:
     """Train and test what is missing.
 
     Args:
         runs: of the study.
         episodes: that each policy is tested on.
-        parallel: trainings at a time.
+        runner: of the trainings.
         on_run: called after each finished one.
     """
     todo = []
@@ -130,26 +127,11 @@ def complete(
             on_run(run)
         else:
             todo.append(run)
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__, "learning.target_finding.algorithms.training"])
-    with worker_pool(parallel, context, _start_worker) as pool:
-        jobs = {pool.submit(_train_and_test, run, episodes): run for run in todo}
-        for job in as_completed(jobs):
-            job.result()
-            on_run(jobs[job])
+    for run in complete_folders(runner, partial(_train_and_test, episodes=episodes), todo):
+        on_run(run)
 
 
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-
-
-def _is_orphan() -> bool:
-    """Return whether the study that started this process is gone; then it stops."""
-    return os.getppid() == 1
-
-
-def _train_and_test(run: StudyRun, episodes: int) -> None:
+def _train_and_test(run: StudyRun, tell: Tell, episodes: int) -> None:
     if not (run.folder / POLICY_FILE).exists():
         _train(run)
     policy = load_policy(run.folder)
@@ -158,6 +140,12 @@ def _train_and_test(run: StudyRun, episodes: int) -> None:
         found = evaluation.episodes(environment, policy, count=episodes, seed=1000 + run.seed)
         row = evaluation.summarise(list(found), run.faults, run.method.paper)
     write_json(run.folder / TESTED, row)
+
+
+def _is_orphan() -> bool:
+    """Return whether this is a worker whose study is gone; then it stops."""
+    parent = parent_process()
+    return parent is not None and not parent.is_alive()
 
 
 def _train(run: StudyRun) -> None:

@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import trim_mean
 
 from asterias.errors import UserError
+from asterias.jobs import JobOptions
 from learning.__main__ import main
 from learning.policy_search.compute_classes import budget, runs, scores
 from learning.policy_search.compute_classes.command import ComputeClass
@@ -89,7 +90,7 @@ def test_learners_are_measured_trained_and_compared_once(
     for row in study["rows"]:
         pace = row["steps_per_s"]
         for at in row["classes"]:
-            assert at["steps"] >= at["allowed_steps"] - 1
+            assert at["stopped"] or at["steps"] >= at["allowed_steps"] - 1
             assert at["allowed_steps"] == pytest.approx(pace * at["seconds"], abs=0.51)
     assert first["formula"]["largest_deviation"] < 1e-3 and drawn.stat().st_size > 10_000
 
@@ -106,6 +107,34 @@ def test_learners_are_measured_trained_and_compared_once(
     result.write_text("[]")
     with pytest.raises(UserError, match="holds no compute classes"):
         command.run()
+
+
+@pytest.mark.parametrize("method", ["cem", "ppois"])
+def test_a_short_class_is_the_beginning_of_a_long_one(method: str, tmp_path: Path) -> None:
+    nested = runs.ClassStudy(tmp_path, "cartpole", (method,), (1, 2, 3), 1, stop_solved=False)
+    told: list[int] = []
+    whole = runs._train(runs.ClassRun(nested, method, 0, 3000.0), lambda done, _: told.append(done))
+    alone = runs._train(
+        runs.ClassRun(replace(nested, nested=False), method, 0, 3000.0), lambda *_: None
+    )
+    for one, other in zip(whole["points"], alone["points"], strict=True):
+        assert (one["steps"], one["score"]) == (other["steps"], other["score"])
+    assert told == [1, 2, 3] and whole["points"][0]["steps"] < whole["points"][-1]["steps"]
+
+
+def test_a_training_that_has_solved_its_task_stops_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    easy = replace(TASKS.get("cartpole"), highest=5.0, episodes=1)
+    monkeypatch.setattr(TASKS, "_entries", {**dict(TASKS.items()), "cartpole": easy})
+    study = runs.ClassStudy(tmp_path, "cartpole", ("cem",), (1, 2, 3), 1)
+    with JobOptions().open() as runner:
+        runs.complete_runs(study, {"cem": 1000.0}, runner, lambda *_: None)
+    (row,) = runs.rows_of(study, {"cem": 1000.0})
+    first, second, third = row["classes"]
+    assert [at["stopped"] for at in row["classes"]] == [0, 1, 1]
+    assert first["steps"] == second["steps"] == third["steps"] < third["allowed_steps"]
+    assert first["iqm"] == third["iqm"] >= 5.0
 
 
 def test_each_method_takes_each_task() -> None:
