@@ -2,13 +2,13 @@
 
 from asterias.jobs.folders import complete_folders
 from asterias.jobs.options import JobOptions
-from asterias.jobs.runner import JobRunner, OnProgress, Tell, ignore_progress
+from asterias.jobs.runner import JobRunner, OnJobProgress, TellJob, ignore_progress
 
 __all__ = [
     "JobOptions",
     "JobRunner",
-    "OnProgress",
-    "Tell",
+    "OnJobProgress",
+    "TellJob",
     "complete_folders",
     "ignore_progress",
 ]

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from asterias.files import write_bytes
-from asterias.jobs.runner import JobRunner, OnProgress, Tell, Work, ignore_progress
+from asterias.jobs.runner import JobRunner, JobWork, OnJobProgress, TellJob, ignore_progress
 
 
 class FolderJob(Protocol):
@@ -26,9 +26,9 @@ F = TypeVar("F", bound=FolderJob)
 
 def complete_folders(
     runner: JobRunner,
-    work: Work[F, None],
+    work: JobWork[F, None],
     jobs: Sequence[F],
-    on_progress: OnProgress = ignore_progress,
+    on_progress: OnJobProgress = ignore_progress,
 ) -> Iterator[F]:
     """Run jobs that write into their folders.
 
@@ -71,10 +71,10 @@ class _FolderWork(Generic[F]):
         marker: a file in the folders of the machine that the jobs come from.
     """
 
-    work: Work[F, None]
+    work: JobWork[F, None]
     marker: str
 
-    def __call__(self, job: F, tell: Tell) -> dict[str, bytes]:
+    def __call__(self, job: F, tell: TellJob) -> dict[str, bytes]:
         """Do the job.
 
         Returns:

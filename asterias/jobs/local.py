@@ -17,10 +17,10 @@ from asterias.jobs.runner import (
     JOB_RUNNERS,
     J,
     JobRunner,
-    OnProgress,
+    JobWork,
+    OnJobProgress,
     R,
     RunnerSettings,
-    Work,
     ignore_progress,
     tell_nobody,
 )
@@ -33,7 +33,7 @@ class HereRunner(JobRunner):
     places = 1
 
     def run(
-        self, work: Work[J, R], jobs: Sequence[J], on_progress: OnProgress = ignore_progress
+        self, work: JobWork[J, R], jobs: Sequence[J], on_progress: OnJobProgress = ignore_progress
     ) -> Iterator[tuple[int, R]]:
         """Run jobs in their order, as :meth:`JobRunner.run` says.
 
@@ -56,7 +56,7 @@ class ProcessRunner(JobRunner):
         self._pool, self.places = pool, places
 
     def run(
-        self, work: Work[J, R], jobs: Sequence[J], on_progress: OnProgress = ignore_progress
+        self, work: JobWork[J, R], jobs: Sequence[J], on_progress: OnJobProgress = ignore_progress
     ) -> Iterator[tuple[int, R]]:
         """Run jobs side by side, as :meth:`JobRunner.run` says.
 

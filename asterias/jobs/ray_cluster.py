@@ -16,10 +16,10 @@ from asterias.jobs.runner import (
     JOB_RUNNERS,
     J,
     JobRunner,
-    OnProgress,
+    JobWork,
+    OnJobProgress,
     R,
     RunnerSettings,
-    Work,
     ignore_progress,
     tell_nobody,
 )
@@ -61,7 +61,7 @@ class RayRunner(JobRunner):
         self.places = parallel or max(1, int(ray.cluster_resources().get("CPU", 1)))
 
     def run(
-        self, work: Work[J, R], jobs: Sequence[J], on_progress: OnProgress = ignore_progress
+        self, work: JobWork[J, R], jobs: Sequence[J], on_progress: OnJobProgress = ignore_progress
     ) -> Iterator[tuple[int, R]]:
         """Run jobs on the cluster, as :meth:`JobRunner.run` says.
 
@@ -114,7 +114,7 @@ class RayRunner(JobRunner):
             ) from error
 
 
-def _run_job(work: Work[J, R], job: J, version: str) -> R:
+def _run_job(work: JobWork[J, R], job: J, version: str) -> R:
     """Run a job on a node.
 
     Returns:

@@ -14,10 +14,10 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 # Done and total of one job, in a unit of its own.
-Tell = Callable[[int, int], None]
-Work = Callable[[J, Tell], R]
+TellJob = Callable[[int, int], None]
+JobWork = Callable[[J, TellJob], R]
 # Number of a job, its done, its total.
-OnProgress = Callable[[int, int, int], None]
+OnJobProgress = Callable[[int, int, int], None]
 
 
 def ignore_progress(number: int, done: int, total: int) -> None:
@@ -41,7 +41,7 @@ class JobRunner(ABC):
 
     @abstractmethod
     def run(
-        self, work: Work[J, R], jobs: Sequence[J], on_progress: OnProgress = ignore_progress
+        self, work: JobWork[J, R], jobs: Sequence[J], on_progress: OnJobProgress = ignore_progress
     ) -> Iterator[tuple[int, R]]:
         """Run jobs, and yield each one's number and result as it ends.
 
@@ -53,7 +53,7 @@ class JobRunner(ABC):
             on_progress: told the progress of jobs that run in this process.
         """
 
-    def results(self, work: Work[J, R], jobs: Sequence[J]) -> list[R]:
+    def results(self, work: JobWork[J, R], jobs: Sequence[J]) -> list[R]:
         """Return the results in the order of the jobs.
 
         Args:

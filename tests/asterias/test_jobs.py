@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from asterias.errors import AsteriasError, UserError
-from asterias.jobs import JobOptions, JobRunner, Tell, complete_folders
+from asterias.jobs import JobOptions, JobRunner, TellJob, complete_folders
 from asterias.jobs.runner import JOB_RUNNERS
 
 
-def squared(job: int, tell: Tell) -> tuple[int, int]:
+def squared(job: int, tell: TellJob) -> tuple[int, int]:
     tell(1, 1)
     if job < 0:
         raise UserError(f"{job} has no root.")
     return job * job, os.getpid()
 
 
-def kill(job: int, tell: Tell) -> None:
+def kill(job: int, tell: TellJob) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -30,7 +30,7 @@ class Folder:
     folder: Path
 
 
-def count(job: Folder, tell: Tell) -> None:
+def count(job: Folder, tell: TellJob) -> None:
     """Go on from the checkpoint; be killed after the second of four steps."""
     path = job.folder / "steps"
     done = path.read_text() if path.exists() else ""

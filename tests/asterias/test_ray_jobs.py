@@ -14,7 +14,7 @@ import pytest
 from ray_nodes import Nodes, ray_nodes, wait_until
 
 from asterias.errors import AsteriasError, UserError
-from asterias.jobs import JobOptions, Tell, complete_folders
+from asterias.jobs import JobOptions, TellJob, complete_folders
 from learning.policy_search.compute_classes import runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -31,7 +31,7 @@ class Folder:
     folder: Path
 
 
-def count(job: Folder, tell: Tell) -> None:
+def count(job: Folder, tell: TellJob) -> None:
     """Take four steps, each noted in the folder; the first attempt ends with its process."""
     path = job.folder / "steps"
     done = path.read_text() if path.exists() else ""
@@ -43,17 +43,17 @@ def count(job: Folder, tell: Tell) -> None:
     (job.folder / "result").write_text(f"{is_first} {done}")
 
 
-def refuse(job: int, tell: Tell) -> int:
+def refuse(job: int, tell: TellJob) -> int:
     if job == 2:
         raise UserError("2 is refused.")
     return job
 
 
-def last(job: int, tell: Tell) -> int:
+def last(job: int, tell: TellJob) -> int:
     os._exit(1)
 
 
-def long(job: int, tell: Tell) -> None:
+def long(job: int, tell: TellJob) -> None:
     time.sleep(120.0)
 
 

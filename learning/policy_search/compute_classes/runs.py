@@ -14,7 +14,7 @@ import torch
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
-from asterias.jobs import JobRunner, Tell
+from asterias.jobs import JobRunner, TellJob
 from asterias.progress import OnProgress
 from asterias.provenance import provenance
 from learning.policy_search.compute_classes.budget import allowed_steps, measure_throughput
@@ -130,7 +130,7 @@ def complete_runs(
         on_progress("trainings", done, len(runs))
 
 
-def _train(run: ClassRun, tell: Tell) -> dict[str, Any]:
+def _train(run: ClassRun, tell: TellJob) -> dict[str, Any]:
     """Train once through all classes, or for each class from the beginning.
 
     Without a schedule over a whole training, a short class's training is the beginning of a long

@@ -19,7 +19,7 @@ import numpy as np
 
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
-from asterias.jobs import JobRunner, Tell, complete_folders
+from asterias.jobs import JobRunner, TellJob, complete_folders
 from learning.target_finding.algorithms.checkpoint import CHECKPOINT_FILE
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import Faults, TargetFindingOptions, options_from_card
@@ -131,7 +131,7 @@ def complete(
         on_run(run)
 
 
-def _train_and_test(run: StudyRun, tell: Tell, episodes: int) -> None:
+def _train_and_test(run: StudyRun, tell: TellJob, episodes: int) -> None:
     if not (run.folder / POLICY_FILE).exists():
         _train(run)
     policy = load_policy(run.folder)
