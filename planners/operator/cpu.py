@@ -16,7 +16,6 @@ import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
@@ -30,9 +29,7 @@ from planners.operator.cpu_batches import (
     forward_batch,
 )
 from planners.operator.cpu_threads import pool, threads
-from planners.operator.two_threads.forward import forward_half, is_worth_two, load_maze
-from planners.operator.two_threads.pairs import pairs
-from planners.operator.two_threads.progress import Counters, WaitClock, sides_of
+from planners.operator.two_threads import pair_calls
 
 MEMORY_BUDGET = 256 * 2**20  # bytes of one call, from its forward pass to its backward pass
 
@@ -85,30 +82,6 @@ def _segments(call: OperatorCall, depth: int) -> tuple[int, bool]:
     return max(_RING, _RING * round(math.sqrt(depth) / _RING)), False
 
 
-def _forward_by_two(
-    call: OperatorCall, saved_layers: NDArray[np.int64], depth: int, tape: Tape
-) -> bool:
-    """Fill the tape of one maze by two threads, if that is worth it and a second one comes.
-
-    Returns:
-        False if not: one thread has to do it.
-    """
-    layout, ring = call.layout, min(_RING, depth)
-    if not pairs.are_possible(call.sizes.batch) or call.is_forced:
-        return False
-    if not is_worth_two(layout, depth, ring):
-        return False
-    sides = sides_of(layout)
-    with pool.borrow(("forward", call.key, ring), lambda: call.forward_buffers(ring)) as buffers:
-        load_maze(call.inputs, 0, tape, buffers)
-
-        def half(number: int, counters: Counters, clock: WaitClock) -> bool:
-            work = (call.inputs, saved_layers, depth, ring, tape, buffers, 0)
-            return forward_half(*work, sides[number], counters, clock)
-
-        return pairs.run(half)
-
-
 class _Recursion(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -135,7 +108,7 @@ class _Recursion(torch.autograd.Function):
             with pool.borrow(key, lambda: call.forward_buffers(ring)) as buffers:
                 forward_batch(call.inputs, rising, depth, ring, tape, buffers, first, last)
 
-        if not _forward_by_two(call, rising, depth, tape):
+        if not pair_calls.forward(call, rising, depth, min(_RING, depth), tape):
             threads.over_batch(work, len(reward))
         ctx.call, ctx.tape, ctx.depth, ctx.saved = call, tape, depth, rising
         return torch.from_numpy(saved)
@@ -152,7 +125,8 @@ class _Recursion(torch.autograd.Function):
             with pool.borrow(key, lambda: call.backward_buffers(layers, again)) as buffers:
                 backward_batch(call.inputs, ctx.saved, depth, tape, buffers, gradients, first, last)
 
-        threads.over_batch(work, grad_saved.shape[1])
+        if again or not pair_calls.backward(call, ctx.saved, depth, tape, gradients):
+            threads.over_batch(work, grad_saved.shape[1])
         return (*call.as_tensors(gradients), None, None, None)
 
 

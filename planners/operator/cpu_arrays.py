@@ -95,6 +95,17 @@ class OperatorCall:
         )
         return BackwardBuffers(self.maze(), layers, forced, choices, winners, grads)
 
+    def backward_halves(self, count: int) -> tuple[BackwardBuffers, BackwardBuffers]:
+        """Return the same for two threads, that share all but the winners and what is small."""
+        one, bits = self.backward_buffers(count, again=False), self.layout.blocks * self.layout.bits
+        winners = WinnerKernels(
+            line(self.layout.field**2 * self.layout.plane), line_of(bits, np.uint16).view(np.uint16)
+        )
+        outside = line_of(count + 1, np.uint8).view(np.uint8)
+        taps = line(self.layout.field**2 * LANES)
+        grads = one.grads._replace(taps=taps, outside=outside)
+        return one, one._replace(winners=winners, grads=grads)
+
     def action_buffers(self, ring: int, backward: bool) -> ActionBuffers:
         """Return room for Q of ``ring`` layers, and to go back if ``backward``."""
         layout = self.layout

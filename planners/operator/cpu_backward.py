@@ -1,9 +1,8 @@
 """Compiled loops of the CPU backend, backward: one maze, whole vectors, nothing allocated inside.
 
-Only the winner's kernel matters, and who wins hardly ever changes from one layer to the next: the
-winners' kernels are gathered once and updated where a choice changes. Layers between two stored
-ones are recomputed from them, and their adjoints propagated, with a quarter of the multiplications
-of the forward pass. ``cpu_layout`` says how the arrays are laid out.
+Layers between two stored ones are computed again (``cpu_forward``), and their adjoints propagated,
+with a quarter of the multiplications of the forward pass. ``cpu_layout`` says how the arrays are
+laid out.
 """
 
 from __future__ import annotations
@@ -13,7 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from planners.operator.cpu_forward import ALL_LANES
+from planners.operator.cpu_forward import (
+    ALL_LANES,
+    changed_lanes,
+    update_policy_kernels,
+    winners_of,
+)
 from planners.operator.cpu_layout import (
     LaneSets,
     Layout,
@@ -21,7 +25,6 @@ from planners.operator.cpu_layout import (
     WinnerKernels,
     kernel_at,
     offset_of,
-    sweep,
 )
 from planners.operator.numba_options import compiled, inlined
 from planners.operator.simd import (
@@ -35,9 +38,6 @@ from planners.operator.simd import (
     store,
     zeros,
 )
-
-RecomputeState = tuple[MazeArrays, FloatLine, LaneSets, WinnerKernels, Layout]
-"""What one block of one layer is recomputed from and written to."""
 
 
 class GradArrays(NamedTuple):
@@ -57,117 +57,45 @@ class GradArrays(NamedTuple):
 
 
 @inlined
-def _winners(choice: LaneSets, c: int, action: int, bits: int) -> LaneSet:
-    """Return the set of lanes in which an action has won."""
-    lanes: LaneSet = ALL_LANES
-    for bit in range(bits):
-        chosen = choice[np.uint64(c + bit)]
-        lanes &= chosen if action >> bit & 1 else ~chosen
-    return lanes
-
-
-@inlined
-def _changed(one: LaneSets, i: int, other: LaneSets, j: int, bits: int) -> LaneSet:
-    """Return the lanes in which two blocks' choices differ."""
-    lanes: LaneSet = one[np.uint64(i)] ^ other[np.uint64(j)]
-    for bit in range(1, bits):
-        lanes |= one[np.uint64(i + bit)] ^ other[np.uint64(j + bit)]
-    return lanes
-
-
-@compiled
-def _update_policy_kernels(
-    kernel: FloatLine,
-    winners: WinnerKernels,
+def follow_choice(
+    bits: int,
+    maze: MazeArrays,
     choice: LaneSets,
-    c: int,
+    winners: WinnerKernels,
     layout: Layout,
+    d: int,
     block: int,
-    changed: LaneSet,
 ) -> None:
-    """Gather the winners' kernels of those lanes of a block whose choice, at ``c``, has changed."""
-    taps, bits = layout.field**2, layout.bits
-    k, x = kernel_at(layout, block), layout.margin + block * LANES
-    for bit in range(bits):
-        winners.choice[np.uint64(block * bits + bit)] = choice[np.uint64(c + bit)]
-    for a in range(layout.actions):
-        lanes = _winners(choice, c, a, bits) & changed
-        if lanes:
-            for tap in range(taps):
-                place = tap * layout.plane + x
-                weights = load(kernel, k + (a * taps + tap) * LANES)
-                store(winners.kernels, place, select(lanes, weights, load(winners.kernels, place)))
-
-
-@compiled
-def gather_policy_kernels(
-    kernel: FloatLine, winners: WinnerKernels, choice: LaneSets, layout: Layout
-) -> None:
-    """Gather the winners' kernels of one layer's choices, whatever was there before."""
-    for block in range(layout.blocks):
-        _update_policy_kernels(
-            kernel, winners, choice, block * layout.bits, layout, block, ALL_LANES
-        )
+    """Make the winners' kernels of a block those of layer ``d``."""
+    c = ((d - 1) * layout.blocks + block) * bits
+    changed = changed_lanes(choice, c, winners.choice, block * bits, bits)
+    if changed:
+        update_policy_kernels(maze.kernel, winners, choice, c, layout, block, changed)
 
 
 @inlined
-def _recompute_block(state: RecomputeState, field: int, bits: int, d: int, block: int) -> None:
-    maze, summed, choice, winners, layout = state
-    c = (d * layout.blocks + block) * bits
-    changed = _changed(choice, c, winners.choice, block * bits, bits)
-    if changed:
-        _update_policy_kernels(maze.kernel, winners, choice, c, layout, block, changed)
+def adjoint_block(
+    field: int,
+    maze: MazeArrays,
+    winners: WinnerKernels,
+    grads: GradArrays,
+    layout: Layout,
+    d: int,
+    block: int,
+) -> None:
+    """Propagate the adjoint of V of layer ``d`` to a block of the layer before, and to R."""
     x = block * LANES
     o = d * layout.plane + layout.margin + x
-    best = zeros()
+    total = zeros()
     for tap in range(field * field):
-        near = o + offset_of(tap, field, layout.row)
-        weights = load(winners.kernels, tap * layout.plane + layout.margin + x)
-        best = multiply_add(weights, load(summed, near), best)
-    inside = maze.inside[np.uint64(block)]
-    total = select(inside, add(best, load(maze.reward, x)), zeros())
-    store(summed, o + layout.plane, total)
-
-
-@inlined
-def _visit_four(state: RecomputeState, d: int, block: int) -> None:
-    _recompute_block(state, 3, 2, d, block)
-
-
-@inlined
-def _visit_any(state: RecomputeState, d: int, block: int) -> None:
-    _recompute_block(state, state[4].field, state[4].bits, d, block)
-
-
-@compiled
-def _recompute_four(state: RecomputeState, layout: Layout, count: int, size: int) -> None:
-    sweep(_visit_four, state, layout, count, size)
-
-
-@compiled
-def _recompute_any(state: RecomputeState, layout: Layout, count: int, size: int) -> None:
-    sweep(_visit_any, state, layout, count, size)
-
-
-@compiled
-def recompute(
-    maze: MazeArrays,
-    summed: FloatLine,
-    choice: LaneSets,
-    winners: WinnerKernels,
-    layout: Layout,
-    count: int,
-) -> None:
-    """Compute layers 1 to ``count`` of ``summed`` again, by their choices.
-
-    The same to the last bit.
-    """
-    size = 4 * layout.field**2 * LANES
-    state = (maze, summed, choice, winners, layout)
-    if layout.field == 3 and layout.bits == 2:
-        _recompute_four(state, layout, count, size)
-    else:
-        _recompute_any(state, layout, count, size)
+        back = offset_of(tap, field, layout.row)
+        weights = load(winners.kernels, tap * layout.plane + layout.margin + x - back)
+        total = multiply_add(weights, load(grads.values, o - back), total)
+    total = select(maze.inside[np.uint64(block)], total, zeros())
+    store(grads.reward, x, add(total, load(grads.reward, x)))
+    if grads.outside[np.uint64(d - 1)]:
+        total = add(total, load(grads.values, o - layout.plane))
+    store(grads.values, o - layout.plane, total)
 
 
 @inlined
@@ -183,23 +111,9 @@ def _backward(
 ) -> None:
     for d in range(count, 0, -1):
         for block in range(layout.blocks):
-            c = ((d - 1) * layout.blocks + block) * bits
-            changed = _changed(choice, c, winners.choice, block * bits, bits)
-            if changed:
-                _update_policy_kernels(maze.kernel, winners, choice, c, layout, block, changed)
+            follow_choice(bits, maze, choice, winners, layout, d, block)
         for block in range(layout.blocks):
-            x = block * LANES
-            o = d * layout.plane + layout.margin + x
-            total = zeros()
-            for tap in range(field * field):
-                back = offset_of(tap, field, layout.row)
-                weights = load(winners.kernels, tap * layout.plane + layout.margin + x - back)
-                total = multiply_add(weights, load(grads.values, o - back), total)
-            total = select(maze.inside[np.uint64(block)], total, zeros())
-            store(grads.reward, x, add(total, load(grads.reward, x)))
-            if grads.outside[np.uint64(d - 1)]:
-                total = add(total, load(grads.values, o - layout.plane))
-            store(grads.values, o - layout.plane, total)
+            adjoint_block(field, maze, winners, grads, layout, d, block)
 
 
 @compiled
@@ -249,7 +163,7 @@ def _scatter(
     """Move the sums of some lanes of a block, tap by tap, to their winners' kernel gradients."""
     taps, k = layout.field**2, kernel_at(layout, block)
     for a in range(layout.actions):
-        winners = _winners(choice, c, a, layout.bits) & lanes
+        winners = winners_of(choice, c, a, layout.bits) & lanes
         if winners:
             for tap in range(taps):
                 place = k + (a * taps + tap) * LANES
@@ -314,6 +228,30 @@ def _accumulate_taps(
 
 
 @compiled
+def accumulate_block(
+    grads: GradArrays, summed: FloatLine, choice: LaneSets, layout: Layout, count: int, block: int
+) -> None:
+    """Add to the kernel's gradient that of layers 1 to ``count`` of a block."""
+    bits, step, first = layout.bits, layout.blocks * layout.bits, 1
+    while first <= count:
+        c = (first - 1) * step + block * bits
+        last, lanes = first, ALL_LANES
+        while last < count:
+            lanes = changed_lanes(choice, c, choice, c + (last - first + 1) * step, bits)
+            if lanes:
+                break
+            last += 1
+        if layout.field == 3:
+            _accumulate_nine_taps(summed, grads, layout, block, first, last)
+        else:
+            _accumulate_taps(summed, grads, layout, block, first, last)
+        if last == count:
+            lanes = ALL_LANES
+        _scatter(grads, choice, c, layout, block, lanes)
+        first = last + 1
+
+
+@compiled
 def accumulate_kernel_grad(
     grads: GradArrays, summed: FloatLine, choice: LaneSets, layout: Layout, count: int
 ) -> None:
@@ -321,25 +259,8 @@ def accumulate_kernel_grad(
 
     Layers in which a block's winners are the same are summed first and scattered at once.
     """
-    bits, step = layout.bits, layout.blocks * layout.bits
     for block in range(layout.blocks):
-        first = 1
-        while first <= count:
-            c = (first - 1) * step + block * bits
-            last, lanes = first, ALL_LANES
-            while last < count:
-                lanes = _changed(choice, c, choice, c + (last - first + 1) * step, bits)
-                if lanes:
-                    break
-                last += 1
-            if layout.field == 3:
-                _accumulate_nine_taps(summed, grads, layout, block, first, last)
-            else:
-                _accumulate_taps(summed, grads, layout, block, first, last)
-            if last == count:
-                lanes = ALL_LANES
-            _scatter(grads, choice, c, layout, block, lanes)
-            first = last + 1
+        accumulate_block(grads, summed, choice, layout, count, block)
 
 
 @inlined

@@ -13,10 +13,8 @@ from planners.operator.cpu_backward import (
     accumulate_kernel_grad,
     adjoint_of_action_values,
     backward,
-    gather_policy_kernels,
-    recompute,
 )
-from planners.operator.cpu_forward import action_values, forward
+from planners.operator.cpu_forward import action_values, forward, gather_policy_kernels, recompute
 from planners.operator.cpu_layout import (
     BatchArrays,
     BatchGradients,

@@ -1,5 +1,9 @@
 """Compiled loops of the CPU backend, forward: one maze, whole vectors, nothing allocated inside.
 
+And forward again by choices that are known, for the way back: only the winner's kernel matters, and
+who wins hardly ever changes from one layer to the next, so that the winners' kernels are gathered
+once and updated where a choice changes.
+
 Layers advance in a wavefront, a few blocks apart, so that a block of the kernel serves several
 layers while it is in the first-level cache and more while it is in the second. ``cpu_layout`` says
 how the arrays are laid out.
@@ -15,6 +19,7 @@ from planners.operator.cpu_layout import (
     LayerArrays,
     Layout,
     MazeArrays,
+    WinnerKernels,
     kernel_at,
     offset_of,
     sweep,
@@ -38,6 +43,8 @@ from planners.operator.simd import (
 ALL_LANES = np.uint16(0xFFFF)
 _FOUR_SETS = np.uint64(0x0001000100010001)  # times a set of lanes: four copies of it
 
+RecomputeState = tuple[MazeArrays, FloatLine, LaneSets, WinnerKernels, Layout]
+"""What one block of one layer is recomputed from and written to."""
 ForwardState = tuple[MazeArrays, LayerArrays, LaneSets, ForcedActions, Layout]
 """What one block of one layer is computed from and written to."""
 
@@ -180,6 +187,121 @@ def forward(
         _forward_three(state, layout, count, size)
     else:
         _forward_any(state, layout, count, size)
+
+
+@inlined
+def winners_of(choice: LaneSets, c: int, action: int, bits: int) -> LaneSet:
+    """Return the set of lanes in which an action has won."""
+    lanes: LaneSet = ALL_LANES
+    for bit in range(bits):
+        chosen = choice[np.uint64(c + bit)]
+        lanes &= chosen if action >> bit & 1 else ~chosen
+    return lanes
+
+
+@inlined
+def changed_lanes(one: LaneSets, i: int, other: LaneSets, j: int, bits: int) -> LaneSet:
+    """Return the lanes in which two blocks' choices differ."""
+    lanes: LaneSet = one[np.uint64(i)] ^ other[np.uint64(j)]
+    for bit in range(1, bits):
+        lanes |= one[np.uint64(i + bit)] ^ other[np.uint64(j + bit)]
+    return lanes
+
+
+@compiled
+def update_policy_kernels(
+    kernel: FloatLine,
+    winners: WinnerKernels,
+    choice: LaneSets,
+    c: int,
+    layout: Layout,
+    block: int,
+    changed: LaneSet,
+) -> None:
+    """Gather the winners' kernels of those lanes of a block whose choice, at ``c``, has changed."""
+    taps, bits = layout.field**2, layout.bits
+    k, x = kernel_at(layout, block), layout.margin + block * LANES
+    for bit in range(bits):
+        winners.choice[np.uint64(block * bits + bit)] = choice[np.uint64(c + bit)]
+    for a in range(layout.actions):
+        lanes = winners_of(choice, c, a, bits) & changed
+        if lanes:
+            for tap in range(taps):
+                place = tap * layout.plane + x
+                weights = load(kernel, k + (a * taps + tap) * LANES)
+                store(winners.kernels, place, select(lanes, weights, load(winners.kernels, place)))
+
+
+@compiled
+def gather_policy_kernels(
+    kernel: FloatLine, winners: WinnerKernels, choice: LaneSets, layout: Layout
+) -> None:
+    """Gather the winners' kernels of one layer's choices, whatever was there before."""
+    for block in range(layout.blocks):
+        update_policy_kernels(
+            kernel, winners, choice, block * layout.bits, layout, block, ALL_LANES
+        )
+
+
+@inlined
+def _recompute_block(state: RecomputeState, field: int, bits: int, d: int, block: int) -> None:
+    maze, summed, choice, winners, layout = state
+    c = (d * layout.blocks + block) * bits
+    changed = changed_lanes(choice, c, winners.choice, block * bits, bits)
+    if changed:
+        update_policy_kernels(maze.kernel, winners, choice, c, layout, block, changed)
+    x = block * LANES
+    o = d * layout.plane + layout.margin + x
+    best = zeros()
+    for tap in range(field * field):
+        near = o + offset_of(tap, field, layout.row)
+        weights = load(winners.kernels, tap * layout.plane + layout.margin + x)
+        best = multiply_add(weights, load(summed, near), best)
+    inside = maze.inside[np.uint64(block)]
+    total = select(inside, add(best, load(maze.reward, x)), zeros())
+    store(summed, o + layout.plane, total)
+
+
+@inlined
+def recompute_four(state: RecomputeState, d: int, block: int) -> None:
+    """Compute a block again, for up to four actions and 3 x 3 kernels."""
+    _recompute_block(state, 3, 2, d, block)
+
+
+@inlined
+def _recompute_any_block(state: RecomputeState, d: int, block: int) -> None:
+    _recompute_block(state, state[4].field, state[4].bits, d, block)
+
+
+@compiled
+def _recompute_four(state: RecomputeState, layout: Layout, count: int, size: int) -> None:
+    sweep(recompute_four, state, layout, count, size)
+
+
+@compiled
+def _recompute_any(state: RecomputeState, layout: Layout, count: int, size: int) -> None:
+    sweep(_recompute_any_block, state, layout, count, size)
+
+
+@compiled
+def recompute(
+    maze: MazeArrays,
+    summed: FloatLine,
+    choice: LaneSets,
+    winners: WinnerKernels,
+    layout: Layout,
+    count: int,
+) -> None:
+    """Compute layers 1 to ``count`` of ``summed`` again, by their choices.
+
+    The same to the last bit.
+    """
+    size = 4 * layout.field**2 * LANES
+    state = (maze, summed, choice, winners, layout)
+    if layout.field == 3 and layout.bits == 2:
+        _recompute_four(state, layout, count, size)
+    else:
+        _recompute_any(state, layout, count, size)
 
 
 @inlined

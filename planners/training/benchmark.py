@@ -190,7 +190,8 @@ def _bench_two_threads(config: BenchConfig, sizes: list[tuple[int, int]]) -> Ite
             "{size} x {size} x {depth}: forward {forward_one_ms:.1f} ms by one thread, "
             "{forward_two_ms:.1f} by two (the second came in {forward_came:.0f} %); training step "
             "{train_one_ms:.1f} and {train_two_ms:.1f} ms ({train_came:.0f} %); processor time: "
-            "forward {forward_cpu_ms:.1f}, of one half {half_cpu_ms:.1f} ms".format_map(row)
+            "forward {forward_cpu_ms:.1f}, one half {forward_half_cpu_ms:.1f}; training step "
+            "{train_cpu_ms:.1f}, one half {train_half_cpu_ms:.1f} ms".format_map(row)
         )
     if config.json:
         clock = "wall, fastest of the repeats, one thread and two in turns"

@@ -13,9 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from planners.operator.cpu_arrays import OperatorCall
-from planners.operator.cpu_batches import ForwardBuffers, Tape, forward_batch
+from planners.operator.cpu_batches import ForwardBuffers, Tape, backward_batch, forward_batch
 from planners.operator.cpu_threads import threads
 from planners.operator.two_threads import pairs as module
+from planners.operator.two_threads.backward import (
+    backward_half,
+    finish_backward,
+    start_backward,
+)
 from planners.operator.two_threads.forward import forward_half, is_worth_two, load_maze
 from planners.operator.two_threads.pairs import Pairs
 from planners.operator.two_threads.progress import (
@@ -101,6 +106,35 @@ def test_two_halves_are_the_whole_to_the_last_bit(
     assert_same(found, expected)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "depth", "keep"),
+    [(40, 40, 37, [1, 8, 16, 36, 37]), (17, 60, 16, [16]), (61, 33, 70, [16, 17, 64, 69])],
+)
+def test_gradients_of_two_halves_are_those_of_the_whole_to_the_last_bit(
+    height: int, width: int, depth: int, keep: list[int]
+) -> None:
+    case = Case(height, width, depth, keep)
+    call, layers, tape = case.call, case.keep, case.tape(16)
+    forward_batch(call.inputs, layers, depth, RING, tape, case.buffers, 0, 1)
+    draw = np.random.default_rng(1)
+    tape = tape._replace(saved=draw.standard_normal(tape.saved.shape, np.float32))
+    expected, found = call.gradients(), call.gradients()
+    whole = call.backward_buffers(16, again=False)
+    backward_batch(call.inputs, layers, depth, tape, whole, expected, 0, 1)
+    buffers, sides = call.backward_halves(16), sides_of(call.layout)
+
+    def half(number: int, counters: Counters, clock: WaitClock) -> bool:
+        work = (call.inputs, layers, depth, tape, buffers[number], 0)
+        return backward_half(*work, sides[number], counters, clock)
+
+    for gradients in (call.gradients(), found):  # what one call leaves does not harm the next
+        start_backward(call.inputs, 0, buffers[0])
+        assert both(half) == [True, True]
+        finish_backward(call.inputs, 0, buffers[0], gradients)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_two_threads_take_turns_on_one_core() -> None:
     case = Case(40, 40, 60, [60])
     expected, found = case.tape(16), case.tape(16)
@@ -124,7 +158,7 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pairs]:
     """Let the operator try pairs, whatever the machine has and other tests have left."""
     pairs, before = Pairs(), torch.get_num_threads()
     monkeypatch.setattr(module, "_cores", lambda: 2)
-    monkeypatch.setattr("planners.operator.cpu.pairs", pairs)
+    monkeypatch.setattr("planners.operator.two_threads.pair_calls.pairs", pairs)
     torch.set_num_threads(2)
     yield pairs
     torch.set_num_threads(before)
@@ -166,8 +200,19 @@ def test_where_no_second_thread_comes_one_does_it_all_and_tries_less_often(
     np.testing.assert_array_equal(found, deep_values())
 
 
+def test_where_others_have_the_core_while_a_half_waits_pairs_are_tried_less_often() -> None:
+    pairs = Pairs()
+
+    def slow(number: int, counters: Counters, clock: WaitClock) -> bool:
+        time.sleep(0.02)
+        return True
+
+    assert pairs.run(slow)  # the halves are done, and count
+    assert pairs.alone_until_s > time.monotonic() - 60 and pairs.pause_s == 1.0
+
+
 def test_small_and_shallow_mazes_are_left_to_one_thread() -> None:
     layout = Case(40, 40, 1, [1]).call.layout
-    assert is_worth_two(layout, 5000, RING) and not is_worth_two(layout, 500, RING)
-    assert not is_worth_two(layout._replace(actions=9), 5000, RING)
+    assert is_worth_two(layout, 5000) and not is_worth_two(layout, 500)
+    assert not is_worth_two(layout._replace(actions=9), 5000)
     assert not Pairs().are_possible(2)

@@ -1,4 +1,4 @@
-"""Tables of plans by length, of anytime planning, and of the GPU kernels' checks."""
+"""Tables of plans by length, anytime planning, threads, and the GPU kernels' checks."""
 
 from __future__ import annotations
 
@@ -123,9 +123,23 @@ def _gpu(results: Path) -> str:
     return markdown_table([head, *((*key, f"{max(found):.1e}") for key, found in rows.items())])
 
 
+def _two_threads(results: Path) -> str:
+    """Return the table of the operator's passes and of one half of them."""
+    head = ("map x layers", "forward", "half of it", "training step", "half of it")
+    rows: list[tuple[str, ...]] = [head]
+    for row in load(results, "planners/two_threads.json")["rows"]:
+        times = [
+            f"{row[f'{name}_cpu_ms']:.1f} ms"
+            for name in ("forward", "forward_half", "train", "train_half")
+        ]
+        rows.append((f"{row['size']} x {row['size']} x {row['depth']:,}", *times))
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "octile": _octile,
     "anytime": _anytime,
     "neural_a_star": _neural_a_star,
     "gpu": _gpu,
+    "two_threads": _two_threads,
 }

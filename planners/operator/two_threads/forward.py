@@ -19,11 +19,11 @@ from planners.operator.cpu_layout import (
     map_to_line,
     move_plane,
     start_layers,
-    wavefront_of,
 )
 from planners.operator.numba_options import compiled
-from planners.operator.simd import LANES, FloatLine
-from planners.operator.two_threads.progress import Counters, Side, WaitClock, tell, wait
+from planners.operator.simd import LANES
+from planners.operator.two_threads.halves import half_to_map, sweep_half
+from planners.operator.two_threads.progress import Counters, Side, WaitClock, tell
 
 _SIZE = 4 * 4 * 9 * LANES  # bytes of a block's kernels: four actions, nine taps
 
@@ -38,42 +38,7 @@ def _sweep_half(
     counters: Counters,
     clock: WaitClock,
 ) -> bool:
-    """Compute ``count`` layers after the first ``done`` in a wavefront that leaves the middle.
-
-    The last one is not told of: what follows it belongs to it.
-
-    Returns:
-        False if the threads have given up.
-    """
-    lag, group, strip, chunk = wavefront_of(layout, count, _SIZE)
-    first_block = side.middle if side.number else side.middle - 1
-    step = 1 if side.number else -1
-    skew = lag if group > 1 else 0
-    fronts = side.blocks + skew * (count - 1)
-    for start in range(0, fronts, chunk):
-        for first in range(0, count, group):
-            for front in range(start, min(start + chunk, fronts), strip):
-                for layer in range(first, min(first + group, count)):
-                    left = front - skew * layer
-                    for k in range(max(left, 0), min(left + strip, side.blocks)):
-                        if k == 0 and not wait(counters, side, done + layer, clock):
-                            return False
-                        visit_four(state, layer, first_block + step * k)
-                        if k == lag - 1 and layer < count - 1:
-                            tell(counters, side, done + layer + 1)
-    return True
-
-
-@compiled
-def _half_to_map(
-    line: FloatLine, start: int, target: NDArray[np.float32], row: int, side: Side
-) -> None:
-    """Copy the cells of one half of a line that begins at ``start`` to a map ``(H, W)``."""
-    first = side.middle * LANES if side.number else 0
-    last = first + side.blocks * LANES
-    for i in range(first // row, min(-(-last // row), target.shape[0])):
-        for j in range(max(0, first - i * row), min(target.shape[1], last - i * row)):
-            target[i, j] = line[np.uint64(start + i * row + j)]
+    return sweep_half(visit_four, state, layout, count, done, _SIZE, side, counters, clock)
 
 
 @compiled
@@ -128,12 +93,12 @@ def forward_half(
             return False
         while place < len(saved_layers) and saved_layers[place] <= layer + count:
             start = (saved_layers[place] - layer) * cells
-            _half_to_map(layers.values, start, tape.saved[place, maze], layout.row, side)
+            half_to_map(layers.values, start, tape.saved[place, maze], layout.row, side)
             place += 1
         segment = (layer + count) // tape.stride
         if (layer + count) % tape.stride == 0 and segment < len(tape.stored):
             target = tape.stored[segment, maze]
-            _half_to_map(layers.values, count * cells, target, layout.row, side)
+            half_to_map(layers.values, count * cells, target, layout.row, side)
         # The other thread has left layer 1, and with it layer 0, long ago: else this one would not
         # have come to the end of layer 2.
         if layer + count < depth:
@@ -143,17 +108,16 @@ def forward_half(
 
 
 @compiled
-def is_worth_two(layout: Layout, depth: int, ring: int) -> bool:
+def is_worth_two(layout: Layout, depth: int) -> bool:
     """Return whether a maze is large and deep enough for two threads.
 
-    A fifth of a million blocks are 4 ms of one thread, forty times what it takes to hand work to
+    A hundred thousand blocks are 2 ms of one thread, twenty times what it takes to hand work to
     another.
     """
     return (
         layout.field == 3
         and layout.actions == 4
         and not layout.shared
-        and ring >= 2
         and layout.blocks >= 4 * lag_of(layout)
-        and depth * layout.blocks >= 200_000
+        and depth * layout.blocks >= 100_000
     )

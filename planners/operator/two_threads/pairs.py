@@ -17,10 +17,13 @@ from planners.operator.two_threads.progress import (
     new_counters,
 )
 
-# After an attempt in vain the machine is busy: it is not tried again for a while, which doubles
-# from the first number to the second. An attempt in vain costs a thread's patience and what had
-# been computed.
+# After an attempt in vain the machine is busy: two threads are not tried again for a while, which
+# doubles from the first number to the second. An attempt in vain costs a thread's patience and what
+# had been computed.
 _SHORTEST_S, _LONGEST_S = 0.5, 60.0
+# A machine is busy, too, where the halves were done, but this thread has had its core for less than
+# 1 / 1.3 of the time: while it waited, others ran. Besides, what handing over may take.
+_MOST_WALL, _HANDED_OVER_S = 1.3, 1e-3
 
 Half = Callable[[int, Counters, WaitClock], bool]
 """Works on half 0 or 1, and returns False if it has given up."""
@@ -46,15 +49,18 @@ class Pairs:
             thread.
         """
         counters = new_counters()
+        wall_s, cpu_s = time.monotonic(), time.thread_time()
         other = threads.beside(lambda: half(1, counters, new_clock()))
         half(0, counters, new_clock())
         has_come = not other.cancel() and other.result()
-        if has_come and not has_given_up(counters):
+        is_done = has_come and not has_given_up(counters)
+        wall_s, cpu_s = time.monotonic() - wall_s, time.thread_time() - cpu_s
+        if is_done and wall_s <= _MOST_WALL * cpu_s + _HANDED_OVER_S:
             self.pause_s = _SHORTEST_S
-            return True
-        self.alone_until_s = time.monotonic() + self.pause_s
-        self.pause_s = min(2 * self.pause_s, _LONGEST_S)
-        return False
+        else:
+            self.alone_until_s = time.monotonic() + self.pause_s
+            self.pause_s = min(2 * self.pause_s, _LONGEST_S)
+        return is_done
 
 
 def _cores() -> int:

@@ -15,10 +15,18 @@ import numpy as np
 import torch
 
 from planners.operator.cpu_arrays import OperatorCall
-from planners.operator.cpu_batches import Tape, forward_batch
+from planners.operator.cpu_batches import Tape, backward_batch, forward_batch
+from planners.operator.two_threads.backward import backward_half, start_backward
 from planners.operator.two_threads.forward import forward_half, load_maze
 from planners.operator.two_threads.pairs import pairs
-from planners.operator.two_threads.progress import Side, new_clock, new_counters, sides_of, tell
+from planners.operator.two_threads.progress import (
+    Counters,
+    Side,
+    new_clock,
+    new_counters,
+    sides_of,
+    tell,
+)
 from planners.operator.value_iteration import value_iteration
 
 _LOSS_EVERY = 10  # layers, as in training: J of DT-VIN's loss
@@ -67,21 +75,60 @@ def _by_one_and_two(name: str, work: Callable[[], None], repeats: int) -> dict[s
 
 
 def _processor_times(call: OperatorCall, depth: int, repeats: int) -> dict[str, float]:
-    """Return the processor time of a forward pass, and of the longer half where nobody waits."""
-    ring = 8
-    buffers, layers = call.forward_buffers(ring), np.array([depth], np.int64)
-    kept = np.zeros((1, *call.value.shape), np.float32)
-    tape = Tape(kept, call.value[None].copy(), depth, np.zeros((1, 0), np.uint16))
-    given = (call.inputs, layers, depth, ring, tape, buffers)
-    load_maze(call.inputs, 0, tape, buffers)
+    """Return the processor time of both passes, and of the longer half where nobody waits.
 
-    def half(side: Side) -> None:
-        counters = new_counters()
-        tell(counters, Side(1 - side.number, 0, 0), 2 * depth)  # as if the other were far ahead
-        forward_half(*given, 0, side, counters, new_clock())
+    The last two are what two free cores would need for a forward pass and for a training step,
+    without the loss.
+    """
+    ring, stride = 8, 32
+    layers = np.arange(_LOSS_EVERY, depth + 1, _LOSS_EVERY)
+    words = depth * call.layout.blocks * call.layout.bits
+    saved = np.zeros((len(layers), *call.value.shape), np.float32)
+    stored = np.zeros((-(-depth // stride), *call.value.shape), np.float32)
+    taped = Tape(saved, stored, stride, np.zeros((1, words), np.uint16))
+    plain = taped._replace(choices=np.zeros((1, 0), np.uint16))
+    forwards, backwards = call.forward_buffers(ring), call.backward_halves(stride)
+    gradients = call.gradients()
+    load_maze(call.inputs, 0, taped, forwards)
+    start_backward(call.inputs, 0, backwards[0])
 
-    works: dict[str, Callable[[], None]] = {"whole": partial(forward_batch, *given, 0, 1)}
-    works |= {f"half {side.number}": partial(half, side) for side in sides_of(call.layout)}
+    def forward(tape: Tape, side: Side | None = None) -> None:
+        given = (call.inputs, layers, depth, ring, tape, forwards)
+        if side is None:
+            forward_batch(*given, 0, 1)
+        else:
+            forward_half(*given, 0, side, _far_ahead(side, depth), new_clock())
+
+    def train(side: Side | None = None) -> None:
+        forward(taped, side)
+        given = (call.inputs, layers, depth, taped, backwards[side.number if side else 0])
+        if side is None:
+            backward_batch(*given, gradients, 0, 1)
+        else:
+            backward_half(*given, 0, side, _far_ahead(side, depth), new_clock())
+
+    works: dict[str, Callable[[], None]] = {"forward": partial(forward, plain), "train": train}
+    for side in sides_of(call.layout):
+        works |= {f"forward {side.number}": partial(forward, plain, side)}
+        works |= {f"train {side.number}": partial(train, side)}
+    times = _fastest(works, repeats)
+    return {
+        "forward_cpu_ms": times["forward"],
+        "forward_half_cpu_ms": max(times["forward 0"], times["forward 1"]),
+        "train_cpu_ms": times["train"],
+        "train_half_cpu_ms": max(times["train 0"], times["train 1"]),
+    }
+
+
+def _far_ahead(side: Side, depth: int) -> Counters:
+    """Return counters by which the other thread is done with everything."""
+    counters = new_counters()
+    tell(counters, Side(1 - side.number, 0, 0), 1000 * depth)
+    return counters
+
+
+def _fastest(works: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
+    """Return milliseconds of processor time of each, the fastest of the repeats, in turns."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for repeat in range(repeats + 1):
         for name, work in works.items():
@@ -89,8 +136,7 @@ def _processor_times(call: OperatorCall, depth: int, repeats: int) -> dict[str, 
             work()
             if repeat > 0:
                 times[name].append(1e3 * (time.thread_time() - begun))
-    halves = max(min(times["half 0"]), min(times["half 1"]))
-    return {"forward_cpu_ms": min(times["whole"]), "half_cpu_ms": halves}
+    return {name: min(taken) for name, taken in times.items()}
 
 
 def _forward(transition: torch.Tensor, reward: torch.Tensor, depth: int) -> None:
