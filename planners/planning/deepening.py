@@ -16,7 +16,11 @@ from planners.planning.types import PlanLimits, PlanProgress, PlanStatus
 # A long recursion is cut into slices of about this length, to look at the clock and at cancel:
 # several a second, and still long against the start of a slice (well below 1 ms).
 _SLICE_S = 0.15
-_FIRST_SLICE = 8  # layers, before the time of a layer is known
+# Before the time of a layer is known: at least so many layers, and as many as make so many values.
+# That is some milliseconds of a DT-VIN, and not yet a second of networks that are a hundred times
+# slower. Shorter slices cost more than they tell: kernels are read anew for each.
+_FIRST_SLICE = 8
+_FIRST_VALUES = 4_000_000
 _MOST_GROWTH = 4.0  # from one slice to the next, since one measurement may be wrong
 
 
@@ -43,7 +47,7 @@ class IterativeDeepening:
         self._encoded: tuple[Tensor, ...] | None = None
         self._state: Tensor | None = None
         self._solved: ClosedForm | None = None
-        self._slice = _FIRST_SLICE
+        self._slice = max(_FIRST_SLICE, _FIRST_VALUES // maze.size)
 
     @torch.no_grad()
     def solve(self, layers: int) -> bool:
