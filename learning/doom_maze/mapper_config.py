@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -34,6 +34,10 @@ class MapperTrainConfig:
     """Passes through the mazes."""
     seed: int = 0
     """Seed of everything."""
+    augment: Literal["colours", "strong"] = "colours"
+    """What is changed in the views: colours, light and contrast; or, too, gamma, negatives, grey,
+    noise and dark corners, with the maze turned and mirrored, and all eight ways averaged after
+    the training."""
     joint: str = ""
     """Planner to train jointly, such as dt_vin_15; empty trains the mapper alone."""
     map_loss: float = 1.0
@@ -43,6 +47,9 @@ class MapperTrainConfig:
     .safetensors file."""
     threads: int = 0
     """Threads; 0 leaves the choice to PyTorch."""
+    keep_views: bool = False
+    """Keep the rendered views in --out (half a megabyte a maze of 9 x 9), so that a training that
+    goes on need not render them again."""
     resume: bool = False
     """Go on from the checkpoint in --out."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,10 @@ from torch.nn import functional
 
 from asterias.errors import UserError
 from asterias.provenance import Clock, provenance
+from learning.doom_maze.augmentation import jitter, strong_jitter, turn_maze
 from learning.doom_maze.end_to_end import ViewPlanner
 from learning.doom_maze.mapper_config import MapperTrainConfig
-from planners.mapping.mapper import Mapper, card_of, load_mapper, save_mapper
+from planners.mapping.mapper import Mapper, card_of, load_mapper, save_mapper, symmetric
 from planners.mazes.action_sets import NEWS
 from planners.mazes.datasets import MazeRule, MazeSet, generate_splits
 from planners.networks.base import PlanningNetwork, observation
@@ -56,15 +58,37 @@ class Surveyed:
     """Row of each maze's first cell, and behind the last one the number of cells ``(n + 1,)``."""
 
 
-def surveyed(maze_set: MazeSet, seed: int, textures: str) -> Iterator[Surveyed]:
-    """Yield the mazes with their views, block by block; ``seed`` and number draw their looks."""
+def surveyed(
+    maze_set: MazeSet, seed: int, textures: str, kept: Path | None = None
+) -> Iterator[Surveyed]:
+    """Yield the mazes with their views, block by block; ``seed`` and number draw their looks.
+
+    Args:
+        maze_set: the mazes.
+        seed: of their looks.
+        textures: names of texture sets.
+        kept: folder where views are kept and looked for; None keeps nothing.
+
+    Yields:
+        The blocks.
+    """
     for first in range(0, len(maze_set), _BLOCK):
         block, goals = maze_set[first : first + _BLOCK].mazes, maze_set.goals[first:]
+        path = kept / f"views_{textures}_{seed}_{first}.npz" if kept else None
+        if path and path.is_file():
+            with np.load(path) as arrays:
+                if np.array_equal(arrays["mazes"], block):
+                    yield Surveyed(block, goals[: len(block)], arrays["views"], arrays["first"])
+                    continue
         seeds = [seed * 1_000_003 + first + k for k in range(len(block))]
         seen = survey_mazes(block, seeds, textures, off_centre_units=OFF_CENTRE_UNITS)
         parts = [maze.views[maze.given] for maze in seen]
         edges = np.cumsum([0, *map(len, parts)])
-        yield Surveyed(block, goals[: len(block)], np.concatenate(parts), edges)
+        views = np.concatenate(parts)
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path, mazes=block, views=views, first=edges)
+        yield Surveyed(block, goals[: len(block)], views, edges)
 
 
 def join(parts: list[Surveyed]) -> Surveyed:
@@ -111,14 +135,6 @@ def _walk(free: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bo
                 break
         given[row, column] = True
     return given
-
-
-def jitter(views: Tensor, random: np.random.Generator) -> Tensor:
-    """Return one maze's views ``(N, 4, 24, 32, 3)`` with other colours, light and contrast."""
-    order = torch.from_numpy(random.permutation(3))
-    gain = torch.from_numpy(random.uniform(0.5, 1.5, 3)).float()
-    shift = float(random.uniform(-30, 30))
-    return (views[..., order].float() * gain + shift).clamp(0, 255)
 
 
 def emphasis(known: Tensor) -> Tensor:
@@ -179,7 +195,8 @@ class MapperTrainer:
         total = len(train) + len(validation)
         for mazes, seed in ((train, config.seed), (validation, config.seed + 1)):
             parts: list[Surveyed] = []
-            for part in surveyed(mazes, seed, config.textures):
+            kept = config.out if config.keep_views else None
+            for part in surveyed(mazes, seed, config.textures, kept):
                 parts.append(part)
                 done = sum(len(seen.mazes) for seen in (*parts, *sets))
                 yield "render", done, total, ""
@@ -205,16 +222,21 @@ class MapperTrainer:
         order = np.random.default_rng([config.seed, 7, epoch]).permutation(config.mazes)
         chosen = order[place * config.batch : (place + 1) * config.batch]
         described, given = [], []
-        for index in chosen.tolist():
+        mazes = data.mazes[chosen]
+        change = strong_jitter if config.augment == "strong" else jitter
+        for place, index in enumerate(chosen.tolist()):
             mask = draw_given(data.mazes[index], random)
             rows = np.flatnonzero(mask[data.mazes[index] > 0]) + data.first[index]
-            described.append(jitter(torch.from_numpy(data.views[rows]), random))
+            views = change(torch.from_numpy(data.views[rows]), random)
+            if config.augment == "strong":
+                mazes[place], mask, views = turn_maze(mazes[place], mask, views, random)
+            described.append(views)
             given.append(torch.from_numpy(mask))
         self.mapper.train()
         self.optimiser.zero_grad()
         known = torch.stack(given)
         features = self.mapper.spread(self.mapper.describe(torch.cat(described)), known)
-        target = 1 - torch.from_numpy(data.mazes[chosen]).float()
+        target = 1 - torch.from_numpy(mazes).float()
         logits = self.mapper.walls(features)
         weight = emphasis(known)
         loss = functional.binary_cross_entropy_with_logits(logits, target, weight)
@@ -275,12 +297,17 @@ class MapperTrainer:
 
     def _publish(self) -> None:
         settings = asdict(self.config)
+        mapper = self.mapper
+        if self.config.augment == "strong":
+            mapper = symmetric(mapper)
         save_mapper(
-            self.mapper,
+            mapper,
             self.config.out / WEIGHTS,
             {
                 "training": {
-                    k: v for k, v in settings.items() if k not in ("out", "resume", "init_weights")
+                    k: v
+                    for k, v in settings.items()
+                    if k not in ("out", "resume", "init_weights", "keep_views")
                 },
                 "seconds": round(self.progress.seconds, 1),
                 "cpu_seconds": round(self.progress.cpu_seconds, 1),

@@ -35,7 +35,7 @@ class MapBelief:
         self._mapper = mapper
         self.seen = np.zeros(self.shape, bool)
         """Cells whose views are known."""
-        self._features = torch.zeros(1, 4 * mapper.config.per_view, rows, columns)
+        self._features = torch.zeros(1, mapper.width, rows, columns)
         self._told = np.full(self.shape, UNKNOWN, np.int8)
         self._border = np.ones(self.shape, bool)
         self._border[1:-1, 1:-1] = False

@@ -10,7 +10,7 @@ both a whole survey and an agent that has been in a few cells only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from asterias.errors import UserError
 from asterias.files import write_bytes, write_json
+from planners.mapping.symmetries import SYMMETRIES, mirror_views, turn_back, turned_features
 from planners.networks.weights import WEIGHTS_FOLDER as PLANNER_WEIGHTS
 from planners.networks.weights import check_fit, read_card, read_tensors
 
@@ -44,6 +45,9 @@ class MapperConfig:
     """Numbers that describe one view."""
     cell: int = 64
     """Channels between the convolutions over the cells."""
+    symmetric: bool = False
+    """Take the mean of the logits over the maze turned and mirrored, eight ways: views of a place
+    are joined before anything is decided."""
 
 
 class Mapper(nn.Module):
@@ -55,6 +59,8 @@ class Mapper(nn.Module):
     def __init__(self, config: MapperConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or MapperConfig()
+        self.width = 4 * config.per_view * (2 if config.symmetric else 1)
+        """Features of a cell."""
         self.first = nn.Conv2d(3, config.first, 8, stride=4, padding=1)
         self.second = nn.Conv2d(config.first, config.second, 4, stride=2, padding=1)
         self.per_view = nn.Linear(config.second * 2 * 3, config.per_view)
@@ -62,10 +68,16 @@ class Mapper(nn.Module):
         self.wall = nn.Conv2d(config.cell, 1, 3, padding=1)
 
     def describe(self, views: Tensor) -> Tensor:
-        """Return the features ``(N, 4 * per_view)`` of the views ``(N, 4, 24, 32, 3)`` of cells.
+        """Return the features ``(N, width)`` of the views ``(N, 4, 24, 32, 3)`` of cells.
 
         Views are uint8 or floats from 0 to 255.
         """
+        if self.config.symmetric:
+            both = (self._describe(views), self._describe(mirror_views(views)))
+            return torch.cat(both, dim=1)
+        return self._describe(views)
+
+    def _describe(self, views: Tensor) -> Tensor:
         pictures = views.flatten(0, 1).movedim(3, 1).float() / 255 - 0.5
         hidden = functional.relu(self.first(pictures.contiguous()))
         hidden = functional.relu(self.second(hidden))
@@ -73,7 +85,17 @@ class Mapper(nn.Module):
         return features.view(len(views), -1)
 
     def walls(self, features: Tensor) -> Tensor:
-        """Return logits ``(B, H, W)`` from the features of cells ``(B, 4 * per_view, H, W)``."""
+        """Return logits ``(B, H, W)`` from the features of cells ``(B, width, H, W)``."""
+        if not self.config.symmetric:
+            return self._walls(features)
+        batch, _, *shape = features.shape
+        straight, mirrored = features.view(batch, 2, 4, -1, *shape).unbind(1)
+        total = torch.zeros_like(features[:, 0])
+        for turned, quarters, is_mirrored in turned_features(straight, mirrored):
+            total = total + turn_back(self._walls(turned.flatten(1, 2)), quarters, is_mirrored)
+        return total / SYMMETRIES
+
+    def _walls(self, features: Tensor) -> Tensor:
         logits: Tensor = self.wall(functional.relu(self.around(features)))
         return logits.squeeze(1)
 
@@ -97,7 +119,7 @@ def describe_cells(mapper: Mapper, views: NDArray[np.uint8]) -> Tensor:
     """Return the features of cells' views ``(N, 4, 24, 32, 3)``, some cells at a time."""
     parts = [views[first : first + _CHUNK] for first in range(0, len(views), _CHUNK)]
     if not parts:
-        return torch.zeros(0, 4 * mapper.config.per_view)
+        return torch.zeros(0, mapper.width)
     return torch.cat([mapper.describe(torch.from_numpy(part)) for part in parts])
 
 
@@ -128,6 +150,13 @@ def save_mapper(mapper: Mapper, path: Path, card: Mapping[str, Any]) -> None:
     write_json(path.with_suffix(".json"), whole, indent=1)
     tensors = {name: tensor.detach().contiguous() for name, tensor in mapper.state_dict().items()}
     write_bytes(path, save(tensors))
+
+
+def symmetric(mapper: Mapper) -> Mapper:
+    """Return a mapper of the same weights that averages over the symmetries of the maze."""
+    with_mean = Mapper(replace(mapper.config, symmetric=True))
+    with_mean.load_state_dict(mapper.state_dict())
+    return with_mean.eval()
 
 
 def _path_of(name: str) -> Path:
