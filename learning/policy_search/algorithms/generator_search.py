@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,11 @@ class GeneratorSettings:
         generator: ``heads``, one for each layer, or ``tiles``.
         generator_hidden: units of its hidden layers.
         batch_size: policies or commands of an update.
+        rebase: policies that were tried are kept as they act on raw observations, and are learned
+            from as their numbers would be with the observations' present mean and deviation. False
+            keeps the numbers, as the papers' code.
+        update_every: steps of the environment between two rounds of updates; an episode that is
+            longer has a round of its own, shorter ones share one.
     """
 
     low: float = -100.0
@@ -39,12 +44,16 @@ class GeneratorSettings:
     generator: Literal["heads", "tiles"] = "heads"
     generator_hidden: tuple[int, ...] = (256, 256)
     batch_size: int = 16
+    rebase: bool = True
+    update_every: int = 1
 
     def __post_init__(self) -> None:
         if self.generator not in GENERATORS:
             raise UserError(f"generator is {' or '.join(GENERATORS)}, not {self.generator!r}.")
-        if not self.low < self.high or self.sigma < 0 or self.batch_size < 1:
-            raise UserError("low lies below high; sigma is 0 or more, batch_size 1 or more.")
+        if not self.low < self.high or self.sigma < 0:
+            raise UserError("low lies below high; sigma is 0 or more.")
+        if self.batch_size < 1 or self.update_every < 1:
+            raise UserError("batch_size and update_every must be 1 or more.")
 
 
 class GeneratorSearch(PolicySearch, ABC):
@@ -71,9 +80,22 @@ class GeneratorSearch(PolicySearch, ABC):
             made: FloatArray = self.generator(scaled)[0].double().numpy()
         return made
 
+    def _kept(self, tried: FloatArray) -> FloatArray:
+        """Return a policy ``(n,)`` as it is kept."""
+        return self.on_raw_observations(tried) if self.settings.rebase else tried
+
+    def _written_now(self, kept: Any) -> torch.Tensor:
+        """Return policies that were kept ``(B, n)`` as they are learned from, float32."""
+        vectors = self.as_written_now(kept) if self.settings.rebase else kept
+        return torch.from_numpy(np.asarray(vectors, dtype=np.float32))
+
     def _scaled(self, value: float) -> float:
         about = self.settings
         return (value - about.low) / (about.high - about.low)
+
+    def _unscaled(self, share: float) -> float:
+        about = self.settings
+        return about.low + share * (about.high - about.low)
 
 
 def command_curve(

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from asterias.errors import UserError
 from learning.policy_search.algorithms.critics import ProbingCritic
 from learning.policy_search.algorithms.generator_search import (
     GENERATORS,
@@ -34,6 +36,9 @@ class GogepoSettings(GeneratorSettings):
         buffer_size: policies that are kept.
         recency: exponent of the weights ``1 / age^k`` of the draw.
         probes: number of probing states.
+        even: share of a batch that is drawn evenly over returns, not by age.
+        practice: share of episodes that are commanded a return drawn evenly between the least and
+            the best so far, and run as generated, without noise.
     """
 
     critic_hidden: tuple[int, ...] = (256, 256)
@@ -44,6 +49,13 @@ class GogepoSettings(GeneratorSettings):
     buffer_size: int = 10_000
     recency: float = 1.1
     probes: int = 50
+    even: float = 0.0
+    practice: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.even <= 1 and 0 <= self.practice <= 1):
+            raise UserError("even and practice are shares from 0 to 1.")
 
 
 class GoGePo(GeneratorSearch):
@@ -69,30 +81,56 @@ class GoGePo(GeneratorSearch):
         self.table = PolicyTable(self.architecture.parameters, about.buffer_size)
         self.best_return = about.low
         self._optimisers = {
+            # One pass over all numbers: the generator has many, and batches are small.
             "generator": torch.optim.Adam(
-                self.generator.parameters(), about.generator_learning_rate
+                self.generator.parameters(), about.generator_learning_rate, fused=True
             ),
-            "critic": torch.optim.Adam(self.critic.parameters(), about.critic_learning_rate),
+            "critic": torch.optim.Adam(
+                self.critic.parameters(), about.critic_learning_rate, fused=True
+            ),
         }
         self.theta = self.generate(self.best_return)
 
     def _iterate(self) -> None:
-        about = self.settings
-        command = self._goal()
-        noise = self.rng.standard_normal(self.theta.size)
-        tried = self.generate(command) + about.sigma * noise
-        result = self.run_policies([tried])[0]
-        self.table.add(tried, self._scaled(result.learned_return))
-        self.best_return = max(self.best_return, result.learned_return)
+        taken = 0
+        while taken < self.settings.update_every:
+            taken += self._try_policy()
         self.figures["critic_loss"] = self._learn_critic()
         self.figures["generator_loss"] = self._learn_generator()
-        self.figures["command"] = command
         self.theta = self.generate(self.best_return)
+
+    def _try_policy(self) -> int:
+        """Return the steps of an episode of a generated policy, which is kept."""
+        about = self.settings
+        noise = about.sigma * self.rng.standard_normal(self.theta.size)
+        if about.practice and len(self.table) and self.rng.random() < about.practice:
+            least = self._unscaled(float(self.table.returns.min()))
+            command, noise = float(self.rng.uniform(least, self.best_return)), np.zeros_like(noise)
+        else:
+            command = self._goal()
+        self.figures["command"] = command
+        tried = self.generate(command) + noise
+        kept = self._kept(tried)
+        result = self.run_policies([tried])[0]
+        self.table.add(kept, self._scaled(result.learned_return))
+        self.best_return = max(self.best_return, result.learned_return)
+        return result.length
+
+    def _sample(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return policies that were tried ``(B, n)``, as they are kept, and returns ``(B,)``."""
+        about = self.settings
+        evenly = round(about.even * about.batch_size)
+        parts = [self.table.sample(self.rng, about.batch_size - evenly, about.recency)]
+        if evenly:
+            parts.append(self.table.sample_evenly(self.rng, evenly))
+        kept, returns = zip(*parts, strict=True)
+        return torch.cat(kept), torch.cat(returns)
 
     def _learn_critic(self) -> float:
         about, loss = self.settings, torch.zeros(())
         for _ in range(about.critic_steps):
-            thetas, returns = self.table.sample(self.rng, about.batch_size, about.recency)
+            kept, returns = self._sample()
+            thetas = self._written_now(kept.numpy())
             loss = ((self.critic(thetas) - returns) ** 2).mean()
             self._step("critic", loss)
         return loss.item()
@@ -100,7 +138,7 @@ class GoGePo(GeneratorSearch):
     def _learn_generator(self) -> float:
         about, loss = self.settings, torch.zeros(())
         for _ in range(about.generator_steps):
-            _, commands = self.table.sample(self.rng, about.batch_size, about.recency)
+            _, commands = self._sample()
             made = self.generator(commands[:, None])
             loss = ((self.critic(made) - commands) ** 2).mean()
             self._step("generator", loss)

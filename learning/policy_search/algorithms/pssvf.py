@@ -42,6 +42,8 @@ class PssvfSettings:
         rebase: the critic sees policies that were tried before as their numbers would be with the
             observations' present mean and deviation, so that what it learned stays true of what
             they do. False keeps the numbers, as the paper's code.
+        update_every: steps of the environment between two rounds of updates; an episode that is
+            longer has a round of its own, shorter ones share one.
     """
 
     sigma: float = 1.0
@@ -57,12 +59,13 @@ class PssvfSettings:
     probes: int = 10
     start_scale: float = 1.0
     rebase: bool = True
+    update_every: int = 1
 
     def __post_init__(self) -> None:
         if self.critic not in ("parameters", "probes", "generated"):
             raise UserError(f"critic is parameters, probes or generated, not {self.critic!r}.")
-        if self.sigma <= 0 or self.batch_size < 1 or self.probes < 1:
-            raise UserError("sigma must be above 0; batch_size and probes 1 or more.")
+        if self.sigma <= 0 or min(self.batch_size, self.probes, self.update_every) < 1:
+            raise UserError("sigma must be above 0; batch_size, probes and update_every 1 or more.")
 
 
 class PSSVF(PolicySearch):
@@ -96,13 +99,20 @@ class PSSVF(PolicySearch):
         self._policy_optimiser = torch.optim.Adam([self._policy], about.learning_rate)
 
     def _iterate(self) -> None:
+        taken = 0
+        while taken < self.settings.update_every:
+            taken += self._try_policy()
+        self._learn_critic()
+        self._climb()
+
+    def _try_policy(self) -> int:
+        """Return the steps of an episode of a perturbed policy, which is kept."""
         noise = self.rng.standard_normal(self.theta.size)
         tried = self.theta + self.settings.sigma * noise
         kept = self.on_raw_observations(tried) if self.settings.rebase else tried
         result = self.run_policies([tried])[0]
         self.table.add(kept, result.learned_return)
-        self._learn_critic()
-        self._climb()
+        return result.length
 
     def sample(
         self, rng: np.random.Generator, size: int, recency: float = 0.0

@@ -69,26 +69,34 @@ class UDRLPG(GeneratorSearch):
         self.theta = self.generate(self.best_return)
 
     def _iterate(self) -> None:
+        taken = 0
+        while taken < self.settings.update_every:
+            taken += self._try_policy()
+        self.figures["generator_loss"] = self._learn()
+        self.figures["buckets"] = len(self.kept)
+        self.theta = self.generate(self.best_return)
+
+    def _try_policy(self) -> int:
+        """Return the steps of an episode of a policy, which is kept in its bucket."""
         about = self.settings
         noise = about.sigma * self.rng.standard_normal(self.theta.size)
         is_first = self.num_episodes < about.warm_up
         tried = (
             self.architecture.initial(self.rng) if is_first else self.generate(self._goal()) + noise
         )
+        kept = self._kept(tried).astype(np.float32)
         result = self.run_policies([tried])[0]
         scaled = self._scaled(result.learned_return)
         bucket = int(np.clip(scaled * about.buckets, 0, about.buckets - 1))
-        self.kept[bucket] = (scaled, tried.astype(np.float32))
+        self.kept[bucket] = (scaled, kept)
         self.best_return = max(self.best_return, result.learned_return)
-        self.figures["generator_loss"] = self._learn()
-        self.figures["buckets"] = len(self.kept)
-        self.theta = self.generate(self.best_return)
+        return result.length
 
     def _learn(self) -> float:
         about, loss = self.settings, torch.zeros(())
         rows = [self.kept[bucket] for bucket in sorted(self.kept)]
         commands = torch.tensor([[row[0]] for row in rows], dtype=torch.float32)
-        thetas = torch.tensor(np.array([row[1] for row in rows]), dtype=torch.float32)
+        thetas = self._written_now(np.array([row[1] for row in rows]))
         weight = np.exp(about.rank_weight * (np.arange(len(rows)) - len(rows) + 1.0))
         for _ in range(about.updates):
             chosen = self.rng.choice(len(rows), about.batch_size, p=weight / weight.sum())

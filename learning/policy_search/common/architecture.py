@@ -1,7 +1,7 @@
 """Policies as flat parameter vectors: one at a time in NumPy, many at a time in PyTorch.
 
 A vector ``theta`` ``(n,)`` holds each layer's weight ``(out, in)`` row by row, then its bias. Many
-vectors are evaluated in one pass by ``torch.func.vmap``, which is what critics over whole policies
+vectors are evaluated in one pass by batched products, which is what critics over whole policies
 differentiate (arXiv 2006.09226, 2207.01566).
 """
 
@@ -112,10 +112,17 @@ class PolicyArchitecture:
         Returns:
             ``(P, S, outputs)``.
         """
-        each = 0 if observations.ndim == 3 else None
-        passed: Any = torch.func.vmap(self._outputs, in_dims=(0, each))
-        result: torch.Tensor = passed(thetas, observations)
-        return result
+        # Batched products: torch.func.vmap over one policy gives the same, and takes half as long
+        # again for policies as small as these.
+        x, at = observations, 0
+        for number, (inputs, outputs) in enumerate(self.sizes):
+            middle, end = at + inputs * outputs, at + (inputs + 1) * outputs
+            weight = thetas[:, at:middle].view(-1, outputs, inputs)
+            x = x @ weight.transpose(1, 2) + thetas[:, None, middle:end]
+            if number + 1 < len(self.sizes):
+                x = torch.tanh(x)
+            at = end
+        return x
 
     def actions_of(self, thetas: torch.Tensor, observations: torch.Tensor) -> torch.Tensor:
         """Return what many policies do, in a form that can be differentiated.
@@ -131,13 +138,6 @@ class PolicyArchitecture:
         if self.choices > 2:
             return torch.softmax(out, -1)
         return torch.sigmoid(out) if self.choices else torch.tanh(out)
-
-    def _outputs(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        *hidden, (weight, bias) = self.layers(theta)
-        for inner, inner_bias in hidden:
-            x = torch.tanh(x @ inner.T + inner_bias)
-        out: torch.Tensor = x @ weight.T + bias
-        return out
 
 
 class Actor:

@@ -108,6 +108,29 @@ class PolicyTable:
         returns = torch.as_tensor(self._returns[rows], dtype=torch.float32)
         return torch.from_numpy(self._thetas[rows]), returns
 
+    def sample_evenly(
+        self, rng: np.random.Generator, size: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw policies evenly over their returns, however often a return occurred.
+
+        Args:
+            rng: source of the draw.
+            size: number of policies B.
+
+        Returns:
+            Vectors ``(B, n)`` and returns ``(B,)``, float32: those nearest to returns that are
+            drawn evenly between the least and the greatest.
+        """
+        order = self.returns.argsort(kind="stable")
+        ordered = self.returns[order]
+        wanted = rng.uniform(ordered[0], ordered[-1], size)
+        above = np.searchsorted(ordered, wanted).clip(1 if len(order) > 1 else 0, len(order) - 1)
+        below = np.maximum(above - 1, 0)
+        is_below = wanted - ordered[below] < ordered[above] - wanted
+        rows = order[np.where(is_below, below, above)]
+        returns = torch.as_tensor(self._returns[rows], dtype=torch.float32)
+        return torch.from_numpy(self._thetas[rows]), returns
+
     def state(self) -> dict[str, Any]:
         """Return what :meth:`load` takes."""
         return {"total": self.total, "thetas": self.thetas, "returns": self.returns}

@@ -16,6 +16,7 @@ from learning.policy_search import UDRLPG, GoGePo
 from learning.policy_search.algorithms.generator_search import command_curve
 from learning.policy_search.algorithms.generators import HeadsGenerator, TilesGenerator
 from learning.policy_search.common.architecture import PolicyArchitecture
+from learning.policy_search.common.policy_table import PolicyTable
 from learning.policy_search.common.pose_map import PoseMap
 from learning.policy_search.step_generators import study
 from learning.policy_search.step_generators.generator import StepGenerator, StepGeneratorOptions
@@ -87,11 +88,55 @@ def test_udrlpg_keeps_a_policy_a_bucket_and_goes_on_as_the_whole(tmp_path: Path)
         UDRLPG("MlpPolicy", "CartPole-v1", generator="threads")
 
 
+@pytest.mark.parametrize("learner", [GoGePo, UDRLPG])
+def test_policies_that_were_tried_are_learned_from_as_they_act_now(learner: Any) -> None:
+    few: dict[str, Any] = {"low": 0.0, "high": 500.0, "hidden": (8,), "generator_hidden": (8, 8)}
+    model = learner("MlpPolicy", "CartPole-v1", seed=1, **few)
+    theta = model.architecture.initial(np.random.default_rng(0))
+    seen = np.array([0.3, -0.2, 0.1, 0.5])
+    before = model.actor(theta).outputs(seen)
+    kept = model._kept(theta)
+    model.statistics.count, model.statistics.mean = 100, np.array([0.1, 0.4, -0.3, 0.2])
+    model.statistics.squares = np.array([40.0, 90.0, 10.0, 200.0])
+    now = model._written_now(kept[None])[0].double().numpy()
+    np.testing.assert_allclose(model.actor(now).outputs(seen), before, atol=1e-5)
+    assert np.abs(model.actor(theta).outputs(seen) - before).max() > 0.01
+
+
+def test_short_episodes_share_a_round_and_some_practise_a_lower_return() -> None:
+    few = {**FAST, "update_every": 60, "even": 0.5, "practice": 0.5}
+    model = GoGePo("MlpPolicy", "CartPole-v1", seed=1, **few)
+    commands = []
+    while model.num_timesteps < 400:
+        model.learn(1, reset_num_timesteps=False)
+        commands.append(model.figures["command"])
+    assert model.num_iterations <= 400 / 60 + 1 < model.num_episodes
+    assert min(model.lengths[0], 60) <= model.num_timesteps
+    assert min(commands) < max(model.returns) < max(commands)
+
+
+def test_a_draw_over_returns_is_even_however_often_each_occurred() -> None:
+    table = PolicyTable(1, 500)
+    for number in range(400):
+        table.add(np.array([1.0]), 1.0 + 0.001 * (number % 7))
+    for value in (40.0, 70.0, 100.0):
+        table.add(np.array([value]), value)
+    thetas, returns = table.sample_evenly(np.random.default_rng(0), 4000)
+    shares = [float((returns.round() == value).float().mean()) for value in (1, 40, 70, 100)]
+    np.testing.assert_allclose(shares, [19.5 / 99, 34.5 / 99, 30 / 99, 15 / 99], atol=0.03)
+    assert (thetas[:, 0].round() == returns.round()).all()
+    lone = PolicyTable(1, 3)
+    lone.add(np.array([2.0]), 5.0)
+    assert lone.sample_evenly(np.random.default_rng(0), 3)[1].tolist() == [5.0] * 3
+
+
 def test_what_a_generator_cannot_be_is_one_sentence() -> None:
     with pytest.raises(UserError, match="heads or tiles"):
         GoGePo("MlpPolicy", "CartPole-v1", generator="threads")
     with pytest.raises(UserError, match="low lies below high"):
         GoGePo("MlpPolicy", "CartPole-v1", low=3.0, high=3.0)
+    with pytest.raises(UserError, match="even and practice are shares"):
+        GoGePo("MlpPolicy", "CartPole-v1", even=1.5)
 
 
 def test_a_study_of_a_generator_has_a_command_curve(
