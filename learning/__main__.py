@@ -25,6 +25,10 @@ COMMANDS = {
         "learning.target_finding.commands.belief_search:BeliefSearch",
         "Measure searchers that remember where they looked, by order of their Rényi divergence.",
     ),
+    "clone-study": LazyCommand(
+        "learning.policy_search.studies.clone_command:CloneStudy",
+        "Clone trained policies from a few learned states, beside random ones and k-means.",
+    ),
     "compare": LazyCommand(
         "learning.target_finding.commands.experiments:Compare",
         "Make the paper's table and learning curves, ours beside theirs: train, test, draw.",

@@ -132,6 +132,14 @@ class PSSVF(PolicySearch):
             thetas = torch.from_numpy(self.as_written_now(thetas.double().numpy())).float()
         return thetas, returns
 
+    def tried(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return all policies that are kept ``(N, n)``, as the critic sees them, and returns."""
+        thetas = self.table.thetas
+        if self.settings.rebase:
+            thetas = self.as_written_now(thetas)
+        returns = torch.as_tensor(self.table.returns, dtype=torch.float32)
+        return torch.as_tensor(thetas, dtype=torch.float32), returns
+
     def best(self) -> tuple[FloatArray, float]:
         """Return the policy ``(n,)`` with the greatest return of an episode, and that return."""
         theta, best = self.table.best()

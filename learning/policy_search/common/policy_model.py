@@ -156,12 +156,21 @@ class SearchedPolicy:
         chosen = self.theta if theta is None else theta
         return Actor(self.architecture, chosen, *self._normalisation())
 
-    def evaluate(self, episodes: int, theta: FloatArray | None = None) -> list[PolicyEpisode]:
+    def evaluate(
+        self,
+        episodes: int,
+        theta: FloatArray | None = None,
+        form: PolicyArchitecture | None = None,
+        *,
+        keep: bool = False,
+    ) -> list[PolicyEpisode]:
         """Run episodes of evaluation, whose seeds are those of no episode of training.
 
         Args:
             episodes: how many.
             theta: ``(n,)`` a policy; None takes the learned one.
+            form: of that policy; None takes this learner's.
+            keep: keep transitions.
 
         Returns:
             A result for each.
@@ -169,12 +178,18 @@ class SearchedPolicy:
         seeds = [self._seed(EVALUATION, i) for i in range(episodes)]
         chosen = self.theta if theta is None else theta
         return self.rollouts.run(
-            self.architecture,
+            form or self.architecture,
             [chosen] * episodes,
             seeds,
             self._normalisation(),
-            self._rules(False),
+            self._rules(keep),
         )
+
+    def normalised(self, observations: FloatArray) -> FloatArray:
+        """Return observations ``(..., o)`` as policies see them."""
+        mean, std = self._normalisation()
+        seen: FloatArray = (observations - mean) / std
+        return seen
 
     def close(self) -> None:
         """Close the environment."""
