@@ -219,7 +219,7 @@ BENCHMARKS.register(
         "PSSVF, deep, probing states, Swimmer-v5",
         "pssvf",
         "Swimmer-v5",
-        500_000,
+        300_000,
         100_000,
         policy="MlpPolicy",
         settings={
