@@ -101,10 +101,14 @@ def draw_commands(rows: Sequence[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    wide = min(2, len(rows))
+    high = -(-len(rows) // wide)
     figure, axes = pyplot.subplots(
-        1, len(rows), figsize=(5.2 * len(rows), 4), layout="constrained", squeeze=False
+        high, wide, figsize=(5.2 * wide, 4 * high), layout="constrained", squeeze=False
     )
-    for axis, row in zip(axes[0], rows, strict=True):
+    for axis in axes.flat[len(rows) :]:
+        axis.axis("off")
+    for axis, row in zip(axes.flat, rows, strict=False):
         for seed, curve in zip(row["seeds"], row["command_curves"], strict=True):
             axis.plot(*np.array(curve).T, "o-", markersize=3, label=f"seed {seed}")
         ends = np.array(row["command_curves"][0])[[0, -1], 0]
