@@ -84,7 +84,7 @@ class UDRLPG(GeneratorSearch):
         tried = (
             self.architecture.initial(self.rng) if is_first else self.generate(self._goal()) + noise
         )
-        kept = self._kept(tried).astype(np.float32)
+        kept: Any = self._kept(tried).astype(np.float32)
         result = self.run_policies([tried])[0]
         scaled = self._scaled(result.learned_return)
         bucket = int(np.clip(scaled * about.buckets, 0, about.buckets - 1))
