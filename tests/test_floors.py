@@ -83,7 +83,7 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "compute_classes": ("common",),
         "fingerprints": ("algorithms", "common"),
         "step_generators": ("algorithms", "common"),
-        "studies": ("algorithms", "common", "reward_weighted"),
+        "studies": ("algorithms", "common", "fingerprints", "reward_weighted"),
     },
     "learning.agents": {
         "graph": ("models",),

@@ -253,6 +253,23 @@ def _zero_shot(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _clone_study(results: Path) -> str:
+    head = "teachers", "states", "kind", "teachers' returns", "clones', mean of each teacher's"
+    rows: list[tuple[str, ...]] = [(*head, "share of the teacher's (std)")]
+    for row in load(results, "learning/clones.json")["rows"]:
+        rows.append(
+            (
+                row["title"],
+                f"{row['states']}",
+                row["kind"],
+                ", ".join(f"{value:,.0f}" for value in row["teachers"]),
+                ", ".join(f"{value:,.0f}" for value in row["clones"]),
+                f"{100 * row['share']:.0f} % ({100 * row['share_std']:.0f})",
+            )
+        )
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "policy_search": _benchmarks,
     "policy_search_limb": _limb,
@@ -264,6 +281,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "compute_classes": _compute_classes,
     "compute_class_crossings": _crossings,
     "zero_shot": _zero_shot,
+    "clone_study": _clone_study,
     "policy_search_speed": _speed,
     **weight_space.TABLES,
 }

@@ -63,7 +63,8 @@ def clone(learner: PSSVF, about: CloneOptions) -> dict[str, Any]:
             draw = centres if kind == "k-means" else _drawn
             states = draw(visited, count, rng)
             if kind == "learned":
-                states = learned_states(learner, states, rng, about.updates)
+                own = _own_states(learner, count)
+                states = learned_states(learner, states, rng, about.updates) if own is None else own
             fitted = _fitted(learner, states, about, rng)
             rows.append(
                 {
@@ -73,6 +74,14 @@ def clone(learner: PSSVF, about: CloneOptions) -> dict[str, Any]:
                 }
             )
     return {"teacher": _worth(learner, None, about.episodes), "rows": rows}
+
+
+def _own_states(learner: PSSVF, count: int) -> FloatArray | None:
+    """Return the states that a learner's own critic learned, if it has so many."""
+    if not isinstance(learner.critic, ProbingCritic) or len(learner.critic.codes) != count:
+        return None
+    states: FloatArray = learner.critic.probes.detach().double().numpy()
+    return states
 
 
 def learned_states(

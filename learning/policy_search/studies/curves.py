@@ -101,14 +101,8 @@ def draw_commands(rows: Sequence[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    wide = min(2, len(rows))
-    high = -(-len(rows) // wide)
-    figure, axes = pyplot.subplots(
-        high, wide, figsize=(5.2 * wide, 4 * high), layout="constrained", squeeze=False
-    )
-    for axis in axes.flat[len(rows) :]:
-        axis.axis("off")
-    for axis, row in zip(axes.flat, rows, strict=False):
+    figure, axes = _panels(len(rows), 2)
+    for axis, row in zip(axes, rows, strict=True):
         for seed, curve in zip(row["seeds"], row["command_curves"], strict=True):
             axis.plot(*np.array(curve).T, "o-", markersize=3, label=f"seed {seed}")
         ends = np.array(row["command_curves"][0])[[0, -1], 0]
@@ -152,10 +146,8 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot
 
     places = list(dict.fromkeys(row["environment"] for row in rows))
-    figure, axes = pyplot.subplots(
-        1, len(places), figsize=(5.2 * len(places), 4), layout="constrained", squeeze=False
-    )
-    for axis, place in zip(axes[0], places, strict=True):
+    figure, axes = _panels(len(places), 3)
+    for axis, place in zip(axes, places, strict=True):
         own = [row for row in rows if row["environment"] == place]
         for number, row in enumerate(own):
             _draw_row(axis, row, f"C{number}")
@@ -163,10 +155,24 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         axis.set(title=place, xlabel="steps of training", xlim=(0, 1.04 * limit))
         axis.grid(alpha=0.25)
         axis.legend(fontsize=8, loc="lower right")
-    axes[0][0].set_ylabel("mean return of the learned policy")
+        axis.set_ylabel("mean return of the learned policy")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
+
+
+def _panels(count: int, columns: int) -> tuple[Any, list[Any]]:
+    """Return a figure and its panels, so many beside each other."""
+    from matplotlib import pyplot
+
+    wide = min(columns, count)
+    high = -(-count // wide)
+    figure, axes = pyplot.subplots(
+        high, wide, figsize=(5.2 * wide, 4 * high), layout="constrained", squeeze=False
+    )
+    for axis in axes.flat[count:]:
+        axis.axis("off")
+    return figure, list(axes.flat[:count])
 
 
 def _draw_row(axis: Any, row: dict[str, Any], colour: str) -> None:
