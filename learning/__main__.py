@@ -13,6 +13,10 @@ COMMANDS = {
         "learning.weight_space.archive.command:Archive",
         "Ask recurrent limb policies: neighbours, a map, predicted steps and dead cameras' cost.",
     ),
+    "archive-cost": LazyCommand(
+        "learning.weight_space.archive.dead_camera_cost:ArchiveCost",
+        "Measure what dead cameras cost an archive's policies, and how well that can be told.",
+    ),
     "archive-study": LazyCommand(
         "learning.weight_space.archive.study_command:ArchiveStudy",
         "Train recurrent limb policies, and predict what they need from their answers alone.",

@@ -5,6 +5,9 @@ decides: the tag comes into a camera's view (found); the camera that would have 
 (not found); or a person takes hold of the limb and moves it elsewhere before it gets there (not
 found). What does not decide happens, too: cameras die and hands come after the find, and some
 searches just never get there. All last equally long.
+
+Moves are simulated and drawn once (:mod:`learning.critical_states.limb_moves`); an episode is a way
+along them.
 """
 
 from __future__ import annotations
@@ -17,14 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from asterias.arrays import FloatArray, ImageArray
-from learning.target_finding.env.task import TargetFindingTask, take_picture
-from sim.world import SimWorld
+from learning.critical_states.limb_moves import MOVE_FRAMES, SIDE_PX, LimbMoves, Move
 
 EVENTS = ("tag enters view", "camera dies", "person takes over", "nothing")
-FRAMES, FRAME_S, SIDE_PX = 80, 0.2, 24
-_SETTLE_S = 1.0
-# Frames that a pose is held: the way to the next takes about two of them.
-_STAY = 5
+FRAMES = 80
+# Frames for which a pose may be held after the move to it, drawn below this.
+_LONGER = 3
 # Where the tag would be seen; until when a camera dies or a person comes; how long one stays.
 _SEEN, _BEFORE, _HELD = (30, 65), (8, 4), (8, 14)
 # Shares of the failures: a dead camera, a person, nothing.
@@ -69,14 +70,13 @@ def limb_episodes(
     pictures = np.zeros((count, FRAMES, SIDE_PX, SIDE_PX, 4), np.uint8)
     decided = np.zeros((count, FRAMES), np.bool_)
     labels, events = np.arange(count) % 2, np.zeros(count, np.int64)
-    with SimWorld("limb_p1", seed=seed) as world:
-        searches = _Searches(world, rng, poses)
-        for number in range(count):
-            plan = _draw_plan(rng, found=bool(labels[number]))
-            frame = searches.run(plan, pictures[number])
-            events[number] = EVENTS.index(plan.event)
-            decided[number, frame] = plan.event != "nothing"
-            on_episode(number + 1)
+    moves = LimbMoves.record(poses, seed)
+    for number in range(count):
+        plan = _draw_plan(rng, found=bool(labels[number]))
+        frame = _play(moves, plan, rng, pictures[number])
+        events[number] = EVENTS.index(plan.event)
+        decided[number, frame] = plan.event != "nothing"
+        on_episode(number + 1)
     return LimbEpisodes(pictures, labels, decided, events)
 
 
@@ -86,7 +86,7 @@ class _Plan:
 
     Attributes:
         event: that decides.
-        seeing: frame in which the limb sets out to where the tag is seen; FRAMES for never.
+        seeing: frame in which the limb sets out to where the tag would be seen; FRAMES for never.
         dies: frame from which on a camera is black; FRAMES for never.
         person: first frame and end of a person's hold.
     """
@@ -115,87 +115,64 @@ def _draw_plan(rng: np.random.Generator, *, found: bool) -> _Plan:
     return _Plan(event, FRAMES)
 
 
-class _Searches:
-    """One limb that wanders between poses whose sight is known."""
+def _play(moves: LimbMoves, plan: _Plan, rng: np.random.Generator, pictures: ImageArray) -> int:
+    """Fill ``(80, 24, 24, 4)`` by moves one after the other.
 
-    def __init__(self, world: SimWorld, rng: np.random.Generator, poses: int) -> None:
-        self._world, self._rng = world, rng
-        self._task = TargetFindingTask(world)
-        self._cameras = range(len(self._task.cameras))
-        self._seeing: list[tuple[int, FloatArray]] = []
-        self._blind: list[FloatArray] = []
-        while len(self._seeing) < poses or len(self._blind) < 2 * poses:
-            pose = rng.uniform(self._task.lower, self._task.upper)
-            self._settle(pose)
-            sees = self._task.seeing(self._cameras)
-            if len(sees) == 1:
-                self._seeing.append((sees[0], pose))
-            elif not any(self._framing()):
-                self._blind.append(pose)
+    Returns:
+        The frame in which the deciding event began.
+    """
+    camera, in_view = _lay(_way(moves, plan, rng), plan, rng, pictures)
+    dead = camera if plan.event != EVENTS[0] else int(rng.integers(4))
+    pictures[plan.dies :, :, :, dead] = 0
+    hand = rng.uniform(0.2, 0.8, 3)
+    for frame in range(*plan.person):
+        if frame < FRAMES:
+            _draw_hand(pictures[frame], hand)
+    if plan.event == EVENTS[0]:
+        return in_view
+    return min(plan.dies, plan.person[0], FRAMES - 1)
 
-    def run(self, plan: _Plan, pictures: ImageArray) -> int:
-        """Fill ``(80, 24, 24, 4)``.
 
-        A run in which the tag comes into view when it should not, or never when it should, is made
-        anew.
+def _way(moves: LimbMoves, plan: _Plan, rng: np.random.Generator) -> tuple[list[Move], list[Move]]:
+    """Return moves until the limb sets out to where the tag is seen, and those from there on."""
+    longest = FRAMES // MOVE_FRAMES + 1
+    if plan.seeing >= FRAMES:
+        return [], moves.onward(rng, moves.some_start(rng), longest)
+    entry, leave = moves.some_look(rng)
+    onward = moves.onward(rng, leave.end, longest)
+    return moves.leading_to(rng, entry.start, longest), [entry, leave, *onward]
 
-        Returns:
-            The frame in which the deciding event began.
-        """
-        while True:
-            camera, place = self._seeing[int(self._rng.integers(len(self._seeing)))]
-            seen = self._drive(plan, camera, place, pictures)
-            first = int(np.argmax(seen)) if seen.any() else FRAMES
-            if plan.event == "tag enters view":
-                if plan.seeing <= first < FRAMES:
-                    return first
-            elif first == FRAMES:
-                return min(plan.dies, plan.person[0], FRAMES - 1)
 
-    def _drive(
-        self, plan: _Plan, camera: int, place: FloatArray, pictures: ImageArray
-    ) -> npt.NDArray[np.bool_]:
-        """Return ``(80,)`` whether a live camera saw the tag."""
-        seen = np.zeros(FRAMES, np.bool_)
-        dead = camera if plan.event != "tag enters view" else int(self._rng.integers(4))
-        hand = self._rng.uniform(0.2, 0.8, 3)
-        self._settle(self._some_blind())
-        until = 0
-        for frame in range(FRAMES):
-            if frame == plan.seeing:
-                self._task.command(place)
-                until = frame + _STAY
-            elif frame >= until or frame == plan.person[0]:
-                self._task.command(self._some_blind())
-                until = frame + _STAY
-            self._world.advance(FRAME_S)
-            black = dead if frame >= plan.dies else -1
-            in_view = self._framing()
-            seen[frame] = any(on and j != black for j, on in enumerate(in_view))
-            for j in self._cameras:
-                if j != black:
-                    pictures[frame, :, :, j] = self._small(j)
-                else:
-                    pictures[frame, :, :, j] = 0
-            if plan.person[0] <= frame < plan.person[1]:
-                _draw_hand(pictures[frame], hand)
-        return seen
+def _lay(
+    way: tuple[list[Move], list[Move]], plan: _Plan, rng: np.random.Generator, pictures: ImageArray
+) -> tuple[int, int]:
+    """Lay the frames of moves one after the other, each last one for a while longer.
 
-    def _settle(self, pose: FloatArray) -> None:
-        self._task.command(pose)
-        self._world.advance(_SETTLE_S)
+    Returns:
+        The camera that sees the tag, or 0, and the first frame in which it does, or FRAMES.
+    """
+    before, after = way
+    at = plan.seeing
+    for move in reversed(before):
+        frames = _held(move, rng)
+        first = max(at - len(frames), 0)
+        pictures[first:at] = frames[len(frames) - (at - first) :]
+        at = first
+    camera, in_view, at = 0, FRAMES, plan.seeing if plan.seeing < FRAMES else 0
+    for move in after:
+        frames = _held(move, rng)[: FRAMES - at]
+        pictures[at : at + len(frames)] = frames
+        if move.in_view.any() and in_view == FRAMES:
+            camera = int(move.in_view.any(0).argmax())
+            in_view = at + int(move.in_view.any(1).argmax())
+        at += len(frames)
+    return camera, in_view
 
-    def _some_blind(self) -> FloatArray:
-        return self._blind[int(self._rng.integers(len(self._blind)))]
 
-    def _framing(self) -> list[bool]:
-        row = self._world.cameras[0]
-        return [self._world.frames_target(0, device.description) for device in row]
-
-    def _small(self, camera: int) -> npt.NDArray[np.uint8]:
-        grey = cv2.cvtColor(take_picture(self._world, 0, camera), cv2.COLOR_RGB2GRAY)
-        small = cv2.resize(grey, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.uint8)
+def _held(move: Move, rng: np.random.Generator) -> ImageArray:
+    """Return the frames of a move ``(F, 24, 24, 4)``, the last one a few times more."""
+    longer = int(rng.integers(_LONGER))
+    return np.concatenate([move.pictures, np.repeat(move.pictures[-1:], longer, 0)])
 
 
 def _draw_hand(pictures: ImageArray, hand: FloatArray) -> None:

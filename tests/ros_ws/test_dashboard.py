@@ -28,6 +28,7 @@ from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.web.dashboard import DashboardSettings
 from asterias_nodes.web.plot_panel import common_unit
 from asterias_nodes.web.server import WebServer
+from learning.recordings.plots.criticality import write_sidecar
 
 expect.set_options(timeout=30_000)
 
@@ -64,12 +65,17 @@ def answers(port: int, path: str = "/", **headers: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def address(start_shared_node: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+def episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the robot's episodes lie."""
+    return tmp_path_factory.mktemp("episodes")
+
+
+@pytest.fixture(scope="module")
+def address(start_shared_node: Any, episodes: Path) -> str:
     """A simulated robot with its page."""
     port = free_port()
     start_shared_node("sim_robot", enable_faults="true")
     start_shared_node("command_multiplexer")
-    episodes = tmp_path_factory.mktemp("episodes")
     start_shared_node("recorder", mode="episodes", output=episodes)
     start_shared_node("dashboard", port=port, enable_faults="true")
     wait_for(lambda: answers(port) == 200)
@@ -302,6 +308,28 @@ def test_faults_recording_and_what_is_wrong_are_on_the_page(page: Page) -> None:
     expect(row).to_contain_text("success")
     expect(page.locator("#rec")).to_be_hidden()
     expect(record.get_by_role("button", name="Discard")).to_be_hidden()
+
+
+def test_key_frames_stand_under_the_time_axis_of_their_episode(page: Page, episodes: Path) -> None:
+    record = page.locator("section[aria-label=Record]")
+    record.get_by_role("button", name="Record").click()
+    expect(record).to_contain_text(re.compile(r"Episode \d+: 0:\d\d, [1-9]"))
+    record.get_by_role("button", name="Finish").click()
+    expect(record.get_by_role("button", name="Success")).to_be_visible()
+    record.get_by_role("button", name="Success").click()
+    expect(record.locator("tbody tr").first).to_contain_text("success")
+    name = max(path.name for path in episodes.iterdir() if path.is_dir())
+    found = episodes.with_name(f"{episodes.name}_key_frames")
+    found.mkdir()
+    mask = np.where(np.arange(20) == 5, 0.9, 0.1)
+    write_sidecar(found / f"{name}.critical_states.mcap", 10**18, np.arange(20) * 0.5, mask)
+    band = record.locator(".timeline svg")
+    expect(band).to_have_attribute("aria-label", "Decided at 2.5 s")
+    expect(band).to_be_visible()
+    box, mark = band.bounding_box(), band.locator("line").bounding_box()
+    assert box is not None and mark is not None
+    assert abs((mark["x"] - box["x"]) / box["width"] - 2.5 / 9.5) < 0.02, "under its moment"
+    expect(record.locator(".timeline .axis")).to_contain_text("0:09")
 
 
 def test_the_page_fits_a_phone_and_two_fingers_drive(

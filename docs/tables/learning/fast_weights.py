@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from docs.tables.markdown import load, markdown_table
 
@@ -62,42 +63,60 @@ def _node(results: Path) -> str:
 
 _MEMORIES = {
     "delta_ode": "fast weights, Delta, ODE",
-    "oja_ode": "fast weights, Oja, ODE",
-    "hebb_ode": "fast weights, Hebb, ODE",
+    "delta_unit": "fast weights, Delta",
+    "oja_unit": "fast weights, Oja",
+    "hebb_unit": "fast weights, Hebb",
     "gru_d": "GRU whose state decays (GRU-D)",
     "neural_cde": "neural CDE",
     "ridge": "ridge regression on six numbers",
 }
+_KINDS = {
+    "delta_exact": "softmax",
+    "delta_unit": "length 1",
+    "delta_decaying": "softmax; weights decay",
+    "delta_gated": "length 1; weights decay",
+}
 
 
-def _gestures(results: Path) -> str:
-    data = load(results, "learning/gestures.json")
-    ahead = data["better_worse_seeds"]
-    rows: list[tuple[str, ...]] = [
-        ("memory", "right, %", "deviation over seeds", "least and most", "Delta better, worse")
-    ]
-    for row in data["rows"]:
-        each, name = row["accuracy"], str(row["memory"])
-        rows.append(
-            (
-                _MEMORIES[name],
-                f"{row['mean']:.1f}",
+def _gestures(name: str) -> Callable[[Path], str]:
+    """Return the table of a result file; settings are told where each memory chose its own."""
+
+    def table(results: Path) -> str:
+        data = load(results, f"learning/{name}.json")
+        ahead, chosen = data["better_worse_seeds"], any("tried" in row for row in data["rows"])
+        head = ("right, %", "deviation over seeds", "least and most", "Delta better, worse")
+        setting = ("updates, rate", "cross-validated, %") if chosen else ()
+        rows: list[tuple[str, ...]] = [("memory", *setting, *head, "processor s")]
+        for row in data["rows"]:
+            each, memory = row["accuracy"], str(row["memory"])
+            cells = [
+                f"**{row['mean']:.1f}**" if chosen else f"{row['mean']:.1f}",
                 f"{row['deviation']:.1f}",
                 f"{min(each):.0f}, {max(each):.0f}",
-                ", ".join(map(str, ahead[name])) if name in ahead else "",
-            )
-        )
-    longer = load(results, "learning/gestures_longer.json")["rows"][0]
-    each = longer["accuracy"]
-    rows.append(
-        (
-            f"{_MEMORIES[longer['memory']]}, {longer['updates']} updates, twice the rate",
-            f"{longer['mean']:.1f}",
-            f"{longer['deviation']:.1f}",
-            f"{min(each):.0f}, {max(each):.0f}",
-            "",
-        )
-    )
+                ", ".join(map(str, ahead[memory])) if memory in ahead else "",
+                f"{row['processor_s']:.0f}",
+            ]
+            rows.append((_MEMORIES[memory], *(_setting(row) if chosen else ()), *cells))
+        return markdown_table(rows)
+
+    return table
+
+
+def _setting(row: dict[str, Any]) -> tuple[str, str]:
+    if "tried" not in row:
+        return "", ""
+    best = max(one["mean"] for one in row["tried"])
+    return f"{row['updates']}, {row['learning_rate']}", f"{best:.0f}"
+
+
+def _architectures(results: Path) -> str:
+    data = load(results, "learning/gestures_architectures.json")
+    rows = [("keys and queries", "cross-validated, %")]
+    rows += [
+        (_KINDS[row["memory"]], f"{row['mean']:.0f}")
+        for row in data["rows"]
+        if row["memory"] in _KINDS
+    ]
     return markdown_table(rows)
 
 
@@ -105,5 +124,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "state_estimator": _state_estimator,
     "state_estimator_searches": _searches,
     "state_estimator_node": _node,
-    "gestures": _gestures,
+    "gestures": _gestures("gestures"),
+    "gestures_common": _gestures("gestures_common"),
+    "gestures_architectures": _architectures,
 }

@@ -1,16 +1,20 @@
 """A layer whose fast weights a slow network programs while samples come, at any times.
 
 ``x(t)`` is a path through the samples; keys, values and learning rates are functions of it, and the
-matrices of all heads follow the rule's differential equation from sample to sample, a Runge-Kutta
-step each. The read-out at a sample is ``y = W q``, then the feed-forward block of a transformer.
+matrices of all heads follow the rule's differential equation from sample to sample, by a
+Runge-Kutta step each, or by one that is exact for the key and value in its middle. The read-out at
+a sample is ``y = W q``, then the feed-forward block of a transformer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.functional import normalize, silu, softplus
 
 from asterias.errors import UserError
 from learning.fast_weights.core.integration import rk4_step
@@ -20,14 +24,35 @@ from learning.fast_weights.core.rules import RULES, apply, outer
 FORMS = ("ode", "cde")
 # Where a Runge-Kutta step asks for the field.
 SHARES = (0.0, 0.5, 1.0)
+# The exact step takes key and value in the middle of a piece, which makes it one of second order
+# (exponential midpoint rule; Hochbruck and Ostermann, "Exponential integrators", 2010).
+# At first a head keeps most of what it knows: softplus(-3) is 0.05 in a unit of time.
+_SLOWLY = -3.0
+STEPS = {"rk4": SHARES, "exact": (0.5,)}
+
+
+def unit_length(vector: torch.Tensor) -> torch.Tensor:
+    """Return vectors ``(..., d)`` of length 1, as DeltaNet has them (arXiv 2406.06484)."""
+    return normalize(silu(vector), dim=-1)
+
+
+# What is made of raw keys and queries (..., d).
+KEYS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "softmax": partial(torch.softmax, dim=-1),
+    "unit": unit_length,
+}
 
 
 class Drives(NamedTuple):
-    """Key, value ``(B, N, H, d)`` and learning rate ``(B, N, H, 1)`` at one share of all pieces."""
+    """Key, value ``(B, N, H, d)`` and learning rate ``(B, N, H, 1)`` at one share of all pieces.
+
+    ``kept`` ``(B, N, H, 1)`` is the share of the weights that is not forgotten until a piece's end.
+    """
 
     key: torch.Tensor
     value: torch.Tensor
     beta: torch.Tensor
+    kept: torch.Tensor
 
 
 class Memory(NamedTuple):
@@ -64,9 +89,13 @@ class FastWeightLayer(nn.Module):
         form: ``ode`` or ``cde``.
         path: through the samples.
         time_unit_s: time that counts as 1 in the ODE form.
+        keys: ``softmax``, or ``unit`` for keys and queries of length 1.
+        steps: ``rk4``, or ``exact``: less than half of the work.
+        forgets: all weights of a head decay, too, at a rate that depends on x (ODE form, exact
+            steps), as in gated DeltaNet (arXiv 2412.06464).
 
     Raises:
-        UserError: rule, form or path is not known, or the sizes do not fit.
+        UserError: rule, form, path, keys or steps are not known, or do not fit each other.
     """
 
     def __init__(
@@ -79,16 +108,19 @@ class FastWeightLayer(nn.Module):
         form: str = "ode",
         path: str = "hermite",
         time_unit_s: float = 0.1,
+        keys: str = "softmax",
+        steps: str = "rk4",
+        forgets: bool = False,
     ) -> None:
         super().__init__()
-        if form not in FORMS:
-            raise UserError(f"There is no form '{form}' of fast weights; choose ode or cde.")
+        _check_choices(form, keys, steps, forgets=forgets)
         if hidden % heads:
             raise UserError(f"--hidden {hidden} must be a multiple of the {heads} heads.")
         self.rule, self.form = RULES.get(rule), form
         self.make_path = PATHS.get(path)
         self.is_causal = path not in NOT_CAUSAL
         self.hidden, self.heads, self.time_unit_s = hidden, heads, time_unit_s
+        self.make_key, self.steps = KEYS[keys], steps
         self.enter = nn.Linear(inputs, hidden)
         self.norm = nn.LayerNorm(hidden)
         self.slow = nn.Linear(hidden, 2 * hidden + heads)
@@ -99,6 +131,7 @@ class FastWeightLayer(nn.Module):
         self.feed_forward = nn.Sequential(
             nn.Linear(hidden, 2 * hidden), nn.GELU(), nn.Linear(2 * hidden, hidden)
         )
+        self.forget = nn.Linear(hidden, heads) if forgets else None
 
     def forward(self, samples: torch.Tensor, times_s: torch.Tensor) -> torch.Tensor:
         """Return ``(B, N, hidden)`` read-outs at samples ``(B, N, m)`` with stamps ``(B, N)``."""
@@ -146,7 +179,8 @@ class FastWeightLayer(nn.Module):
         key, value, beta = self.slow(self.norm(entered)).split(
             [self.hidden, self.hidden, self.heads], -1
         )
-        return Drives(self._split(key), self._split(value), torch.sigmoid(beta).unsqueeze(-1))
+        beta = torch.sigmoid(beta).unsqueeze(-1)
+        return Drives(self._split(key), self._split(value), beta, torch.ones_like(beta))
 
     def _drives(self, pieces: Segments) -> list[Drives]:
         """Return keys, values and rates of all pieces at the three shares.
@@ -155,37 +189,63 @@ class FastWeightLayer(nn.Module):
         and the CDE form's derivative is by the share, which leaves its integral as it is.
         """
         found = []
-        for share in SHARES:
-            key, value, beta = self._slow(pieces.at(share))
+        for share in STEPS[self.steps]:
+            entered = pieces.at(share)
+            key, value, beta, kept = self._slow(entered)
             if self.form == "ode":
-                value = torch.tanh(value) if self.rule.squashes_value else value
+                squashes = self.rule.squashes_value or self.steps == "exact"
+                value = torch.tanh(value) if squashes else value
                 length = (pieces.widths / self.time_unit_s)[..., None, None]
-                found.append(Drives(torch.softmax(key, -1), value, beta * length))
+                if self.forget is not None:
+                    rate = softplus(self.forget(self.norm(entered)) + _SLOWLY)
+                    kept = torch.exp(-rate.unsqueeze(-1) * length)
+                found.append(Drives(self.make_key(key), value, beta * length, kept))
                 continue
             moved = bounded(self._split(self.derivative(pieces.slope(share))))
             if self.rule.key_from_derivative:
-                found.append(Drives(moved, value, beta))
+                found.append(Drives(moved, value, beta, kept))
             else:
-                found.append(Drives(torch.softmax(key, -1), moved, beta))
+                found.append(Drives(self.make_key(key), moved, beta, kept))
         return found
 
     def _advance(self, weights: torch.Tensor, drives: list[Drives], piece: int) -> torch.Tensor:
         """Return weights ``(B, H, d, d)`` at the end of a piece."""
-        rule = self.rule.ode if self.form == "ode" else self.rule.cde
         own = [Drives(*(part[:, piece] for part in at)) for at in drives]
+        if self.steps == "exact":
+            (only,) = own
+            if self.forget is not None:
+                weights = weights * only.kept.unsqueeze(-1)
+            return self.rule.step(weights, only.key, only.value, only.beta)
+        rule = self.rule.ode if self.form == "ode" else self.rule.cde
 
         def field(share: float, state: torch.Tensor) -> torch.Tensor:
-            return rule(state, *own[SHARES.index(share)])
+            return rule(state, *own[SHARES.index(share)][:3])
 
         return rk4_step(field, weights, 0.0, 1.0)
 
     def _first(self, entered: torch.Tensor) -> torch.Tensor:
         """Return the rule's first step without decay, ``(B, H, d, d)``."""
-        key, value, beta = (part[:, 0] for part in self._slow(entered))
-        return outer(beta * torch.tanh(value), torch.softmax(key, -1))
+        key, value, beta, _ = (part[:, 0] for part in self._slow(entered))
+        return outer(beta * torch.tanh(value), self.make_key(key))
 
     def _read(self, weights: torch.Tensor, entered: torch.Tensor) -> torch.Tensor:
-        query = torch.softmax(self._split(self.query(self.norm(entered))), -1)
+        query = self.make_key(self._split(self.query(self.norm(entered))))
         hidden = entered + self.leave(apply(weights, query).flatten(-2))
         passed: torch.Tensor = hidden + self.feed_forward(self.forward_norm(hidden))
         return passed
+
+
+def _check_choices(form: str, keys: str, steps: str, *, forgets: bool) -> None:
+    """Refuse what does not go together.
+
+    Raises:
+        UserError: a name is not known, or exact steps or forgetting are asked of another form.
+    """
+    if form not in FORMS:
+        raise UserError(f"There is no form '{form}' of fast weights; choose ode or cde.")
+    if keys not in KEYS:
+        raise UserError(f"There are no keys '{keys}' of fast weights; choose {' or '.join(KEYS)}.")
+    if steps not in STEPS:
+        raise UserError(f"There are no steps '{steps}'; choose {' or '.join(STEPS)}.")
+    if forgets and (steps, form) != ("exact", "ode"):
+        raise UserError("Only the ODE form with exact steps forgets; choose these two.")

@@ -19,7 +19,13 @@ from asterias.progress import Stages, progress_bars
 from asterias.provenance import provenance
 from learning.fast_weights.gestures.networks import MEMORIES
 from learning.fast_weights.gestures.series import read_gestures
-from learning.fast_weights.gestures.study import RIDGE, GestureRun, better_seeds, complete_run
+from learning.fast_weights.gestures.study import (
+    RIDGE,
+    GestureRun,
+    better_seeds,
+    chosen_run,
+    complete_run,
+)
 from learning.fast_weights.gestures.training import ClassifierOptions
 
 if TYPE_CHECKING:
@@ -27,7 +33,8 @@ if TYPE_CHECKING:
 else:
     MemoryName = literal_type_from_choices(MEMORIES.names())
 
-_FAST = "delta_ode"
+# The first of these that is named is compared with the others.
+_FAST = "delta_"
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class Gestures:
     """Highest learning rate."""
     validate: bool = False
     """Cross-validate on the gestures to learn from, to choose settings; the others stay unseen."""
+    choose: bool = False
+    """Choose updates and rate of each memory by cross-validation first, from the same few."""
     json: Path | None = None
     """Result file to write, for example results/learning/gestures.json."""
 
@@ -66,6 +75,8 @@ class Gestures:
             raise UserError("--seeds and --updates must be 1 or more; name one memory.")
         if not 0.0 <= self.share < 1.0 or not self.learning_rate > 0.0:
             raise UserError("--share must be from 0 to below 1, --learning-rate above 0.")
+        if self.choose and self.validate:
+            raise UserError("--choose cross-validates, then tests; leave --validate out.")
         check_folder("--out", self.out)
         check_file("--json", self.json)
         sets = read_gestures(self.data)
@@ -76,20 +87,22 @@ class Gestures:
             for memory in (*self.memories, RIDGE):
                 options = ClassifierOptions(memory, self.updates, learning_rate=self.learning_rate)
                 run = GestureRun(options, self.seeds, self.share, self.validate)
-                rows.append(complete_run(run, sets, self.out, partial(stages, memory)))
+                complete = chosen_run if self.choose else complete_run
+                rows.append(complete(run, sets, self.out, partial(stages, memory)))
         Console().print(_table(rows, self.validate))
         if self.json is not None:
             write_json(self.json, {**provenance(0), **self._about(rows), "rows": rows})
         return 0
 
     def _about(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        others = [row["memory"] for row in rows if row["memory"] != _FAST]
-        against = others if _FAST in self.memories else []
+        fast = next((name for name in self.memories if name.startswith(_FAST)), None)
+        against = [row["memory"] for row in rows if fast not in {None, row["memory"]}]
         return {
             "missing": self.share,
             "seeds": self.seeds,
             "validation": self.validate,
-            "better_worse_seeds": {name: better_seeds(rows, _FAST, name) for name in against},
+            "compared": fast,
+            "better_worse_seeds": {name: better_seeds(rows, str(fast), name) for name in against},
         }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -136,18 +137,29 @@ def _check(name: str, entry: object) -> None:
 MEMORIES: Registry[Callable[[int], nn.Module]] = Registry(
     "memory of series", "asterias.series_memories", _check
 )
-for _rule in ("delta", "oja", "hebb"):
-    MEMORIES.register(
-        f"{_rule}_ode",
-        partial(
-            FastWeightLayer,
-            hidden=HIDDEN,
-            heads=HEADS,
-            rule=_rule,
-            form="ode",
-            # Of the times of tokens, in which a group of samples lasts about a tenth.
-            time_unit_s=0.1,
-        ),
-    )
+# Architectures of fast weights: Runge-Kutta steps of the paper's equations, or exact ones, which
+# take less than half of the time; keys of length 1; and weights that also decay.
+_FAST_WEIGHTS: dict[str, dict[str, Any]] = {
+    "ode": {},
+    "exact": {"steps": "exact"},
+    "unit": {"steps": "exact", "keys": "unit"},
+    "decaying": {"steps": "exact", "forgets": True},
+    "gated": {"steps": "exact", "keys": "unit", "forgets": True},
+    "cde": {"steps": "exact", "keys": "unit", "form": "cde"},
+}
+for _kind, _about in _FAST_WEIGHTS.items():
+    for _rule in ("delta", "oja", "hebb"):
+        MEMORIES.register(
+            f"{_rule}_{_kind}",
+            partial(
+                FastWeightLayer,
+                hidden=HIDDEN,
+                heads=HEADS,
+                rule=_rule,
+                # Of the times of tokens, in which a group of samples lasts about a tenth.
+                time_unit_s=0.1,
+                **{"form": "ode", **_about},
+            ),
+        )
 MEMORIES.register("gru_d", partial(DecayingGru, hidden=HIDDEN))
 MEMORIES.register("neural_cde", partial(ControlledEquation, hidden=HIDDEN))

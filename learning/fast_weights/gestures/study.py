@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from learning.fast_weights.gestures.training import (
 )
 
 RIDGE = "ridge"
+# Settings that each memory may choose from: updates, and the highest learning rate.
+SETTINGS = ((150, 0.02), (150, 0.01), (80, 0.01))
 _FOLDS = 5
 # Weight of the squared coefficients, on features of unit deviation.
 _RIDGE_WEIGHT = 1.0
@@ -110,6 +112,37 @@ def complete_run(
     }
     write_json(path, row)
     return row
+
+
+def chosen_run(
+    run: GestureRun,
+    sets: GestureSets,
+    folder: Path,
+    on_updates: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Choose updates and rate by cross-validation in the series to learn from; then test once.
+
+    Args:
+        run: whose updates and rate do not count.
+        sets: of gestures.
+        folder: for what is finished.
+        on_updates: told updates of a training and their total.
+
+    Returns:
+        A row for the result file, with the settings that were tried.
+    """
+    if run.options.memory == RIDGE:
+        return complete_run(run, sets, folder)
+    tried = []
+    for updates, rate in SETTINGS:
+        options = replace(run.options, updates=updates, learning_rate=rate)
+        row = complete_run(replace(run, options=options, validate=True), sets, folder, on_updates)
+        tried.append({name: row[name] for name in ("updates", "learning_rate", "mean")})
+    best = max(tried, key=lambda one: float(one["mean"]))
+    options = replace(
+        run.options, updates=int(best["updates"]), learning_rate=float(best["learning_rate"])
+    )
+    return complete_run(replace(run, options=options), sets, folder, on_updates) | {"tried": tried}
 
 
 def ridge_classes(fold: Fold) -> Labels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from learning.critical_states import (
 from learning.critical_states.baselines import CHOOSERS, highest
 from learning.critical_states.key_door import COLOURS, KEY, SIDE_PX
 from learning.critical_states.limb_episodes import EVENTS, limb_episodes
+from learning.critical_states.limb_moves import LimbMoves
 from learning.critical_states.losses import mask_losses
 from learning.critical_states.networks import ReturnPredictor
 from learning.critical_states.study import best_threshold, onsets
@@ -83,6 +85,18 @@ def test_planted_events_of_the_limb_are_where_the_pictures_change() -> None:
             at = int(found.decided[number].argmax())
             dark = (found.pictures[number] == 0).all((1, 2))
             assert dark[at:].any(1).all() and not dark[:at].any()
+
+
+def test_ways_along_moves_of_the_limb_join_and_show_the_tag_in_looks_alone() -> None:
+    moves, rng = LimbMoves.record(2, seed=2), np.random.default_rng(0)
+    entry, leave = moves.some_look(rng)
+    before, after = moves.leading_to(rng, entry.start, 6), moves.onward(rng, leave.end, 6)
+    way = [*before, entry, leave, *after]
+    assert all(one.end == other.start for one, other in pairwise(way))
+    assert not any(move.in_view.any() for move in [*before, *after])
+    assert (entry.in_view.any(0) | leave.in_view.any(0)).sum() == 1
+    drawn = np.abs(np.diff(entry.pictures.astype(int), axis=0)).mean((1, 2, 3))
+    assert drawn[0] > 1.0 > drawn[-1], "the limb arrives, then stands"
 
 
 # -- learning -------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -70,6 +71,22 @@ def test_delta_drives_w_key_to_the_value() -> None:
         assert torch.allclose(rules.apply(_run(rule, 200.0, 400)[-1], key), value, atol=1e-5), (
             "the limit"
         )
+
+
+@pytest.mark.parametrize("name", ["hebb", "oja", "delta"])
+def test_an_exact_step_is_where_many_small_ones_end(name: str) -> None:
+    start, key, value = _inputs()
+    rate = torch.full((2, 1), BETA * 3.0, dtype=torch.float64)
+    stepped = getattr(rules, f"{name}_step")(start, key, value, rate)
+    assert torch.allclose(stepped, _run(getattr(rules, name), 3.0)[-1], atol=1e-8)
+
+
+def test_exact_steps_of_any_length_stop_at_the_limit() -> None:
+    start, key, value = _inputs()
+    far = torch.full((2, 1), 1e6, dtype=torch.float64)
+    assert torch.allclose(rules.apply(rules.delta_step(start, key, value, far), key), value)
+    drawn = rules.apply_transposed(rules.oja_step(start, key, value, far), value)
+    assert torch.allclose(drawn, key)
 
 
 def test_a_step_has_an_error_of_fifth_order() -> None:
@@ -140,11 +157,20 @@ def test_causal_paths_do_not_change_when_a_sample_comes_and_the_natural_spline_d
 # -- the layer ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["ode", "cde"])
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"form": "ode"},
+        {"form": "cde"},
+        {"form": "cde", "keys": "unit", "steps": "exact"},
+        {"form": "ode", "keys": "unit", "steps": "exact", "forgets": True},
+    ],
+    ids=lambda about: "-".join(map(str, about.values())),
+)
 @pytest.mark.parametrize("rule", RULES.names())
-def test_samples_one_by_one_give_what_all_at_once_give(rule: str, form: str) -> None:
+def test_samples_one_by_one_give_what_all_at_once_give(rule: str, about: dict[str, Any]) -> None:
     torch.manual_seed(1)
-    layer = FastWeightLayer(6, 16, heads=2, rule=rule, form=form)
+    layer = FastWeightLayer(6, 16, heads=2, rule=rule, **about)
     samples, times = torch.randn(3, 9, 6), torch.rand(3, 9).cumsum(1) * 0.1
     together = layer(samples, times)
     memory: Memory | None = None
@@ -165,7 +191,25 @@ def test_a_sudden_sample_does_not_throw_the_weights_out_of_range() -> None:
         assert float(moved.abs().max()) < 100.0
 
 
+def test_weights_that_decay_forget_what_came_before() -> None:
+    torch.manual_seed(1)
+    layer = FastWeightLayer(6, 16, heads=2, steps="exact", forgets=True)
+    assert layer.forget is not None
+    torch.nn.init.constant_(layer.forget.bias, 30.0)
+    samples, times = torch.randn(2, 5, 6), torch.arange(5.0).repeat(2, 1)
+    times[:, 4] = 100.0
+    told = layer(samples, times)
+    samples[:, :2] = 0.0  # the last two are what the newest piece follows
+    assert torch.allclose(layer(samples, times)[:, 4], told[:, 4], atol=1e-6)
+
+
 def test_what_cannot_be_is_named() -> None:
+    with pytest.raises(UserError, match="no keys 'hard'"):
+        FastWeightLayer(4, keys="hard")
+    with pytest.raises(UserError, match="no steps 'euler'"):
+        FastWeightLayer(4, steps="euler")
+    with pytest.raises(UserError, match="exact steps forgets"):
+        FastWeightLayer(4, forgets=True)
     with pytest.raises(UserError, match="no form 'sde'"):
         FastWeightLayer(4, form="sde")
     with pytest.raises(UserError, match="hebbian"):

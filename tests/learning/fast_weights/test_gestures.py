@@ -13,6 +13,7 @@ from asterias.errors import UserError
 from asterias.files import read_json
 from learning.__main__ import main
 from learning.fast_weights.gestures import series as series_module
+from learning.fast_weights.gestures import study
 from learning.fast_weights.gestures.networks import MEMORIES, SeriesClassifier
 from learning.fast_weights.gestures.series import (
     NAME,
@@ -160,3 +161,19 @@ def test_command_writes_results_and_does_nothing_twice(
     assert main(words) == 0
     assert "12.5" in capsys.readouterr().out
     assert main([*words, "--share", "1"]) != 0
+
+
+def test_settings_are_chosen_where_the_test_is_not_seen_and_tested_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "SETTINGS", ((1, 0.01), (2, 0.02)))
+    words = ["gestures", "--out", str(tmp_path / "out"), "--data", str(_write(tmp_path / "data"))]
+    words += ["--memories", "delta_exact", "--seeds", "2", "--choose"]
+    assert main([*words, "--json", str(tmp_path / "found.json")]) == 0
+    row, ridge = read_json(tmp_path / "found.json")["rows"]
+    best = max(row["tried"], key=lambda one: one["mean"])
+    assert len(row["tried"]) == 2 and "tried" not in ridge
+    assert (row["updates"], row["learning_rate"]) == (best["updates"], best["learning_rate"])
+    files = [path.stem for path in (tmp_path / "out").glob("delta_exact_*.json")]
+    assert sorted(name.rsplit("_", 1)[1] for name in files) == ["test", "validation", "validation"]
+    assert main([*words, "--validate"]) != 0

@@ -23,6 +23,12 @@ from learning.target_finding.policies.network_policy import NetworkPolicy
 from learning.target_finding.policies.policy_files import find_policy
 from learning.weight_space.archive.collection import answers_of
 from learning.weight_space.archive.copy_runs import mean_steps
+from learning.weight_space.archive.dead_camera_cost import (
+    CostEpisodes,
+    cost_episodes,
+    cost_figures,
+    reliability,
+)
 from learning.weight_space.archive.encoder_files import encoder_card, find_encoder, save_encoder
 from learning.weight_space.archive.encoder_training import (
     LimbEncoderOptions,
@@ -356,3 +362,32 @@ def test_bad_options_of_the_study_get_one_sentence(
         assert main([*words, *more]) == 2
         assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_pairs_of_episodes_have_the_same_starts_and_cost_nothing_where_all_cameras_live(
+    copy: PoseMap, trained: Trained
+) -> None:
+    made = cost_episodes(copy, trained.bank, 40)
+    assert made.alive.shape == (len(trained.bank), 40)
+    # Three of four cameras see the tag from the same poses: most pairs are the same episode twice.
+    assert (made.dead == made.alive).mean() > 0.8 > (made.others == made.alive).mean()
+    assert (made.dead >= made.alive).all()
+
+
+def test_a_measure_is_as_reliable_as_its_episodes_are_many() -> None:
+    rng = np.random.default_rng(0)
+    cost = rng.normal(size=(100, 1))
+    noisy = cost + 4.0 * rng.normal(size=(100, 128))
+    few, many = reliability(noisy, 4), reliability(noisy, 64)
+    # Spearman-Brown: 1 / (1 + 16 / M); ranks correlate a little less.
+    assert abs(few - 0.2) < 0.12 and abs(many - 0.8) < 0.1
+    alive = np.full((100, 128), 4.0)
+    told = {name: np.hstack([alive[:, :2], 4.0 + cost]) for name in ("steps", "copy_steps")}
+    held = np.arange(100) < 60
+    found = cost_figures(CostEpisodes(alive, alive + noisy, alive + noisy), told, held, 25)
+    assert found["able_held_out"] == 60 and found["predicted"]["steps"] > 0.85
+    assert [row["episodes"] for row in found["reliability"]] == [4, 16, 64]
+
+
+def test_cost_command_refuses_what_cannot_be(tmp_path: Path) -> None:
+    assert main(["archive-cost", "--out", str(tmp_path), "--episodes", "4"]) != 0

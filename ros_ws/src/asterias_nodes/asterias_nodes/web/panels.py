@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from asterias_interfaces.msg import RecordedEpisode, RecorderStatus
 from nicegui import ui
 
+from asterias_nodes.recording.timeline import Timelines
 from asterias_nodes.web.action_watch import ActionRun, ActionWatch, WatchedAction
 from asterias_nodes.web.camera_feeds import BeliefFeed
 from asterias_nodes.web.health_table import HealthTable, PartReport
@@ -118,6 +119,7 @@ def record_panel(model: PageModel) -> Refresh:
         ]
     told = ui.label().classes("told")
     table = ui.html("", sanitize=False).classes("episodes")
+    timelines = Timelines()
 
     def toggle() -> None:
         if recorder.is_recording:
@@ -140,7 +142,7 @@ def record_panel(model: PageModel) -> Refresh:
             remove="record" if is_recording else "finish",
         )
         told.set_text(_recorder_text(status))
-        table.set_content(_episode_table(status))
+        table.set_content(_episode_table(status, timelines))
 
     refresh()
     return refresh
@@ -160,7 +162,7 @@ def _recorder_text(status: RecorderStatus) -> str:
     return shortened(str(status.text), 200) or RECORDER_WORDS.get(status.state, "")
 
 
-def _episode_table(status: RecorderStatus) -> str:
+def _episode_table(status: RecorderStatus, timelines: Timelines) -> str:
     if not status.episodes:
         return ""
     rows = []
@@ -172,6 +174,8 @@ def _episode_table(status: RecorderStatus) -> str:
             f'{escape(shortened(one.task, 100))}</td><td class="{outcome}">{outcome}</td>'
             f"<td>{duration_text(one.seconds)}</td><td>{one.frames} {lost}</td></tr>"
         )
+        if timeline := timelines.of(one.path):
+            rows.append(f'<tr class="timeline"><td></td><td colspan="4">{timeline}</td></tr>')
     head = "".join(f"<th>{name}</th>" for name in ("", "task", "result", "min", "pictures"))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
