@@ -37,6 +37,8 @@ class Timelines:
             episode: its folder.
         """
         folder = Path(episode)
+        if not folder.parent.name:
+            return ""
         path = folder.parent.with_name(folder.parent.name + KEY_FRAMES) / f"{folder.name}{ENDING}"
         try:
             changed_ns = path.stat().st_mtime_ns
