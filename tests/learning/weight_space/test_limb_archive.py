@@ -364,9 +364,7 @@ def test_bad_options_of_the_study_get_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-def test_pairs_of_episodes_have_the_same_starts(
-    copy: PoseMap, trained: Trained
-) -> None:
+def test_pairs_of_episodes_have_the_same_starts(copy: PoseMap, trained: Trained) -> None:
     made = cost_episodes(copy, trained.bank, 40)
     assert made.alive.shape == (len(trained.bank), 40)
     # Three of four cameras see the tag from the same poses: most pairs are the same episode twice.
