@@ -329,7 +329,7 @@ def test_key_frames_stand_under_the_time_axis_of_their_episode(page: Page, episo
     box, mark = band.bounding_box(), band.locator("line").bounding_box()
     assert box is not None and mark is not None
     assert abs((mark["x"] - box["x"]) / box["width"] - 2.5 / 9.5) < 0.02, "under its moment"
-    expect(record.locator(".timeline .axis")).to_contain_text("0:09")
+    expect(record.locator(".timeline .axis")).to_contain_text("9.5 s")
 
 
 def test_the_page_fits_a_phone_and_two_fingers_drive(

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from asterias_interfaces.msg import RecordedEpisode, RecorderStatus
 from nicegui import ui
 
-from asterias_nodes.recording.timeline import Timelines
 from asterias_nodes.web.action_watch import ActionRun, ActionWatch, WatchedAction
 from asterias_nodes.web.camera_feeds import BeliefFeed
 from asterias_nodes.web.health_table import HealthTable, PartReport
@@ -20,6 +19,7 @@ from asterias_nodes.web.text import duration_text, shortened, values_text
 from asterias_nodes.web.topic_plots import TopicPlots
 from hardware.description.robot import RobotDescription
 from hardware.faults.models import FAULT_MODELS
+from learning.recordings.plots.timeline import Timelines
 
 FIND_TARGET = "/find_target"
 FIND_GOAL = "{random_start: true}"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from asterias_nodes.recording.timeline import Timelines, key_moments, timeline_html
 from learning.recordings.plots.criticality import write_sidecar
+from learning.recordings.plots.timeline import Timelines, key_moments, timeline_html
 
 
 def test_moments_are_the_highest_of_their_runs_and_three_at_most() -> None:
@@ -18,7 +18,7 @@ def test_moments_are_the_highest_of_their_runs_and_three_at_most() -> None:
 
 def test_marks_stand_where_their_moments_are() -> None:
     drawn = timeline_html(np.array([0.0, 1.0, 4.0]), np.array([0.0, 1.0, 0.0]))
-    assert 'x1="100.0"' in drawn and "Decided at 1.0 s" in drawn and "0:04" in drawn
+    assert 'x1="100.0"' in drawn and "Decided at 1.0 s" in drawn and "4.0 s" in drawn
     assert "No moment decided" in timeline_html(np.array([0.0, 1.0]), np.zeros(2))
 
 

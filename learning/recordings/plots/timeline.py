@@ -13,7 +13,6 @@ import numpy as np
 
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
-from asterias_nodes.web.text import duration_text
 from learning.recordings.plots.criticality import ENDING, read_sidecar
 
 KEY_FRAMES = "_key_frames"
@@ -78,8 +77,8 @@ def timeline_html(times_s: FloatArray, mask: FloatArray) -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" '
         f'aria-label="{words}"><polygon points="0,{_HEIGHT} {points} {_WIDTH},{_HEIGHT}" />'
-        f'{marks}</svg><div class="axis"><span>0:00</span><span>{words}</span>'
-        f"<span>{duration_text(end_s)}</span></div>"
+        f'{marks}</svg><div class="axis"><span>0 s</span><span>{words}</span>'
+        f"<span>{end_s:.1f} s</span></div>"
     )
 
 
