@@ -12,6 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from asterias.errors import UserError
+from asterias.jobs import JobOptions
 from hardware.perception.apriltag import detect_tags
 from learning.target_finding.algorithms import self_supervised
 from learning.target_finding.algorithms.self_supervised import (
@@ -278,8 +279,9 @@ def test_a_study_trains_tests_draws_and_keeps_what_it_has(
     monkeypatch.setattr(study, "SETTINGS", ("kill0", "kill1"))
     runs = study.all_runs(tmp_path / "runs", ["ppo"], seeds=2)
     heard: list[str] = []
-    for part in (runs[:2], runs):
-        study.complete(part, 4, 2, lambda run: heard.append(run.folder.name))
+    with JobOptions(parallel=2).open() as runner:
+        for part in (runs[:2], runs):
+            study.complete(part, 4, runner, lambda run: heard.append(run.folder.name))
     assert len(heard) == 6 and len(set(heard)) == 4
     rows = study.rows(runs)
     assert [(row["faults"], row["seeds"]) for row in rows] == [("kill0", [0, 1]), ("kill1", [0, 1])]
