@@ -14,7 +14,8 @@ import pytest
 from ray_nodes import Nodes, ray_nodes, wait_until
 
 from asterias.errors import AsteriasError, UserError
-from asterias.jobs import JobOptions, TellJob, complete_folders
+from asterias.jobs import JobOptions, JobRunner, TellJob, complete_folders
+from learning.policy_search import PGPE
 from learning.policy_search.compute_classes import runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -84,6 +85,19 @@ def test_jobs_end_when_a_person_interrupts(nodes: Nodes) -> None:
         threading.Thread(target=interrupt, daemon=True).start()
         runner.results(long, [1, 2, 3])
     wait_until(lambda: not nodes.busy_workers())
+
+
+def test_episodes_are_those_of_this_process(nodes: Nodes) -> None:
+    def learned(runner: JobRunner | None) -> tuple[list[float], list[float]]:
+        model = PGPE("LinearPolicy", "CartPole-v1", seed=3)
+        model.rollouts.runner = runner
+        model.learn(2000)
+        model.close()
+        return list(model.theta), model.returns
+
+    with JobOptions("ray", ray_address=nodes.address).open() as runner:
+        there = learned(runner)
+    assert there == learned(None) and len(there[1]) > 10
 
 
 def test_a_sweep_ends_with_the_same_numbers_after_a_node_is_lost(tmp_path: Path) -> None:

@@ -6,21 +6,19 @@ processes gives the same numbers.
 
 from __future__ import annotations
 
-import signal
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 
 from asterias.arrays import FloatArray
-from asterias.errors import AsteriasError, UserError
-from asterias.workers import worker_pool
+from asterias.errors import UserError
+from asterias.jobs import JobOptions, JobRunner, TellJob
 from learning.policy_search.common.architecture import Actor, PolicyArchitecture
 from learning.policy_search.common.statistics import RunningStatistics
 from learning.training.lockstep_env import LockstepEnv, LockstepEnvs
@@ -238,6 +236,9 @@ class Rollouts:
         env: an environment that is there already, for this process.
         worlds: that this process moves together, in place of processes; 0: none.
 
+    Attributes:
+        runner: simulates, in place of this process; may be set to any, such as one on a cluster.
+
     Raises:
         UserError: there are fewer.
     """
@@ -252,7 +253,8 @@ class Rollouts:
         self.processes, self.worlds = processes, worlds
         self._together: LockstepEnvs | None = None
         self._make, self._env = make, env
-        self._pool: Any = None
+        self.runner: JobRunner | None = None
+        self._key = uuid.uuid4().hex
 
     @property
     def env(self) -> AnyEnv:
@@ -264,16 +266,15 @@ class Rollouts:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Start the worker processes, where there are any, and end them with the block."""
-        if self.processes == 1 or self.worlds or self._pool is not None:
+        if self.processes == 1 or self.worlds or self.runner is not None:
             yield
             return
-        context = get_context("forkserver")  # a fork would copy threads of PyTorch in any state
-        with worker_pool(self.processes, context, _begin, self._make) as pool:
-            self._pool = pool
+        with JobOptions(parallel=self.processes).open() as runner:
+            self.runner = runner
             try:
                 yield
             finally:
-                self._pool = None
+                self.runner = None
 
     def run(
         self,
@@ -294,9 +295,6 @@ class Rollouts:
 
         Returns:
             A result for each.
-
-        Raises:
-            AsteriasError: a process that simulates has ended.
         """
         jobs = [
             _Job(architecture, theta, *statistics, seed, rules)
@@ -304,16 +302,14 @@ class Rollouts:
         ]
         if self.worlds:
             return self._run_together(jobs)
-        if self._pool is None:
+        if self.runner is None:
             return [_run(self.env, job) for job in jobs]
-        chunk = max(1, len(jobs) // (4 * self.processes))
-        try:
-            return list(self._pool.map(_run_in_worker, jobs, chunksize=chunk))
-        except BrokenProcessPool as error:
-            raise AsteriasError(
-                "A process that simulates has ended without a message; was it killed, or is there "
-                "too little memory?"
-            ) from error
+        size = max(1, len(jobs) // (4 * self.runner.places))
+        chunks = [
+            _Chunk(self._key, self._make, jobs[at : at + size]) for at in range(0, len(jobs), size)
+        ]
+        made = self.runner.results(_run_chunk, chunks)
+        return [episode for episodes in made for episode in episodes]
 
     def _run_together(self, jobs: Sequence[_Job]) -> list[PolicyEpisode]:
         """Run the episodes in step; a world whose episode has ended takes the next.
@@ -347,17 +343,25 @@ def _run(env: AnyEnv, job: _Job) -> PolicyEpisode:
     return run_episode(env, actor, job.seed, job.rules)
 
 
-_WORKER: list[AnyEnv] = []
+@dataclass(frozen=True)
+class _Chunk:
+    """Episodes for a worker, which keeps the environment for the next ones of the same key."""
+
+    key: str
+    make: MakeEnv
+    jobs: Sequence[_Job]
 
 
-def _begin(make: MakeEnv) -> None:
-    with suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _WORKER.append(make())
+_WORKER: dict[str, AnyEnv] = {}
 
 
-def _run_in_worker(job: _Job) -> PolicyEpisode:
-    return _run(_WORKER[0], job)
+def _run_chunk(chunk: _Chunk, tell: TellJob) -> list[PolicyEpisode]:
+    if chunk.key not in _WORKER:
+        for env in _WORKER.values():
+            env.close()
+        _WORKER.clear()
+        _WORKER[chunk.key] = chunk.make()
+    return [_run(_WORKER[chunk.key], job) for job in chunk.jobs]
 
 
 def make_environment(name: str) -> AnyEnv:
