@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -31,6 +32,8 @@ RAY_MISSING = (
 # How often a job is begun again after its process or node was lost. A job that takes its process
 # down each time, for want of memory say, ends with a message and not never.
 RETRIES = 5
+# Time for a machine of a lab's network to take a connection.
+_ANSWER_S = 5.0
 
 
 def import_ray() -> Any:
@@ -46,6 +49,27 @@ def import_ray() -> Any:
     except ImportError as error:
         raise UserError(RAY_MISSING) from error
     return ray
+
+
+def check_address(address: str) -> None:
+    """Say at once what Ray says after minutes: that nobody listens at an address.
+
+    Args:
+        address: such as ``10.0.0.1:6379``; empty, or a word of Ray's without a port, is not checked.
+
+    Raises:
+        UserError: it is no address, or nobody listens.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"No Ray cluster answers at {address} ({error}); start one with: ray start --head "
+            "--port 6379, and give its address, such as 10.0.0.1:6379."
+        ) from error
 
 
 class RayRunner(JobRunner):
@@ -146,12 +170,13 @@ def ray_runner(settings: RunnerSettings) -> Iterator[JobRunner]:
         The runner.
 
     Raises:
-        UserError: Ray is not installed, or no cluster answers.
+        UserError: Ray is not installed, or no cluster can be had.
     """
     ray = import_ray()
     if ray.is_initialized():  # by who calls this
         yield RayRunner(ray, settings.parallel)
         return
+    check_address(settings.address)
     try:
         ray.init(
             address=settings.address or None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from asterias.errors import AsteriasError, UserError
 from asterias.jobs import JobOptions, JobRunner, TellJob, complete_folders
+from asterias.jobs.ray_cluster import check_address
 from asterias.jobs.runner import JOB_RUNNERS
 
 
@@ -89,6 +92,18 @@ def test_a_folder_that_is_seen_goes_on_from_its_checkpoint(tmp_path: Path) -> No
     assert not list(begun.folder.glob(".job-*"))
 
 
+def test_an_address_where_nobody_listens_is_said_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=rf"No Ray cluster answers at 127.0.0.1:{port}"):
+            check_address(f"127.0.0.1:{port}")
+    with pytest.raises(UserError, match="No Ray cluster answers at lab:head"):
+        check_address("lab:head")
+    check_address("")
+    check_address("auto")
+
+
 def test_options_that_cannot_be_used_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert JOB_RUNNERS.names()[:2] == ("local", "ray")
     with pytest.raises(UserError, match="There is no place for jobs 'cloud'"):
@@ -97,6 +112,6 @@ def test_options_that_cannot_be_used_are_one_sentence(monkeypatch: pytest.Monkey
         JobOptions(parallel=0).check()
     with pytest.raises(UserError, match="--ray-address is for --on ray"):
         JobOptions(ray_address="10.0.0.1:6379").check()
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"need Ray: pip install .*'asterias\[ray\]'"):
         JobOptions(on="ray").check()
