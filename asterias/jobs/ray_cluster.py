@@ -55,7 +55,7 @@ def check_address(address: str) -> None:
     """Say at once what Ray says after minutes: that nobody listens at an address.
 
     Args:
-        address: such as ``10.0.0.1:6379``; empty, or a word of Ray's without a port, is not checked.
+        address: such as ``10.0.0.1:6379``; empty or without a port, it is not checked.
 
     Raises:
         UserError: it is no address, or nobody listens.
