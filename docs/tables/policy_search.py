@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from docs.tables.learning import weight_space
 from docs.tables.markdown import load, markdown_table
@@ -180,50 +181,58 @@ def _step_generator(results: Path) -> str:
 
 
 def _compute_classes(results: Path) -> str:
+    studies = load(results, "learning/compute_classes.json")["studies"]
+    each = [at for study in studies for row in study["rows"] for at in row["classes"]]
+    classes = sorted({at["seconds"] for at in each})
     rows: list[tuple[str, ...]] = [
         (
-            "task",
-            "method",
-            "steps/s",
-            "class",
-            "steps",
-            "score, interquartile mean [95 %]",
-            "s used",
+            *("task", "method", "trainings", "steps/s"),
+            *(f"{seconds:g} s" for seconds in classes),
+            "used in the last, s",
         )
     ]
-    for study in load(results, "learning/compute_classes.json")["studies"]:
+    for study in studies:
         for row in study["rows"]:
-            for at in row["classes"]:
-                # One training has no interval.
-                ends = f" [{at['low']:.1f}, {at['high']:.1f}]" if row["trainings"] > 1 else ""
-                rows.append(
-                    (
-                        study["title"],
-                        row["method"],
-                        f"{row['steps_per_s']:,.0f}",
-                        f"{at['seconds']:g} s",
-                        f"{at['steps']:,}",
-                        f"{at['iqm']:.1f}{ends}",
-                        f"{at['spent_s']:.1f}",
-                    )
-                )
+            cells = {at["seconds"]: _class_cell(at, row["trainings"]) for at in row["classes"]}
+            about = (study["title"], row["method"], str(row["trainings"]))
+            scores = (cells.get(seconds, "") for seconds in classes)
+            used = f"{row['classes'][-1]['spent_s']:.0f}"
+            rows.append((*about, f"{row['steps_per_s']:,.0f}", *scores, used))
     return markdown_table(rows)
+
+
+def _class_cell(at: dict[str, Any], trainings: int) -> str:
+    """Return score, interval, steps; that the trainings had stopped, where they had."""
+    if at["stopped"] == trainings:
+        return f"{at['iqm']:.1f}, stopped"
+    stopped = f", {at['stopped']} stopped" if at["stopped"] else ""
+    # One training has no interval.
+    ends = f" [{at['low']:.2f}, {at['high']:.2f}]" if trainings > 1 else ""
+    return f"{at['iqm']:.2f}{ends} by {at['steps']:,} steps{stopped}"
 
 
 def _crossings(results: Path) -> str:
     """Return where trends meet beyond a tenth of the shortest class, up to a day."""
     rows: list[tuple[str, ...]] = [("task", "trends of", "meet at [95 %], s")]
     for study in load(results, "learning/compute_classes.json")["studies"]:
-        if any(row["trainings"] < 2 for row in study["rows"]):
-            continue  # one training says nothing of where trends meet
         first = min(at["seconds"] for row in study["rows"] for at in row["classes"])
+        trainings = {row["method"]: row["trainings"] for row in study["rows"]}
         for met in study["crossings"]:
             if first / 10 <= met["seconds"] <= 86_400:
-                ends = (met["low"], met["high"])
-                low, high = ("beyond a year" if end is None else f"{end:,.1f}" for end in ends)
                 names = f"{met['one']} and {met['other']}"
-                rows.append((study["title"], names, f"{met['seconds']:,.1f} [{low}, {high}]"))
+                fewest = min(trainings[met["one"]], trainings[met["other"]])
+                rows.append((study["title"], names, f"{met['seconds']:,.1f} {_ends(met, fewest)}"))
     return markdown_table(rows)
+
+
+def _ends(met: dict[str, Any], trainings: int) -> str:
+    """Return the interval of a crossing; one training has none."""
+    if trainings < 2:
+        return "(one training)"
+    low, high = (
+        "beyond a year" if end is None else f"{end:,.1f}" for end in (met["low"], met["high"])
+    )
+    return f"[{low}, {high}]"
 
 
 def _speed(results: Path) -> str:

@@ -60,6 +60,17 @@ def test_runs_are_resumed_summarised_and_drawn(
 
 
 @pytest.mark.usefixtures("benchmarks")
+def test_the_study_trains_what_is_missing(tmp_path: Path) -> None:
+    command = ["policy-search-study", "--out", str(tmp_path), "--seeds", "1"]
+    assert main([*command, "--benchmarks", *SMALL]) == 0
+    done = sorted(tmp_path.glob(f"*/{runs.RESULT}"))
+    assert [path.parent.name for path in done] == ["test_ars_0", "test_ppois_0"]
+    when = [path.stat().st_mtime_ns for path in done]
+    assert main([*command, "--benchmarks", *SMALL]) == 0
+    assert [path.stat().st_mtime_ns for path in done] == when
+
+
+@pytest.mark.usefixtures("benchmarks")
 def test_a_target_counts_the_seeds_that_reached_it_in_time() -> None:
     def result(*returns: float) -> dict[str, object]:
         points = [{"iteration": i + 1, "mean_return": r} for i, r in enumerate(returns)]
