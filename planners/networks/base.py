@@ -111,6 +111,12 @@ class PlanningNetwork(nn.Module, ABC):
         """Return the value of each cell ``(N, B, H, W)`` in saved states, to look at."""
         return self.decode(encoded, states).amax(dim=2)
 
+    def decode_with_values(
+        self, encoded: Sequence[Tensor], states: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return action logits and the value of each cell, of saved states."""
+        return self.decode(encoded, states), self.values(encoded, states)
+
     def linear_policy(self) -> Tensor | None:
         """Return the weight ``(actions, A)`` of a policy that is linear in what it sees of Q.
 

@@ -14,6 +14,7 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from planners.networks.base import ClosedForm
 from planners.operator.one_hot_kernels.solver import (
@@ -23,7 +24,8 @@ from planners.operator.one_hot_kernels.solver import (
     tap_offsets,
 )
 
-_PATTERNS = 512
+_TAPS = 9
+_PATTERNS = 2**_TAPS
 # Bits of the columns that stay when the window moves one cell to the right, of the 3 x 3 taps.
 _KEPT = 0b011011011
 
@@ -74,14 +76,53 @@ def sure_moves(policy: NDArray[np.float64], *, bounded: bool) -> NDArray[np.int6
     return sure
 
 
+def leaves_map(logits: Tensor) -> Tensor:
+    """Return which taps of which cells lead off the map: ``(F*F, H, W)``."""
+    taps, height, width = logits.shape[2:]
+    field = round(taps**0.5)
+    steps = torch.arange(taps, device=logits.device)
+    down, right = steps // field - field // 2, steps % field - field // 2
+    rows = torch.arange(height, device=logits.device) + down[:, None]
+    columns = torch.arange(width, device=logits.device) + right[:, None]
+    off_rows, off_columns = (rows < 0) | (rows >= height), (columns < 0) | (columns >= width)
+    leaves: Tensor = off_rows[:, :, None] | off_columns[:, None, :]
+    return leaves
+
+
+def binary_patterns() -> Tensor:
+    """Return all maps of 3 x 3 cells ``(512, 3, 3)``; bit k of a map's number is its k-th cell."""
+    bits = torch.arange(_PATTERNS)[:, None] >> torch.arange(_TAPS) & 1
+    return bits.view(_PATTERNS, 3, 3).float()
+
+
+def is_binary(mazes: Tensor) -> bool:
+    """Return whether maps hold zeros and ones alone."""
+    return bool((mazes * (1 - mazes) == 0).all())
+
+
+def look_up_kernels(table: Tensor, mazes: Tensor) -> Tensor:
+    """Return the kernels ``(B, A, 9, H, W)`` of binary maps ``(B, H, W)``, walls around them.
+
+    Args:
+        table: of all patterns ``(A, 9, 512)``.
+        mazes: on the device of the table.
+    """
+    powers = 2.0 ** torch.arange(_TAPS, device=mazes.device)
+    numbers = functional.conv2d(mazes[:, None], powers.view(1, 1, 3, 3), padding=1).long()
+    kernels = [
+        table.flatten(0, 1).index_select(1, one.flatten()).view(*table.shape[:2], *one.shape[1:])
+        for one in numbers
+    ]
+    return kernels[0][None] if len(kernels) == 1 else torch.stack(kernels)
+
+
 def kernel_table(logits_of: Callable[[Tensor], Tensor]) -> NDArray[np.uint32]:
     """Return the tap that leads in each kernel of each pattern: ``(9, 512, ceil(A / 4))``.
 
     Args:
         logits_of: maps mazes ``(B, 3, 3)`` to logits ``(B, A, 9, 3, 3)``.
     """
-    bits = torch.arange(_PATTERNS)[:, None] >> torch.arange(9) & 1
-    logits = logits_of(bits.view(_PATTERNS, 3, 3).float())[..., 1, 1]
+    logits = logits_of(binary_patterns())[..., 1, 1]
     taps = torch.arange(9)
     down, right = taps // 3 - 1, taps % 3 - 1
     places = []

@@ -21,7 +21,11 @@ from asterias.errors import UserError
 from planners.networks.base import ClosedForm, NetworkConfig, PlanningNetwork, direction_taps
 from planners.networks.closed_form import (
     Parts,
+    binary_patterns,
+    is_binary,
     kernel_table,
+    leaves_map,
+    look_up_kernels,
     solve_binary,
     solve_map,
     sure_moves,
@@ -90,19 +94,6 @@ _STEEPNESS = 25.0
 _NEVER = -1e9  # a logit that no other is below
 
 
-def _leaves_map(logits: Tensor) -> Tensor:
-    """Return which taps of which cells lead off the map: ``(F*F, H, W)``."""
-    taps, height, width = logits.shape[2:]
-    field = round(taps**0.5)
-    steps = torch.arange(taps, device=logits.device)
-    down, right = steps // field - field // 2, steps % field - field // 2
-    rows = torch.arange(height, device=logits.device) + down[:, None]
-    columns = torch.arange(width, device=logits.device) + right[:, None]
-    off_rows, off_columns = (rows < 0) | (rows >= height), (columns < 0) | (columns >= width)
-    leaves: Tensor = off_rows[:, :, None] | off_columns[:, None, :]
-    return leaves
-
-
 def _check_fit(config: DTVINConfig) -> None:
     """Check that options fit together.
 
@@ -152,7 +143,8 @@ class DTVIN(PlanningNetwork):
         read = config.latent_actions if config.policy_input == "q" else taps
         self.policy = nn.Linear(read, config.actions, bias=False)
         _check_fit(config)
-        self._parts: tuple[tuple[tuple[int, int], ...], Parts] | None = None
+        self._parts: tuple[tuple[object, ...], Parts] | None = None
+        self._table: tuple[tuple[object, ...], Tensor] | None = None
         self._init_weights()
 
     def _transition_layer(self) -> nn.Conv2d:
@@ -236,16 +228,43 @@ class DTVIN(PlanningNetwork):
         return kernel
 
     def kernels(self, mazes: Tensor, goals: Tensor) -> Tensor:
-        """Return T = f^T(x) ``(B or 1, A, F*F, H or 1, W or 1)``, by the kernel type (Table 1)."""
-        kernel = self._logits(mazes, goals)
-        if not self.config.softmax:
-            return kernel
-        return self._distribution(self.config.inverse_temperature * kernel)
+        """Return T = f^T(x) ``(B or 1, A, F*F, H or 1, W or 1)``, by the kernel type (Table 1).
+
+        Without gradients, those of binary maps are looked up by the 3 x 3 cells around a cell.
+        """
+        if not torch.is_grad_enabled() and self._has_table and is_binary(mazes):
+            return look_up_kernels(self._kernel_table(), mazes)
+        return self._normalised(self._logits(mazes, goals))
+
+    def _normalised(self, logits: Tensor) -> Tensor:
+        scaled = self.config.inverse_temperature * logits
+        return self._distribution(scaled) if self.config.softmax else logits
+
+    @property
+    def _has_table(self) -> bool:
+        """Whether kernels depend on nothing but the 3 x 3 cells around a cell."""
+        config = self.config
+        of_map = config.kernel_type == "fully_dynamic" and not config.transition_sees_goal
+        return of_map and config.field == 3 and config.border == "zeros"
+
+    def _weights_key(self) -> tuple[object, ...]:
+        """Return what changes when a weight, an option or the mode does."""
+        versions = [(tensor.data_ptr(), tensor._version) for tensor in self.parameters()]
+        return self.config, self.training, *versions
+
+    def _kernel_table(self) -> Tensor:
+        """Return the kernels of all patterns ``(A, F*F, 512)``, made anew when a weight changes."""
+        key = self._weights_key()
+        if self._table is None or self._table[0] != key:
+            mazes = binary_patterns().to(self.policy.weight.device)
+            kernels = self._normalised(self._logits(mazes, mazes))[..., 1, 1]
+            self._table = key, kernels.movedim(0, 2).contiguous()
+        return self._table[1]
 
     def _distribution(self, logits: Tensor) -> Tensor:
         """Return kernels that sum to one from their logits ``(B, A, F*F, H, W)``."""
         if self.config.border == "walls":
-            logits = logits.masked_fill(_leaves_map(logits), _NEVER)
+            logits = logits.masked_fill(leaves_map(logits), _NEVER)
         if self.config.one_hot and not self.training:
             best = logits.argmax(dim=2, keepdim=True)
             return torch.zeros_like(logits).scatter_(2, best, 1.0)
@@ -296,8 +315,12 @@ class DTVIN(PlanningNetwork):
         if self.config.policy_input == "patch":
             return self._decode_patches(values)
         transition, reward = encoded
-        q = readout(action_values(transition, reward, values), self.config.readout)
-        return self._inside(torch.einsum("nbahw,ca->nbchw", q, self.policy.weight))
+        return self._policy_of(action_values(transition, reward, values))
+
+    def _policy_of(self, q: Tensor) -> Tensor:
+        """Return logits ``(N, B, actions, H, W)`` of Q ``(N, B, A, H, W)``."""
+        seen = readout(q, self.config.readout)
+        return self._inside(torch.einsum("nbahw,ca->nbchw", seen, self.policy.weight))
 
     def _inside(self, maps: Tensor) -> Tensor:
         """Return maps ``(..., H, W)`` without the ring of walls."""
@@ -374,7 +397,7 @@ class DTVIN(PlanningNetwork):
 
     def _closed_form_parts(self) -> Parts:
         """Return tables of kernels and rewards, made anew when a weight has changed."""
-        key = tuple((tensor.data_ptr(), tensor._version) for tensor in self.parameters())
+        key = self._weights_key()
         if self._parts is None or self._parts[0] != key:
             bias, weight = self.reward.bias, self.reward.weight.flatten()
             assert bias is not None
@@ -385,6 +408,16 @@ class DTVIN(PlanningNetwork):
             sure = sure_moves(policy, bounded=bounded)
             self._parts = (key, Parts(table, reward, policy, bounded, sure))
         return self._parts[1]
+
+    def decode_with_values(
+        self, encoded: Sequence[Tensor], states: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits and values from one and the same Q."""
+        if self.config.policy_input == "patch":
+            return super().decode_with_values(encoded, states)
+        transition, reward = encoded
+        q = action_values(transition, reward, states)
+        return self._policy_of(q), self._inside(q.amax(dim=2))
 
     def linear_policy(self) -> Tensor | None:
         """Return the weight of f^pi, unless it reads patches of V."""

@@ -120,3 +120,31 @@ def test_bad_weights_are_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "w.json").write_text(json.dumps(card | {"options": {"hidden": 5}}))
     with pytest.raises(ValueError, match="do not fit together"):
         load_weights(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("softmax", [True, False])
+def test_kernels_of_binary_maps_are_looked_up_and_the_same(softmax: bool) -> None:
+    torch.manual_seed(1)
+    network = DTVIN(DTVINConfig(softmax=softmax, inverse_temperature=1.5)).eval()
+    mazes = (torch.rand(2, 9, 13) > 0.4).float()
+    for _ in range(2):
+        computed = network.kernels(mazes, mazes).detach()
+        with torch.no_grad():
+            found = network.kernels(mazes, mazes)
+            assert found.shape == computed.shape and not found.requires_grad
+            torch.testing.assert_close(found, computed, rtol=1e-5, atol=1e-6)
+            grey = network.kernels(0.5 * mazes, mazes)  # no pattern: computed
+            assert (grey - computed).abs().max() > 1e-3
+            network.transition.weight += 0.1  # the table is made anew
+
+
+def test_logits_and_values_from_one_q_are_those_of_two() -> None:
+    torch.manual_seed(2)
+    network = build("dt_vin").eval()
+    mazes, goals = torch.ones(1, 7, 8), torch.zeros(1, 7, 8)
+    goals[0, 3, 4] = 1
+    encoded = network.encode(mazes, goals)
+    states = network.iterate(encoded, 9, (4, 9))
+    logits, values = network.decode_with_values(encoded, states)
+    torch.testing.assert_close(logits, network.decode(encoded, states))
+    torch.testing.assert_close(values, network.values(encoded, states))
