@@ -105,14 +105,14 @@ def _key_door(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
 
 
 def _limb(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
-    counts, made = (320, 60, 120), []
-    for number, first in enumerate((100, 700, 900)):
+    counts, made = (500, 100, 200), []
+    for number, (first, poses) in enumerate(((100, 40), (700, 20), (900, 30))):
         before = sum(counts[:number])
 
         def told(done: int, before: int = before) -> None:
             on_clips(before + done, sum(counts))
 
-        made.append(limb_episodes(counts[number], first + seed, told))
+        made.append(limb_episodes(counts[number], first + seed, told, poses))
     learned, tuning, test = made
     groups = {name: test.events == number for number, name in enumerate(EVENTS)}
     return _examination(learned, tuning, test, groups)
