@@ -40,7 +40,7 @@ class LimbEpisodes:
     """Searches, and what only an examiner may look at.
 
     Attributes:
-        pictures: ``(N, 80, 24, 24, 4)`` uint8, the cameras in grey.
+        pictures: ``(N, 80, 24, 24, 4)`` uint8, the cameras in grey, the darkest of each 4 x 4 px.
         labels: ``(N,)`` 1 where the tag was found.
         decided: ``(N, 80)`` True in the frame in which the deciding event began.
         events: ``(N,)`` number of that event in :data:`EVENTS`.

@@ -87,9 +87,6 @@ def _draw_mask(axis: Axes, mask: npt.NDArray[np.float32], decided: npt.NDArray[n
 
 
 def _tiled(frame: ImageArray) -> ImageArray:
-    """Return a picture as it is, or four grey cameras two by two."""
-    if frame.shape[2] == 3:
-        return frame
-    rows = [np.hstack([frame[..., j], frame[..., j + 1]]) for j in (0, 2)]
-    tiled: ImageArray = np.repeat(np.vstack(rows)[..., None], 3, axis=2)
+    """Return a picture in RGB, from RGB or grey."""
+    tiled: ImageArray = np.broadcast_to(frame, (*frame.shape[:2], 3))
     return tiled

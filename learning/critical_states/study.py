@@ -104,6 +104,16 @@ def _key_door(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
     return _examination(learned, tuning, test, groups)
 
 
+def side_by_side(pictures: ImageArray) -> ImageArray:
+    """Return clips ``(N, T, 2 H, 2 W, 1)`` of four cameras' ``(N, T, H, W, 4)``, two by two.
+
+    What a tag looks like is then learned once, not for each camera.
+    """
+    count, frames, height, width, _ = pictures.shape
+    parts = pictures.reshape(count, frames, height, width, 2, 2).transpose(0, 1, 4, 2, 5, 3)
+    return np.ascontiguousarray(parts.reshape(count, frames, 2 * height, 2 * width, 1))
+
+
 def _limb(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
     counts, made = (500, 100, 200), []
     for number, (first, poses) in enumerate(((100, 40), (700, 20), (900, 30))):
@@ -113,7 +123,7 @@ def _limb(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
             on_clips(before + done, sum(counts))
 
         made.append(limb_episodes(counts[number], first + seed, told, poses))
-    learned, tuning, test = made
+    learned, tuning, test = (replace(one, pictures=side_by_side(one.pictures)) for one in made)
     groups = {name: test.events == number for number, name in enumerate(EVENTS)}
     return _examination(learned, tuning, test, groups)
 
@@ -134,9 +144,17 @@ TASKS.register(
     MaskTask(
         _limb,
         IdentifierOptions(
-            warm_up=16, epochs=16, batch_size=8, learning_rate=3e-3, falling=True, hidden=0.5
+            warm_up=22,
+            epochs=12,
+            batch_size=8,
+            learning_rate=3e-3,
+            detector_rate=1e-3,
+            falling=True,
+            hidden=0.5,
+            flips=True,
+            width=4,
         ),
-        channels=4,
+        channels=1,
     ),
 )
 

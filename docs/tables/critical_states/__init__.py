@@ -8,7 +8,10 @@ from typing import Any
 
 from docs.tables.markdown import load, markdown_table
 
-_FILE = "learning/critical_states.json"
+_FILES = {
+    "key-door": "learning/critical_states.json",
+    "limb": "learning/critical_states_limb.json",
+}
 _METHODS = {
     "detector": "learned mask",
     "random": "random, as many frames",
@@ -21,10 +24,9 @@ _PAPER = {"detector": ("81.95", "84.79", "91.03"), "random": ("56.08", "75.18", 
 _TOLERANCES = (1, 2, 3)
 
 
-def _rows(results: Path, task: str, name: str = _FILE) -> list[dict[str, Any]]:
-    return [
-        row for row in load(results, name)["rows"] if row["task"] == task and not row["ablation"]
-    ]
+def _rows(results: Path, task: str) -> list[dict[str, Any]]:
+    rows = load(results, _FILES[task])["rows"]
+    return [row for row in rows if row["task"] == task and not row["ablation"]]
 
 
 def _of_seeds(values: Sequence[float]) -> str:
@@ -98,5 +100,7 @@ def _speed(results: Path) -> str:
 TABLES = {
     "critical_states_key_door": _methods("key-door"),
     "critical_states_key_door_groups": _groups("key-door"),
+    "critical_states_limb": _methods("limb"),
+    "critical_states_limb_groups": _groups("limb"),
     "critical_states_speed": _speed,
 }

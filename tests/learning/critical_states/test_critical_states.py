@@ -28,7 +28,7 @@ from learning.critical_states.limb_episodes import EVENTS, limb_episodes
 from learning.critical_states.limb_moves import LimbMoves
 from learning.critical_states.losses import mask_losses
 from learning.critical_states.networks import ReturnPredictor
-from learning.critical_states.study import best_threshold, onsets
+from learning.critical_states.study import best_threshold, onsets, side_by_side
 
 SMALL = IdentifierOptions(warm_up=1, epochs=2, batch_size=8, width=2, units=4, hidden=0.5)
 
@@ -85,6 +85,14 @@ def test_planted_events_of_the_limb_are_where_the_pictures_change() -> None:
             at = int(found.decided[number].argmax())
             dark = (found.pictures[number] == 0).all((1, 2))
             assert dark[at:].any(1).all() and not dark[:at].any()
+
+
+def test_four_cameras_lie_two_by_two() -> None:
+    pictures = np.arange(2 * 3 * 4 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4, 4)
+    tiled = side_by_side(pictures)
+    assert tiled.shape == (2, 3, 8, 8, 1)
+    assert (tiled[:, :, :4, 4:, 0] == pictures[..., 1]).all()
+    assert (tiled[:, :, 4:, :4, 0] == pictures[..., 2]).all()
 
 
 def test_ways_along_moves_of_the_limb_join_and_show_the_tag_in_looks_alone() -> None:
