@@ -80,7 +80,30 @@ def _archive(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _cost(results: Path) -> str:
+    data = load(results, "learning/archive_cost.json")
+    rows = [("episodes with and without dead cameras", "from other starts", "from the same starts")]
+    rows += [
+        (f"{row['episodes']} each", f"{row['apart']:.2f}", f"{row['paired']:.2f}")
+        for row in data["reliability"]
+    ]
+    return markdown_table(rows)
+
+
+def _predicted_cost(results: Path) -> str:
+    data = load(results, "learning/archive_cost.json")
+    told = data["predicted"]
+    rows = [
+        ("prediction that learned of", f"rank correlation, {data['able_held_out']} able policies"),
+        ("the simulation, four episodes for each setting", f"{told['steps']:.2f}"),
+        ("the nearest-pose copy", f"**{told['copy_steps']:.2f}**"),
+    ]
+    return markdown_table(rows)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "weight_space": _zoo,
     "policy_archive": _archive,
+    "archive_cost": _cost,
+    "archive_cost_predicted": _predicted_cost,
 }

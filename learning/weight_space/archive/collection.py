@@ -52,11 +52,15 @@ class Collection:
         policies: P of them.
         embeddings: ``(P, k)`` representations of length 1.
         steps: ``(P, 3)`` predicted mean steps with each setting of dead cameras.
+        cost: ``(P,)`` predicted steps that one or two dead cameras cost. From the head that learned
+            of the nearest-pose copy: of the few episodes in the simulation, that difference was
+            mostly chance (``archive-cost``).
     """
 
     policies: Sequence[ArchivedPolicy]
     embeddings: FloatArray
     steps: FloatArray
+    cost: FloatArray
 
     def likeness(self) -> FloatArray:
         """Return cosines ``(P, P)`` of representations: 1 for policies that answer alike."""
@@ -163,13 +167,14 @@ def ask_collection(policies: Sequence[ArchivedPolicy], saved: SavedEncoder) -> C
     Returns:
         The policies with what was told of them.
     """
-    embeddings, steps = [], []
+    embeddings, steps, costs = [], [], []
     with torch.no_grad():
         for one in policies:
             told = saved.encoder(answers_of(one.policy, saved.encoder.probing.parallel), 1)
             embeddings.append(told.embedding[0].double().numpy())
             steps.append(told.steps[0].double().numpy())
-    return Collection(policies, np.stack(embeddings), np.stack(steps))
+            costs.append(float(told.copy_steps[0, -1] - told.copy_steps[0, 0]))
+    return Collection(policies, np.stack(embeddings), np.stack(steps), np.array(costs))
 
 
 def answers_of(policy: NetworkPolicy, sequences: int) -> Asked:

@@ -105,7 +105,7 @@ class Archive:
                 "policy": one.name,
                 "cell": one.cell,
                 "predicted_steps": _by_setting(found.steps[i]),
-                "dead_cameras_cost": round(float(found.steps[i, -1] - found.steps[i, 0]), 3),
+                "dead_cameras_cost": round(float(found.cost[i]), 3),
                 "neighbours": [
                     [names[other], round(cosine, 4)] for other, cosine in found.neighbours(i, 5)
                 ],
@@ -118,7 +118,7 @@ class Archive:
         write_json(self.out / ARCHIVE, {**provenance(), **about, "policies": rows})
         cells = [one.cell for one in found.policies]
         short = [Path(name).stem for name in names]
-        draw_map(short, cells, places, found.steps, self.out / MAP)
+        draw_map(short, cells, places, (found.steps[:, 0], found.cost), self.out / MAP)
 
 
 def _by_setting(steps: Any) -> dict[str, float]:
@@ -143,7 +143,7 @@ def _table(found: Collection, rows: Sequence[tuple[int, float | None]]) -> Table
             one.name,
             one.cell,
             *(f"{value:.2f}" for value in steps),
-            f"{steps[-1] - steps[0]:+.2f}",
+            f"{found.cost[number]:+.2f}",
             "".join(other) if cosine is None else f"{cosine:.3f}",
         )
     return table

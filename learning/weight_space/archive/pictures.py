@@ -75,7 +75,11 @@ def map_places(embeddings: FloatArray) -> FloatArray:
 
 
 def draw_map(
-    names: Sequence[str], cells: Sequence[str], places: FloatArray, steps: FloatArray, path: Path
+    names: Sequence[str],
+    cells: Sequence[str],
+    places: FloatArray,
+    colours: tuple[FloatArray, FloatArray],
+    path: Path,
 ) -> None:
     """Draw the map: near policies do alike; colours are predicted steps.
 
@@ -83,7 +87,7 @@ def draw_map(
         names: of P policies; written beside them where there are few.
         cells: of each.
         places: ``(P, 2)``.
-        steps: ``(P, 3)`` predicted.
+        colours: ``(P,)`` predicted steps without dead cameras, and what one or two cost.
         path: of the picture.
     """
     import matplotlib
@@ -94,8 +98,8 @@ def draw_map(
     marks = {"rnn": "s", "gru": "o", "lstm": "^"}
     figure, axes = pyplot.subplots(1, 2, figsize=(13, 5.6), layout="constrained")
     panels = (
-        (steps[:, 0], "predicted steps to the target, no camera dead", "viridis_r"),
-        (steps[:, 2] - steps[:, 0], "more steps with 1 or 2 cameras dead, predicted", "magma_r"),
+        (colours[0], "predicted steps to the target, no camera dead", "viridis_r"),
+        (colours[1], "more steps with 1 or 2 cameras dead, predicted", "magma_r"),
     )
     for axis, (colour, title, palette) in zip(axes, panels, strict=True):
         shown: Any = None
