@@ -176,3 +176,24 @@ def test_a_td3_policy_does_on_the_limb_what_it_learned(tmp_path: Path) -> None:
     seen = np.linspace(-1, 1, 9, dtype=np.float32)
     learned = model.predict(seen, deterministic=True)[0]
     assert policy.act(seen, np.random.default_rng(0)) == pytest.approx(learned, abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["highway_sac", "highway_td3"])
+def test_a_resumed_training_ends_in_the_same_policy(name: str, tmp_path: Path) -> None:
+    options = with_command_range(TargetFindingOptions(wait_s=0.1, cap=10))
+
+    def request(folder: str, resume: bool = False) -> TrainingRequest:
+        out = tmp_path / folder
+        return TrainingRequest(out, options, name, steps=600, processes=1, resume=resume, seed=1)
+
+    algorithm = ALGORITHMS.get(name)
+    algorithm.run(request("whole"))
+    stop = iter([True])
+    with pytest.raises(KeyboardInterrupt):
+        algorithm.run(request("parts"), should_stop=lambda: next(stop, False))
+    algorithm.run(request("parts", resume=True))
+    first, second = (load_policy(tmp_path / folder) for folder in ("whole", "parts"))
+    assert isinstance(first, NetworkPolicy) and isinstance(second, NetworkPolicy)
+    for key, tensor in first.tensors.items():
+        assert np.array_equal(tensor, second.tensors[key])
