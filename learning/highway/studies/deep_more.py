@@ -42,7 +42,7 @@ def register_exit(name: str, maze_seed: int, shortest: int) -> None:
             _DOOM,
             episodes=1,  # the same each time
             patience=60,
-            learners=("ppo", "dqn", "highway_50"),
+            learners=("dqn", "highway_50", "ppo"),
         ),
     )
 
