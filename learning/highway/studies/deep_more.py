@@ -66,12 +66,13 @@ TASKS.register(
     DeepTask(
         "arm that reaches, paid after 20 steps for being near",
         DelayedReachEnv,
-        5000,
-        # Within 0.2 m of the target on average, discounted by the steps before.
-        0.8 * 0.95**19,
+        4000,
+        # Within 0.4 m of the target on average, discounted by the steps before; arms that do not
+        # learn end 0.7 m away.
+        0.6 * 0.95**19,
         _REACH,
         episodes=20,
-        learners=("sac", "sac_20", "highway_sac_20", "td3", "highway_td3_20"),
+        learners=("sac", "highway_sac_20", "td3", "highway_td3_20"),
     ),
 )
 
