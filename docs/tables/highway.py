@@ -209,13 +209,13 @@ def _minatar(results: Path) -> str:
     for learner in dict.fromkeys(row["learner"] for row in found["rows"]):
         own = {row["game"]: row["scores"] for row in found["rows"] if row["learner"] == learner}
         whole = summary.get(learner)
-        low, high = whole["interval"] if whole else (0.0, 0.0)
+        interval = whole["interval"] if whole and whole["seeds"] > 1 else None
         rows.append(
             (
                 _DEEP[learner],
                 *(", ".join(f"{score:.2f}" for score in own.get(game, [])) for game in games),
                 f"{whole['iqm']:.2f}" if whole else "",
-                f"{low:.2f} to {high:.2f}" if whole else "",
+                f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "",
             )
         )
     chance = [f"{found['random'][game]:.2f}" for game in games]
@@ -230,4 +230,5 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "highway_dqn": _dqn,
     "highway_doom_exit": _doom_exit,
     "highway_reach": _reach,
+    "highway_minatar": _minatar,
 }

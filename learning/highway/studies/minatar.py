@@ -255,6 +255,7 @@ def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         found.append(
             {
                 "learner": learner,
+                "seeds": normal.shape[1],
                 "iqm": round(interquartile_mean(normal), 4),
                 "interval": [round(float(low), 4), round(float(high), 4)],
             }

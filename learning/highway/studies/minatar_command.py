@@ -128,5 +128,8 @@ def _tables(rows: Sequence[dict[str, Any]], summary: Sequence[dict[str, Any]]) -
         whole.add_column(heading)
     for row in summary:
         low, high = row["interval"]
-        whole.add_row(row["learner"], f"{row['iqm']:.2f}", f"{low:.2f} to {high:.2f}")
+        interval = (
+            f"{low:.2f} to {high:.2f}" if row["seeds"] > 1 else ""
+        )  # of one seed, there is none
+        whole.add_row(row["learner"], f"{row['iqm']:.2f}", interval)
     return [games, whole]
