@@ -54,7 +54,15 @@ def _benchmarks(results: Path) -> str:
 def _limb(results: Path) -> str:
     """Return the table of learners on the limb, the linear PPO at equal steps below them."""
     rows: list[tuple[str, ...]] = [
-        ("learner", "dead cameras", "trainings", "fresh episodes", "found", "trained on")
+        (
+            "learner",
+            "dead cameras",
+            "trainings",
+            "fresh episodes",
+            "found",
+            "trained on",
+            "episodes until 50 of training are below 4 steps",
+        )
     ]
     for row in load(results, "learning/policy_search_limb.json")["rows"]:
         rows.append(
@@ -65,6 +73,7 @@ def _limb(results: Path) -> str:
                 ", ".join(f"{steps:.2f}" for steps in row["each"]),
                 f"{100 * row['found']:.1f} %",
                 f"{row['steps']:,} steps, {row['training_episodes']:,} episodes",
+                ", ".join("never" if at is None else f"{at}" for at in row["episodes_until_short"]),
             )
         )
     for row in load(results, "target_finding/study.json")["rows"]:
@@ -77,6 +86,7 @@ def _limb(results: Path) -> str:
                     f"{row['mean_steps']:.2f} ({row['std_steps']:.2f})",
                     f"{100 * row['found']:.1f} %",
                     "3,600 steps",
+                    "",
                 )
             )
     return markdown_table(rows)

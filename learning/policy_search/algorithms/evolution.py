@@ -25,6 +25,10 @@ class PgpeSettings:
         learning_rate: of the mean, for the natural gradient of ranks from -0.5 to 0.5.
         std_learning_rate: of the standard deviations.
         start_scale: standard deviation of the first mean.
+        alike: the two episodes of a pair have the same seed: the same start, failures and draws,
+            so that they differ by their policies alone. Only where episodes can be repeated.
+        average: weight of what was learned before in the policy that is given out, the running
+            mean of the means; 0 gives out the last mean (Polyak and Juditsky, 1992).
     """
 
     pairs: int = 10
@@ -32,10 +36,14 @@ class PgpeSettings:
     learning_rate: float = 5.0
     std_learning_rate: float = 0.1
     start_scale: float = 0.01
+    alike: bool = False
+    average: float = 0.0
 
     def __post_init__(self) -> None:
         if self.pairs < 1 or self.sigma <= 0:
             raise UserError("pairs must be 1 or more, sigma above 0.")
+        if not 0 <= self.average < 1:
+            raise UserError("average is a weight from 0 to below 1.")
 
 
 def centred_ranks(returns: FloatArray) -> FloatArray:
@@ -61,28 +69,33 @@ class PGPE(PolicySearch):
 
     def _set_up(self) -> None:
         size = self.architecture.parameters
-        self.theta = self.rng.normal(0, self.settings.start_scale, size)
+        self.mean = self.rng.normal(0, self.settings.start_scale, size)
+        self.theta = self.mean.copy()
         self.log_std = np.full(size, math.log(self.settings.sigma))
 
     def _iterate(self) -> None:
         about = self.settings
         noise = self.rng.standard_normal((about.pairs, self.theta.size))
         steps = noise * np.exp(self.log_std)
-        thetas = [self.theta + step for step in steps] + [self.theta - step for step in steps]
-        returns = np.array([result.learned_return for result in self.run_policies(thetas)])
+        thetas = [self.mean + step for step in steps] + [self.mean - step for step in steps]
+        numbers = 2 * list(range(about.pairs)) if about.alike else None
+        results = self.run_policies(thetas, alike=numbers)
+        returns = np.array([result.learned_return for result in results])
         utility = centred_ranks(returns)
         plus, minus = utility[: about.pairs], utility[about.pairs :]
         mean_step = ((plus - minus) / 2) @ steps / about.pairs
         spread = ((plus + minus) / 2) @ (noise**2 - 1) / about.pairs
-        self.theta = self.theta + about.learning_rate * mean_step
+        self.mean = self.mean + about.learning_rate * mean_step
+        self.theta = about.average * self.theta + (1 - about.average) * self.mean
         self.log_std = self.log_std + about.std_learning_rate * spread
         self.figures = {"mean_std": float(np.exp(self.log_std).mean())}
 
     def _state(self) -> dict[str, Any]:
-        return {"log_std": self.log_std}
+        return {"log_std": self.log_std, "mean": self.mean}
 
     def _load(self, state: Mapping[str, Any]) -> None:
         self.log_std = np.array(state["log_std"], np.float64)
+        self.mean = np.array(state["mean"], np.float64)
 
 
 @dataclass(frozen=True)

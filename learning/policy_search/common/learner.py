@@ -280,19 +280,26 @@ class PolicySearch(SearchedPolicy, ABC):
     # -- for algorithms, studies and files ----------------------------------------------------
 
     def run_policies(
-        self, thetas: Sequence[FloatArray], *, keep: bool = False
+        self,
+        thetas: Sequence[FloatArray],
+        *,
+        keep: bool = False,
+        alike: Sequence[int] | None = None,
     ) -> list[PolicyEpisode]:
         """Run an episode of training for each vector; count, log, and tell callbacks.
 
         Args:
             thetas: vectors ``(n,)``.
             keep: keep transitions.
+            alike: a number for each; episodes with the same one start alike and draw alike. None:
+                each for itself.
 
         Returns:
             A result for each, in order.
         """
         first = self.num_episodes
-        seeds = [self._seed(TRAINING, first + i) for i in range(len(thetas))]
+        numbers = range(len(thetas)) if alike is None else alike
+        seeds = [self._seed(TRAINING, first + number) for number in numbers]
         rules = self._rules(keep)
         results = self.rollouts.run(self.architecture, thetas, seeds, self._normalisation(), rules)
         for result in results:

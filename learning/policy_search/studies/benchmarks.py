@@ -175,7 +175,7 @@ for _learner, _title, _paper in (
             100_000,
             10_000,
             policy="MlpPolicy",
-            settings={"hidden": (32, 32), "sigma": 0.2, "rebase": False},
+            settings={"hidden": (32, 32), "sigma": 0.2},
             target=(93.0, 100_000),
             paper=_paper,
             source="arXiv 2207.01570, poster" if _paper else "",

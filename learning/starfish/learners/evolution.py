@@ -52,13 +52,18 @@ class BodyPGPE(PGPE):
         )
 
     def run_policies(
-        self, thetas: Sequence[FloatArray], *, keep: bool = False
+        self,
+        thetas: Sequence[FloatArray],
+        *,
+        keep: bool = False,
+        alike: Sequence[int] | None = None,
     ) -> list[PolicyEpisode]:
         """Run each vector on the same new searches.
 
         Args:
             thetas: vectors ``(n,)``.
             keep: unused: nobody asks for transitions.
+            alike: unused: all searches are the same.
 
         Returns:
             A result for each, in order: a find after s steps counts ``GAMMA ** (s - 1)``.

@@ -219,3 +219,25 @@ def test_a_missing_mujoco_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(gymnasium, "make", missing)
     with pytest.raises(UserError, match=r"asterias\[mujoco\]"):
         PSSVF("LinearPolicy", "Swimmer-v5")
+
+
+def test_a_pair_of_pgpe_starts_alike_and_means_are_averaged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options: dict[str, Any] = {"pairs": 3, "alike": True, "average": 0.5, "normalise": False}
+    model = PGPE("LinearPolicy", "CartPole-v1", seed=0, **options)
+    seeds, run = [], model.rollouts.run
+
+    def counted(form: Any, thetas: Any, given: list[int], *rest: Any) -> Any:
+        seeds.append(given)
+        return run(form, thetas, given, *rest)
+
+    monkeypatch.setattr(model.rollouts, "run", counted)
+    first = model.theta.copy()
+    model.learn(1)
+    np.testing.assert_allclose(model.theta, (first + model.mean) / 2)
+    model.learn(1, reset_num_timesteps=False)
+    assert all(one[:3] == one[3:] and len(set(one)) == 3 for one in seeds)
+    assert not set(seeds[0]) & set(seeds[1])
+    with pytest.raises(UserError, match="average is a weight"):
+        PGPE("LinearPolicy", "CartPole-v1", average=1.0)
