@@ -32,7 +32,7 @@ class CloneStudy:
 
     out: Path
     """Folder for the runs, such as that of policy-search-study, whose teachers are then taken."""
-    benchmarks: tuple[str, ...] = ("swimmer_pssvf_probes", "hopper_pssvf")
+    benchmarks: tuple[str, ...] = ("swimmer_pssvf_rebased", "swimmer_pssvf_probes", "hopper_pssvf")
     """Whose policies; those of PSSVF."""
     states: tuple[int, ...] = (3, 5, 10)
     """Numbers of states."""
