@@ -34,7 +34,7 @@ from planners.networks.base import PlanningNetwork
 from planners.networks.weights import load_weights
 from planners.planning.factory import find_weights, make_planner
 from planners.training.evaluation import greedy_actions, score
-from planners.training.train_config import TrainConfig
+from planners.training.train_config import config_of_card
 from planners.training.trainer import draw_mazes
 from sim.doom.views import CellViews, survey_mazes
 
@@ -101,7 +101,7 @@ def _seen_by_mapper(card: dict[str, Any], size: int) -> list[MazeSet]:
 
 
 def _seen_by_planner(card: dict[str, Any]) -> list[MazeSet]:
-    return list(draw_mazes(TrainConfig(**card["training"])))
+    return list(draw_mazes(config_of_card(card["training"])))
 
 
 class Surveys:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -158,6 +159,22 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         ),
     ),
 }
+
+
+_RENAMED = {"rate": "learning_rate"}  # options of older cards by their names of today
+
+
+def config_of_card(training: Mapping[str, Any]) -> TrainConfig:
+    """Return the options of the training that a card states, in old or new words.
+
+    Raises:
+        UserError: an option is unknown.
+    """
+    named = {_RENAMED.get(name, name): value for name, value in training.items()}
+    unknown = sorted(set(named) - {field.name for field in fields(TrainConfig)})
+    if unknown:
+        raise UserError(f"the card's training has an unknown option {unknown[0]!r}.")
+    return TrainConfig(**named)
 
 
 def check_config(config: TrainConfig) -> None:

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from asterias.errors import UserError
 from learning.doom_maze.augmentation import strong_jitter, turn_maze
+from learning.doom_maze.evaluation import DoomTest
 from planners.mapping.map_belief import MapBelief
 from planners.mapping.mapper import Mapper, MapperConfig, symmetric, wall_probabilities
 from planners.mapping.symmetries import mirror_views, turn_directions, turn_map
+from planners.mazes.datasets import MazeRule, MazeSet, generate
+from planners.networks.weights import load_weights
+from planners.planning.factory import find_weights
+from planners.training.train_config import TrainConfig, config_of_card
 
 SMALL = MapperConfig(first=4, second=4, per_view=8, cell=4)
 
@@ -73,3 +79,23 @@ def test_strong_changes_keep_what_is_a_picture() -> None:
     assert all(one.shape == views.shape for one in changed)
     assert all(float(one.min()) >= 0 and float(one.max()) <= 255 for one in changed)
     assert len({round(float(one.mean()), 3) for one in changed}) == 20
+
+
+def test_mazes_of_trainings_with_older_cards_are_kept_out_of_the_tests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, card = load_weights(find_weights("dt_vin", 15))
+    assert config_of_card(card["training"]).learning_rate == 0.02  # "rate" in that card
+    with pytest.raises(UserError, match="unknown option 'speed'"):
+        config_of_card({"speed": 1})
+    asked: list[TrainConfig] = []
+
+    def few(config: TrainConfig) -> tuple[MazeSet, MazeSet]:
+        asked.append(config)
+        rule = MazeRule(15)
+        return generate(rule, 2, config.seed), generate(rule, 1, config.seed + 1)
+
+    monkeypatch.setattr("learning.doom_maze.evaluation.draw_mazes", few)
+    monkeypatch.setattr("learning.doom_maze.evaluation._seen_by_mapper", lambda *_: [])
+    assert len(DoomTest(15, 1, "held_out").mazes({}, card)) == 3
+    assert asked[0].size == 15 and asked[0].learning_rate == 0.02
