@@ -72,7 +72,7 @@ TASKS.register(
         0.6 * 0.95**19,
         _REACH,
         episodes=20,
-        learners=("sac", "highway_sac_20", "td3", "highway_td3_20"),
+        learners=("sac", "sac_20", "highway_sac_20", "td3", "td3_20", "highway_td3_20"),
     ),
 )
 
