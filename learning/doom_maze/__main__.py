@@ -77,7 +77,8 @@ class EvaluateNavigation:
             rates = " / ".join(f"{bin_['success']:.2f}" for bin_ in row["bins"])
             console.print(
                 f"{row['planner']:8} {row['textures']:9} {row['views_given']:4.0%} of the views: "
-                f"success {rates} %; {row['wrong_cells']:.3f} % of cells wrong"
+                f"success {rates} %; {row['wrong_cells']:.3f} % of cells wrong, most with "
+                f"{max(row['wrong_cells_by_set'], key=row['wrong_cells_by_set'].get)}"
             )
         if "explored" in result:
             console.print(_explored_table(result["explored"]))

@@ -36,6 +36,7 @@ from planners.planning.factory import find_weights, make_planner
 from planners.training.evaluation import greedy_actions, score
 from planners.training.train_config import config_of_card
 from planners.training.trainer import draw_mazes
+from sim.doom.textures import choose_look
 from sim.doom.views import CellViews, survey_mazes
 
 TEST_SEED = 5_000_000
@@ -149,6 +150,24 @@ def map_errors(predicted: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[s
     }
 
 
+def errors_by_set(
+    predicted: NDArray[np.uint8], truth: NDArray[np.uint8], textures: str, seed: int
+) -> dict[str, float]:
+    """Return the share of wrong cells, in per cent, by the texture set that a maze shows.
+
+    Args:
+        predicted: maps ``(n, M, M)``.
+        truth: mazes ``(n, M, M)``.
+        textures: group of texture sets that looks were drawn from.
+        seed: of the first maze's look; each further one has the next.
+    """
+    wrong: dict[str, list[float]] = {}
+    for index, cells in enumerate(predicted != truth):
+        look = choose_look(textures, seed + index)
+        wrong.setdefault(look.textures, []).append(100 * float(cells.mean()))
+    return {name: _rounded(statistics.mean(shares)) for name, shares in sorted(wrong.items())}
+
+
 def surveyed_rows(
     test: DoomTest, planner: str, mapper_name: str, on_progress: OnProgress
 ) -> list[dict[str, Any]]:
@@ -161,7 +180,9 @@ def surveyed_rows(
     for share, soft in predicted_maps(mapper, surveys, SHARES, on_progress).items():
         predicted = (soft > 0.5).astype(np.uint8)
         on = MazeSet(predicted, mazes.goals)
-        errors = map_errors(predicted, mazes.mazes)
+        errors: dict[str, Any] = {**map_errors(predicted, mazes.mazes)}
+        by_set = errors_by_set(predicted, mazes.mazes, test.textures, test.seed)
+        errors["wrong_cells_by_set"] = by_set
         for name, actions in (
             (planner, greedy_actions(network, on, int(card["depth"]), batch=16)),
             (END_TO_END, _end_to_end(network, soft, mazes.goals, int(card["depth"]))),

@@ -8,7 +8,7 @@ import torch
 
 from asterias.errors import UserError
 from learning.doom_maze.augmentation import strong_jitter, turn_maze
-from learning.doom_maze.evaluation import DoomTest
+from learning.doom_maze.evaluation import DoomTest, errors_by_set
 from planners.mapping.map_belief import MapBelief
 from planners.mapping.mapper import Mapper, MapperConfig, symmetric, wall_probabilities
 from planners.mapping.symmetries import mirror_views, turn_directions, turn_map
@@ -16,6 +16,7 @@ from planners.mazes.datasets import MazeRule, MazeSet, generate
 from planners.networks.weights import load_weights
 from planners.planning.factory import find_weights
 from planners.training.train_config import TrainConfig, config_of_card
+from sim.doom.textures import choose_look
 
 SMALL = MapperConfig(first=4, second=4, per_view=8, cell=4)
 
@@ -99,3 +100,14 @@ def test_mazes_of_trainings_with_older_cards_are_kept_out_of_the_tests(
     monkeypatch.setattr("learning.doom_maze.evaluation._seen_by_mapper", lambda *_: [])
     assert len(DoomTest(15, 1, "held_out").mazes({}, card)) == 3
     assert asked[0].size == 15 and asked[0].learning_rate == 0.02
+
+
+def test_wrong_cells_are_told_by_texture_set() -> None:
+    truth = np.zeros((30, 5, 5), np.uint8)
+    predicted = truth.copy()
+    looks = [choose_look("held_out", 7 + index).textures for index in range(30)]
+    assert len(set(looks)) > 2
+    for index, name in enumerate(looks):
+        predicted[index, 0, 0] = name == "tek"
+    by_set = errors_by_set(predicted, truth, "held_out", 7)
+    assert by_set == {name: 4.0 if name == "tek" else 0.0 for name in set(looks)}
