@@ -10,6 +10,7 @@ from docs.tables.markdown import load, markdown_table
 
 _FILES = {
     "key-door": "learning/critical_states.json",
+    "limb": "learning/critical_states_limb.json",
 }
 _METHODS = {
     "detector": "learned mask",
@@ -99,5 +100,7 @@ def _speed(results: Path) -> str:
 TABLES = {
     "critical_states_key_door": _methods("key-door"),
     "critical_states_key_door_groups": _groups("key-door"),
+    "critical_states_limb": _methods("limb"),
+    "critical_states_limb_groups": _groups("limb"),
     "critical_states_speed": _speed,
 }
