@@ -1,8 +1,9 @@
 """Network from the pictures of any of a limb's cameras to a guess of its joints, with spread.
 
-One convolutional net sees each tile. Layers over the tiles that are there, how old each is, and
-which are missing give the mean and the logarithm of the variance of every joint, and what
-networks over time go on with.
+One residual convolutional net sees each tile, and a layer of its camera describes it; where that
+camera stands can be read off the description, which is only asked for in training. Layers over the
+tiles that are there, how old each is, and which are missing give the mean and the logarithm of the
+variance of every joint, and what networks over time go on with.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from torch import nn
 
 from learning.fast_weights.estimation.drives import TILE_PX
 
-TILE_FEATURES = 48
-HIDDEN = 256
+TILE_FEATURES = 128
+WIDTHS = (48, 96, 128)
+HIDDEN = 384
 FUSED = 128
+# Numbers of a camera's pose: two axes of its rotation, and its place.
+EYE_NUMBERS = 9
 # Of normalised joints: a spread of a hundredth of half a range up to several whole ones.
 LEAST_LOG_VAR, MOST_LOG_VAR = -9.0, 3.0
 # Ages of frames are given in this unit, one period of the cameras.
@@ -35,6 +39,28 @@ class Guess(NamedTuple):
     log_var: torch.Tensor
 
 
+class Residual(nn.Module):
+    """A convolution beside which its input goes on."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return ``(B, w, H, W)`` of ``(B, w, H, W)``."""
+        return image + torch.relu(self.norm(self.convolution(image)))
+
+
+def _narrowing(before: int, after: int, kernel: int, stride: int) -> list[nn.Module]:
+    padding = 0 if kernel == stride else kernel // 2
+    return [
+        nn.Conv2d(before, after, kernel, stride=stride, padding=padding, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ReLU(),
+    ]
+
+
 class CameraEncoder(nn.Module):
     """Describes tiles one by one, and guesses joints from those that are there.
 
@@ -47,33 +73,47 @@ class CameraEncoder(nn.Module):
         super().__init__()
         self.cameras, self.joints = cameras, joints
         self.tile_features = TILE_FEATURES
-        widths = (32, 64, 96)
         self.tile = nn.Sequential(
-            nn.Conv2d(3, widths[0], 4, stride=4),
-            nn.BatchNorm2d(widths[0]),
-            nn.GELU(),
-            nn.Conv2d(widths[0], widths[1], 3, stride=2, padding=1),
-            nn.BatchNorm2d(widths[1]),
-            nn.GELU(),
-            nn.Conv2d(widths[1], widths[2], 3, stride=2, padding=1),
-            nn.BatchNorm2d(widths[2]),
-            nn.GELU(),
+            *_narrowing(3, WIDTHS[0], 4, 4),
+            *_narrowing(WIDTHS[0], WIDTHS[1], 3, 2),
+            Residual(WIDTHS[1]),
+            *_narrowing(WIDTHS[1], WIDTHS[2], 3, 2),
+            Residual(WIDTHS[2]),
             nn.Flatten(),
-            nn.Linear(widths[2] * (TILE_PX // 16) ** 2, TILE_FEATURES),
         )
+        flat = WIDTHS[2] * (TILE_PX // 16) ** 2
+        self.describe = nn.ModuleList(nn.Linear(flat, TILE_FEATURES) for _ in range(cameras))
+        self.eye = nn.ModuleList(nn.Linear(TILE_FEATURES, EYE_NUMBERS) for _ in range(cameras))
         self.fuse = nn.Sequential(
             nn.Linear(cameras * (TILE_FEATURES + 2), HIDDEN),
+            nn.GELU(),
+            nn.Linear(HIDDEN, HIDDEN),
             nn.GELU(),
             nn.Linear(HIDDEN, FUSED),
             nn.GELU(),
         )
         self.last = nn.Linear(FUSED, 2 * joints)
 
-    def describe_tiles(self, tiles: torch.Tensor) -> torch.Tensor:
-        """Return ``(B, 48)`` descriptions of tiles ``(B, 48, 48, 3)`` uint8."""
-        image = tiles.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
-        described: torch.Tensor = self.tile(image.contiguous(memory_format=torch.channels_last))
-        return described
+    def describe_tiles(self, tiles: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Return ``(B, 128)`` descriptions of tiles ``(B, 48, 48, 3)`` uint8.
+
+        Args:
+            tiles: the tiles.
+            numbers: ``(B,)`` of their cameras, int64.
+        """
+        # Whole numbers up to 128 are exact in 16 bits, too.
+        image = tiles.permute(0, 3, 1, 2).to(torch.float32).sub_(128.0)
+        flat = self.tile(image.contiguous(memory_format=torch.channels_last))
+        parts = [numbers == number for number in range(self.cameras)]
+        order = torch.cat([part.nonzero()[:, 0] for part in parts])
+        described = [layer(flat[part]) for layer, part in zip(self.describe, parts, strict=True)]
+        return nn.functional.gelu(torch.cat(described))[torch.argsort(order)]
+
+    def eyes(self, described: torch.Tensor) -> torch.Tensor:
+        """Return poses ``(..., c, 9)`` of the cameras of descriptions ``(..., c, 128)``."""
+        return torch.stack(
+            [layer(described[..., number, :]) for number, layer in enumerate(self.eye)], -2
+        )
 
     def fused(
         self, described: torch.Tensor, ages_s: torch.Tensor, seen: torch.Tensor
@@ -81,7 +121,7 @@ class CameraEncoder(nn.Module):
         """Return ``(..., 128)`` what the tiles tell together.
 
         Args:
-            described: ``(..., c, 48)`` descriptions of the cameras' tiles.
+            described: ``(..., c, 128)`` descriptions of the cameras' tiles.
             ages_s: ``(..., c)`` how old each tile is.
             seen: ``(..., c)`` 1 where there is a tile, else 0.
         """

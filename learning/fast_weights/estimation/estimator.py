@@ -156,7 +156,7 @@ class JointStateEstimator:
             return False
         trained, numbers = self.trained, sorted(self._waiting)
         tiles = torch.from_numpy(np.stack([self._waiting[j] for j in numbers]))
-        self._described[numbers] = trained.encoder.describe_tiles(tiles)
+        self._described[numbers] = trained.encoder.describe_tiles(tiles, torch.tensor(numbers))
         self._waiting.clear()
         # Stamps of another clock than ours must not lie in the future.
         now_s = max(now_s, self.newest_frame_s, self._moment_s)

@@ -1,4 +1,4 @@
-"""One fit: AdamW with a learning rate that rises, then falls as a cosine; exact to resume.
+"""One fit: AdamW, or Muon beside it, with rates that rise, then fall; exact to resume.
 
 The random numbers of a step are drawn from seed and step alone, so that a fit that was stopped and
 one that was not see the same batches.
@@ -42,18 +42,81 @@ class FitPlan:
         learning_rate: highest of the course.
         seed: of the batches.
         weight_decay: of AdamW.
+        muon_rate: highest of the course for the matrices, where Muon turns these; 0: it does not.
+        plain: beginnings of names of weights that are left to AdamW: what is next to pictures and
+            next to results.
     """
 
     steps: int
     learning_rate: float = 2e-3
     seed: int = 0
     weight_decay: float = 1e-3
+    muon_rate: float = 0.0
+    plain: tuple[str, ...] = ()
 
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step."""
+    def share(self, step: int) -> float:
+        """Return which share of the highest learning rate a step has."""
         rise = min(1.0, (step + 1) / WARM_UP_STEPS)
         fall = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
-        return self.learning_rate * max(rise * fall, 0.005)
+        return max(rise * fall, 0.005)
+
+
+def _matrix(weight: torch.Tensor) -> torch.Tensor:
+    """Return ``(out, ...)`` as ``(out, in)``: a view, if kernels lie in memory channels last."""
+    last = weight.permute(0, 2, 3, 1) if weight.ndim == 4 else weight
+    return last.reshape(len(weight), -1)
+
+
+class Optimizers:
+    """AdamW for all weights of a network, or for what is no matrix, with Muon for the matrices.
+
+    Muon (Jordan et al. 2024, torch.optim.Muon) makes each step of a matrix orthogonal. PyTorch has
+    it for matrices alone; kernels of convolutions are shown to it as such.
+
+    Args:
+        net: the network.
+        plan: highest rates, and what Muon leaves alone.
+    """
+
+    def __init__(self, net: nn.Module, plan: FitPlan) -> None:
+        named = [(name, own) for name, own in net.named_parameters() if own.requires_grad]
+        is_turned = [
+            plan.muon_rate > 0.0 and own.ndim > 1 and not name.startswith(plan.plain or ("\0",))
+            for name, own in named
+        ]
+        self._turned = [own for (_, own), is_ in zip(named, is_turned, strict=True) if is_]
+        rest = [own for (_, own), is_ in zip(named, is_turned, strict=True) if not is_]
+        for own in self._turned:
+            if own.ndim == 4:
+                own.data = own.data.contiguous(memory_format=torch.channels_last)
+        self._matrices = [_matrix(own.detach()) for own in self._turned]
+        self._parts: list[tuple[torch.optim.Optimizer, float]] = [
+            (
+                torch.optim.AdamW(rest, lr=plan.learning_rate, weight_decay=plan.weight_decay),
+                plan.learning_rate,
+            )
+        ]
+        if self._matrices:
+            turn = torch.optim.Muon(self._matrices, lr=plan.muon_rate, weight_decay=0.0)
+            self._parts.append((turn, plan.muon_rate))
+
+    def step(self, share: float) -> None:
+        """Take a step at a share of the highest rates."""
+        for matrix, own in zip(self._matrices, self._turned, strict=True):
+            matrix.grad = None if own.grad is None else _matrix(own.grad)
+        for part, highest in self._parts:
+            for group in part.param_groups:
+                group["lr"] = highest * share
+            part.step()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Return what a checkpoint keeps."""
+        return [part.state_dict() for part, _ in self._parts]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Go on from what a checkpoint has kept."""
+        for (part, _), state in zip(self._parts, states, strict=True):
+            part.load_state_dict(state)
 
 
 def fit(
@@ -66,7 +129,7 @@ def fit(
     on_steps: OnSteps = lambda done, total: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[float]:
-    """FitPlan ``net`` in place.
+    """Fit ``net`` in place.
 
     Args:
         net: the network, in training mode afterwards.
@@ -84,9 +147,7 @@ def fit(
     Raises:
         Stopped: ``should_stop`` said so.
     """
-    optimizer = torch.optim.AdamW(
-        net.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-    )
+    optimizer = Optimizers(net, plan)
     settings, done, losses = settings or {}, 0, [0.0] * 50
     if checkpoint is not None and checkpoint.is_file():
         state, about = load_state(checkpoint, settings)
@@ -96,13 +157,11 @@ def fit(
     saved_s = time.monotonic()
     net.train()
     while done < plan.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = plan.rate(done)
         loss = loss_of(np.random.default_rng((plan.seed, done)))
-        optimizer.zero_grad(set_to_none=True)
+        net.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
-        optimizer.step()
+        optimizer.step(plan.share(done))
         losses[done * len(losses) // plan.steps] += float(loss.detach())
         done += 1
         is_late = time.monotonic() - saved_s > CHECKPOINT_PERIOD_S

@@ -28,7 +28,7 @@ from learning.fast_weights.estimation.encoder import (
     Guess,
 )
 
-FEATURES = 24
+FEATURES = 48
 HIDDEN = 32
 
 

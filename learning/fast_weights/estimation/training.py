@@ -1,7 +1,8 @@
 """``python -m learning train --algo state_estimator``: an estimator of joint states from cameras.
 
-It learns from recordings of the robot (``--recordings``), or from babbling in simulation. First the
-encoder of the pictures is fitted, then, on its descriptions, the fast weights over time.
+It learns from recordings of the robot (``--recordings``), or from the simulation: stills of poses
+all over the range, and babbling. First the encoder of the pictures is fitted; then, on its
+descriptions of the drives' pictures, what puts them together, and last the fast weights over time.
 """
 
 from __future__ import annotations
@@ -20,21 +21,22 @@ from asterias.files import write_json
 from asterias.progress import TrainingProgress
 from asterias.provenance import provenance
 from hardware.description.robot import RobotDescription, load_robot
-from learning.fast_weights.estimation.babbling import Babbling, babble
-from learning.fast_weights.estimation.drives import total_duration_s
 from learning.fast_weights.estimation.encoder import CameraEncoder
 from learning.fast_weights.estimation.encoder_fit import (
+    PLAIN,
     JointRanges,
-    described_table,
+    described_once,
     encoder_loss,
+    stills_loss,
 )
 from learning.fast_weights.estimation.estimator import ESTIMATOR_FILE, TrainedEstimator
 from learning.fast_weights.estimation.fitting import FitPlan, fit
-from learning.fast_weights.estimation.frames import FrameTable, Losses, joined, table_of
-from learning.fast_weights.estimation.models import SEQUENCE_MODELS
-from learning.fast_weights.estimation.recorded import recorded_drives
-from learning.fast_weights.estimation.sequence_fit import Track, sequence_loss, tracked
-from learning.target_finding.algorithms.checkpoint import load_state, save_state
+from learning.fast_weights.estimation.frames import FrameTable, Losses
+from learning.fast_weights.estimation.gathering import PIECE_S, Tables, babbled, recorded
+from learning.fast_weights.estimation.judging import judged, rmse_deg, track_at
+from learning.fast_weights.estimation.models import SEQUENCE_MODELS, SequenceModel
+from learning.fast_weights.estimation.sequence_fit import sequence_loss
+from learning.fast_weights.estimation.stills import StillsPlan, taken
 from learning.target_finding.algorithms.registry import (
     OnTrainingProgress,
     ShouldStop,
@@ -43,23 +45,19 @@ from learning.target_finding.algorithms.registry import (
 
 MODEL = "delta_ode"
 UPDATES = 8000
-ENCODER_SHARE = 0.75
-# The encoder's, and that of the network over time.
-ENCODER_RATE, SEQUENCE_RATE = 2e-3, 3e-3
-# Drives are cut into pieces of this length.
-PIECE_S = 5.0
-HELD_OUT_SHARE = 0.1
-HELD_OUT_DRIVES = 20
-# Moves that search policies send are steps; so is a share of what is learned from.
-STEP_SHARE = 0.1
-# Drives that are babbled with one seed; the next have the next.
-SHARD = 100
+# Of the updates: for the encoder, and for what puts descriptions together; the rest for memory.
+ENCODER_SHARE, FUSE_SHARE = 0.6, 0.2
+# The encoder's matrices (Muon), its other weights, what puts together, the network over time.
+MUON_RATE, ENCODER_RATE, FUSE_RATE, SEQUENCE_RATE = 0.02, 2e-3, 5e-4, 3e-3
+# Stills for each drive of babbling: 27 KB each on the disk until the training is done.
+STILLS_OF_A_DRIVE = 550
+# Of the stills of seed 0.
+STILLS_SEED = 77
 ENCODER_CHECKPOINT = "checkpoint.safetensors"
+FUSE_CHECKPOINT = "checkpoint_fuse.safetensors"
 SEQUENCE_CHECKPOINT = "checkpoint_sequence.safetensors"
-# What was babbled, until the training is done.
-DRIVES_FOLDER = "drives"
-# Shares of lost pictures at which a training is judged.
-DROPS = (0.0, 0.2, 0.4, 0.6)
+# What was babbled and taken, until the training is done.
+DRIVES_FOLDER, STILLS_FOLDER = "drives", "stills"
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,9 @@ class EstimatorConfig:
         out: folder for checkpoints and estimator.
         robot, limb: what is estimated.
         recordings: what is learned from; None: babbling in simulation.
-        drives: of 5 s each, where the limb babbles.
-        updates: batches, three quarters of them for the encoder.
+        drives: of 5 s each, where the limb babbles; 550 stills for each.
+        updates: batches, three fifths of them for the encoder, one for what puts descriptions
+            together.
         seed: of everything.
         model: name of the network over time.
         resume: go on from the checkpoints in ``out``.
@@ -111,9 +110,18 @@ class _Reporter:
     def __call__(self, done: int, total: int) -> None:
         at = self.done_before + done
         self.first = at - 1 if self.first is None else self.first
-        pace = (at - self.first) / max(time.monotonic() - self.started_s, 1e-6)
-        left_s = (self.total - at) / pace
-        self.tell(TrainingProgress(at, self.total, "updates", 0.0, 0.0, 0.0, pace, left_s))
+        self._tell(at, self.total, "updates", at - self.first)
+
+    def stills(self, done: int, total: int) -> None:
+        """Tell how many stills are taken."""
+        self._tell(done, total, "stills", done)
+        if done == total:
+            self.started_s = time.monotonic()
+
+    def _tell(self, done: int, total: int, unit: str, since: int) -> None:
+        pace = since / max(time.monotonic() - self.started_s, 1e-6)
+        left_s = (total - done) / pace
+        self.tell(TrainingProgress(done, total, unit, 0.0, 0.0, 0.0, pace, left_s))
 
 
 def train_request(
@@ -153,23 +161,48 @@ def train_estimator(
     _check_folder(config)
     torch.set_num_threads(1)
     robot = load_robot(config.robot)
-    learned, held = _gather(config, robot, should_stop)
-    ranges = ranges_of(robot, config.limb)
     report = _Reporter(config.updates, on_progress)
-    encoder = _fit_encoder(config, learned, ranges, report, should_stop)
-    learned, held = described_table(encoder, learned), described_table(encoder, held)
+    ranges = ranges_of(robot, config.limb)
+    # Recordings are read first: they may be no good. Drives are babbled when their turn comes.
+    tables = None if config.recordings is None else recorded(config.recordings, robot, config.limb)
+    encoder = _fit_encoder(config, robot, tables, report, should_stop)
+    if tables is None:
+        folder = config.out / DRIVES_FOLDER
+        tables = babbled(config.robot, config.limb, config.drives, config.seed, folder, should_stop)
+    tables = tables.described(encoder)
+    _fit_fuse(config, encoder, tables.learned, ranges, report, should_stop)
     model = SEQUENCE_MODELS.get(config.model)(encoder.joints, encoder.cameras)
     plan = FitPlan(config.updates - report.done_before, SEQUENCE_RATE, config.seed)
     fit(
         model,
-        sequence_loss(model, encoder, learned, ranges, Losses()),
+        sequence_loss(model, encoder, tables.learned, ranges, Losses()),
         plan,
         checkpoint=config.out / SEQUENCE_CHECKPOINT,
         settings=config.settings,
         on_steps=report,
         should_stop=should_stop,
     )
-    joints = robot.limbs[config.limb].joints
+    card = _card(config, robot, encoder, model, tables)
+    trained = TrainedEstimator(
+        encoder.eval(), model.eval(), tuple(card["joints"]), ranges, {**card}
+    )
+    trained.save(config.out / ESTIMATOR_FILE)
+    write_json(config.out / "summary.json", card)
+    for name in (DRIVES_FOLDER, STILLS_FOLDER):
+        shutil.rmtree(config.out / name, ignore_errors=True)
+    return card
+
+
+def _card(
+    config: EstimatorConfig,
+    robot: RobotDescription,
+    encoder: CameraEncoder,
+    model: SequenceModel,
+    tables: Tables,
+) -> dict[str, Any]:
+    """Return what stands beside an estimator: how it was trained, and how far it is off."""
+    joints, ranges = robot.limbs[config.limb].joints, ranges_of(robot, config.limb)
+    nearest = SEQUENCE_MODELS.get("nearest_frame")(encoder.joints, encoder.cameras)
     card = {
         **provenance(config.seed, _command(config)),
         "algorithm": "state_estimator",
@@ -179,28 +212,15 @@ def train_estimator(
         "lower_rad": [joint.limits_rad[0] for joint in joints],
         "upper_rad": [joint.limits_rad[1] for joint in joints],
         "cameras": encoder.cameras,
-        "learned_s": round(len(learned) * PIECE_S, 1),
-        "held_out_s": round(len(held) * PIECE_S, 1),
-        "rmse_deg": {
-            f"{drop:g}": round(
-                rmse_deg(tracked(model, encoder, held, ranges, Losses(drop=(drop, drop)))), 3
-            )
-            for drop in DROPS
-        },
+        "learned_s": round(len(tables.learned) * PIECE_S, 1),
+        "held_out_s": round(len(tables.held) * PIECE_S, 1),
+        **judged(model, encoder, tables.held, ranges),
+        "nearest_frame_rmse_deg": judged(nearest, encoder, tables.held, ranges)["rmse_deg"],
     }
-    trained = TrainedEstimator(
-        encoder.eval(), model.eval(), tuple(card["joints"]), ranges, {**card}
-    )
-    trained.save(config.out / ESTIMATOR_FILE)
-    write_json(config.out / "summary.json", card)
-    shutil.rmtree(config.out / DRIVES_FOLDER, ignore_errors=True)
+    if tables.sudden is not None:
+        track = track_at(model, encoder, tables.sudden, ranges, 0.0)
+        card["sudden_rmse_deg"] = round(rmse_deg(track), 3)
     return card
-
-
-def rmse_deg(track: Track) -> float:
-    """Return the root of the mean squared error over drives, times and joints, in degrees."""
-    wrong = track.mean_rad - track.truth_rad
-    return float(np.rad2deg(np.sqrt(np.mean(wrong**2))))
 
 
 def ranges_of(robot: RobotDescription, limb: int) -> JointRanges:
@@ -227,7 +247,7 @@ def _check_folder(config: EstimatorConfig) -> None:
     if (config.out / ESTIMATOR_FILE).exists():
         raise UserError(f"{config.out} holds a state estimator; choose another --out.")
     has_checkpoint = (config.out / ENCODER_CHECKPOINT).is_file()
-    has_drives = (config.out / DRIVES_FOLDER).is_dir()
+    has_drives = any((config.out / name).is_dir() for name in (DRIVES_FOLDER, STILLS_FOLDER))
     if (has_checkpoint or has_drives) and not config.resume:
         raise UserError(f"{config.out} holds a training; add --resume, or choose another --out.")
     if config.resume and not (has_checkpoint or has_drives):
@@ -235,99 +255,43 @@ def _check_folder(config: EstimatorConfig) -> None:
         raise UserError(f"{path} is not there: nothing to resume; leave out --resume.")
 
 
-# -- what is learned from -------------------------------------------------------------------------
-
-
-def babbled(
-    babbling: Babbling,
-    drives: int,
-    seed: int,
-    folder: Path,
-    should_stop: ShouldStop = lambda: False,
-) -> FrameTable:
-    """Return drives of babbling, :data:`SHARD` of each seed from ``1000 (seed + 1)`` on.
-
-    Each shard is kept in ``folder``, so that a training that was stopped does not babble again.
-    """
-    counts = [min(SHARD, drives - first) for first in range(0, drives, SHARD)]
-    number = 1000 * (seed + 1)
-    return joined(
-        [
-            _shard(babbling, count, number + shard, folder, should_stop)
-            for shard, count in enumerate(counts)
-        ]
-    )
-
-
-def _shard(
-    babbling: Babbling, count: int, number: int, folder: Path, should_stop: ShouldStop
-) -> FrameTable:
-    """Return one shard, babbled or read.
-
-    Raises:
-        KeyboardInterrupt: ``should_stop`` said so.
-    """
-    path = folder / f"{number}_{count}.safetensors"
-    settings = {**asdict(babbling), "count": count, "number": number}
-    if path.is_file():
-        return FrameTable(**load_state(path, settings)[0])
-    drives = []
-    for drive in babble(babbling, count, number):
-        drives.append(drive)
-        if should_stop():
-            raise KeyboardInterrupt
-    table = table_of(drives, PIECE_S)
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {key: getattr(table, key) for key in ("times_s", "content", "joints_rad")}
-    save_state(path, arrays, settings, {})
-    return table
-
-
-def _gather(
-    config: EstimatorConfig, robot: RobotDescription, should_stop: ShouldStop
-) -> tuple[FrameTable, FrameTable]:
-    """Return what is learned from, and what is held out.
-
-    Raises:
-        UserError: recordings are too short.
-    """
-    if config.recordings is None:
-        babbling = Babbling(config.robot, config.limb, step_share=STEP_SHARE)
-        folder = config.out / DRIVES_FOLDER
-        learned = babbled(babbling, config.drives, config.seed, folder, should_stop)
-        count = min(HELD_OUT_DRIVES, max(1, round(HELD_OUT_SHARE * config.drives)))
-        number = 1000 * (config.seed + 1) + SHARD * 9
-        return learned, _shard(babbling, count, number, folder, should_stop)
-    drives = recorded_drives(config.recordings, robot, config.limb)
-    table = table_of(drives, PIECE_S)
-    if len(table) < 2:
-        raise UserError(
-            f"{config.recordings} holds {total_duration_s(drives):.0f} s of pictures with joints; "
-            f"at least {2 * PIECE_S:.0f} s are needed, and minutes to learn anything."
-        )
-    order = np.random.default_rng(config.seed).permutation(len(table))
-    count = max(1, round(HELD_OUT_SHARE * len(table)))
-    return _rows(table, order[count:]), _rows(table, order[:count])
-
-
-def _rows(table: FrameTable, rows: np.ndarray[Any, np.dtype[np.int64]]) -> FrameTable:
-    return FrameTable(table.times_s[rows], table.content[rows], table.joints_rad[rows])
+# -- the fits -----------------------------------------------------------------------------------
 
 
 def _fit_encoder(
     config: EstimatorConfig,
-    table: FrameTable,
-    ranges: JointRanges,
+    robot: RobotDescription,
+    tables: Tables | None,
     report: _Reporter,
     should_stop: ShouldStop,
 ) -> CameraEncoder:
+    """Fit an encoder: on stills, or on the tiles of recordings.
+
+    Returns:
+        The encoder.
+    """
     torch.manual_seed(config.seed)
-    encoder = CameraEncoder(table.cameras, table.joints_rad.shape[2])
+    limb, ranges = robot.limbs[config.limb], ranges_of(robot, config.limb)
+    encoder = CameraEncoder(len(limb.live_cameras), len(limb.joints))
     encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    plan = FitPlan(round(ENCODER_SHARE * config.updates), ENCODER_RATE, config.seed)
+    if tables is None:
+        count, seed = STILLS_OF_A_DRIVE * config.drives, STILLS_SEED + config.seed
+        poses = StillsPlan(config.robot, config.limb, count, seed)
+        stills = taken(poses, config.out / STILLS_FOLDER, report.stills, should_stop)
+        loss_of = stills_loss(encoder, stills, ranges)
+    else:
+        loss_of = encoder_loss(encoder, tables.learned, ranges, Losses())
+    plan = FitPlan(
+        max(1, round(ENCODER_SHARE * config.updates)),
+        ENCODER_RATE,
+        config.seed,
+        weight_decay=1e-4,
+        muon_rate=MUON_RATE,
+        plain=PLAIN,
+    )
     fit(
         encoder,
-        encoder_loss(encoder, table, ranges, Losses()),
+        loss_of,
         plan,
         checkpoint=config.out / ENCODER_CHECKPOINT,
         settings=config.settings,
@@ -336,3 +300,27 @@ def _fit_encoder(
     )
     report.done_before = plan.steps
     return encoder.eval()
+
+
+def _fit_fuse(
+    config: EstimatorConfig,
+    encoder: CameraEncoder,
+    described: FrameTable,
+    ranges: JointRanges,
+    report: _Reporter,
+    should_stop: ShouldStop,
+) -> None:
+    """Go on with what puts descriptions together, on moments of drives."""
+    plan = FitPlan(max(1, round(FUSE_SHARE * config.updates)), FUSE_RATE, config.seed)
+    with described_once(encoder):
+        fit(
+            encoder,
+            encoder_loss(encoder, described, ranges, Losses()),
+            plan,
+            checkpoint=config.out / FUSE_CHECKPOINT,
+            settings=config.settings,
+            on_steps=report,
+            should_stop=should_stop,
+        )
+    report.done_before += plan.steps
+    encoder.eval()

@@ -23,17 +23,16 @@ from learning.fast_weights.estimation.encoder_fit import described_table
 from learning.fast_weights.estimation.estimator import TrainedEstimator
 from learning.fast_weights.estimation.fitting import FitPlan, fit
 from learning.fast_weights.estimation.frames import FrameTable, Losses, joined, table_of
-from learning.fast_weights.estimation.models import SEQUENCE_MODELS, SequenceModel
-from learning.fast_weights.estimation.sequence_fit import Track, sequence_loss, tracked
-from learning.fast_weights.estimation.training import DROPS, PIECE_S, SEQUENCE_RATE, rmse_deg
+from learning.fast_weights.estimation.gathering import PIECE_S
+from learning.fast_weights.estimation.judging import judged, rmse_deg, track_at
+from learning.fast_weights.estimation.models import SEQUENCE_MODELS
+from learning.fast_weights.estimation.sequence_fit import sequence_loss
+from learning.fast_weights.estimation.training import SEQUENCE_RATE
 
 # Seeds of the drives, which no training of an encoder has.
 LEARNED_SEED, JUDGED_SEED, STEPS_SEED = 900_001, 900_002, 900_003
 UPDATES = 600
 BATCH_OF_DRIVES = 25
-# A picture comes up to 30 ms late, and waits up to 50 ms for the estimator's period.
-DELAY_S, CYCLE_S = (0.0, 0.03), (0.05, 0.05)
-WITHIN = 2.0  # standard deviations; 95.4 % of a Gaussian's values
 
 
 @dataclass(frozen=True)
@@ -161,53 +160,9 @@ def _run(
         "updates": run.updates if size else 0,
         "parameters": size,
         "processor_s": round(seconds, 1),
-        **_judged(model, trained, tables),
+        **judged(model, encoder, tables.judged, ranges),
+        "sudden_rmse_deg": round(rmse_deg(track_at(model, encoder, tables.sudden, ranges, 0.0)), 3),
     }
-
-
-def _judged(model: SequenceModel, trained: TrainedEstimator, tables: LimbTables) -> dict[str, Any]:
-    """Return errors by share of lost pictures, by joint, after sudden moves, and calibration."""
-    tracks = {drop: track_at(model, trained, tables.judged, drop) for drop in DROPS}
-    sudden = track_at(model, trained, tables.sudden, 0.0)
-    by_joint = {
-        f"{drop:g}": [round(rmse_deg(_joint(track, i)), 3) for i in range(track.mean_rad.shape[2])]
-        for drop, track in tracks.items()
-    }
-    return {
-        "rmse_deg": {f"{drop:g}": round(rmse_deg(track), 3) for drop, track in tracks.items()},
-        "median_deg": {
-            f"{drop:g}": round(float(np.rad2deg(np.median(_wrong(track)))), 3)
-            for drop, track in tracks.items()
-        },
-        "by_joint_deg": by_joint,
-        "within_2_std": {
-            f"{drop:g}": round(float(np.mean(_wrong(track) <= WITHIN * track.std_rad)), 3)
-            for drop, track in tracks.items()
-        },
-        "sudden_rmse_deg": round(rmse_deg(sudden), 3),
-    }
-
-
-def track_at(
-    model: SequenceModel, trained: TrainedEstimator, table: FrameTable, drop: float
-) -> Track:
-    """Return the estimates every 20 ms with a share of pictures lost; the same for all models."""
-    losses = Losses((drop, drop), DELAY_S, CYCLE_S)
-    return tracked(model, trained.encoder, table, trained.ranges, losses, seed=1)
-
-
-def _wrong(track: Track) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.abs(track.mean_rad - track.truth_rad)
-
-
-def _joint(track: Track, joint: int) -> Track:
-    part = slice(joint, joint + 1)
-    return Track(
-        track.times_s,
-        track.mean_rad[..., part],
-        track.std_rad[..., part],
-        track.truth_rad[..., part],
-    )
 
 
 def rows_of(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from learning.fast_weights.estimation.estimator import TrainedEstimator
+from learning.fast_weights.estimation.judging import track_at
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS, SequenceModel
-from learning.fast_weights.studies.limb import LimbTables, track_at
+from learning.fast_weights.studies.limb import LimbTables
 from learning.target_finding.algorithms.checkpoint import load_state
 
 NAMES = {
@@ -112,7 +113,7 @@ def _draw_drive(
     for number, name in enumerate(shown):
         own = next(result for result in results if result["model"] == name)
         model = _fitted(own, trained, folder)
-        track = track_at(model, trained, tables.judged, SHOWN_DROP)
+        track = track_at(model, trained.encoder, tables.judged, trained.ranges, SHOWN_DROP)
         mean = np.rad2deg(track.mean_rad[drive, :, SHOWN_JOINT])
         std = np.rad2deg(track.std_rad[drive, :, SHOWN_JOINT])
         colour = f"C{number}"

@@ -11,6 +11,7 @@ import torch
 
 from asterias.errors import UserError
 from hardware.description.robot import load_robot
+from learning.fast_weights.estimation import training
 from learning.fast_weights.estimation.babbling import Babbling, babble
 from learning.fast_weights.estimation.drives import TILE_PX, Drive, shrunk
 from learning.fast_weights.estimation.encoder import CameraEncoder
@@ -211,14 +212,19 @@ def test_pictures_of_any_size_become_tiles() -> None:
 
 
 @pytest.mark.slow
-def test_a_training_that_was_stopped_ends_in_the_same_weights(tmp_path: Path) -> None:
-    config = EstimatorConfig(tmp_path / "whole", drives=2, updates=8)
+def test_a_training_that_was_stopped_ends_in_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "STILLS_OF_A_DRIVE", 5)
+    config = EstimatorConfig(tmp_path / "whole", drives=2, updates=10)
     reports = []
     card = train_estimator(config, reports.append)
-    assert [report.done for report in reports] == list(range(1, 9))
+    told = [(report.unit, report.done) for report in reports]
+    assert told == [("stills", 10), *(("updates", done) for done in range(1, 11))]
     assert set(card["rmse_deg"]) == {"0", "0.2", "0.4", "0.6"}
-    # Two drives and one that is held out; then updates of the first fit and of the second.
-    for stop_after in (3, 3 + 3, 3 + 7):
+    # Ten stills, six updates of the encoder, two drives and one that is held out; then two updates
+    # of what puts descriptions together, and two of the memory.
+    for stop_after in (4, 10 + 3, 10 + 6 + 2, 10 + 6 + 3 + 1, 10 + 6 + 3 + 2 + 1):
         parts = replace(config, out=tmp_path / f"parts{stop_after}")
         asked = iter(range(1, 1000))
         with pytest.raises(KeyboardInterrupt):
@@ -227,6 +233,7 @@ def test_a_training_that_was_stopped_ends_in_the_same_weights(tmp_path: Path) ->
             train_estimator(parts)
         train_estimator(replace(parts, resume=True))
         assert not (parts.out / "drives").exists(), "kept until the end only"
+        assert not (parts.out / "stills").exists()
         ends = [(at.out / ESTIMATOR_FILE).read_bytes() for at in (config, parts)]
         assert ends[0] == ends[1]
     with pytest.raises(UserError, match="holds a state estimator"):
