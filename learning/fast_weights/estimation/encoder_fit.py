@@ -68,9 +68,8 @@ def stills_loss(net: CameraEncoder, stills: Stills, ranges: JointRanges) -> Loss
         described = _described(net, torch.from_numpy(stills.tiles[rows]))
         seen = torch.from_numpy((~lost).astype(np.float32))
         guess = net.guess(net.fused(described, torch.zeros_like(seen), seen))
-        joints = spread_loss(
-            guess.mean, guess.log_var, ranges.scaled(stills.joints_rad[rows].astype(np.float64))
-        )
+        target = ranges.scaled(stills.joints_rad[rows].astype(np.float64))
+        joints = spread_loss(guess.mean, guess.log_var, target)
         eyes = torch.from_numpy(stills.eyes[rows])
         placed = nn.functional.smooth_l1_loss(net.eyes(described), eyes, beta=EYE_BETA)
         return joints + EYE_WEIGHT * placed
