@@ -39,6 +39,11 @@ class Guess(NamedTuple):
     log_var: torch.Tensor
 
 
+def fused_size(cameras: int) -> int:
+    """Return the size of what :meth:`CameraEncoder.fused` gives."""
+    return FUSED + cameras * (TILE_FEATURES + 2)
+
+
 class Residual(nn.Module):
     """A convolution beside which its input goes on."""
 
@@ -118,7 +123,7 @@ class CameraEncoder(nn.Module):
     def fused(
         self, described: torch.Tensor, ages_s: torch.Tensor, seen: torch.Tensor
     ) -> torch.Tensor:
-        """Return ``(..., 128)`` what the tiles tell together.
+        """Return ``(..., 128 + c (128 + 2))``: what the tiles tell together, and each by itself.
 
         Args:
             described: ``(..., c, 128)`` descriptions of the cameras' tiles.
@@ -128,12 +133,11 @@ class CameraEncoder(nn.Module):
         mask = seen.unsqueeze(-1)
         ages = (ages_s * seen / AGE_UNIT_S).unsqueeze(-1)
         slots = torch.cat([described * mask, mask, ages], dim=-1)
-        fused: torch.Tensor = self.fuse(slots.flatten(-2))
-        return fused
+        return torch.cat([self.fuse(slots.flatten(-2)), slots.flatten(-2)], dim=-1)
 
     def guess(self, fused: torch.Tensor) -> Guess:
         """Return the joints at the time to which the ages refer."""
-        mean, log_var = self.last(fused).chunk(2, dim=-1)
+        mean, log_var = self.last(fused[..., :FUSED]).chunk(2, dim=-1)
         return Guess(mean, log_var.clamp(LEAST_LOG_VAR, MOST_LOG_VAR))
 
 

@@ -22,10 +22,10 @@ from learning.fast_weights.core.layer import SHARES, FastWeightLayer, Memory
 from learning.fast_weights.core.paths import Segments, hermite
 from learning.fast_weights.estimation.encoder import (
     AGE_UNIT_S,
-    FUSED,
     LEAST_LOG_VAR,
     MOST_LOG_VAR,
     Guess,
+    fused_size,
 )
 
 FEATURES = 48
@@ -84,7 +84,7 @@ class SequenceModel(nn.Module, ABC):
     def __init__(self, joints: int, cameras: int, hidden: int) -> None:
         super().__init__()
         self.inputs = sample_size(joints, cameras)
-        self.describe = nn.Linear(FUSED, FEATURES)
+        self.describe = nn.Linear(fused_size(cameras), FEATURES)
         self.head = JointHead(hidden, self.inputs, joints)
 
     def sample_of(
