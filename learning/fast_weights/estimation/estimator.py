@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -185,8 +186,8 @@ class JointStateEstimator:
             shift = self._moment_s - self._origin_s
             self._memory = trained.model.shifted(self._memory, shift)
             self._origin_s += shift
-        time = torch.tensor([now_s - self._origin_s], dtype=torch.float32)
-        self._memory, self._hidden = trained.model.step(self._memory, sample, time)
+        stamp = torch.tensor([now_s - self._origin_s], dtype=torch.float32)
+        self._memory, self._hidden = trained.model.step(self._memory, sample, stamp)
         self._sample, self._moment_s = sample, now_s
 
     @torch.no_grad()
@@ -202,6 +203,24 @@ class JointStateEstimator:
         std = np.exp(0.5 * guess.log_var[0].numpy().astype(np.float64)) * ranges.half
         lower, upper = ranges.middle - ranges.half, ranges.middle + ranges.half
         return JointEstimate(np.clip(mean, lower, upper), std, self.newest_frame_s)
+
+
+def update_ms(trained: TrainedEstimator, rounds: int = 60) -> float:
+    """Return the processor time of new pictures of all cameras and the estimate that follows.
+
+    The median of ``rounds``, in ms, on as many threads as PyTorch has.
+    """
+    online, spent = JointStateEstimator(trained), []
+    cameras = trained.encoder.cameras
+    pictures = np.random.default_rng(0).integers(0, 256, (cameras, 96, 96, 3), dtype=np.uint8)
+    for number in range(rounds):
+        at_s, before_s = 0.1 * number, time.process_time()
+        for camera, picture in enumerate(pictures):
+            online.take(camera, at_s, picture)
+        online.update(at_s + 0.01)
+        online.estimate(at_s + 0.02)
+        spent.append(time.process_time() - before_s)
+    return 1e3 * float(np.median(spent))
 
 
 def check_limb(trained: TrainedEstimator, joints: Sequence[str], cameras: int) -> None:

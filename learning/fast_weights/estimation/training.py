@@ -29,7 +29,11 @@ from learning.fast_weights.estimation.encoder_fit import (
     encoder_loss,
     stills_loss,
 )
-from learning.fast_weights.estimation.estimator import ESTIMATOR_FILE, TrainedEstimator
+from learning.fast_weights.estimation.estimator import (
+    ESTIMATOR_FILE,
+    TrainedEstimator,
+    update_ms,
+)
 from learning.fast_weights.estimation.fitting import FitPlan, fit
 from learning.fast_weights.estimation.frames import FrameTable, Losses
 from learning.fast_weights.estimation.gathering import PIECE_S, Tables, babbled, recorded
@@ -182,10 +186,9 @@ def train_estimator(
         on_steps=report,
         should_stop=should_stop,
     )
-    card = _card(config, robot, encoder, model, tables)
-    trained = TrainedEstimator(
-        encoder.eval(), model.eval(), tuple(card["joints"]), ranges, {**card}
-    )
+    card = _card(config, robot, encoder.eval(), model.eval(), tables)
+    trained = TrainedEstimator(encoder, model, tuple(card["joints"]), ranges, card)
+    card["update_ms"] = round(update_ms(trained), 2)
     trained.save(config.out / ESTIMATOR_FILE)
     write_json(config.out / "summary.json", card)
     for name in (DRIVES_FOLDER, STILLS_FOLDER):
