@@ -70,13 +70,15 @@ class TrainedEstimator:
     card: Mapping[str, Any]
 
     def save(self, path: Path) -> None:
-        """Write ``path`` (safetensors, 16 bits) and its card, each whole or not at all."""
+        """Write ``path`` (safetensors, weights of 16 bits) and its card, each whole or not at all."""
         tensors: dict[str, npt.NDArray[Any]] = {}
         for prefix, net in (("encoder", self.encoder), ("model", self.model)):
+            weights = {name for name, _ in net.named_parameters()}
             for name, value in net.state_dict().items():
                 array = value.detach().numpy()
-                is_real = array.dtype.kind == "f"
-                tensors[f"{prefix}.{name}"] = array.astype(np.float16) if is_real else array
+                # Variances of what a layer gives may be beyond 16 bits.
+                short = array.astype(np.float16) if name in weights else array
+                tensors[f"{prefix}.{name}"] = short
         save_policy(path, KIND, tensors, self.card)
 
 
