@@ -70,7 +70,7 @@ class TrainedEstimator:
     card: Mapping[str, Any]
 
     def save(self, path: Path) -> None:
-        """Write ``path`` (safetensors, weights of 16 bits) and its card, each whole or not at all."""
+        """Write ``path`` (weights of 16 bits) and its card, each whole or not at all."""
         tensors: dict[str, npt.NDArray[Any]] = {}
         for prefix, net in (("encoder", self.encoder), ("model", self.model)):
             weights = {name for name, _ in net.named_parameters()}
