@@ -32,6 +32,8 @@ from learning.fast_weights.estimation.encoder_fit import (
 from learning.fast_weights.estimation.estimator import (
     ESTIMATOR_FILE,
     TrainedEstimator,
+    check_limb,
+    load_estimator,
     update_ms,
 )
 from learning.fast_weights.estimation.fitting import FitPlan, fit
@@ -48,6 +50,8 @@ from learning.target_finding.algorithms.registry import (
 )
 
 MODEL = "delta_ode"
+# The name of encoders that stands in requests where nobody asked for one.
+DRAWN = "tiles"
 UPDATES = 8000
 # Of the updates: for the encoder, and for what puts descriptions together; the rest for memory.
 ENCODER_SHARE, FUSE_SHARE = 0.6, 0.2
@@ -77,6 +81,8 @@ class EstimatorConfig:
             together.
         seed: of everything.
         model: name of the network over time.
+        start: name or path of an estimator whose encoder this one's begins as; empty: with drawn
+            weights.
         resume: go on from the checkpoints in ``out``.
     """
 
@@ -88,6 +94,7 @@ class EstimatorConfig:
     updates: int = UPDATES
     seed: int = 0
     model: str = MODEL
+    start: str = ""
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -97,7 +104,8 @@ class EstimatorConfig:
     @property
     def settings(self) -> dict[str, Any]:
         """What a checkpoint must have in common with a training that goes on from it."""
-        own = {k: v for k, v in asdict(self).items() if k not in ("out", "resume")}
+        left_out = {"out", "resume"} if self.start else {"out", "resume", "start"}
+        own = {k: v for k, v in asdict(self).items() if k not in left_out}
         return own | {"recordings": None if self.recordings is None else str(self.recordings)}
 
 
@@ -144,6 +152,7 @@ def train_request(
         drives=request.episodes,
         updates=UPDATES if request.steps is None else request.steps,
         seed=request.seed,
+        start="" if request.encoder == DRAWN else request.encoder,
         resume=request.resume,
     )
     return train_estimator(config, on_progress, should_stop)
@@ -238,6 +247,8 @@ def _command(config: EstimatorConfig) -> str:
         words += f" --episodes {config.drives}"
     else:
         words += f" --recordings {config.recordings.name}"
+    if config.start:
+        words += f" --encoder {Path(config.start).name}"
     return f"{words} --steps {config.updates} --seed {config.seed}"
 
 
@@ -276,6 +287,10 @@ def _fit_encoder(
     torch.manual_seed(config.seed)
     limb, ranges = robot.limbs[config.limb], ranges_of(robot, config.limb)
     encoder = CameraEncoder(len(limb.live_cameras), len(limb.joints))
+    if config.start:
+        begun = load_estimator(config.start)
+        check_limb(begun, [joint.name for joint in limb.joints], len(limb.live_cameras))
+        encoder.load_state_dict(begun.encoder.state_dict())
     encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if tables is None:
         count, seed = STILLS_OF_A_DRIVE * config.drives, STILLS_SEED + config.seed

@@ -143,7 +143,8 @@ class Train:
     curiosity: float = 0.0
     """Weight of curiosity (random network distillation) against the reward for a find."""
     encoder: str = "tiles"
-    """Name or path of the encoder of images; see the command pretrain."""
+    """Name or path of the encoder of images; see the command pretrain. Of state_estimator: of an
+    estimator that is there."""
     processes: int = 3
     """Processes that simulate, 1 for the learner's own."""
     worlds: int = 0

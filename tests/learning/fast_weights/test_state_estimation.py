@@ -240,6 +240,29 @@ def test_a_training_that_was_stopped_ends_in_the_same_weights(
         train_estimator(config)
 
 
+@pytest.mark.slow
+def test_a_training_begins_with_the_encoder_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "STILLS_OF_A_DRIVE", 5)
+    begun = untrained("gru_d")
+    begun.save(tmp_path / ESTIMATOR_FILE)
+    fitted: list[dict[str, torch.Tensor]] = []
+
+    def look(net: torch.nn.Module, *rest: object, **more: object) -> list[float]:
+        fitted.append({key: value.clone() for key, value in net.state_dict().items()})
+        return []
+
+    monkeypatch.setattr(training, "fit", look)
+    config = EstimatorConfig(tmp_path / "out", drives=1, updates=4, start=str(tmp_path))
+    assert train_estimator(config)["start"] == str(tmp_path)
+    for key, value in begun.encoder.state_dict().items():
+        torch.testing.assert_close(fitted[0][key], value, atol=1e-3, rtol=1e-3)
+    other = EstimatorConfig(tmp_path / "pan", "examples/pan_tilt.yaml", start=str(tmp_path))
+    with pytest.raises(UserError, match="not of pan, tilt"):
+        train_estimator(other)
+
+
 def test_what_cannot_be_trained_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to resume"):
         train_estimator(EstimatorConfig(tmp_path, resume=True))
