@@ -20,7 +20,8 @@ from torch import nn
 from learning.target_finding.algorithms.checkpoint import load_state, save_state
 
 CHECKPOINT_PERIOD_S = 60.0
-WARM_UP_STEPS = 100
+# The rate rises for so many steps, or for this share of a short fit.
+WARM_UP_STEPS, WARM_UP_SHARE = 100, 0.1
 LARGEST_GRADIENT = 1.0
 
 # Random numbers of a step -> the loss of a batch.
@@ -56,7 +57,8 @@ class FitPlan:
 
     def share(self, step: int) -> float:
         """Return which share of the highest learning rate a step has."""
-        rise = min(1.0, (step + 1) / WARM_UP_STEPS)
+        warm_up = min(WARM_UP_STEPS, WARM_UP_SHARE * self.steps)
+        rise = min(1.0, (step + 1) / warm_up)
         fall = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
         return max(rise * fall, 0.005)
 
