@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -124,28 +125,18 @@ def _arrays(plan: StillsPlan, folder: Path, are_there: bool) -> Stills:
     )
 
 
-_DRAWN: dict[StillsPlan, FloatArray] = {}
-
-
+@lru_cache(maxsize=1)
 def _poses(plan: StillsPlan) -> FloatArray:
     """Return ``(2, N, n)``: where the limb stands, and where its servos are sent."""
-    if plan not in _DRAWN:
-        _DRAWN.clear()
-        low, high = _limits(plan)
-        rng = np.random.default_rng(plan.seed)
-        both = np.empty((2, plan.count, len(low)))
-        for number in range(plan.count):
-            both[:, number] = low + (high - low) * rng.beta(TOWARDS_ENDS, TOWARDS_ENDS, len(low))
-            if rng.random() < MOVED_SHARE:
-                both[1, number] += rng.normal(0.0, MOVED_STD_RAD, len(low))
-        _DRAWN[plan] = np.clip(both, low, high)
-    return _DRAWN[plan]
-
-
-def _limits(plan: StillsPlan) -> tuple[FloatArray, FloatArray]:
     joints = load_robot(plan.robot).limbs[plan.limb].joints
     low, high = np.array([joint.limits_rad for joint in joints]).T
-    return low, high
+    rng = np.random.default_rng(plan.seed)
+    both = np.empty((2, plan.count, len(low)))
+    for number in range(plan.count):
+        both[:, number] = low + (high - low) * rng.beta(TOWARDS_ENDS, TOWARDS_ENDS, len(low))
+        if rng.random() < MOVED_SHARE:
+            both[1, number] += rng.normal(0.0, MOVED_STD_RAD, len(low))
+    return np.clip(both, low, high)
 
 
 def _take(world: SimWorld, plan: StillsPlan, poses: FloatArray, into: Stills, number: int) -> None:
