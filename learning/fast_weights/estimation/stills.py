@@ -8,6 +8,7 @@ joints least.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -108,7 +109,11 @@ def _flush(arrays: Stills) -> None:
 
 
 def _arrays(plan: StillsPlan, folder: Path, are_there: bool) -> Stills:
-    """Return the files of a pool as arrays, made where they are not there."""
+    """Return the files of a pool as arrays, made where they are not there.
+
+    Raises:
+        UserError: the disk has no room for them.
+    """
     limb = load_robot(plan.robot).limbs[plan.limb]
     cameras, size = len(limb.live_cameras), plan.count
     shapes: dict[str, tuple[type, tuple[int, ...]]] = {
@@ -116,6 +121,12 @@ def _arrays(plan: StillsPlan, folder: Path, are_there: bool) -> Stills:
         "joints_rad": (np.float32, (size, len(limb.joints))),
         "eyes": (np.float32, (size, cameras, EYE_NUMBERS)),
     }
+    wanted = sum(np.dtype(kind).itemsize * int(np.prod(shape)) for kind, shape in shapes.values())
+    if not are_there and wanted > shutil.disk_usage(folder).free:
+        raise UserError(
+            f"{size} stills take {wanted / 1e9:.1f} GB, more than is free in {folder}; choose another "
+            "--out, or fewer --episodes."
+        )
     mode = "r+" if are_there else "w+"
     return Stills(
         **{

@@ -40,6 +40,8 @@ def test_stills_that_were_stopped_are_those_that_were_not(
     np.testing.assert_allclose(np.linalg.norm(rows, axis=-1), 1.0, atol=1e-5)
     with pytest.raises(UserError, match="holds other stills"):
         taken(replace(PLAN, seed=4), tmp_path / "whole")
+    with pytest.raises(UserError, match="more than is free"):
+        taken(StillsPlan(count=10**12), tmp_path / "huge")
 
 
 def test_a_tile_is_described_by_its_own_camera_in_any_order() -> None:
