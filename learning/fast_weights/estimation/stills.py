@@ -124,8 +124,8 @@ def _arrays(plan: StillsPlan, folder: Path, are_there: bool) -> Stills:
     wanted = sum(np.dtype(kind).itemsize * int(np.prod(shape)) for kind, shape in shapes.values())
     if not are_there and wanted > shutil.disk_usage(folder).free:
         raise UserError(
-            f"{size} stills take {wanted / 1e9:.1f} GB, more than is free in {folder}; choose another "
-            "--out, or fewer --episodes."
+            f"{size} stills take {wanted / 1e9:.1f} GB, more than is free in {folder}; choose "
+            "another --out, or fewer --episodes."
         )
     mode = "r+" if are_there else "w+"
     return Stills(
