@@ -31,7 +31,7 @@ SHARD = 100
 
 
 @dataclass(frozen=True)
-class Tables:
+class DriveTables:
     """Drives in pieces of :data:`PIECE_S`.
 
     Attributes:
@@ -44,11 +44,11 @@ class Tables:
     held: FrameTable
     sudden: FrameTable | None = None
 
-    def described(self, encoder: CameraEncoder) -> Tables:
+    def described(self, encoder: CameraEncoder) -> DriveTables:
         """Return the same with descriptions in place of tiles."""
         sudden = None if self.sudden is None else described_table(encoder, self.sudden)
         learned = described_table(encoder, self.learned)
-        return Tables(learned, described_table(encoder, self.held), sudden)
+        return DriveTables(learned, described_table(encoder, self.held), sudden)
 
 
 def babbled(
@@ -58,7 +58,7 @@ def babbled(
     seed: int,
     folder: Path,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Tables:
+) -> DriveTables:
     """Return drives of babbling, :data:`SHARD` of each seed from ``1000 (seed + 1)`` on.
 
     Each shard is kept in ``folder``, so that a training that was stopped does not babble again.
@@ -80,7 +80,7 @@ def babbled(
             ]
         )
     ]
-    return Tables(joined(learned), *held)
+    return DriveTables(joined(learned), *held)
 
 
 def _shard(
@@ -107,7 +107,7 @@ def _shard(
     return table
 
 
-def recorded(path: Path, robot: RobotDescription, limb: int) -> Tables:
+def recorded(path: Path, robot: RobotDescription, limb: int) -> DriveTables:
     """Return what recordings hold, a tenth of it held out.
 
     Raises:
@@ -123,7 +123,7 @@ def recorded(path: Path, robot: RobotDescription, limb: int) -> Tables:
     # The same for every seed, so that no training is judged on what another has learned.
     order = np.random.default_rng(0).permutation(len(table))
     count = max(1, round(HELD_OUT_SHARE * len(table)))
-    return Tables(_rows(table, order[count:]), _rows(table, order[:count]))
+    return DriveTables(_rows(table, order[count:]), _rows(table, order[:count]))
 
 
 def _rows(table: FrameTable, rows: np.ndarray[Any, np.dtype[np.int64]]) -> FrameTable:

@@ -38,7 +38,7 @@ from learning.fast_weights.estimation.estimator import (
 )
 from learning.fast_weights.estimation.fitting import FitPlan, fit
 from learning.fast_weights.estimation.frames import FrameTable, Losses
-from learning.fast_weights.estimation.gathering import PIECE_S, Tables, babbled, recorded
+from learning.fast_weights.estimation.gathering import PIECE_S, DriveTables, babbled, recorded
 from learning.fast_weights.estimation.judging import judged, rmse_deg, track_at
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS, SequenceModel
 from learning.fast_weights.estimation.sequence_fit import sequence_loss
@@ -210,7 +210,7 @@ def _card(
     robot: RobotDescription,
     encoder: CameraEncoder,
     model: SequenceModel,
-    tables: Tables,
+    tables: DriveTables,
 ) -> dict[str, Any]:
     """Return what stands beside an estimator: how it was trained, and how far it is off."""
     joints, ranges = robot.limbs[config.limb].joints, ranges_of(robot, config.limb)
@@ -275,7 +275,7 @@ def _check_folder(config: EstimatorConfig) -> None:
 def _fit_encoder(
     config: EstimatorConfig,
     robot: RobotDescription,
-    tables: Tables | None,
+    tables: DriveTables | None,
     report: _Reporter,
     should_stop: ShouldStop,
 ) -> CameraEncoder:
