@@ -26,9 +26,11 @@ def draw(studies: Sequence[dict[str, Any]], path: Path) -> None:
     figure, axes = pyplot.subplots(
         1, len(studies), figsize=(6.4 * len(studies), 4.6), layout="constrained", squeeze=False
     )
+    # A method has one colour in all panels.
+    methods = list(dict.fromkeys(row["method"] for study in studies for row in study["rows"]))
     for axis, study in zip(axes[0], studies, strict=True):
-        for number, row in enumerate(study["rows"]):
-            _draw_method(axis, row, f"C{number}")
+        for row in study["rows"]:
+            _draw_method(axis, row, f"C{methods.index(row['method'])}")
         _mark_crossings(axis, study)
         seconds = sorted({at["seconds"] for row in study["rows"] for at in row["classes"]})
         axis.set(title=study["title"], xlabel="class: seconds of one core", ylabel=study["score"])
