@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -252,7 +253,10 @@ class PolicySearch(SearchedPolicy, ABC):
             UserError: there is none, it is damaged, or it is of a learner with other options.
         """
         path = _with_ending(path)
-        state, about = load_state(path, self.card())
+        # Options that came later do nothing unless they are set.
+        settings, options = asdict(type(self.settings)()), asdict(type(self.options)())
+        defaults = {"settings": settings, "options": options}
+        state, about = load_state(path, self.card(), defaults)
         try:
             self._take(state, about)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -76,8 +76,21 @@ def load_checkpoint(
     return load_state(path, settings)
 
 
-def load_state(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def load_state(
+    path: Path,
+    settings: Mapping[str, Any],
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return state and progress that :func:`save_state` wrote.
+
+    Args:
+        path: of the file.
+        settings: what it must have been made with.
+        defaults: for settings that are groups of options, what an option stands for that an
+            earlier version did not know.
+
+    Returns:
+        State and progress.
 
     Raises:
         UserError: the file is missing, damaged, or was made with other options.
@@ -91,7 +104,10 @@ def load_state(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, Any],
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}); start anew with another --out.") from error
     try:
-        _compare(path, header[_SETTINGS], json.loads(json.dumps(settings)))  # JSON has no tuples
+        saved = dict(header[_SETTINGS])
+        for group, values in json.loads(json.dumps(defaults or {})).items():
+            saved[group] = values | saved[group]
+        _compare(path, saved, json.loads(json.dumps(settings)))  # JSON has no tuples
         return _put_together(header["state"], tensors), dict(header["about"])
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no training's checkpoint: {error!r}.") from error

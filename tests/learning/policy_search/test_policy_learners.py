@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import configure
@@ -133,6 +136,24 @@ def test_a_loaded_learner_goes_on_exactly(name: str, tmp_path: Path) -> None:
         other.learn(1, reset_num_timesteps=False)
     np.testing.assert_array_equal(whole.theta, other.theta)
     assert whole.returns == other.returns and whole.num_timesteps == other.num_timesteps
+
+
+def test_what_an_earlier_version_saved_is_loaded(tmp_path: Path) -> None:
+    half = PSSVF("LinearPolicy", QuadraticEnv, seed=3, update_every=1).learn(40)
+    path = tmp_path / "half.safetensors"
+    half.save(path)
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["checkpoint"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    card = json.loads(path.with_suffix(".json").read_text())
+    for settings in (header["told"]["settings"], card["settings"]):
+        assert settings.pop("update_every") == 1
+    save_file(tensors, path, {"checkpoint": json.dumps(header)})
+    path.with_suffix(".json").write_text(json.dumps(card))
+    other = PSSVF.load(path, QuadraticEnv)
+    np.testing.assert_array_equal(half.theta, other.theta)
+    with pytest.raises(UserError, match="was made with settings"):
+        PSSVF("LinearPolicy", QuadraticEnv, seed=3, update_every=2).restore(path)
 
 
 LONG_TRAINING = """
