@@ -222,9 +222,9 @@ def test_a_training_that_was_stopped_ends_in_the_same_weights(
     told = [(report.unit, report.done) for report in reports]
     assert told == [("stills", 10), *(("updates", done) for done in range(1, 11))]
     assert set(card["rmse_deg"]) == {"0", "0.2", "0.4", "0.6"}
-    # Ten stills, six updates of the encoder, two drives and one that is held out; then two updates
+    # Ten stills, six updates of the encoder, two drives and two that are held out; then two updates
     # of what puts descriptions together, and two of the memory.
-    for stop_after in (4, 10 + 3, 10 + 6 + 2, 10 + 6 + 3 + 1, 10 + 6 + 3 + 2 + 1):
+    for stop_after in (4, 10 + 3, 10 + 6 + 2, 10 + 6 + 4 + 1, 10 + 6 + 4 + 2 + 1):
         parts = replace(config, out=tmp_path / f"parts{stop_after}")
         asked = iter(range(1, 1000))
         with pytest.raises(KeyboardInterrupt):
