@@ -59,12 +59,27 @@ def damped_step(
     low = np.maximum(lower_rad - position_rad, -np.asarray(most_rad))
     high = np.minimum(upper_rad - position_rad, np.asarray(most_rad))
     low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
-    step = np.zeros(position_rad.size)
-    free = np.ones(position_rad.size, dtype=bool)
     centre = CENTRING * (0.5 * (lower_rad + upper_rad) - position_rad)
+    step = _within(jacobian, displacement_m, low, high, centre)
+    if np.linalg.norm(jacobian @ step - displacement_m) > np.linalg.norm(displacement_m):
+        # Damped, the pull to the middle does move the tip a little: near a limit, more than the rest.
+        step = _within(jacobian, displacement_m, low, high, np.zeros_like(centre))
+    return step
+
+
+def _within(
+    jacobian: FloatArray,
+    displacement_m: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    pull_rad: FloatArray,
+) -> FloatArray:
+    """Return the damped step ``(n,)`` between ``low`` and ``high``, with a pull."""
+    step = np.zeros(low.size)
+    free = np.ones(low.size, dtype=bool)
     while free.any():
         rest = displacement_m - jacobian[:, ~free] @ step[~free]
-        step[free] = _least_squares(jacobian[:, free], rest, centre[free])
+        step[free] = _least_squares(jacobian[:, free], rest, pull_rad[free])
         beyond = free & ((step < low - 1e-12) | (step > high + 1e-12))
         if not beyond.any():
             break

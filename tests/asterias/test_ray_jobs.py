@@ -75,6 +75,15 @@ def test_what_a_job_raises_is_raised_here(nodes: Nodes) -> None:
             runner.results(last, [0])
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is heard: it is ignored by what a shell started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_jobs_end_when_a_person_interrupts(nodes: Nodes) -> None:
     def interrupt() -> None:
         wait_until(nodes.busy_workers)

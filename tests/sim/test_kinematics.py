@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hardware.description.robot import RobotDescription, load_robot
@@ -56,6 +56,8 @@ def test_the_tip_is_where_pybullet_has_it_when_the_limb_rests(name: str) -> None
 
 @pytest.mark.parametrize("name", ROBOTS)
 @settings(max_examples=25, deadline=None)
+@example(seed=2762)  # near a limit: the damped pull to the middle moved the tip by more
+@example(seed=7310)
 @given(seed=st.integers(0, 10_000))
 def test_a_step_of_the_tip_goes_the_right_way_and_never_past_a_limit(name: str, seed: int) -> None:
     robot = load_robot(name)
