@@ -62,7 +62,7 @@ def damped_step(
     centre = CENTRING * (0.5 * (lower_rad + upper_rad) - position_rad)
     step = _within(jacobian, displacement_m, low, high, centre)
     if np.linalg.norm(jacobian @ step - displacement_m) > np.linalg.norm(displacement_m):
-        # Damped, the pull to the middle does move the tip a little: near a limit, more than the rest.
+        # Damped, the pull to the middle does move the tip: near a limit, by more than the rest.
         step = _within(jacobian, displacement_m, low, high, np.zeros_like(centre))
     return step
 
