@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from asterias_interfaces.action import Navigate
+from asterias_interfaces.action import ComputePath, FollowPath, Navigate
 from asterias_interfaces.srv import DrawMaze
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
@@ -113,6 +113,9 @@ class DoomDemo(EpisodeRunner):
         self._title = ""
         self._draw = self.create_client(DrawMaze, "/draw_maze")
         self._navigator = ActionClient(self, Navigate, "/navigate")
+        # The navigator's own servers: a first walk without them ends before it begins.
+        self._planner = ActionClient(self, ComputePath, "/compute_path")
+        self._follower = ActionClient(self, FollowPath, "/follow_path")
         self._goal_topic = self.create_publisher(PoseStamped, "/goal_pose", latched_qos())
         self._subscribe()
         if self.settings.video_rate_hz:
@@ -171,9 +174,11 @@ class DoomDemo(EpisodeRunner):
     # -- mazes ----------------------------------------------------------------------------------
 
     def servers(self) -> Mapping[str, Callable[[], bool]]:
-        """Return the world and the navigator."""
+        """Return the world, the navigator, and the servers that it asks."""
         return {
             "doom_world (/draw_maze)": self._draw.service_is_ready,
+            "planner (/compute_path)": self._planner.server_is_ready,
+            "path_follower (/follow_path)": self._follower.server_is_ready,
             "navigator (/navigate)": self._navigator.server_is_ready,
         }
 
