@@ -40,6 +40,32 @@ def _joints(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _study(results: Path) -> str:
+    rows: list[tuple[str, ...]] = []
+    for row in load(results, "learning/fast_weights.json")["rows"]:
+        errors = row["rmse_deg"]
+        if not rows:
+            lost = (f"{100 * float(drop):.0f} % lost" for drop in errors)
+            rows.append(("memory", "weights", "seeds", *lost, "sudden moves", "processor s"))
+        rows.append(
+            (
+                _MEMORIES[row["model"]],
+                str(row["parameters"]),
+                str(row["seeds"]),
+                *(_with_range(error) for error in errors.values()),
+                f"{row['sudden_rmse_deg']:.2f}",
+                f"{row['processor_s']:.0f}",
+            )
+        )
+    return markdown_table(rows)
+
+
+def _with_range(error: dict[str, float]) -> str:
+    if error["least"] == error["most"]:
+        return f"{error['mean']:.2f}"
+    return f"{error['mean']:.2f} ({error['least']:.2f} to {error['most']:.2f})"
+
+
 def _searches(results: Path) -> str:
     head = ("policy", "joints, with noise for encoders", "found", "steps on average")
     rows: list[tuple[str, ...]] = [head]
@@ -76,6 +102,13 @@ _MEMORIES = {
     "delta_unit": "fast weights, Delta",
     "oja_unit": "fast weights, Oja",
     "hebb_unit": "fast weights, Hebb",
+    "delta_cde": "fast weights, Delta, CDE",
+    "oja_ode": "fast weights, Oja, ODE",
+    "oja_cde": "fast weights, Oja, CDE",
+    "hebb_ode": "fast weights, Hebb, ODE",
+    "hebb_cde": "fast weights, Hebb, CDE",
+    "gru_gaps": "GRU with time gaps",
+    "nearest_frame": "none: the encoder's guess",
     "gru_d": "GRU whose state decays (GRU-D)",
     "neural_cde": "neural CDE",
     "ridge": "ridge regression on six numbers",
@@ -133,6 +166,7 @@ def _architectures(results: Path) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     "state_estimator": _state_estimator,
     "state_estimator_joints": _joints,
+    "fast_weights": _study,
     "state_estimator_searches": _searches,
     "state_estimator_node": _node,
     "gestures": _gestures("gestures"),
