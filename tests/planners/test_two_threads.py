@@ -159,6 +159,7 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pairs]:
     pairs, before = Pairs(), torch.get_num_threads()
     monkeypatch.setattr(module, "_cores", lambda: 2)
     monkeypatch.setattr("planners.operator.two_threads.pair_calls.pairs", pairs)
+    monkeypatch.setattr("planners.operator.two_threads.pair_calls.LEAST_FORWARD", 100_000)
     torch.set_num_threads(2)
     yield pairs
     torch.set_num_threads(before)
@@ -213,6 +214,6 @@ def test_where_others_have_the_core_while_a_half_waits_pairs_are_tried_less_ofte
 
 def test_small_and_shallow_mazes_are_left_to_one_thread() -> None:
     layout = Case(40, 40, 1, [1]).call.layout
-    assert is_worth_two(layout, 5000) and not is_worth_two(layout, 500)
-    assert not is_worth_two(layout._replace(actions=9), 5000)
+    assert is_worth_two(layout, 5000, 100_000) and not is_worth_two(layout, 500, 100_000)
+    assert not is_worth_two(layout._replace(actions=9), 5000, 100_000)
     assert not Pairs().are_possible(2)

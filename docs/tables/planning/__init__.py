@@ -124,13 +124,14 @@ def _gpu(results: Path) -> str:
 
 
 def _two_threads(results: Path) -> str:
-    """Return the table of the operator's passes and of one half of them."""
-    head = ("map x layers", "forward", "half of it", "training step", "half of it")
-    rows: list[tuple[str, ...]] = [head]
+    """Return the table of the operator's passes by one thread and by two."""
+    rows: list[tuple[str, ...]] = [
+        ("map x layers", "forward, one thread", "two", "training step, one thread", "two")
+    ]
     for row in load(results, "planners/two_threads.json")["rows"]:
         times = [
-            f"{row[f'{name}_cpu_ms']:.1f} ms"
-            for name in ("forward", "forward_half", "train", "train_half")
+            f"{row[f'{name}_ms']:.1f} ms"
+            for name in ("forward_one", "forward_two", "train_one", "train_two")
         ]
         rows.append((f"{row['size']} x {row['size']} x {row['depth']:,}", *times))
     return markdown_table(rows)

@@ -108,16 +108,21 @@ def forward_half(
 
 
 @compiled
-def is_worth_two(layout: Layout, depth: int) -> bool:
+def is_worth_two(layout: Layout, depth: int, least: int) -> bool:
     """Return whether a maze is large and deep enough for two threads.
 
-    A hundred thousand blocks are 2 ms of one thread, twenty times what it takes to hand work to
-    another.
+    Args:
+        layout: of the maze.
+        depth: layers.
+        least: blocks of all layers together from which on it is.
+
+    Returns:
+        Whether it is.
     """
     return (
         layout.field == 3
         and layout.actions == 4
         and not layout.shared
         and layout.blocks >= 4 * lag_of(layout)
-        and depth * layout.blocks >= 100_000
+        and depth * layout.blocks >= least
     )
