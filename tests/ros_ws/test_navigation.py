@@ -189,7 +189,7 @@ def test_a_path_is_planned_published_and_every_failure_has_its_code(
 def test_a_long_plan_is_told_about_canceled_replaced_and_limited(
     start_node: Any, peer: Any
 ) -> None:
-    node = start_node("planner", planners="[dt_vin, bfs]", depth=10_000_000, time_limit_s=1.0)
+    node = start_node("planner", planners="[dt_vin, bfs]", depth=10_000_000, time_limit_s=2.0)
     asker = Asker(peer, ComputePath, "/compute_path")
     maps = peer.node.create_publisher(OccupancyGrid, "/map", latched_qos())
     course = draw_problem(MazeRule(201), 0, False, 1.0)
@@ -198,8 +198,10 @@ def test_a_long_plan_is_told_about_canceled_replaced_and_limited(
     long.start.pose = to_pose(course.grid.centre_of(course.start))
     long.goal.pose = to_pose(course.grid.centre_of(course.goal))
     first = asker.send(long)
-    peer.wait_until(lambda: len(asker.feedback) >= 2)
-    assert 0 < asker.feedback[0].layers < asker.feedback[1].layers
+    # On a busy machine two pieces of feedback may come within one slice of layers.
+    heard = asker.feedback
+    peer.wait_until(lambda: bool(heard) and heard[-1].layers > heard[0].layers)
+    assert 0 < asker.feedback[0].layers < asker.feedback[-1].layers
     assert asker.feedback[0].max_layers == 10_000_000
     asked_s = time.monotonic()
     answer = first.cancel_goal_async()
