@@ -163,6 +163,22 @@ def read_json(path: FilePath, limit_bytes: int = TEXT_LIMIT_BYTES) -> Any:
         raise UserError(f"{os.fspath(path)} is no JSON file: {error}.") from error
 
 
+def read_training(path: Path, key: str) -> dict[str, Any]:
+    """Return what a finished training of a study has written.
+
+    Args:
+        path: of its JSON file.
+        key: that each of them has.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    result = read_json(path)
+    if not isinstance(result, dict) or key not in result:
+        raise UserError(f"{path} holds no training; remove it and run again.")
+    return result
+
+
 def _read(handle: int, limit_bytes: int) -> bytes:
     """Return what is there, and a byte more than allowed if the file has grown meanwhile."""
     with os.fdopen(os.dup(handle), "rb") as file:

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
-from asterias.errors import UserError
-from asterias.files import read_json, write_json
+from asterias.files import read_training, write_json
 from learning.fast_weights.estimation.babbling import Babbling, babble
 from learning.fast_weights.estimation.encoder_fit import described_table
 from learning.fast_weights.estimation.estimator import TrainedEstimator
@@ -115,19 +114,13 @@ def complete_runs(
 
     Returns:
         A dictionary each.
-
-    Raises:
-        UserError: a file is damaged.
     """
     results = []
     for number, run in enumerate(runs):
         path = folder / run.name
         if not path.is_file():
             write_json(path, _run(run, trained, tables, folder, on_updates))
-        result = read_json(path)
-        if not isinstance(result, dict) or "rmse_deg" not in result:
-            raise UserError(f"{path} holds no training; remove it and run again.")
-        results.append(result)
+        results.append(read_training(path, "rmse_deg"))
         on_runs(number + 1, len(runs))
     return results
 

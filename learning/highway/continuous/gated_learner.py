@@ -7,7 +7,7 @@ gated target as reward of a transition after which nothing follows.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
@@ -27,8 +27,29 @@ class GatedLearner(TrajectoryLearner):
         figures: means of what is logged, of the last call of :meth:`train`.
     """
 
-    gate: str
-    figures: dict[str, float]
+    title: ClassVar[str]
+    replay_class: ClassVar[type[TrajectoryBuffer]] = TrajectoryBuffer
+
+    def __init__(
+        self,
+        policy: Any,
+        env: Any,
+        *,
+        depth: int = 20,
+        gate: str = "samples",
+        gamma: float = 0.99,
+        **kwargs: Any,
+    ) -> None:
+        check_gate(gate, self.title)
+        self.gate, self.figures = gate, dict[str, float]()
+        super().__init__(
+            policy,
+            env,
+            gamma=gamma,
+            replay_buffer_class=self.replay_class,
+            replay_buffer_kwargs={"depth": depth, "gamma": gamma},
+            **kwargs,
+        )
 
     @abstractmethod
     def bootstrap(self, observations: torch.Tensor) -> torch.Tensor:

@@ -37,7 +37,7 @@ from stable_baselines3.common.noise import ActionNoise
 
 from asterias.errors import UserError
 from learning.highway.continuous.behaviour_buffer import BehaviourBuffer
-from learning.highway.continuous.gated_learner import GatedLearner, check_gate
+from learning.highway.continuous.gated_learner import GatedLearner
 from learning.highway.dqn.trajectory_buffer import TrajectoryBuffer
 
 
@@ -53,32 +53,17 @@ class HighwaySAC(GatedLearner, SAC):
         kwargs: of stable-baselines3's SAC.
     """
 
-    def __init__(
-        self,
-        policy: Any,
-        env: Any,
-        *,
-        depth: int = 20,
-        gate: str = "samples",
-        gamma: float = 0.99,
-        **kwargs: Any,
-    ) -> None:
-        check_gate(gate, "Highway SAC")
+    title = "Highway SAC"
+    replay_class = BehaviourBuffer
+
+    def __init__(self, policy: Any, env: Any, **kwargs: Any) -> None:
         if kwargs.get("action_noise") is not None or kwargs.get("use_sde"):
             raise UserError(
                 "Highway SAC must know how likely its actions are: leave out action_noise and "
                 "use_sde."
             )
-        self.gate, self.figures = gate, {}
         self._log_behaviour: npt.NDArray[np.float32] = np.zeros(1, np.float32)
-        super().__init__(
-            policy,
-            env,
-            gamma=gamma,
-            replay_buffer_class=BehaviourBuffer,
-            replay_buffer_kwargs={"depth": depth, "gamma": gamma},
-            **kwargs,
-        )
+        super().__init__(policy, env, **kwargs)
 
     @property
     def temperature(self) -> float:

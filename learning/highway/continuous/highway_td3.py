@@ -8,13 +8,10 @@ With clipped noise on the target policy's action, as in TD3, and target networks
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from stable_baselines3 import TD3
 
-from learning.highway.continuous.gated_learner import GatedLearner, check_gate
-from learning.highway.dqn.trajectory_buffer import TrajectoryBuffer
+from learning.highway.continuous.gated_learner import GatedLearner
 
 
 class HighwayTD3(GatedLearner, TD3):
@@ -29,26 +26,7 @@ class HighwayTD3(GatedLearner, TD3):
         kwargs: of stable-baselines3's TD3.
     """
 
-    def __init__(
-        self,
-        policy: Any,
-        env: Any,
-        *,
-        depth: int = 20,
-        gate: str = "samples",
-        gamma: float = 0.99,
-        **kwargs: Any,
-    ) -> None:
-        check_gate(gate, "Highway TD3")
-        self.gate, self.figures = gate, {}
-        super().__init__(
-            policy,
-            env,
-            gamma=gamma,
-            replay_buffer_class=TrajectoryBuffer,
-            replay_buffer_kwargs={"depth": depth, "gamma": gamma},
-            **kwargs,
-        )
+    title = "Highway TD3"
 
     def bootstrap(self, observations: torch.Tensor) -> torch.Tensor:
         """Return the target networks' values ``(B, 1)``."""

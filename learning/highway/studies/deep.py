@@ -18,8 +18,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from asterias.arrays import FloatArray
-from asterias.errors import UserError
-from asterias.files import read_json, write_json
+from asterias.files import read_training, write_json
 from asterias.provenance import Clock
 from asterias.registry import Registry
 from learning.highway.dqn.highway_dqn import HighwayDQN
@@ -270,18 +269,11 @@ def _bias(model: DQN, process: FiniteProcess) -> float:
 
 
 def deep_rows(runs: Sequence[DeepRun]) -> list[dict[str, Any]]:
-    """Return a row per task and learner, over its finished trainings.
-
-    Raises:
-        UserError: a file is damaged.
-    """
+    """Return a row per task and learner, over its finished trainings."""
     rows = []
     for task, learner in dict.fromkeys((run.task, run.learner) for run in runs):
         paths = [r.path for r in runs if (r.task, r.learner) == (task, learner) and r.path.exists()]
-        results: list[dict[str, Any]] = [read_json(path) for path in paths]
-        for path, result in zip(paths, results, strict=True):
-            if not isinstance(result, dict) or "curve" not in result:
-                raise UserError(f"{path} holds no training; remove it and run again.")
+        results = [read_training(path, "curve") for path in paths]
         if results:
             rows.append(_row(task, learner, results))
     return rows

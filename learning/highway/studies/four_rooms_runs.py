@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from asterias.errors import UserError
-from asterias.files import read_json, write_json
+from asterias.files import read_training, write_json
 from learning.highway.tabular.q_learning import FourRoomsRun, train_in_four_rooms
 
 # Target and depth, in the order of tables.
@@ -50,19 +49,13 @@ def complete_runs(
 
     Returns:
         A dictionary each.
-
-    Raises:
-        UserError: a file is damaged.
     """
     results = []
     for number, run in enumerate(runs):
         path = folder / f"{run.target}_{run.depth}_slip{run.slip:g}_{run.seed}.json"
         if not path.exists():
             write_json(path, {**asdict(run), **train_in_four_rooms(run)})
-        result = read_json(path)
-        if not isinstance(result, dict) or "solved" not in result:
-            raise UserError(f"{path} holds no training; remove it and run again.")
-        results.append(result)
+        results.append(read_training(path, "solved"))
         on_run(number + 1, len(runs))
     return results
 

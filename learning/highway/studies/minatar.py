@@ -16,8 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from asterias.arrays import FloatArray
-from asterias.errors import UserError
-from asterias.files import read_json, write_json
+from asterias.files import read_training, write_json
 from asterias.provenance import Clock
 from asterias.registry import Registry
 from learning.highway.dqn.highway_dqn import HighwayDQN
@@ -189,18 +188,11 @@ def _curve(scores: _Scores, frames: int) -> list[dict[str, float]]:
 
 
 def minatar_rows(runs: Sequence[MinAtarRun]) -> list[dict[str, Any]]:
-    """Return a row per game and learner, over its finished trainings.
-
-    Raises:
-        UserError: a file is damaged.
-    """
+    """Return a row per game and learner, over its finished trainings."""
     rows = []
     for game, learner in dict.fromkeys((run.game, run.learner) for run in runs):
         paths = [r.path for r in runs if (r.game, r.learner) == (game, learner) and r.path.exists()]
-        results: list[dict[str, Any]] = [read_json(path) for path in paths]
-        for path, result in zip(paths, results, strict=True):
-            if not isinstance(result, dict) or "curve" not in result:
-                raise UserError(f"{path} holds no training; remove it and run again.")
+        results = [read_training(path, "curve") for path in paths]
         if results:
             gates = [result["gates"] for result in results if result["gates"]]
             rows.append(
