@@ -235,6 +235,11 @@ def _highway(results: Path) -> str:
     return _by_case(load(results, "planners/maze_15_highway.json"), "network")
 
 
+def _highway_35(results: Path) -> str:
+    """Return the table of highway blocks over DT-VIN at 35 x 35."""
+    return _by_case(load(results, "planners/maze_35_highway.json"), "network")
+
+
 def _by_case(data: dict[str, Any], head: str) -> str:
     """Return the table of a study, a row for each case."""
     about = {run["case"]: run["about"] for run in data["runs"]}
@@ -401,6 +406,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "closed_form": _closed_form,
     "gates": _gates,
     "highway": _highway,
+    "highway_35": _highway_35,
     "noise": _noise,
     "terrain": _terrain,
     "moves": _moves,

@@ -132,6 +132,11 @@ _LAST: dict[str, Any] = {"model": "vin", "loss": "last", "depth": 100, "learning
 _LAST |= {"epochs": 1, "validate_every": 125}
 
 
+# Gates that are nearly maxima: with an inverse temperature of 1 a block of ten layers gives a mean
+# of them, which has gone fewer steps than its last.
+_SHARP: dict[str, Any] = {"layer_temperature": 10.0, "chain_temperature": 10.0}
+
+
 def _last(name: str, about: str, model: str = "highway_vin", **options: Any) -> Case:
     changes = {**_LAST, "model": model, "options": json.dumps(options)}
     if "dt_vin" in model:
@@ -157,10 +162,30 @@ _HIGHWAY_PLAN = StudyPlan(
         _last("highway_random", "Highway VIN, random kernels, 60 layers", init="stochastic"),
         _last("dt_vin_last", "DT-VIN, 200 layers", "dt_vin"),
         _last("highway_dt_vin_last", "Highway blocks over DT-VIN, 200 layers", "highway_dt_vin"),
+        _last("highway_dt_vin_sharp", "the same, sharp gates", "highway_dt_vin", **_SHARP),
     ),
     "1,15,30,60,90",
     50,
     50,
+)
+
+# DT-VIN with and without highway blocks, the loss of the last layer alone, on from 15 x 15.
+_LAST_35: dict[str, Any] = {"loss": "last", "epochs": 1, "validate_every": 50}
+
+
+def _on_from_15(name: str, about: str, model: str = "highway_dt_vin", **options: Any) -> Case:
+    changes = {**_LAST_35, "model": model, "options": json.dumps(options)}
+    return Case(name, about, changes, f"15-highway/{name}")
+
+
+_HIGHWAY_35_PLAN = StudyPlan(
+    (
+        _on_from_15("dt_vin_last", "DT-VIN", "dt_vin"),
+        _on_from_15("highway_dt_vin_sharp", "Highway blocks over DT-VIN, sharp gates", **_SHARP),
+    ),
+    "1,100,200,300",
+    50,
+    20,
 )
 
 # The regime of Highway VIN's paper: 25 x 25, loss at the last layer alone, kernels that start as a
@@ -297,6 +322,7 @@ PLANS: dict[str, StudyPlan] = {
     "35-noise": _DOUBT_PLAN,
     "15-highway": _HIGHWAY_PLAN,
     "25-highway": _PAPER_PLAN,
+    "35-highway": _HIGHWAY_35_PLAN,
     "15-sparse": StudyPlan(_SPARSE, "1,15,30,60,90", 500, 200),
     "15": StudyPlan(
         (
