@@ -3,7 +3,7 @@
 One residual convolutional net sees each tile, and a layer of its camera describes it; where that
 camera stands can be read off the description, which is only asked for in training. Layers over the
 tiles that are there, how old each is, and which are missing give the mean and the logarithm of the
-variance of every joint, and what networks over time go on with.
+variance of every joint, with which networks over time go on.
 """
 
 from __future__ import annotations
@@ -37,11 +37,6 @@ class Guess(NamedTuple):
 
     mean: torch.Tensor
     log_var: torch.Tensor
-
-
-def fused_size(cameras: int) -> int:
-    """Return the size of what :meth:`CameraEncoder.fused` gives."""
-    return FUSED + cameras * (TILE_FEATURES + 2)
 
 
 class Residual(nn.Module):
@@ -123,7 +118,7 @@ class CameraEncoder(nn.Module):
     def fused(
         self, described: torch.Tensor, ages_s: torch.Tensor, seen: torch.Tensor
     ) -> torch.Tensor:
-        """Return ``(..., 128 + c (128 + 2))``: what the tiles tell together, and each by itself.
+        """Return ``(..., 128)``: what the tiles tell together.
 
         Args:
             described: ``(..., c, 128)`` descriptions of the cameras' tiles.
@@ -133,11 +128,12 @@ class CameraEncoder(nn.Module):
         mask = seen.unsqueeze(-1)
         ages = (ages_s * seen / AGE_UNIT_S).unsqueeze(-1)
         slots = torch.cat([described * mask, mask, ages], dim=-1)
-        return torch.cat([self.fuse(slots.flatten(-2)), slots.flatten(-2)], dim=-1)
+        fused: torch.Tensor = self.fuse(slots.flatten(-2))
+        return fused
 
     def guess(self, fused: torch.Tensor) -> Guess:
         """Return the joints at the time to which the ages refer."""
-        mean, log_var = self.last(fused[..., :FUSED]).chunk(2, dim=-1)
+        mean, log_var = self.last(fused).chunk(2, dim=-1)
         return Guess(mean, log_var.clamp(LEAST_LOG_VAR, MOST_LOG_VAR))
 
 

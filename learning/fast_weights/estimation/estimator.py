@@ -19,6 +19,7 @@ from learning.fast_weights.estimation.drives import TileArray, shrunk
 from learning.fast_weights.estimation.encoder import CameraEncoder
 from learning.fast_weights.estimation.encoder_fit import JointRanges
 from learning.fast_weights.estimation.frames import OLDEST_S
+from learning.fast_weights.estimation.joint_filter import JointState
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS, SequenceModel
 from learning.target_finding.policies.linear_policy import save_policy
 from learning.target_finding.policies.weight_files import (
@@ -104,7 +105,10 @@ def load_estimator(name: str) -> TrainedEstimator:
             own = {k: torch.as_tensor(v) for k, v in tensors.items() if k.startswith(f"{prefix}.")}
             net.load_state_dict({k.partition(".")[2]: v for k, v in own.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path} is not a state estimator, or its card is another's.") from error
+        raise UserError(
+            f"{path} is not a state estimator, its card is another's, or it was trained by an "
+            "earlier version; train one with: python -m learning train --algo state_estimator."
+        ) from error
     encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TrainedEstimator(encoder.eval(), model.eval(), joints, ranges, card)
 
@@ -126,7 +130,7 @@ class JointStateEstimator:
         self._stamps_s = np.full(cameras, -np.inf)
         self._described = torch.zeros(cameras, self.trained.encoder.tile_features)
         self._memory: Any = None
-        self._hidden = self._sample = torch.zeros(0)
+        self._joints: JointState | None = None
         self._moment_s = self._origin_s = -np.inf
 
     @property
@@ -180,26 +184,31 @@ class JointStateEstimator:
         ages, there, new = (
             torch.from_numpy(part.astype(np.float32))[None] for part in (ages_s, seen, fresh)
         )
-        fused = trained.encoder.fused(self._described[None], ages, there)
-        sample = trained.model.sample_of(fused, trained.encoder.guess(fused), ages, new)
+        guess, fresh_guess = (
+            trained.encoder.guess(trained.encoder.fused(self._described[None], ages, which))
+            for which in (there, new)
+        )
+        sample = trained.model.sample_of(guess, fresh_guess, ages, new)
         if self._memory is None or now_s - self._moment_s > OLDEST_S:
-            self._memory, self._origin_s = None, now_s
+            self._memory, self._joints, self._origin_s = None, None, now_s
         elif now_s - self._origin_s > REBASE_S:
             shift = self._moment_s - self._origin_s
             self._memory = trained.model.shifted(self._memory, shift)
             self._origin_s += shift
         stamp = torch.tensor([now_s - self._origin_s], dtype=torch.float32)
-        self._memory, self._hidden = trained.model.step(self._memory, sample, stamp)
-        self._sample, self._moment_s = sample, now_s
+        self._memory, hidden = trained.model.step(self._memory, sample, stamp)
+        gap = torch.tensor([now_s - self._moment_s], dtype=torch.float32)
+        self._joints = trained.model.filter.update(self._joints, hidden, sample, gap)
+        self._moment_s = now_s
 
     @torch.no_grad()
     def estimate(self, now_s: float) -> JointEstimate | None:
         """Return the joints at ``now_s``; None before the first picture, or long after the last."""
         since_s = max(now_s - self._moment_s, 0.0)
-        if self._memory is None or now_s - self.newest_frame_s > OLDEST_S:
+        if self._joints is None or now_s - self.newest_frame_s > OLDEST_S:
             return None
         since = torch.tensor([since_s], dtype=torch.float32)
-        guess = self.trained.model.head(self._hidden, self._sample, since)
+        guess = self.trained.model.filter.at(self._joints, since)
         ranges = self.trained.ranges
         mean = guess.mean[0].numpy().astype(np.float64) * ranges.half + ranges.middle
         std = np.exp(0.5 * guess.log_var[0].numpy().astype(np.float64)) * ranges.half

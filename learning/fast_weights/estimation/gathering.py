@@ -51,28 +51,34 @@ class DriveTables:
         return DriveTables(learned, described_table(encoder, self.held), sudden)
 
 
+# Tiles of one shard -> descriptions.
+Describe = Callable[[FrameTable], FrameTable]
+
+
 def babbled(
     robot: str,
     limb: int,
     drives: int,
     seed: int,
     folder: Path,
+    describe: Describe,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> DriveTables:
-    """Return drives of babbling, :data:`SHARD` of each seed from ``1000 (seed + 1)`` on.
+    """Return drives of babbling, :data:`SHARD` of each seed from ``1000 (seed + 1)`` on, described.
 
-    Each shard is kept in ``folder``, so that a training that was stopped does not babble again.
+    Descriptions of each shard are kept in ``folder``, so that a training that was stopped does not
+    babble again; tiles are not, as they would take gigabytes.
     """
     number = 1000 * (seed + 1)
     mixed = Babbling(robot, limb, step_share=STEP_SHARE)
     counts = [min(SHARD, drives - first) for first in range(0, drives, SHARD)]
     learned = [
-        _shard(mixed, count, number + shard, folder, should_stop)
+        _shard(mixed, count, number + shard, folder, describe, should_stop)
         for shard, count in enumerate(counts)
     ]
     share = max(1, round(HELD_OUT_SHARE * drives))
     held = [
-        _shard(babbling, min(most, share), number + 900 + place, folder, should_stop)
+        _shard(babbling, min(most, share), number + 900 + place, folder, describe, should_stop)
         for place, (babbling, most) in enumerate(
             [
                 (Babbling(robot, limb), HELD_OUT_DRIVES),
@@ -84,7 +90,12 @@ def babbled(
 
 
 def _shard(
-    babbling: Babbling, count: int, number: int, folder: Path, should_stop: Callable[[], bool]
+    babbling: Babbling,
+    count: int,
+    number: int,
+    folder: Path,
+    describe: Describe,
+    should_stop: Callable[[], bool],
 ) -> FrameTable:
     """Return one shard, babbled or read.
 
@@ -100,7 +111,7 @@ def _shard(
         drives.append(drive)
         if should_stop():
             raise KeyboardInterrupt
-    table = table_of(drives, PIECE_S)
+    table = describe(table_of(drives, PIECE_S))
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {key: getattr(table, key) for key in ("times_s", "content", "joints_rad")}
     save_state(path, arrays, settings, {})

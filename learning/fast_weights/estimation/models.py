@@ -1,8 +1,9 @@
 """Networks over time that make joint states of what cameras saw at irregular moments.
 
-All get the same sample at each moment (:func:`sample_of`), all have the same read-out
-(:class:`JointHead`), which also says where the joints are between two moments. What differs is the
-memory: fast weights, gated recurrent units, a neural controlled differential equation, or none.
+All get the same sample at each moment (:func:`sample_of`), all have the same read-out, a filter
+with learned gains (:class:`JointFilter`), which also says where the joints are between two moments.
+What differs is the memory: fast weights, gated recurrent units, a neural controlled differential
+equation, or none.
 """
 
 from __future__ import annotations
@@ -20,56 +21,15 @@ from asterias.registry import Registry
 from learning.fast_weights.core.integration import rk4_step
 from learning.fast_weights.core.layer import SHARES, FastWeightLayer, Memory
 from learning.fast_weights.core.paths import Segments, hermite
-from learning.fast_weights.estimation.encoder import (
-    AGE_UNIT_S,
-    LEAST_LOG_VAR,
-    MOST_LOG_VAR,
-    Guess,
-    fused_size,
-)
+from learning.fast_weights.estimation.encoder import AGE_UNIT_S, Guess
+from learning.fast_weights.estimation.joint_filter import JointFilter
 
-FEATURES = 48
 HIDDEN = 32
 
 
 def sample_size(joints: int, cameras: int) -> int:
     """Return the size of a sample."""
-    return 2 * joints + FEATURES + 2 * cameras
-
-
-class JointHead(nn.Module):
-    """Reads joints off a memory: where they are now, how fast they move, and how sure that is.
-
-    ``mean(t) = guess + correction + rate (t - t_i)``; the spread grows with the time since the last
-    picture. The encoder's guess is corrected, not replaced: a memory of nothing starts from it.
-
-    Args:
-        hidden: size of the memory's output.
-        inputs: size of a sample.
-        joints: number of joints, n.
-    """
-
-    def __init__(self, hidden: int, inputs: int, joints: int) -> None:
-        super().__init__()
-        self.joints = joints
-        self.layers = nn.Sequential(
-            nn.Linear(hidden + inputs, 64), nn.GELU(), nn.Linear(64, 4 * joints)
-        )
-        last = self.layers[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-
-    def forward(self, hidden: torch.Tensor, sample: torch.Tensor, since_s: torch.Tensor) -> Guess:
-        """Return the joints ``since_s`` ``(...)`` after the moment of a sample ``(..., m)``."""
-        correction, rate, log_var, growth = self.layers(torch.cat([hidden, sample], -1)).chunk(
-            4, -1
-        )
-        since = since_s.unsqueeze(-1) / AGE_UNIT_S
-        base, base_log_var = sample[..., : self.joints], sample[..., self.joints : 2 * self.joints]
-        mean = base + correction + rate * since
-        spread = base_log_var + log_var + nn.functional.softplus(growth) * since
-        return Guess(mean, spread.clamp(LEAST_LOG_VAR, MOST_LOG_VAR))
+    return 4 * joints + 2 * cameras
 
 
 class SequenceModel(nn.Module, ABC):
@@ -84,15 +44,23 @@ class SequenceModel(nn.Module, ABC):
     def __init__(self, joints: int, cameras: int, hidden: int) -> None:
         super().__init__()
         self.inputs = sample_size(joints, cameras)
-        self.describe = nn.Linear(fused_size(cameras), FEATURES)
-        self.head = JointHead(hidden, self.inputs, joints)
+        self.filter = JointFilter(hidden, self.inputs, joints)
 
     def sample_of(
-        self, fused: torch.Tensor, guess: Guess, ages_s: torch.Tensor, fresh: torch.Tensor
+        self, guess: Guess, fresh_guess: Guess, ages_s: torch.Tensor, fresh: torch.Tensor
     ) -> torch.Tensor:
-        """Return samples ``(..., m)``: the encoder's guess, features, ages, what is fresh."""
-        described = torch.tanh(self.describe(fused))
-        return torch.cat([guess.mean, guess.log_var, described, ages_s / AGE_UNIT_S, fresh], -1)
+        """Return samples ``(..., m)``: what the encoder guesses, ages, what is fresh.
+
+        What pictures look like is left to the encoder: drives show too few poses, and networks over
+        time that saw descriptions learned these by heart.
+
+        Args:
+            guess: from the newest picture of each camera.
+            fresh_guess: from the pictures alone that have just come.
+            ages_s: ``(..., c)`` of the newest pictures.
+            fresh: ``(..., c)`` which have just come.
+        """
+        return torch.cat([*guess, *fresh_guess, ages_s / AGE_UNIT_S, fresh], -1)
 
     def remember(self, samples: torch.Tensor, times_s: torch.Tensor) -> torch.Tensor:
         """Return the memory's output ``(B, N, hidden)`` at samples ``(B, N, m)``."""
@@ -134,6 +102,15 @@ class NearestFrame(SequenceModel):
             An empty memory, and zeros.
         """
         return (), torch.zeros_like(sample[:, :1])
+
+
+class FilterAlone(NearestFrame):
+    """No memory but the filter's: what was foreseen."""
+
+    def __init__(self, joints: int, cameras: int) -> None:
+        super().__init__(joints, cameras)
+        for parameter in self.parameters():
+            parameter.requires_grad_(True)
 
 
 class FastWeightModel(SequenceModel):
@@ -326,4 +303,5 @@ for _rule in ("delta", "oja", "hebb"):
 SEQUENCE_MODELS.register("gru_d", DecayGru)
 SEQUENCE_MODELS.register("gru_gaps", GapGru)
 SEQUENCE_MODELS.register("neural_cde", NeuralCde)
+SEQUENCE_MODELS.register("filter", FilterAlone)
 SEQUENCE_MODELS.register("nearest_frame", NearestFrame)

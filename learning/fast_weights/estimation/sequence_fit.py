@@ -20,6 +20,7 @@ from learning.fast_weights.estimation.frames import (
     arrivals,
     seen_at,
 )
+from learning.fast_weights.estimation.joint_filter import JointState
 from learning.fast_weights.estimation.models import SequenceModel
 
 BATCH = 64
@@ -32,8 +33,8 @@ LONGEST_SINCE_S = 0.4
 class Moments(NamedTuple):
     """What the encoder makes of moments ``(B, N)``, as tensors; see :class:`Arrivals`."""
 
-    fused: torch.Tensor
     guess: Guess
+    fresh_guess: Guess
     ages_s: torch.Tensor
     fresh: torch.Tensor
     times_s: torch.Tensor
@@ -45,10 +46,12 @@ def encoded(
 ) -> Moments:
     """Return what the encoder says at moments, from a table of descriptions."""
     seen = seen_at(table, drives, found)
-    ages, fresh = torch.from_numpy(seen.ages_s), torch.from_numpy(seen.fresh)
-    fused = encoder.fused(torch.from_numpy(seen.content), ages, torch.from_numpy(seen.seen))
+    content, ages = torch.from_numpy(seen.content), torch.from_numpy(seen.ages_s)
+    fresh = torch.from_numpy(seen.fresh)
     times = torch.from_numpy(found.times_s.astype(np.float32))
-    return Moments(fused, encoder.guess(fused), ages, fresh, times)
+    guess = encoder.guess(encoder.fused(content, ages, torch.from_numpy(seen.seen)))
+    fresh_guess = encoder.guess(encoder.fused(content, ages, fresh))
+    return Moments(guess, fresh_guess, ages, fresh, times)
 
 
 def _window(found: Arrivals, rng: np.random.Generator) -> Arrivals:
@@ -81,11 +84,12 @@ def sequence_loss(
         at = encoded(encoder, table, drives, found)
         gaps = np.diff(found.times_s, axis=1, append=found.times_s[:, -1:] + LONGEST_SINCE_S)
         since = rng.random(gaps.shape) * np.minimum(gaps, LONGEST_SINCE_S)
-        sample = model.sample_of(at.fused, at.guess, at.ages_s, at.fresh)
-        hidden = model.remember(sample, at.times_s - at.times_s[:, :1])
+        sample = model.sample_of(at.guess, at.fresh_guess, at.ages_s, at.fresh)
+        times = at.times_s - at.times_s[:, :1]
+        states = model.filter.follow(model.remember(sample, times), sample, times)
         total = torch.zeros(())
         for later in (np.zeros_like(since), since):
-            joints = model.head(hidden, sample, torch.from_numpy(later.astype(np.float32)))
+            joints = model.filter.at(states, torch.from_numpy(later.astype(np.float32)))
             target = ranges.scaled(table.joints_at(drives, found.times_s + later))
             total = total + spread_loss(joints.mean, joints.log_var, target)
         return 0.5 * total
@@ -119,8 +123,8 @@ def tracked(
     drives = np.arange(len(table))
     found = arrivals(table, drives, losses, np.random.default_rng(seed))
     at = encoded(encoder, table, drives, found)
-    sample = model.sample_of(at.fused, at.guess, at.ages_s, at.fresh)
-    hidden = model.remember(sample, at.times_s)
+    sample = model.sample_of(at.guess, at.fresh_guess, at.ages_s, at.fresh)
+    states = model.filter.follow(model.remember(sample, at.times_s), sample, at.times_s)
     grid: FloatArray = np.arange(table.joints_rad.shape[1], dtype=np.float64) * JOINT_PERIOD_S
     keep = np.nonzero(grid >= from_s - 1e-9)[0]
     places = np.stack(
@@ -131,9 +135,8 @@ def tracked(
     rows = torch.from_numpy(drives)[:, None]
     columns = torch.from_numpy(places)
     since = grid[keep] - np.take_along_axis(found.times_s, places, 1)
-    guess = model.head(
-        hidden[rows, columns], sample[rows, columns], torch.from_numpy(since.astype(np.float32))
-    )
+    then = JointState(*(part[rows, columns] for part in states))
+    guess = model.filter.at(then, torch.from_numpy(since.astype(np.float32)))
     mean = guess.mean.numpy().astype(np.float64) * ranges.half + ranges.middle
     std = np.exp(0.5 * guess.log_var.numpy().astype(np.float64)) * ranges.half
     return Track(grid[keep], mean, std, table.joints_rad[:, keep])

@@ -26,6 +26,7 @@ from learning.fast_weights.estimation.encoder_fit import (
     PLAIN,
     JointRanges,
     described_once,
+    described_table,
     encoder_loss,
     stills_loss,
 )
@@ -57,8 +58,9 @@ UPDATES = 8000
 ENCODER_SHARE, FUSE_SHARE = 0.6, 0.2
 # The encoder's matrices (Muon), its other weights, what puts together, the network over time.
 MUON_RATE, ENCODER_RATE, FUSE_RATE, SEQUENCE_RATE = 0.02, 2e-3, 5e-4, 3e-3
-# Stills for each drive of babbling: 27 KB each on the disk until the training is done.
-STILLS_OF_A_DRIVE = 550
+# What counts as an episode: stills (27 KB each on the disk until the training is done), and drives
+# of babbling, 5 s each. Memories that learned from 360 drives lost on others what they had gained.
+STILLS_OF_AN_EPISODE, DRIVES_OF_AN_EPISODE = 550, 5
 # Of the stills of seed 0.
 STILLS_SEED = 77
 ENCODER_CHECKPOINT = "checkpoint.safetensors"
@@ -76,7 +78,7 @@ class EstimatorConfig:
         out: folder for checkpoints and estimator.
         robot, limb: what is estimated.
         recordings: what is learned from; None: babbling in simulation.
-        drives: of 5 s each, where the limb babbles; 550 stills for each.
+        episodes: where the limb babbles: 550 stills and five drives of 5 s in each.
         updates: batches, three fifths of them for the encoder, one for what puts descriptions
             together.
         seed: of everything.
@@ -90,7 +92,7 @@ class EstimatorConfig:
     robot: str = "limb_p1"
     limb: int = 0
     recordings: Path | None = None
-    drives: int = 250
+    episodes: int = 250
     updates: int = UPDATES
     seed: int = 0
     model: str = MODEL
@@ -98,7 +100,7 @@ class EstimatorConfig:
     resume: bool = False
 
     def __post_init__(self) -> None:
-        if self.updates < 4 or self.drives < 1:
+        if self.updates < 4 or self.episodes < 1:
             raise UserError("--steps must be 4 or more, and --episodes 1 or more.")
 
     @property
@@ -139,7 +141,7 @@ class _Reporter:
 def train_request(
     request: TrainingRequest, on_progress: OnTrainingProgress, should_stop: ShouldStop
 ) -> dict[str, Any]:
-    """Train as a person asked: ``steps`` are updates, ``episodes`` drives of babbling.
+    """Train as a person asked: ``steps`` are updates, ``episodes`` of babbling.
 
     Returns:
         The summary.
@@ -149,7 +151,7 @@ def train_request(
         request.options.robot,
         request.options.limb,
         recordings=request.recordings,
-        drives=request.episodes,
+        episodes=request.episodes,
         updates=UPDATES if request.steps is None else request.steps,
         seed=request.seed,
         start="" if request.encoder == DRAWN else request.encoder,
@@ -181,8 +183,17 @@ def train_estimator(
     encoder = _fit_encoder(config, robot, tables, report, should_stop)
     if tables is None:
         folder = config.out / DRIVES_FOLDER
-        tables = babbled(config.robot, config.limb, config.drives, config.seed, folder, should_stop)
-    tables = tables.described(encoder)
+        tables = babbled(
+            config.robot,
+            config.limb,
+            DRIVES_OF_AN_EPISODE * config.episodes,
+            config.seed,
+            folder,
+            lambda table: described_table(encoder, table),
+            should_stop,
+        )
+    else:
+        tables = tables.described(encoder)
     _fit_fuse(config, encoder, tables.learned, ranges, report, should_stop)
     model = SEQUENCE_MODELS.get(config.model)(encoder.joints, encoder.cameras)
     plan = FitPlan(config.updates - report.done_before, SEQUENCE_RATE, config.seed)
@@ -244,7 +255,7 @@ def ranges_of(robot: RobotDescription, limb: int) -> JointRanges:
 def _command(config: EstimatorConfig) -> str:
     words = f"python -m learning train --algo state_estimator --out {config.out.name}"
     if config.recordings is None:
-        words += f" --episodes {config.drives}"
+        words += f" --episodes {config.episodes}"
     else:
         words += f" --recordings {config.recordings.name}"
     if config.start:
@@ -293,7 +304,7 @@ def _fit_encoder(
         encoder.load_state_dict(begun.encoder.state_dict())
     encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if tables is None:
-        count, seed = STILLS_OF_A_DRIVE * config.drives, STILLS_SEED + config.seed
+        count, seed = STILLS_OF_AN_EPISODE * config.episodes, STILLS_SEED + config.seed
         poses = StillsPlan(config.robot, config.limb, count, seed)
         stills = taken(poses, config.out / STILLS_FOLDER, report.stills, should_stop)
         loss_of = stills_loss(encoder, stills, ranges)

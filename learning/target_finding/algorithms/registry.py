@@ -233,7 +233,7 @@ ALGORITHMS.register(
 ALGORITHMS.register(
     "state_estimator",
     LearningAlgorithm(
-        "no policy: joint states from the cameras alone, of --recordings or of --episodes drives "
+        "no policy: joint states from the cameras alone, of --recordings or of --episodes "
         "of babbling, in --steps updates",
         "learning.fast_weights.estimation.training:train_request",
     ),

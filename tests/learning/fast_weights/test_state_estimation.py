@@ -56,7 +56,7 @@ def untrained(model: str) -> TrainedEstimator:
     """Networks that were never fitted, but say something."""
     torch.manual_seed(0)
     encoder, network = CameraEncoder(4, 4).eval(), SEQUENCE_MODELS.get(model)(4, 4).eval()
-    for parameter in network.head.parameters():
+    for parameter in network.filter.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     names = [joint.name for joint in ROBOT.limbs[0].joints]
     low, high = RANGES.middle - RANGES.half, RANGES.middle + RANGES.half
@@ -215,8 +215,9 @@ def test_pictures_of_any_size_become_tiles() -> None:
 def test_a_training_that_was_stopped_ends_in_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "STILLS_OF_A_DRIVE", 5)
-    config = EstimatorConfig(tmp_path / "whole", drives=2, updates=10)
+    monkeypatch.setattr(training, "STILLS_OF_AN_EPISODE", 5)
+    monkeypatch.setattr(training, "DRIVES_OF_AN_EPISODE", 1)
+    config = EstimatorConfig(tmp_path / "whole", episodes=2, updates=10)
     reports = []
     card = train_estimator(config, reports.append)
     told = [(report.unit, report.done) for report in reports]
@@ -244,7 +245,8 @@ def test_a_training_that_was_stopped_ends_in_the_same_weights(
 def test_a_training_begins_with_the_encoder_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "STILLS_OF_A_DRIVE", 5)
+    monkeypatch.setattr(training, "STILLS_OF_AN_EPISODE", 5)
+    monkeypatch.setattr(training, "DRIVES_OF_AN_EPISODE", 1)
     begun = untrained("gru_d")
     begun.save(tmp_path / ESTIMATOR_FILE)
     fitted: list[dict[str, torch.Tensor]] = []
@@ -254,7 +256,7 @@ def test_a_training_begins_with_the_encoder_of_another(
         return []
 
     monkeypatch.setattr(training, "fit", look)
-    config = EstimatorConfig(tmp_path / "out", drives=1, updates=4, start=str(tmp_path))
+    config = EstimatorConfig(tmp_path / "out", episodes=1, updates=4, start=str(tmp_path))
     assert train_estimator(config)["start"] == str(tmp_path)
     for key, value in begun.encoder.state_dict().items():
         torch.testing.assert_close(fitted[0][key], value, atol=1e-3, rtol=1e-3)
