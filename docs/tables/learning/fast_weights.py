@@ -108,6 +108,7 @@ _MEMORIES = {
     "hebb_ode": "fast weights, Hebb, ODE",
     "hebb_cde": "fast weights, Hebb, CDE",
     "gru_gaps": "GRU with time gaps",
+    "filter": "none but the filter's",
     "nearest_frame": "none: the encoder's guess",
     "gru_d": "GRU whose state decays (GRU-D)",
     "neural_cde": "neural CDE",
