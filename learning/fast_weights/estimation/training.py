@@ -40,9 +40,8 @@ from learning.fast_weights.estimation.estimator import (
 from learning.fast_weights.estimation.fitting import FitPlan, fit
 from learning.fast_weights.estimation.frames import FrameTable, Losses
 from learning.fast_weights.estimation.gathering import PIECE_S, DriveTables, babbled, recorded
-from learning.fast_weights.estimation.judging import judged, rmse_deg, track_at
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS, SequenceModel
-from learning.fast_weights.estimation.sequence_fit import sequence_loss
+from learning.fast_weights.estimation.sequence_fit import judged, rmse_deg, sequence_loss, track_at
 from learning.fast_weights.estimation.stills import StillsPlan, taken
 from learning.target_finding.algorithms.registry import (
     OnTrainingProgress,

@@ -23,9 +23,8 @@ from learning.fast_weights.estimation.estimator import TrainedEstimator
 from learning.fast_weights.estimation.fitting import FitPlan, fit
 from learning.fast_weights.estimation.frames import FrameTable, Losses, joined, table_of
 from learning.fast_weights.estimation.gathering import PIECE_S
-from learning.fast_weights.estimation.judging import judged, rmse_deg, track_at
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS
-from learning.fast_weights.estimation.sequence_fit import sequence_loss
+from learning.fast_weights.estimation.sequence_fit import judged, rmse_deg, sequence_loss, track_at
 from learning.fast_weights.estimation.training import SEQUENCE_RATE
 
 # Seeds of the drives, which no training of an encoder has.

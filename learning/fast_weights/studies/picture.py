@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from learning.fast_weights.estimation.estimator import TrainedEstimator
-from learning.fast_weights.estimation.judging import track_at
 from learning.fast_weights.estimation.models import SEQUENCE_MODELS, SequenceModel
+from learning.fast_weights.estimation.sequence_fit import track_at
 from learning.fast_weights.studies.limb import LimbTables
 from learning.target_finding.algorithms.checkpoint import load_state
 
