@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -191,11 +192,6 @@ def _moves(results: Path) -> str:
     return markdown_table(rows)
 
 
-def _moore_parity(results: Path) -> str:
-    """Return the table of eight moves with and without a latent action that stays."""
-    return _by_case(load(results, "planners/maze_15_moore.json"), "latent actions")
-
-
 def _closed_form(results: Path) -> str:
     """Return the table of the closed form's speed beside breadth-first search."""
     rows: list[tuple[str, ...]] = [("map x layers, path", "closed form", "breadth-first search")]
@@ -230,18 +226,9 @@ def _gates(results: Path) -> str:
     return markdown_table(rows)
 
 
-def _highway(results: Path) -> str:
-    """Return the table of Highway VIN with loss at the last layer."""
-    return _by_case(load(results, "planners/maze_15_highway.json"), "network")
-
-
-def _highway_35(results: Path) -> str:
-    """Return the table of highway blocks over DT-VIN at 35 x 35."""
-    return _by_case(load(results, "planners/maze_35_highway.json"), "network")
-
-
-def _by_case(data: dict[str, Any], head: str) -> str:
+def _by_case(results: Path, study: str, head: str) -> str:
     """Return the table of a study, a row for each case."""
+    data = load(results, f"planners/maze_{study}.json")
     about = {run["case"]: run["about"] for run in data["runs"]}
     spans = [f"{bin_['lo']} to {bin_['hi']}" for bin_ in data["summary"][0]["bins"]]
     rows: list[tuple[str, ...]] = [(head, *spans, "seeds", "processor time")]
@@ -405,12 +392,12 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "scale": _scale,
     "closed_form": _closed_form,
     "gates": _gates,
-    "highway": _highway,
-    "highway_35": _highway_35,
+    "highway": partial(_by_case, study="15_highway", head="network"),
+    "highway_35": partial(_by_case, study="35_highway", head="network"),
     "noise": _noise,
     "terrain": _terrain,
     "moves": _moves,
-    "moore_parity": _moore_parity,
+    "moore_parity": partial(_by_case, study="15_moore", head="latent actions"),
     "sparse": _sparse,
     "compare": _compare,
     "unlike": _unlike,

@@ -14,7 +14,7 @@ import numpy as np
 from asterias.arrays import FloatArray
 from asterias.cli import check_file, check_folder
 from asterias.errors import UserError
-from asterias.files import read_json, write_json
+from asterias.files import read_training, write_json
 from asterias.provenance import Clock, provenance
 from learning.crawling.environment import StarfishCrawlEnv
 from learning.crawling.gaits import Gait, both_sides, walk
@@ -91,17 +91,10 @@ class CrawlStudy:
         )
 
     def _row(self, learner: str, seed: int) -> dict[str, Any]:
-        """Return a training's figures, from its file where it is finished.
-
-        Raises:
-            UserError: the file holds none.
-        """
+        """Return a training's figures, from its file where it is finished."""
         path = self.out / f"{learner}_{seed}_{self.episodes}.json"
         if path.exists():
-            row = read_json(path)
-            if not isinstance(row, dict) or "theta" not in row:
-                raise UserError(f"{path} holds no training; remove it, and it is made again.")
-            return row
+            return read_training(path, "theta")
         row = train(learner, seed, self.episodes, self.processes)
         write_json(path, row)
         return row

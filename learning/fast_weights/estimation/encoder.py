@@ -115,10 +115,8 @@ class CameraEncoder(nn.Module):
             [layer(described[..., number, :]) for number, layer in enumerate(self.eye)], -2
         )
 
-    def fused(
-        self, described: torch.Tensor, ages_s: torch.Tensor, seen: torch.Tensor
-    ) -> torch.Tensor:
-        """Return ``(..., 128)``: what the tiles tell together.
+    def guess(self, described: torch.Tensor, ages_s: torch.Tensor, seen: torch.Tensor) -> Guess:
+        """Return the joints at the time to which the ages refer.
 
         Args:
             described: ``(..., c, 128)`` descriptions of the cameras' tiles.
@@ -128,12 +126,7 @@ class CameraEncoder(nn.Module):
         mask = seen.unsqueeze(-1)
         ages = (ages_s * seen / AGE_UNIT_S).unsqueeze(-1)
         slots = torch.cat([described * mask, mask, ages], dim=-1)
-        fused: torch.Tensor = self.fuse(slots.flatten(-2))
-        return fused
-
-    def guess(self, fused: torch.Tensor) -> Guess:
-        """Return the joints at the time to which the ages refer."""
-        mean, log_var = self.last(fused).chunk(2, dim=-1)
+        mean, log_var = self.last(self.fuse(slots.flatten(-2))).chunk(2, dim=-1)
         return Guess(mean, log_var.clamp(LEAST_LOG_VAR, MOST_LOG_VAR))
 
 

@@ -67,7 +67,7 @@ def stills_loss(net: CameraEncoder, stills: Stills, ranges: JointRanges) -> Loss
         lost = (rng.random((len(rows), net.cameras)) < LOST_OF_STILLS) & is_lossy
         described = _described(net, torch.from_numpy(stills.tiles[rows]))
         seen = torch.from_numpy((~lost).astype(np.float32))
-        guess = net.guess(net.fused(described, torch.zeros_like(seen), seen))
+        guess = net.guess(described, torch.zeros_like(seen), seen)
         target = ranges.scaled(stills.joints_rad[rows].astype(np.float64))
         joints = spread_loss(guess.mean, guess.log_var, target)
         eyes = torch.from_numpy(stills.eyes[rows])
@@ -91,8 +91,7 @@ def encoder_loss(
         target = ranges.scaled(table.joints_at(drives, found.times_s))
         content = torch.from_numpy(seen.content)
         described = _described(net, content) if are_tiles else content
-        fused = net.fused(described, torch.from_numpy(seen.ages_s), torch.from_numpy(seen.seen))
-        guess = net.guess(fused)
+        guess = net.guess(described, torch.from_numpy(seen.ages_s), torch.from_numpy(seen.seen))
         return spread_loss(guess.mean, guess.log_var, target)
 
     return loss_of

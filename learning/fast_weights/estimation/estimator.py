@@ -185,8 +185,7 @@ class JointStateEstimator:
             torch.from_numpy(part.astype(np.float32))[None] for part in (ages_s, seen, fresh)
         )
         guess, fresh_guess = (
-            trained.encoder.guess(trained.encoder.fused(self._described[None], ages, which))
-            for which in (there, new)
+            trained.encoder.guess(self._described[None], ages, which) for which in (there, new)
         )
         sample = trained.model.sample_of(guess, fresh_guess, ages, new)
         if self._memory is None or now_s - self._moment_s > OLDEST_S:

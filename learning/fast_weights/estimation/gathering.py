@@ -51,17 +51,13 @@ class DriveTables:
         return DriveTables(learned, described_table(encoder, self.held), sudden)
 
 
-# Tiles of one shard -> descriptions.
-Describe = Callable[[FrameTable], FrameTable]
-
-
 def babbled(
     robot: str,
     limb: int,
     drives: int,
     seed: int,
     folder: Path,
-    describe: Describe,
+    encoder: CameraEncoder,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> DriveTables:
     """Return drives of babbling, :data:`SHARD` of each seed from ``1000 (seed + 1)`` on, described.
@@ -73,12 +69,12 @@ def babbled(
     mixed = Babbling(robot, limb, step_share=STEP_SHARE)
     counts = [min(SHARD, drives - first) for first in range(0, drives, SHARD)]
     learned = [
-        _shard(mixed, count, number + shard, folder, describe, should_stop)
+        _shard(mixed, count, number + shard, folder, encoder, should_stop)
         for shard, count in enumerate(counts)
     ]
     share = max(1, round(HELD_OUT_SHARE * drives))
     held = [
-        _shard(babbling, min(most, share), number + 900 + place, folder, describe, should_stop)
+        _shard(babbling, min(most, share), number + 900 + place, folder, encoder, should_stop)
         for place, (babbling, most) in enumerate(
             [
                 (Babbling(robot, limb), HELD_OUT_DRIVES),
@@ -94,7 +90,7 @@ def _shard(
     count: int,
     number: int,
     folder: Path,
-    describe: Describe,
+    encoder: CameraEncoder,
     should_stop: Callable[[], bool],
 ) -> FrameTable:
     """Return one shard, babbled or read.
@@ -111,7 +107,7 @@ def _shard(
         drives.append(drive)
         if should_stop():
             raise KeyboardInterrupt
-    table = describe(table_of(drives, PIECE_S))
+    table = described_table(encoder, table_of(drives, PIECE_S))
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {key: getattr(table, key) for key in ("times_s", "content", "joints_rad")}
     save_state(path, arrays, settings, {})

@@ -27,6 +27,7 @@ WIDTH = 96
 FARTHEST = 1.25
 # Half ranges in 0.1 s: the servos' limit is about 0.4.
 FASTEST = 1.0
+_LOG_VARS = (LEAST_LOG_VAR, MOST_LOG_VAR)
 
 
 class JointState(NamedTuple):
@@ -122,9 +123,6 @@ class JointFilter(nn.Module):
             state = self.update(state, hidden[:, place], samples[:, place], gap)
             states.append(state)
         return JointState(*(torch.stack(parts, 1) for parts in zip(*states, strict=True)))
-
-
-_LOG_VARS = (LEAST_LOG_VAR, MOST_LOG_VAR)
 
 
 def _times(flat: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:

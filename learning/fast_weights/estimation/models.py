@@ -85,13 +85,11 @@ class SequenceModel(nn.Module, ABC):
         return memory
 
 
-class NearestFrame(SequenceModel):
-    """No memory: the encoder's guess from the newest picture of each camera, as it is."""
+class FilterAlone(SequenceModel):
+    """No memory but the filter's: what was foreseen."""
 
     def __init__(self, joints: int, cameras: int) -> None:
         super().__init__(joints, cameras, 1)
-        for parameter in self.parameters():
-            parameter.requires_grad_(False)
 
     def step(
         self, memory: Any, sample: torch.Tensor, time_s: torch.Tensor
@@ -104,13 +102,13 @@ class NearestFrame(SequenceModel):
         return (), torch.zeros_like(sample[:, :1])
 
 
-class FilterAlone(NearestFrame):
-    """No memory but the filter's: what was foreseen."""
+class NearestFrame(FilterAlone):
+    """Not even a filter: the encoder's guess from the newest picture of each camera, as it is."""
 
     def __init__(self, joints: int, cameras: int) -> None:
         super().__init__(joints, cameras)
         for parameter in self.parameters():
-            parameter.requires_grad_(True)
+            parameter.requires_grad_(False)
 
 
 class FastWeightModel(SequenceModel):

@@ -57,9 +57,15 @@ def encoded(
     content, ages = torch.from_numpy(seen.content), torch.from_numpy(seen.ages_s)
     fresh = torch.from_numpy(seen.fresh)
     times = torch.from_numpy(found.times_s.astype(np.float32))
-    guess = encoder.guess(encoder.fused(content, ages, torch.from_numpy(seen.seen)))
-    fresh_guess = encoder.guess(encoder.fused(content, ages, fresh))
+    guess = encoder.guess(content, ages, torch.from_numpy(seen.seen))
+    fresh_guess = encoder.guess(content, ages, fresh)
     return Moments(guess, fresh_guess, ages, fresh, times)
+
+
+def _followed(model: SequenceModel, at: Moments, times_s: torch.Tensor) -> JointState:
+    """Return the filter's states ``(B, N, n)`` at moments whose stamps count from any time."""
+    samples = model.sample_of(at.guess, at.fresh_guess, at.ages_s, at.fresh)
+    return model.filter.follow(model.remember(samples, times_s), samples, times_s)
 
 
 def _window(found: Arrivals, rng: np.random.Generator) -> Arrivals:
@@ -92,9 +98,7 @@ def sequence_loss(
         at = encoded(encoder, table, drives, found)
         gaps = np.diff(found.times_s, axis=1, append=found.times_s[:, -1:] + LONGEST_SINCE_S)
         since = rng.random(gaps.shape) * np.minimum(gaps, LONGEST_SINCE_S)
-        sample = model.sample_of(at.guess, at.fresh_guess, at.ages_s, at.fresh)
-        times = at.times_s - at.times_s[:, :1]
-        states = model.filter.follow(model.remember(sample, times), sample, times)
+        states = _followed(model, at, at.times_s - at.times_s[:, :1])
         total = torch.zeros(())
         for later in (np.zeros_like(since), since):
             joints = model.filter.at(states, torch.from_numpy(later.astype(np.float32)))
@@ -131,8 +135,7 @@ def tracked(
     drives = np.arange(len(table))
     found = arrivals(table, drives, losses, np.random.default_rng(seed))
     at = encoded(encoder, table, drives, found)
-    sample = model.sample_of(at.guess, at.fresh_guess, at.ages_s, at.fresh)
-    states = model.filter.follow(model.remember(sample, at.times_s), sample, at.times_s)
+    states = _followed(model, at, at.times_s)
     grid: FloatArray = np.arange(table.joints_rad.shape[1], dtype=np.float64) * JOINT_PERIOD_S
     keep = np.nonzero(grid >= from_s - 1e-9)[0]
     places = np.stack(

@@ -26,7 +26,6 @@ from learning.fast_weights.estimation.encoder_fit import (
     PLAIN,
     JointRanges,
     described_once,
-    described_table,
     encoder_loss,
     stills_loss,
 )
@@ -58,7 +57,8 @@ ENCODER_SHARE, FUSE_SHARE = 0.6, 0.2
 # The encoder's matrices (Muon), its other weights, what puts together, the network over time.
 MUON_RATE, ENCODER_RATE, FUSE_RATE, SEQUENCE_RATE = 0.02, 2e-3, 5e-4, 3e-3
 # What counts as an episode: stills (27 KB each on the disk until the training is done), and drives
-# of babbling, 5 s each. Memories that learned from 360 drives lost on others what they had gained.
+# of babbling, 5 s each. 360 drives in all were too few: what was learned from them did not hold on
+# others.
 STILLS_OF_AN_EPISODE, DRIVES_OF_AN_EPISODE = 550, 5
 # Of the stills of seed 0.
 STILLS_SEED = 77
@@ -188,7 +188,7 @@ def train_estimator(
             DRIVES_OF_AN_EPISODE * config.episodes,
             config.seed,
             folder,
-            lambda table: described_table(encoder, table),
+            encoder,
             should_stop,
         )
     else:
