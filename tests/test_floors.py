@@ -51,9 +51,9 @@ WINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "engines": ("contact", "physics", "rendering"),
     },
     "learning": {
-        "action_chunking": ("diffusion_policy", "recordings", "target_finding"),
+        "action_chunking": ("diffusion_policy", "recordings", "target_finding", "training"),
         "ball_maze": ("training",),
-        "critical_states": ("recordings", "target_finding"),
+        "critical_states": ("recordings", "target_finding", "training"),
         "crawling": ("policy_search", "training"),
         "diffusion_policy": ("recordings", "target_finding", "training"),
         "doom_maze": ("ball_maze", "training"),

@@ -29,6 +29,8 @@ from learning.target_finding.algorithms.registry import (
 from learning.target_finding.env.observation import observe
 from learning.target_finding.env.options import camera_count, with_command_range
 from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE
+from learning.training.replay_options import ReplayOptions
+from learning.training.replay_priority import draw_examples, priority_of, window_means
 
 # Frames a second at which demonstrations are read, and in a chunk: two steps of a search.
 FPS, CHUNK = 5, 10
@@ -47,12 +49,14 @@ class Frames:
         chunks: ``(N, H, n)`` commands from there on, rad.
         padded: ``(N, H)`` True behind the end of the demonstration.
         step_s: s between two commands, in the median.
+        criticality: ``(N,)`` how far the frames of each chunk decided; None where nobody asks.
     """
 
     states: Floats
     chunks: Floats
     padded: npt.NDArray[np.bool_]
     step_s: float
+    criticality: npt.NDArray[np.float64] | None = None
 
 
 def train_request(
@@ -71,6 +75,8 @@ def train_request(
     episodes = chosen_episodes(request.recordings, request.options, FPS)
     columns = limb_columns(episodes[0], request.options)
     frames = frames_of(episodes, columns)
+    if request.replay.by == "criticality":
+        frames = replace(frames, criticality=criticality_of(episodes))
     cameras = camera_count(request.options)
     joints = frames.states.shape[1]
     shape = ActShape(joints, cameras, (), joints, CHUNK)
@@ -108,6 +114,12 @@ def frames_of(episodes: Sequence[EpisodeData], columns: slice) -> Frames:
     return Frames(*joined, step_s)
 
 
+def criticality_of(episodes: Sequence[EpisodeData]) -> npt.NDArray[np.float64]:
+    """Return ``(N,)`` how far the frames of each chunk decided, in the order of `frames_of`."""
+    parts = [window_means(e.criticality()[: len(e.actions)], CHUNK) for e in episodes]
+    return np.concatenate(parts)
+
+
 class _Training:
     """One training."""
 
@@ -126,6 +138,7 @@ class _Training:
         self._states = self.scales[STATE].scaled(frames.states)
         self._chunks = self.scales[ACTION].scaled(frames.chunks)
         self._padded = torch.from_numpy(frames.padded)
+        self._priority = priority_of(request.replay, frames.criticality)
         self._around = torch.zeros(1, shape.environment)  # nothing of it changes here
         self._adam = torch.optim.AdamW(
             self.network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY
@@ -148,12 +161,13 @@ class _Training:
     def _update(self) -> None:
         # Seeded by its number: an update is the same, resumed or not.
         torch.manual_seed(self._request.seed * 1_000_003 + len(self.losses))
-        chosen = torch.randint(len(self._states), (BATCH,))
+        chosen, weights = draw_examples(len(self._states), BATCH, self._priority)
         loss = chunk_loss(
             self.network,
             self._states[chosen],
             self._around.expand(BATCH, -1),
             (self._chunks[chosen], self._padded[chosen]),
+            weights,
         )
         self._adam.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -163,8 +177,13 @@ class _Training:
 
     @property
     def _told(self) -> dict[str, Any]:
-        about = {"seed": self._request.seed, "updates": self.updates}
-        return {**about, "frames": len(self._states), "shape": asdict(self.network.shape)}
+        return {
+            "seed": self._request.seed,
+            "updates": self.updates,
+            "replay": self._request.replay.told,
+            "frames": len(self._states),
+            "shape": asdict(self.network.shape),
+        }
 
     def _save(self) -> None:
         state = {
@@ -175,7 +194,9 @@ class _Training:
         save_checkpoint(self._request.out, state, self._told, {"losses": self.losses})
 
     def _load(self) -> None:
-        state, about = load_checkpoint(self._request.out, self._told)
+        state, about = load_checkpoint(
+            self._request.out, self._told, {"replay": ReplayOptions().told}
+        )
         self.network.load_state_dict(state["network"])
         self._adam.load_state_dict(state["adam"])
         self._schedule.load_state_dict(state["schedule"])
@@ -187,6 +208,7 @@ def chunk_loss(
     state: torch.Tensor,
     around: torch.Tensor,
     shown: tuple[torch.Tensor, torch.Tensor],
+    weights: torch.Tensor,
 ) -> torch.Tensor:
     """Return the mean absolute error of chunks and the style's divergence (arXiv 2304.13705).
 
@@ -195,13 +217,15 @@ def chunk_loss(
         state: ``(B, n)``.
         around: ``(B, e)``.
         shown: ``(B, H, A)`` demonstrated chunks, and ``(B, H)`` where they are padded.
+        weights: ``(B,)`` of the examples in the mean; 1 where they were drawn evenly.
     """
     chunk, padded = shown
     mean, log_variance = network.style(state, chunk, padded)
     style = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
-    apart = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
+    apart = (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1) * weights
     error = functional.l1_loss(network(state, around, style=style), chunk, reduction="none")
-    weighted: torch.Tensor = (error * ~padded[..., None]).mean() + DIVERGENCE_WEIGHT * apart
+    counted = error * ~padded[..., None] * weights[:, None, None]
+    weighted: torch.Tensor = counted.mean() + DIVERGENCE_WEIGHT * 0.5 * apart.mean()
     return weighted
 
 
@@ -225,6 +249,7 @@ def _policy_of(
         "demonstrations": demonstrations,
         "steps": len(frames.states),
         "updates": training.updates,
+        "replay": request.replay.told,
         "fps": FPS,
         "step_s": frames.step_s,
         "loss": round(float(parts[-1].mean()), 5),

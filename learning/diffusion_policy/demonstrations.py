@@ -23,6 +23,7 @@ from learning.target_finding.algorithms.behaviour_cloning import STILL
 from learning.target_finding.env.observation import CommandUnit, Tiles, observe
 from learning.target_finding.env.options import TargetFindingOptions
 from learning.target_finding.policies.encoder import TileEncoder, shrunk
+from learning.training.replay_priority import window_means
 
 FEWEST_DEMONSTRATIONS = 5
 # Frames per second at which recordings are read; fine enough to tell what was seen before a step.
@@ -40,11 +41,14 @@ class ShownSteps:
         commands: ``(K + 1, n)`` in the authors' unit, before each step and after the last.
         live: cameras that sent pictures.
         tiles: ``(K, c, 48, 48)`` what they saw before each step; None where nobody asks.
+        criticality: ``(K,)`` how far the frames from each step to the next decided, in the mean;
+            None where nobody asks.
     """
 
     commands: npt.NDArray[np.float64]
     live: tuple[int, ...]
     tiles: Tiles | None
+    criticality: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,10 @@ class LimbEyes:
 
 
 def read_demonstrations(
-    path: Path, options: TargetFindingOptions, step_s: float = STEP_S
+    path: Path,
+    options: TargetFindingOptions,
+    step_s: float = STEP_S,
+    with_criticality: bool = False,
 ) -> list[ShownSteps]:
     """Return the successes of recordings or of a data set; all, where none is marked.
 
@@ -83,12 +90,13 @@ def read_demonstrations(
         path: recordings, or a data set.
         options: the protocol, with its command range; pictures are read where it observes them.
         step_s: s between two decisions.
+        with_criticality: read how far each step decided, too.
 
     Raises:
         UserError: they are of another robot, have other cameras or rates, or are too few.
     """
     chosen = chosen_episodes(path, options, FPS, step_s)
-    shown = [_steps(episode, options, step_s) for episode in chosen]
+    shown = [_steps(episode, options, step_s, with_criticality) for episode in chosen]
     shown = [steps for steps in shown if len(steps.commands) > 1]
     if len(shown) < FEWEST_DEMONSTRATIONS:
         raise UserError(
@@ -174,7 +182,9 @@ def _cameras(episode: EpisodeData, options: TargetFindingOptions) -> dict[int, s
     return dict(enumerate(strange))
 
 
-def _steps(episode: EpisodeData, options: TargetFindingOptions, step_s: float) -> ShownSteps:
+def _steps(
+    episode: EpisodeData, options: TargetFindingOptions, step_s: float, with_criticality: bool
+) -> ShownSteps:
     limbs = load_robot(options.robot).limbs
     lower, upper = np.array([j.limits_rad for j in limbs[options.limb].joints]).T
     unit = CommandUnit.of(lower, upper, options.command_range)
@@ -198,7 +208,13 @@ def _steps(episode: EpisodeData, options: TargetFindingOptions, step_s: float) -
     tiles = None
     if options.observe == "images" and frames:
         tiles = np.stack([_tiles(episode, cameras, frame) for frame in frames])
-    return ShownSteps(np.array(rows), live, tiles)
+    decided_by = None
+    if with_criticality and frames:
+        # From what was seen before a step until the next one is decided, or to the end.
+        values = episode.criticality().astype(np.float64)
+        decided_by = np.add.reduceat(values, frames)
+        decided_by /= np.diff([*frames, len(values)])
+    return ShownSteps(np.array(rows), live, tiles, decided_by)
 
 
 def _tiles(episode: EpisodeData, cameras: dict[int, str], frame: int) -> Tiles:
@@ -227,4 +243,6 @@ def chunks_of(shown: Sequence[ShownSteps], eyes: LimbEyes, horizon: int) -> Chun
                 seen = steps.tiles[number]
             observations.append(eyes.observation(seen))
             chunks.append(padded[number : number + horizon])
-    return ChunkData(np.array(observations, np.float32), np.array(chunks, np.float32))
+    known = [steps.criticality for steps in shown if steps.criticality is not None]
+    criticality = np.concatenate([window_means(one, horizon) for one in known]) if known else None
+    return ChunkData(np.array(observations, np.float32), np.array(chunks, np.float32), criticality)

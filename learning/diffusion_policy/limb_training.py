@@ -58,7 +58,8 @@ def train_request(
             f"{encoder.joints} joints; this limb has {eyes.cameras} and {eyes.joints}."
         )
     assert request.recordings is not None
-    shown = read_demonstrations(request.recordings, options)
+    with_criticality = request.replay.by == "criticality"
+    shown = read_demonstrations(request.recordings, options, with_criticality=with_criticality)
     data = chunks_of(shown, eyes, HORIZON)
     return fit_limb_policy(request, eyes, data, len(shown), on_progress, should_stop)
 
@@ -85,7 +86,8 @@ def fit_limb_policy(
         The summary.
     """
     clock = Clock()
-    settings = replace(SETTINGS, seed=request.seed, updates=request.steps or UPDATES)
+    updates = request.steps or UPDATES
+    settings = replace(SETTINGS, seed=request.seed, updates=updates, replay=request.replay)
 
     def on_updates(done: int, total: int, loss: float) -> None:
         pace = done / max(clock.elapsed()[0], 1e-9)
@@ -103,15 +105,15 @@ def fit_limb_policy(
         on_updates=on_updates,
     )
     largest = float(np.abs(data.chunks).max())
-    options = replace(request.options, increment=round(largest + 5e-4, 3))
     summary = {
         **provenance(request.seed),
         "algorithm": "diffusion",
         "cameras": eyes.cameras,
-        "options": asdict(options),
+        "options": asdict(replace(request.options, increment=round(largest + 5e-4, 3))),
         "demonstrations": demonstrations,
         "steps": len(data.chunks),
         "updates": settings.updates,
+        "replay": request.replay.told,
         "executed": EXECUTED,
         "loss": losses[-1],
         "losses": losses,

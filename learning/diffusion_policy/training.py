@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn.functional import mse_loss
 
@@ -23,6 +24,8 @@ from learning.target_finding.algorithms.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from learning.training.replay_options import ReplayOptions
+from learning.training.replay_priority import draw_examples, priority_of
 
 # Fewer steps than this in all demonstrations say nothing about what people do.
 FEWEST_STEPS = 8
@@ -38,10 +41,16 @@ OnUpdates = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class ChunkData:
-    """What is learned from: ``(N, F)`` observations and ``(N, H, A)`` chunks that follow them."""
+    """What is learned from: ``(N, F)`` observations and ``(N, H, A)`` chunks that follow them.
+
+    Attributes:
+        observations, chunks: see above.
+        criticality: ``(N,)`` how far each chunk decided, from 0 to 1; None where nobody asks.
+    """
 
     observations: Floats
     chunks: Floats
+    criticality: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if len(self.observations) < FEWEST_STEPS:
@@ -107,6 +116,7 @@ class DenoiserTraining:
             learned by heart without it.
         ema: decay of the average of the weights, which is what is used.
         seed: of everything.
+        replay: how chunks are drawn.
     """
 
     denoiser: str = "transformer"
@@ -121,6 +131,7 @@ class DenoiserTraining:
     jitter: float = 0.0
     ema: float = 0.995
     seed: int = 0
+    replay: ReplayOptions = field(default_factory=ReplayOptions)
 
     def rate(self, update: int) -> float:
         """Return the learning rate of an update."""
@@ -183,6 +194,7 @@ class _Run:
         self._schedule = NoiseSchedule.squared_cosine()
         self._observations = self.scales.observation(data.observations)
         self._chunks = self.scales.chunk(data.chunks)
+        self._priority = priority_of(settings.replay, data.criticality)
         self._optimizer = torch.optim.AdamW(
             net.parameters(),
             lr=settings.learning_rate,
@@ -200,7 +212,7 @@ class _Run:
     def update(self) -> None:
         """Make one update of the weights and of their average."""
         size = min(self.settings.batch, len(self._chunks))
-        chosen = torch.randint(len(self._chunks), (size,), generator=self._draws)
+        chosen, weights = draw_examples(len(self._chunks), size, self._priority, self._draws)
         level = torch.randint(self._schedule.levels, (size,), generator=self._draws)
         clean = self._chunks[chosen]
         noise = torch.randn(clean.shape, generator=self._draws)
@@ -210,6 +222,9 @@ class _Run:
             seen = seen + self.settings.jitter * torch.randn(seen.shape, generator=self._draws)
         predicted = self.net(noisy, level, self.net.encode(seen))
         loss = mse_loss(predicted, noise)
+        if self._priority is not None:
+            errors = mse_loss(predicted, noise, reduction="none").mean(dim=(1, 2))
+            loss = (errors * weights).mean()
         for group in self._optimizer.param_groups:
             group["lr"] = self.settings.rate(self.done)
         self._optimizer.zero_grad()
@@ -237,7 +252,7 @@ class _Run:
 
     def load(self, folder: Path) -> None:
         """Go on from a checkpoint of the same settings and data."""
-        state, progress = load_checkpoint(folder, self._about)
+        state, progress = load_checkpoint(folder, self._about, {"replay": ReplayOptions().told})
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -246,7 +261,8 @@ class _Run:
 
     @property
     def _about(self) -> dict[str, Any]:
-        return {**vars(self.settings), "chunks": list(self._chunks.shape)}
+        about = {**vars(self.settings), "replay": self.settings.replay.told}
+        return {**about, "chunks": list(self._chunks.shape)}
 
 
 def has_checkpoint(folder: Path) -> bool:

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from learning.recordings.episode_data import EpisodeData, episode_data
+from learning.recordings.episode_data import EpisodeData, Floats, episode_data
 from learning.recordings.exporters.registry import EXPORTERS
 from learning.recordings.lerobot.layout import IMAGES
 from learning.recordings.pictures import Pixels
+from learning.recordings.plots.criticality import recording_criticality
 from learning.recordings.reading import find_recordings
 from learning.recordings.sampling import (
     SampledEpisode,
@@ -25,6 +26,7 @@ from learning.recordings.sampling import (
     sample_parts,
 )
 from learning.recordings.timing.sampling_options import SamplingOptions
+from learning.recordings.trace import read_trace
 
 __all__ = ["EpisodeData", "FramesDataset", "load_episodes"]
 
@@ -108,6 +110,11 @@ def _from_recording(episode: SampledEpisode) -> EpisodeData:
         # Recordings are read from their beginning only, so that all stay in memory.
         return {(camera_key(topic), frame): image for topic, frame, image in episode.frames()}
 
+    def criticality() -> Floats:
+        start_ns = read_trace(episode.recording).start_ns
+        values = recording_criticality(episode.recording, start_ns, episode.times_s)
+        return values.astype(np.float32)
+
     return episode_data(
         states=episode.state,
         actions=episode.action,
@@ -116,4 +123,5 @@ def _from_recording(episode: SampledEpisode) -> EpisodeData:
         fps=episode.fps,
         cameras=tuple(camera_key(topic) for topic in episode.pictures),
         picture=lambda camera, frame: pictures()[camera, frame],
+        criticality=criticality,
     )

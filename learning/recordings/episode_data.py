@@ -9,11 +9,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asterias.errors import UserError
 from learning.recordings.pictures import Pixels
 
 Floats = npt.NDArray[np.float32]
 # A picture by camera and frame.
 PictureSource = Callable[[str, int], Pixels]
+# How far each frame decided success or failure.
+CriticalitySource = Callable[[], Floats]
+
+
+def no_criticality() -> Floats:
+    """Stand for the criticality of episodes that hold none.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(
+        "Nothing says which frames of these episodes decided; give the recordings, or a data set "
+        "of LeRobot, on which `asterias learning recordings key-frames FOLDER` was run."
+    )
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,8 @@ class EpisodeData:
         cameras: names of the cameras.
         picture: ``picture(camera, t)`` is ``(H, W, 3)`` RGB, or ``(H, W)`` uint16 depth in mm, as
             seen with ``states[t]``.
+        criticality: ``criticality()`` is ``(T + 1,)``: how far each frame decided success or
+            failure, from 0 to 1; a UserError where ``recordings key-frames`` was not run.
     """
 
     task: str
@@ -39,6 +56,7 @@ class EpisodeData:
     actions: Floats
     cameras: tuple[str, ...]
     picture: PictureSource
+    criticality: CriticalitySource = no_criticality
 
     @property
     def rewards(self) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from learning.critical_states.key_frames.clips import (
     dataset_clips,
     recording_clips,
 )
-from learning.recordings.plots.criticality import ENDING
+from learning.recordings.plots.criticality import ENDING, file_name
 
 DETECTOR, CHECKPOINT, SUMMARY, DATASET = (
     "detector.safetensors",
@@ -183,7 +182,7 @@ class KeyFrames:
             moments = key_moments(mask, self.threshold)
             if mask.max() < self.threshold:
                 moments = moments[:0]
-            name = _file_name(clip.name)
+            name = file_name(clip.name)
             source.write(self.out, name, clip, mask)
             if number < self.sheets:
                 draw_sheet(clip, mask, self.threshold, self.out / f"{name}.png")
@@ -350,7 +349,3 @@ def _form_of(model: CriticalStates, path: Path) -> ClipForm:
         return ClipForm(int(model.card["frames"]), int(model.card["side_px"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no detector for recordings; its card names none.") from error
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name)[:80] or "recording"

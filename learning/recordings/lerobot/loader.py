@@ -15,7 +15,14 @@ import pyarrow.parquet as pq
 from asterias.errors import UserError
 from asterias.files import read_bytes, read_json
 from asterias.images.decode import ImageError, decode_image
-from learning.recordings.episode_data import EpisodeData, PictureSource, episode_data
+from learning.recordings.episode_data import (
+    CriticalitySource,
+    EpisodeData,
+    Floats,
+    PictureSource,
+    episode_data,
+)
+from learning.recordings.lerobot.criticality import CRITICALITY
 from learning.recordings.lerobot.layout import ACTION, IMAGES, STATE, VERSION
 from learning.recordings.pictures import Pixels
 from learning.recordings.plots.video import FilmReader
@@ -102,7 +109,20 @@ class _Loader:
             fps=self._info["fps"],
             cameras=tuple(key.removeprefix(IMAGES) for key in (*self._videos, *self._images)),
             picture=self._picture(row, table, begin),
+            criticality=self._criticality(table, begin, end),
         )
+
+    def _criticality(self, table: Table, begin: int, end: int) -> CriticalitySource:
+        def criticality() -> Floats:
+            if CRITICALITY not in table:
+                raise UserError(
+                    f"{self._path} has no feature {CRITICALITY}; `asterias learning recordings "
+                    f"key-frames {self._path} --out {self._path}_key_frames` writes a copy that "
+                    f"has it: {self._path}_key_frames/dataset."
+                )
+            return np.array(table[CRITICALITY][begin:end], np.float32).reshape(-1)
+
+        return criticality
 
     def _picture(self, row: dict[str, Any], table: Table, begin: int) -> PictureSource:
         def picture(camera: str, frame: int) -> Pixels:

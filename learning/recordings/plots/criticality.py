@@ -6,6 +6,7 @@ clock, so that players and plots show them as any other topic.
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -19,10 +20,52 @@ from learning.recordings.bags.cdr import LITTLE_ENDIAN
 from learning.recordings.reading import Recording
 
 ENDING = ".critical_states.mcap"
+# Of episodes in runs/mine the files are in runs/mine_key_frames, as the how-to has it.
+KEY_FRAMES = "_key_frames"
 TOPIC = Topic("/critical_states", "std_msgs/msg/Float32", "float32 data\n")
 _VALUE = struct.Struct("<f")
 BAND_PX = 46
 INK, DECIDED, PAPER, LINE = (40, 44, 52), (214, 102, 20), 250, (200, 203, 208)
+
+
+def file_name(name: str) -> str:
+    """Return what files of a recording are called, without the ending."""
+    return re.sub(r"[^\w.-]+", "_", name)[:80] or "recording"
+
+
+def sidecar_path(recording: Path, name: str) -> Path:
+    """Return where the sidecar of a recording is looked for.
+
+    Args:
+        recording: its file or folder.
+        name: of the recording.
+    """
+    folder = recording.absolute().parent
+    return folder.with_name(folder.name + KEY_FRAMES) / f"{file_name(name)}{ENDING}"
+
+
+def recording_criticality(recording: Recording, start_ns: int, times_s: FloatArray) -> FloatArray:
+    """Return ``(T,)`` how far moments of a recording decided, as its sidecar has it.
+
+    Args:
+        recording: the recording.
+        start_ns: its clock at time 0.
+        times_s: ``(T,)`` of the moments.
+
+    Raises:
+        UserError: there is no sidecar.
+    """
+    path = sidecar_path(recording.path, recording.name)
+    if not path.is_file():
+        folder = recording.path.absolute().parent
+        raise UserError(
+            f"Nothing says which frames of {recording.path} decided: {path} is not there; "
+            f"`asterias learning recordings key-frames {folder} --out {folder}{KEY_FRAMES}` "
+            "makes it."
+        )
+    known_s, mask = read_sidecar(path)
+    found: FloatArray = np.interp(times_s, known_s - start_ns / 1e9, mask)
+    return found
 
 
 def write_sidecar(path: Path, start_ns: int, times_s: FloatArray, mask: FloatArray) -> None:

@@ -13,9 +13,8 @@ import numpy as np
 
 from asterias.arrays import FloatArray
 from asterias.errors import UserError
-from learning.recordings.plots.criticality import ENDING, read_sidecar
+from learning.recordings.plots.criticality import read_sidecar, sidecar_path
 
-KEY_FRAMES = "_key_frames"
 # A moment counts as one that decided from here on, as in the command.
 THRESHOLD = 0.5
 # Moments that are told in words, the highest first chosen.
@@ -38,7 +37,7 @@ class Timelines:
         folder = Path(episode)
         if not folder.parent.name:
             return ""
-        path = folder.parent.with_name(folder.parent.name + KEY_FRAMES) / f"{folder.name}{ENDING}"
+        path = sidecar_path(folder, folder.name)
         try:
             changed_ns = path.stat().st_mtime_ns
         except OSError:

@@ -63,9 +63,11 @@ def refuse_overwriting(folder: Path, resume: bool) -> None:
 
 
 def load_checkpoint(
-    folder: Path, settings: Mapping[str, Any]
+    folder: Path,
+    settings: Mapping[str, Any],
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return state and progress of the training in ``folder``.
+    """Return state and progress of the training in ``folder``; see :func:`load_state`.
 
     Raises:
         UserError: there is none, it is damaged, or it was made with other options.
@@ -73,7 +75,7 @@ def load_checkpoint(
     path = folder / CHECKPOINT_FILE
     if not path.is_file():
         raise UserError(f"{path} is not there: nothing to resume; leave out --resume.")
-    return load_state(path, settings)
+    return load_state(path, settings, defaults)
 
 
 def load_state(
@@ -106,7 +108,7 @@ def load_state(
     try:
         saved = dict(header[_SETTINGS])
         for group, values in json.loads(json.dumps(defaults or {})).items():
-            saved[group] = values | saved[group]
+            saved[group] = values | saved.get(group, {})
         _compare(path, saved, json.loads(json.dumps(settings)))  # JSON has no tuples
         return _put_together(header["state"], tensors), dict(header["about"])
     except (KeyError, TypeError, AttributeError) as error:

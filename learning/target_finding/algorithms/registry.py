@@ -17,6 +17,7 @@ from asterias.errors import UserError
 from asterias.progress import TrainingProgress
 from asterias.registry import Registry
 from learning.target_finding.env.options import TargetFindingOptions
+from learning.training.replay_options import ReplayOptions
 
 LIMB, BODY = "Asterias/TargetFinding-v0", "Asterias/StarfishTargetFinding-v0"
 OnTrainingProgress = Callable[[TrainingProgress], None]
@@ -54,6 +55,7 @@ class TrainingRequest:
         env: name of the environment, one of :data:`TASKS`.
         body: options of the task where a whole body searches, by name.
         sharing: ``limbs``: one policy that all limbs of a body share; ``body``: one for all.
+        replay: how examples of recordings are drawn, for algorithms that imitate.
     """
 
     out: Path
@@ -73,6 +75,7 @@ class TrainingRequest:
     env: str = LIMB
     body: Mapping[str, Any] = field(default_factory=dict)
     sharing: str = "limbs"
+    replay: ReplayOptions = field(default_factory=ReplayOptions)
 
 
 Train = Callable[[TrainingRequest, OnTrainingProgress, ShouldStop], dict[str, Any]]
@@ -89,12 +92,14 @@ class LearningAlgorithm:
         recipe: ``module:attribute`` of its :class:`~learning.target_finding.algorithms.sb3.Recipe`,
             where it is a learner of stable-baselines3.
         task: options of the task that this algorithm needs.
+        replays: it draws examples of recordings as the request says.
     """
 
     summary: str
     train: str | Train
     recipe: str = ""
     task: Mapping[str, Any] = field(default_factory=dict)
+    replays: bool = False
 
     def run(
         self,
@@ -106,7 +111,16 @@ class LearningAlgorithm:
 
         Returns:
             The exit code.
+
+        Raises:
+            UserError: it draws no examples of recordings, and was asked to draw some of them more.
         """
+        if request.replay.by != "uniform" and not self.replays:
+            known = " and ".join(sorted(name for name, a in ALGORITHMS.items() if a.replays))
+            raise UserError(
+                f"--replay-by {request.replay.by} is for {known}, which draw examples of "
+                f"recordings; leave it out for {request.algorithm}."
+            )
         train: Any = _load(self.train) if isinstance(self.train, str) else self.train
         summary: dict[str, Any] = train(request, on_progress, should_stop)
         return summary
@@ -141,6 +155,8 @@ def train(
         raise UserError(f"train knows the environments {' and '.join(TASKS)}, not {request.env}.")
     if not TASKS[request.env]:
         return ALGORITHMS.get(request.algorithm).run(request, on_progress, should_stop)
+    if request.replay.by != "uniform":
+        raise UserError("--replay-by is for a limb that learns from recordings; leave it out.")
     trained: dict[str, Any] = _load(TASKS[request.env])(request, on_progress, should_stop)
     return trained
 
@@ -219,6 +235,7 @@ ALGORITHMS.register(
     LearningAlgorithm(
         "diffusion policy, cloned from recorded demonstrations",
         "learning.diffusion_policy.limb_training:train_request",
+        replays=True,
     ),
 )
 
@@ -227,6 +244,7 @@ ALGORITHMS.register(
     LearningAlgorithm(
         "chunks by a transformer with a style (ACT), cloned from recorded demonstrations",
         "learning.action_chunking.limb_training:train_request",
+        replays=True,
     ),
 )
 

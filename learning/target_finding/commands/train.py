@@ -34,6 +34,7 @@ from learning.target_finding.env.options import (
     with_command_range,
 )
 from learning.target_finding.policies.policy_files import POLICY_FILE
+from learning.training.replay_options import ReplayBy, ReplayOptions
 from learning.training.trackers import TRACKERS, tracked
 
 Follow = Callable[[TrainingProgress], None]
@@ -127,6 +128,14 @@ class Train:
     recordings: Path | None = None
     """Demonstrations for bc, act and diffusion, drives for state_estimator, as the recorder leaves
     them: a folder of episodes, or a file; for act and diffusion also a data set of LeRobot."""
+    replay_by: ReplayBy = "uniform"
+    """How act and diffusion draw from the recordings: evenly, or frames near those that decided
+    more often, which `recordings key-frames` has found."""
+    replay_share: float = 0.5
+    """Share of the draws that follows how far frames decided; the others are even."""
+    replay_correction: float = 0.0
+    """Exponent of importance weights in the loss, 0 to 1: with 1 they undo in the mean what drawing
+    more often changes."""
     net: Annotated[
         NetworkName, tyro.conf.arg(help=f"Network of PPO. {listed(NETWORKS.items())}")
     ] = "linear"
@@ -205,6 +214,7 @@ class Train:
             env=self.env,
             body=self.task.body() if self.env == BODY else {},
             sharing=self.sharing,
+            replay=ReplayOptions(self.replay_by, self.replay_share, self.replay_correction),
         )
 
     def _train_with_lines(self, request: TrainingRequest, follow: Follow) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from asterias.errors import UserError
 from learning.action_chunking import limb_training
 from learning.action_chunking.limb_policy import LimbActPolicy
-from learning.action_chunking.limb_training import CHUNK, FPS, frames_of, train_request
+from learning.action_chunking.limb_training import CHUNK, FPS, chunk_loss, frames_of, train_request
 from learning.action_chunking.network import ActNetwork, ActShape, plane_sines, sines
 from learning.recordings.episode_data import EpisodeData, episode_data
+from learning.target_finding.algorithms.checkpoint import CHECKPOINT_FILE
 from learning.target_finding.algorithms.registry import TrainingRequest, ignore_progress, never_stop
 from learning.target_finding.env.options import TargetFindingOptions
 from learning.target_finding.policies.policy_files import load_policy
+from learning.training.replay_options import ReplayOptions
 
 HOME = 0.3
 STEP = 5  # frames between two commands
+DECISIVE = ReplayOptions("criticality", share=0.8, correction=0.5)
 
 
 def homing(count: int) -> list[EpisodeData]:
@@ -83,6 +89,76 @@ def test_it_learns_where_the_demonstrations_go_and_is_resumed_exactly(
     train_request(replace(broken, resume=True), ignore_progress, never_stop)
     again = load_policy(broken.out)
     np.testing.assert_array_equal(policy.act(seen, None), again.act(seen, None))
+
+
+def decisive(count: int) -> list[EpisodeData]:
+    """Demonstrations whose last move decided."""
+    mask = np.repeat([0.0, 0.0, 1.0], STEP).astype(np.float32)
+    return [replace(episode, criticality=lambda: mask) for episode in homing(count)]
+
+
+def test_a_priority_draws_chunks_that_decided_and_is_resumed_exactly(
+    asked: TrainingRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="key-frames FOLDER"):
+        train_request(replace(asked, replay=DECISIVE), ignore_progress, never_stop)
+    monkeypatch.setattr(limb_training, "chosen_episodes", lambda *words: decisive(12))
+    values = limb_training.criticality_of(decisive(2))
+    assert values.shape == (28,) and values[0] == 0.0 and values[5] == 0.4 and values[13] == 0.1
+    drawn = replace(asked, out=tmp_path / "drawn", replay=DECISIVE)
+    assert train_request(drawn, ignore_progress, never_stop)["replay"] == {
+        "by": "criticality",
+        "share": 0.8,
+        "correction": 0.5,
+    }
+    even = train_request(asked, ignore_progress, never_stop)
+    assert even["replay"]["by"] == "uniform"
+
+    broken = replace(drawn, out=tmp_path / "broken")
+    with pytest.raises(KeyboardInterrupt):
+        train_request(broken, ignore_progress, lambda: True)
+    for other in (ReplayOptions(), replace(DECISIVE, share=0.7)):
+        with pytest.raises(UserError, match="was made with replay"):
+            train_request(replace(broken, resume=True, replay=other), ignore_progress, never_stop)
+    train_request(replace(broken, resume=True), ignore_progress, never_stop)
+    seen = np.full(8, 0.25, np.float32)
+    whole, again, plain = (load_policy(one.out).act(seen, None) for one in (drawn, broken, asked))
+    np.testing.assert_array_equal(whole, again)
+    assert (whole != plain).any()
+
+
+def test_a_checkpoint_of_before_priorities_goes_on(
+    asked: TrainingRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limb_training, "chosen_episodes", lambda *words: decisive(12))
+    with pytest.raises(KeyboardInterrupt):
+        train_request(asked, ignore_progress, lambda: True)
+    path = asked.out / CHECKPOINT_FILE
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["checkpoint"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del header["told"]["replay"]
+    save_file(tensors, path, {"checkpoint": json.dumps(header)})
+    with pytest.raises(UserError, match="was made with replay"):
+        train_request(replace(asked, resume=True, replay=DECISIVE), ignore_progress, never_stop)
+    summary = train_request(replace(asked, resume=True), ignore_progress, never_stop)
+    assert summary["updates"] == 60
+
+
+def test_importance_weights_count_in_the_loss() -> None:
+    network = ActNetwork(ActShape(2, 1, (), 2, 3, width=8, heads=2, style=4)).eval()
+    rng = torch.Generator().manual_seed(0)
+    state, chunk = torch.rand(2, 2, generator=rng), torch.rand(2, 3, 2, generator=rng)
+    shown = chunk, torch.zeros(2, 3, dtype=torch.bool)
+
+    def loss(*weights: float) -> float:
+        torch.manual_seed(0)
+        told = chunk_loss(network, state, torch.zeros(2, 1), shown, torch.tensor(weights))
+        return float(told.detach())
+
+    assert loss(1.0, 0.0) + loss(0.0, 1.0) == pytest.approx(loss(1.0, 1.0), rel=1e-5)
+    assert loss(2.0, 2.0) == pytest.approx(2 * loss(1.0, 1.0), rel=1e-5)
+    assert loss(1.0, 0.0) != pytest.approx(loss(0.0, 1.0), rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from learning.diffusion_policy.sampling import SamplingSettings
 from learning.recordings.bags.bag_writer import Bag, Topic
 from learning.recordings.episodes import EpisodeStore
 from learning.recordings.exporters.registry import EXPORTERS, ExportOptions
+from learning.recordings.plots.criticality import ENDING, write_sidecar
 from learning.recordings.reading import find_recordings
 from learning.recordings.sampling import sample
 from learning.target_finding.algorithms.registry import ALGORITHMS, TrainingRequest
@@ -184,6 +185,36 @@ def test_a_policy_of_images_is_whole_in_its_file(demos: Path, tmp_path: Path) ->
         (tmp_path / "out" / POLICY_FILE).with_suffix(".json").write_text(text)
         with pytest.raises(UserError, match=words):
             load_policy(tmp_path / "out")
+
+
+def test_recordings_with_key_frames_are_drawn_by_what_decided(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "demos"
+    write_homing(root, 5, cameras=0)
+    words = ("--recordings", str(root), "--steps", "10", "--replay-by", "criticality")
+    known = tmp_path / "demos_key_frames"
+    assert main(["train", "--algo", "act", "--out", str(tmp_path / "none"), *words]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "episode_000000 decided" in told
+    assert f"`asterias learning recordings key-frames {root} --out {known}`" in told
+    known.mkdir()
+    for number in range(5):
+        times_s = np.array([0.0, 1.4, 1.5, 9.0])
+        mask = np.array([0.0, 0.0, 1.0, 1.0])
+        write_sidecar(known / f"episode_{number:06d}{ENDING}", 100 * SECOND, times_s, mask)
+    more = ("--replay-share", "0.7", "--replay-correction", "1")
+    for name in ("act", "diffusion"):
+        out = tmp_path / name
+        assert main(["train", "--algo", name, "--out", str(out), *words, *more]) == 0
+        card = json.loads((out / POLICY_FILE).with_suffix(".json").read_text())
+        assert card["replay"] == {"by": "criticality", "share": 0.7, "correction": 1.0}
+        load_policy(out)
+    shown = read_demonstrations(root, COMMANDS, with_criticality=True)
+    # Moves begin at 0.5, 1.5 and 2.5 s; what is seen before them counts to them.
+    values = shown[0].criticality
+    assert values is not None and values.shape == (MOVES,)
+    assert values[0] == 0.0 and 0.8 < values[1] < 1.0 and values[2] == 1.0
 
 
 def test_what_does_not_fit_is_one_sentence(demos: Path, tmp_path: Path) -> None:

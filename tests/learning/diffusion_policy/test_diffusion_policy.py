@@ -50,6 +50,7 @@ from learning.diffusion_policy.two_ways.task import (
     PostEpisodes,
     tip_table,
 )
+from learning.training.replay_options import ReplayOptions
 
 SHAPE = DenoiserShape((2, 3), actions=2, horizon=8, width=16, layers=2)
 
@@ -328,6 +329,29 @@ def test_an_interrupted_training_goes_on_as_the_whole_one(tmp_path: Path) -> Non
         assert torch.equal(mine, other)
     with pytest.raises(UserError, match="was made with batch 8"):
         fit_denoiser(data, (2,), replace(settings, batch=9), folder=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("correction", [0.0, 1.0])
+def test_a_priority_draws_the_chunks_that_decided_and_is_resumed_exactly(
+    tmp_path: Path, correction: float
+) -> None:
+    plain, settings = two_answers(), DenoiserTraining(width=16, layers=1, updates=40, batch=8)
+    count = len(plain.chunks)
+    data = replace(plain, criticality=np.eye(count)[0])
+    replay = ReplayOptions("criticality", 0.9, correction)
+    drawn = replace(settings, replay=replay)
+
+    def stop(done: int, total: int, loss: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_denoiser(data, (2,), drawn, folder=tmp_path, every=20, on_updates=stop)
+    _, _, losses = fit_denoiser(data, (2,), drawn, folder=tmp_path, resume=True)
+    _, _, others = fit_denoiser(data, (2,), drawn)
+    _, _, even = fit_denoiser(data, (2,), settings)
+    assert losses == others != even
+    with pytest.raises(UserError, match="was made with replay"):
+        fit_denoiser(data, (2,), settings, folder=tmp_path, resume=True)
 
 
 def test_a_model_is_the_same_after_a_file() -> None:

@@ -18,7 +18,6 @@ from std_msgs.msg import Header
 from asterias.errors import UserError
 from asterias_nodes.runtime.conversions import to_image_msg, to_time_msg
 from asterias_nodes.runtime.message_definitions import message_definition
-from learning.critical_states.key_frames.replay import criticality_of, replay_priority
 from learning.critical_states.key_frames.sheet import tile_title
 from learning.recordings.__main__ import main
 from learning.recordings.bags.bag_writer import Bag, Topic
@@ -157,30 +156,30 @@ def test_a_data_set_gets_a_feature_in_a_copy_that_loads(
     assert f"stats/{CRITICALITY}/mean" in pq.read_table(made / "meta" / "episodes").column_names
     assert len(load_episodes(made)) == 6
     assert main(["key-frames", str(made), "--out", str(tmp_path / "more"), *options]) == 2
-    weights = criticality_of(made)
-    assert (weights >= 0).all() and len(weights) == len(FramesDataset(made, pictures=False))
-    with pytest.raises(UserError, match="has no feature"):
-        criticality_of(data)
+    parts = [episode.criticality() for episode in load_episodes(made)]
+    assert [len(part) for part in parts] == [len(one.states) for one in load_episodes(made)]
+    assert (np.concatenate(parts) == values).all()
+    assert len(FramesDataset(made, pictures=False)) == len(values)
+    with pytest.raises(UserError, match=f"{data} has no feature .* key-frames {data}"):
+        load_episodes(data)[0].criticality()
 
 
-def test_replay_draws_what_decided_more_often_and_weighs_it_back() -> None:
-    criticality = np.zeros(50)
-    criticality[[7, 30]] = 0.9, 0.3
-    priority = replay_priority(criticality, share=0.5)
-    assert priority.probabilities.sum() == pytest.approx(1.0)
-    assert priority.probabilities[7] == pytest.approx(0.01 + 0.5 * 0.75)
-    assert priority.corrections.max() == 1.0
-    # The weighed mean of anything is its plain mean again.
-    values = np.random.default_rng(0).normal(size=50)
-    weighed = priority.probabilities * priority.corrections
-    assert (weighed * values).sum() / weighed.sum() == pytest.approx(values.mean())
-    drawn = np.bincount(list(priority.sampler(4000)), minlength=50)
-    assert drawn[7] > 1200 and drawn[30] > 350 and (drawn > 0).sum() > 45
-    assert list(priority.sampler(20)) == list(priority.sampler(20))
-    assert np.allclose(replay_priority(np.zeros(4)).probabilities, 0.25)
-    for wrong in ({"criticality": np.array([np.nan])}, {"share": 1.0}, {"correction": 2.0}):
-        with pytest.raises(UserError):
-            replay_priority(**{"criticality": criticality, **wrong})
+def test_episodes_of_recordings_know_their_channel(recordings: Path, found: Path) -> None:
+    from learning.recordings.datasets import load_episodes
+
+    beside = recordings.with_name("episodes_key_frames")
+    with pytest.raises(UserError, match=r"frames of .*episode_000000 decided: .*key-frames"):
+        load_episodes(recordings)[0].criticality()
+    beside.symlink_to(found)
+    try:
+        episode = load_episodes(recordings)[0]
+        times, mask = read_sidecar(found / "episode_000000.critical_states.mcap")
+        at_s = np.arange(len(episode.states)) / episode.fps
+        expected = np.interp(at_s, times - 100.0, mask)
+        np.testing.assert_allclose(episode.criticality(), expected, atol=1e-6)
+        assert np.ptp(expected) > 0
+    finally:
+        beside.unlink()
 
 
 def test_plots_and_films_show_the_band(recordings: Path, found: Path, tmp_path: Path) -> None:
