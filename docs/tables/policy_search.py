@@ -23,6 +23,7 @@ _ANCHORS = {
 _LEARNERS = {
     "pgpe": "PGPE, linear, stochastic",
     "ppois": "P-POIS, linear",
+    "apois": "A-POIS, steps weighed, linear",
     "cem": "CEM, linear",
     "pssvf": "PSSVF, linear",
     "random_search": "random search, linear",
@@ -65,6 +66,8 @@ def _limb(results: Path) -> str:
         )
     ]
     for row in load(results, "learning/policy_search_limb.json")["rows"]:
+        if row.get("without"):
+            continue
         rows.append(
             (
                 f"{_LEARNERS[row['learner']]}, {row['parameters']} numbers",

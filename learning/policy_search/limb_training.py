@@ -47,6 +47,16 @@ COMMON: Mapping[str, Any] = {"gamma": 0.7, "normalise": False}
 # seeds than those of reported runs; the combination itself was not. The others run as they stand.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "pgpe": {"pairs": 30, "learning_rate": 25.0, "stochastic": True},
+    # The best mean of a few settings that were tried on the copy with seeds from 100 on. Batches
+    # are the paper's PPO's: some 48 iterations, over which the deviation falls from 0.6 to 0.15.
+    "apois": {
+        "batch_size": 15,
+        "by_step": True,
+        "batches": 8,
+        "kl": 0.2,
+        "trace": 0.5,
+        "spread_decay": 0.03,
+    },
     # Discounted finds are from 0 to 1.
     "gogepo": {"low": 0.0, "high": 1.0},
     "udrlpg": {"low": 0.0, "high": 1.0},
@@ -57,7 +67,10 @@ _POLICIES = {"linear": "LinearPolicy", "mlp": "MlpPolicy"}
 
 
 def train_request(
-    request: TrainingRequest, on_progress: OnTrainingProgress, should_stop: ShouldStop
+    request: TrainingRequest,
+    on_progress: OnTrainingProgress,
+    should_stop: ShouldStop,
+    changes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train as a person asked; return the summary.
 
@@ -67,6 +80,7 @@ def train_request(
         request: what is to be trained.
         on_progress: told after some 75 steps each.
         should_stop: asked then.
+        changes: options of the learner in place of those in :data:`SETTINGS`; None: none.
 
     Returns:
         The summary, with the history.
@@ -78,7 +92,7 @@ def train_request(
     refuse_overwriting(request.out, request.resume)
     torch.set_num_threads(1)  # the nets are small; the cores belong to the simulation
     steps = STEPS if request.steps is None else request.steps
-    model = make_learner(request)
+    model = make_learner(request, changes)
     checkpoint = request.out / CHECKPOINT_FILE
     if request.resume:
         model.restore(checkpoint)
@@ -93,8 +107,10 @@ def train_request(
     return _finish(request, model, steps)
 
 
-def make_learner(request: TrainingRequest) -> PolicySearch:
-    """Return the learner for a request, before its first step."""
+def make_learner(
+    request: TrainingRequest, changes: Mapping[str, Any] | None = None
+) -> PolicySearch:
+    """Return the learner for a request, before its first step; ``changes`` as in training."""
     options = with_command_range(request.options)
     processes = 1 if request.algorithm in _ONE_BY_ONE else request.processes
     model = LEARNERS.get(request.algorithm)(
@@ -103,8 +119,7 @@ def make_learner(request: TrainingRequest) -> PolicySearch:
         seed=request.seed,
         processes=processes,
         worlds=0 if request.algorithm in _ONE_BY_ONE else request.worlds,
-        **COMMON,
-        **SETTINGS.get(request.algorithm, {}),
+        **{**COMMON, **SETTINGS.get(request.algorithm, {}), **(changes or {})},
     )
     model.notes = {"options": asdict(options)}
     return model

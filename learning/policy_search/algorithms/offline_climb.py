@@ -141,4 +141,5 @@ class OfflineSearch(PolicySearch):
         about = self.figures
         if not about:
             return ""
-        return traffic_light(about["ess"], self.settings.batch_size, int(about["offline_steps"]))
+        weighed = int(about.get("weighed", self.settings.batch_size))
+        return traffic_light(about["ess"], weighed, int(about["offline_steps"]))

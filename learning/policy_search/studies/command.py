@@ -137,10 +137,16 @@ class PolicySearchLimb:
     """Trainings of each, with the seeds from 0 on."""
     episodes: int = 200
     """Fresh episodes that each policy is tested on."""
+    steps: int | None = None
+    """Of each training, whose last batch is finished; as many as the paper's PPO by itself."""
+    ablations: bool = False
+    """Train apois with each of its options switched off, too."""
     train: bool = True
     """Train what is missing; --no-train reports what is finished."""
     json: Path | None = None
-    """Result file to write, for example results/learning/policy_search_limb.json."""
+    """Result file, for example results/learning/policy_search_limb.json; other learners stay."""
+    picture: Path | None = None
+    """Lengths of episodes in training to draw, for example beside the result file."""
 
     def run(self) -> int:
         """Train, test, print the table, write.
@@ -155,9 +161,13 @@ class PolicySearchLimb:
             LEARNERS.get(name)
         if self.seeds < 1 or self.episodes < 2:
             raise UserError("--seeds must be 1 or more, --episodes 2 or more.")
+        if self.steps is not None and self.steps < 1:
+            raise UserError("--steps must be 1 or more.")
         check_folder("--out", self.out)
         check_file("--json", self.json)
-        todo = limb.limb_runs(self.out, self.learners, self.seeds)
+        check_file("--picture", self.picture)
+        about = self.learners, self.seeds, self.steps
+        todo = limb.limb_runs(self.out, *about, ablations=self.ablations)
         if self.train:
             with progress_bars(unit="trainings") as progress, stop_requests() as stop:
                 bar = progress.add_task("trainings", total=len(todo))
@@ -169,10 +179,21 @@ class PolicySearchLimb:
             raise UserError(f"{self.out} holds no finished run yet; leave out --no-train.")
         Console().print(_limb_table(rows))
         if self.json is not None:
-            command = f"python -m learning policy-search-limb --out runs/limb --seeds {self.seeds}"
-            command = f"{command} --learners {' '.join(self.learners)}"
-            write_json(self.json, {**provenance(0, command), "rows": rows})
+            made = provenance(0, self._command)
+            held = read_json(self.json) if self.json.exists() else None
+            rows = limb.merged_limb_rows(rows, made, held)
+            write_json(self.json, {**made, "rows": rows})
+        if self.picture is not None:
+            limb.draw_limb(rows, self.picture)
         return 0
+
+    @property
+    def _command(self) -> str:
+        """What to type to do the same, whether or not it was done in one go."""
+        words = f"python -m learning policy-search-limb --out runs/limb --seeds {self.seeds}"
+        words = f"{words} --episodes {self.episodes} --learners {' '.join(self.learners)}"
+        steps = "" if self.steps is None else f" --steps {self.steps}"
+        return f"{words}{steps}{' --ablations' if self.ablations else ''}"
 
 
 def _limb_table(rows: list[dict[str, Any]]) -> Table:
@@ -181,7 +202,7 @@ def _limb_table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading)
     for row in rows:
         table.add_row(
-            row["learner"],
+            row["learner"] + (f" without {row['without']}" if row["without"] else ""),
             DEAD[row["faults"]],
             str(len(row["seeds"])),
             f"{row['mean_steps']:.2f} ± {row['std_steps']:.2f}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +16,7 @@ from learning.target_finding.algorithms.checkpoint import CHECKPOINT_FILE
 from learning.target_finding.algorithms.registry import TrainingRequest, ignore_progress
 from learning.target_finding.env.environment import TargetFindingEnv
 from learning.target_finding.env.options import (
+    DEAD,
     Faults,
     TargetFindingOptions,
     options_from_card,
@@ -28,16 +29,33 @@ TESTED = "tested.json"
 SETTINGS: tuple[Faults, ...] = get_args(Faults)
 # Steps at which an episode is called short, and episodes that the mean is over.
 _SHORT, _WINDOW = 4.0, 50
+# Options of a learner, each switched off in a training of its own: what it is worth.
+WITHOUT: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "apois": {
+        "by_step": {"by_step": False},
+        "batches": {"batches": 1},
+        "kl": {"kl": 0.0},
+        "trace": {"trace": 1.0},
+        "spread_decay": {"spread_decay": 0.0},
+    }
+}
 
 
 @dataclass(frozen=True)
 class LimbRun:
-    """One training on the limb."""
+    """One training on the limb.
+
+    Attributes:
+        steps: of training; None takes the study's own.
+        without: the option that is switched off, of :data:`WITHOUT`; empty: none.
+    """
 
     learner: str
     faults: Faults
     seed: int
     folder: Path
+    steps: int | None = None
+    without: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -45,14 +63,33 @@ class LimbRun:
         return (self.folder / TESTED).exists()
 
 
-def limb_runs(folder: Path, learners: Sequence[str], seeds: int) -> list[LimbRun]:
-    """Return the runs, all settings of one seed before the next seed."""
-    return [
-        LimbRun(learner, faults, seed, folder / f"limb_{learner}_{faults}_{seed}")
-        for seed in range(seeds)
-        for learner in learners
-        for faults in SETTINGS
-    ]
+def limb_runs(
+    folder: Path,
+    learners: Sequence[str],
+    seeds: int,
+    steps: int | None = None,
+    *,
+    ablations: bool = False,
+) -> list[LimbRun]:
+    """Return the runs, all settings of one seed before the next seed.
+
+    Args:
+        folder: that their folders are in.
+        learners: which.
+        seeds: trainings of each.
+        steps: of each training; None takes the study's own.
+        ablations: with each learner's options switched off, one at a time, too.
+    """
+    made = []
+    for seed in range(seeds):
+        for learner in learners:
+            off = WITHOUT.get(learner, {}) if ablations else {}
+            for without in ("", *off):
+                name = f"{learner}_without_{without}" if without else learner
+                for faults in SETTINGS:
+                    place = folder / f"limb_{name}_{faults}_{seed}"
+                    made.append(LimbRun(learner, faults, seed, place, steps, without))
+    return made
 
 
 def complete_limb_run(run: LimbRun, episodes: int, should_stop: Callable[[], bool]) -> None:
@@ -71,10 +108,12 @@ def complete_limb_run(run: LimbRun, episodes: int, should_stop: Callable[[], boo
             options=with_command_range(TargetFindingOptions(faults=run.faults)),
             algorithm=run.learner,
             seed=run.seed,
+            steps=run.steps,
             processes=1,
             resume=(run.folder / CHECKPOINT_FILE).exists(),
         )
-        train_request(request, ignore_progress, should_stop)
+        changes = WITHOUT[run.learner][run.without] if run.without else None
+        train_request(request, ignore_progress, should_stop, changes)
     policy = load_policy(run.folder)
     with TargetFindingEnv(options_from_card(policy.card["options"])) as environment:
         found = evaluation.episodes(environment, policy, count=episodes, seed=1000 + run.seed)
@@ -82,14 +121,46 @@ def complete_limb_run(run: LimbRun, episodes: int, should_stop: Callable[[], boo
 
 
 def limb_rows(runs: Sequence[LimbRun]) -> list[dict[str, Any]]:
-    """Return a row per learner and setting, over its finished runs."""
+    """Return a row per learner, option that is off, and setting, over its finished runs."""
     made = []
-    for learner in dict.fromkeys(run.learner for run in runs):
+    for learner, without in dict.fromkeys((run.learner, run.without) for run in runs):
         for faults in SETTINGS:
-            done = [r for r in runs if (r.learner, r.faults) == (learner, faults) and r.is_done]
+            own = (learner, without, faults)
+            done = [r for r in runs if (r.learner, r.without, r.faults) == own and r.is_done]
             if done:
                 made.append(_row(learner, faults, done))
     return made
+
+
+def merged_limb_rows(
+    rows: Sequence[dict[str, Any]], made: dict[str, Any], held: Any
+) -> list[dict[str, Any]]:
+    """Return rows beside those of other learners that a result file holds.
+
+    Args:
+        rows: as :func:`limb_rows` made them.
+        made: how, the block of provenance.
+        held: what the file holds; None where there is none.
+
+    Returns:
+        All rows, each with how it was made.
+
+    Raises:
+        UserError: the file is of another kind.
+    """
+    fresh = [{**row, "made": made} for row in rows]
+    if held is None:
+        return fresh
+    if not isinstance(held, dict) or not isinstance(held.get("rows"), list):
+        raise UserError("The file for --json holds no learners on the limb; choose another one.")
+    before = {key: value for key, value in held.items() if key != "rows"}
+    names = {_name(row) for row in rows}
+    others = [{"made": before, **row} for row in held["rows"] if _name(row) not in names]
+    return [*others, *fresh]
+
+
+def _name(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["learner"], row.get("without", ""), row["faults"]
 
 
 def _row(learner: str, faults: Faults, runs: list[LimbRun]) -> dict[str, Any]:
@@ -97,8 +168,14 @@ def _row(learner: str, faults: Faults, runs: list[LimbRun]) -> dict[str, Any]:
     summaries = [_read(run.folder / SUMMARY_FILE, "history") for run in runs]
     steps = [test["mean_steps"] for test in tested]
     needed = [_episodes_until_short(summary["history"]["lengths"]) for summary in summaries]
+    trained = sorted({summary["steps"] for summary in summaries})
+    if len(trained) > 1 or runs[0].steps not in (None, trained[0]):
+        raise UserError(
+            f"{runs[0].folder.parent} holds trainings of {trained[0]} steps; choose another --out."
+        )
     return {
         "learner": learner,
+        "without": runs[0].without,
         "faults": faults,
         "seeds": [run.seed for run in runs],
         "parameters": summaries[0]["parameters"],
@@ -112,7 +189,52 @@ def _row(learner: str, faults: Faults, runs: list[LimbRun]) -> dict[str, Any]:
         "std_steps": round(float(np.std(steps)), 3),
         "found": round(float(np.mean([test["success_within_cap"] for test in tested])), 4),
         "steps_per_s": round(float(np.mean([s["steps_per_s"] for s in summaries])), 1),
+        "curves": [_curve(summary["history"]["lengths"]) for summary in summaries],
     }
+
+
+def _curve(lengths: Sequence[int]) -> list[list[float]]:
+    """Return steps of training so far, and the mean length of the last 50 episodes, at times."""
+    ends, every = np.cumsum(lengths), range(_WINDOW, len(lengths) + 1, _WINDOW // 2)
+    return [
+        [int(ends[at - 1]), round(float(np.mean(lengths[at - _WINDOW : at])), 3)] for at in every
+    ]
+
+
+def draw_limb(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw how long episodes are in training: a panel a setting, mean and range over seeds.
+
+    Args:
+        rows: of a result file; those with ``curves`` are drawn.
+        path: of the picture.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    size, panels = (13, 4), len(SETTINGS)
+    figure, axes = pyplot.subplots(
+        1, panels, figsize=size, layout="constrained", sharey=True, squeeze=False
+    )
+    for axis, faults in zip(axes[0], SETTINGS, strict=True):
+        own = [row for row in rows if row["faults"] == faults and all(row.get("curves", [[]]))]
+        for number, row in enumerate(own):
+            grid = np.linspace(0, row["steps"], 100)
+            lines = np.array([np.interp(grid, *np.transpose(curve)) for curve in row["curves"]])
+            shown = grid >= max(curve[0][0] for curve in row["curves"])
+            name = f"without {row['without']}" if row["without"] else row["learner"]
+            axis.plot(grid[shown], lines.mean(0)[shown], f"C{number}", label=name)
+            if not row["without"]:
+                ends = lines.min(0)[shown], lines.max(0)[shown]
+                axis.fill_between(grid[shown], *ends, color=f"C{number}", alpha=0.2, lw=0)
+        axis.set(title=f"dead cameras: {DEAD[faults]}", xlabel="steps of training")
+        axis.grid(alpha=0.25)
+    axes[0, 0].set_ylabel(f"steps of an episode, mean of {_WINDOW}")
+    axes[0, 0].legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
 
 
 def _episodes_until_short(lengths: Sequence[int]) -> int | None:

@@ -12,11 +12,12 @@ from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from asterias.progress import JsonLines, TrainingProgress
 from learning.policy_search import APOIS
-from learning.policy_search.algorithms.action_pois import ActionBound
+from learning.policy_search.algorithms.action_pois import ActionBound, ActionPoisSettings
 from learning.policy_search.algorithms.evolution import centred_ranks
 from learning.policy_search.algorithms.gaussian import DiagonalGaussian, renyi_divergence
 from learning.policy_search.algorithms.offline_climb import climb, traffic_light
 from learning.policy_search.algorithms.pois import PPOIS, Bound
+from learning.policy_search.algorithms.reused_batches import Batch, samples_of
 from learning.policy_search.common.architecture import Actor, PolicyArchitecture
 from learning.policy_search.common.rollouts import Transitions
 
@@ -123,15 +124,15 @@ def action_batch(episodes: int = 30, least_ess: float = 0.0) -> tuple[ActionBoun
     rng = np.random.default_rng(0)
     theta = FORM.initial(rng)
     actor = Actor(FORM, theta, np.full(2, 0.1), np.full(2, 2.0))
-    steps, returns = [], []
+    steps = []
     for _ in range(episodes):
         seen = rng.normal(size=(4, 2)).cumsum(0)
         outputs = actor.outputs(seen) + math.exp(FORM.log_std) * rng.standard_normal((4, 2))
-        steps.append(Transitions(seen, outputs, np.zeros(3), True))
-        returns.append(float(outputs[:-1].sum()))
+        steps.append(Transitions(seen, outputs, outputs[:-1].sum(1), True))
     normalisation = (np.full(2, 0.1), np.full(2, 2.0))
-    bound = ActionBound(FORM, theta, steps, np.array(returns), normalisation, 0.8, least_ess)
-    return bound, theta
+    samples = samples_of(FORM, [Batch(theta, FORM.log_std, steps)], 1.0, 1.0, by_step=False)
+    about = ActionPoisSettings(delta=0.8, least_ess=least_ess)
+    return ActionBound(FORM, theta, samples, normalisation, about), theta
 
 
 def test_at_the_acting_policy_all_episodes_count() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from asterias.errors import UserError
+from asterias.progress import TrainingProgress
 from learning.__main__ import main
 from learning.policy_search.limb_training import export_policy, make_learner
 from learning.policy_search.studies import limb
@@ -41,6 +43,22 @@ def test_a_training_of_other_options_is_not_resumed(tmp_path: Path) -> None:
     other = TargetFindingOptions(wait_s=0.2, faults="kill1")
     with pytest.raises(UserError, match="was made with notes"):
         run(replace(request(tmp_path), resume=True, options=other))
+
+
+def test_apois_with_its_settings_goes_on_exactly_and_tells_its_light(tmp_path: Path) -> None:
+    run, told = ALGORITHMS.get("apois").run, list[TrainingProgress]()
+    asked = request(tmp_path / "whole", "apois", steps=150)
+    whole = run(asked, on_progress=told.append)
+    assert whole["settings"]["by_step"] and whole["settings"]["batches"] == 8
+    assert told[-1].traffic_light and told[-1].ess > 15
+    half = replace(asked, out=tmp_path / "half")
+    with pytest.raises(KeyboardInterrupt):
+        run(half, should_stop=lambda: True)
+    again = run(replace(half, resume=True))
+    assert again["history"] == whole["history"]
+    one, other = (load_policy(tmp_path / name).tensors for name in ("whole", "half"))
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+    assert one["log_std"][0] < -0.5  # the spread has fallen
 
 
 @pytest.mark.parametrize("algorithm", ["gogepo", "udrlpg"])
@@ -93,3 +111,30 @@ def test_episodes_until_it_is_short_are_counted() -> None:
     assert limb._episodes_until_short(lengths) == 113  # 13 of 50 are 1
     assert limb._episodes_until_short([5] * 100) is None
     assert limb._episodes_until_short([1] * 10) is None
+
+
+def test_an_option_that_is_off_has_rows_of_its_own_and_other_rows_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limb, "SETTINGS", ("kill1",))
+    monkeypatch.setattr(limb, "_WINDOW", 10)
+    monkeypatch.setattr(limb, "WITHOUT", {"apois": {"batches": {"batches": 1}}})
+    path, picture = tmp_path / "limb.json", tmp_path / "limb.png"
+    held = {"learner": "pgpe", "faults": "kill1", "mean_steps": 3.2}
+    old = {"learner": "apois", "faults": "kill1", "mean_steps": 5.0}
+    path.write_text(json.dumps({"command": "before", "rows": [held, old]}))
+    words = ["policy-search-limb", "--out", str(tmp_path / "runs"), "--learners", "apois"]
+    words += ["--seeds", "1", "--episodes", "2", "--steps", "160", "--ablations"]
+    assert main([*words, "--json", str(path), "--picture", str(picture)]) == 0
+    data = json.loads(path.read_text())
+    assert [(row["learner"], row.get("without")) for row in data["rows"]] == [
+        ("pgpe", None),
+        ("apois", ""),
+        ("apois", "batches"),
+    ]
+    assert data["rows"][0]["made"] == {"command": "before"}
+    assert data["rows"][1]["steps"] == 160 and data["rows"][1]["curves"][0]
+    assert [row["settings"]["batches"] for row in data["rows"][1:]] == [8, 1]
+    assert "--steps 160 --ablations" in data["command"] and picture.stat().st_size > 10_000
+    words[words.index("160")] = "150"
+    assert main(words) == 2  # what is finished there was trained otherwise
