@@ -20,6 +20,7 @@ from asterias.files import write_json
 from asterias.progress import TrainingProgress
 from asterias.provenance import provenance
 from learning.policy_search.common.learner import PolicySearch
+from learning.policy_search.common.rollouts import MakeEnv
 from learning.policy_search.registry import LEARNERS
 from learning.target_finding.algorithms.checkpoint import CHECKPOINT_FILE, refuse_overwriting
 from learning.target_finding.algorithms.registry import (
@@ -71,6 +72,7 @@ def train_request(
     on_progress: OnTrainingProgress,
     should_stop: ShouldStop,
     changes: Mapping[str, Any] | None = None,
+    make: MakeEnv | None = None,
 ) -> dict[str, Any]:
     """Train as a person asked; return the summary.
 
@@ -81,6 +83,7 @@ def train_request(
         on_progress: told after some 75 steps each.
         should_stop: asked then.
         changes: options of the learner in place of those in :data:`SETTINGS`; None: none.
+        make: makes what is learned in; None: the simulation.
 
     Returns:
         The summary, with the history.
@@ -92,7 +95,7 @@ def train_request(
     refuse_overwriting(request.out, request.resume)
     torch.set_num_threads(1)  # the nets are small; the cores belong to the simulation
     steps = STEPS if request.steps is None else request.steps
-    model = make_learner(request, changes)
+    model = make_learner(request, changes, make)
     checkpoint = request.out / CHECKPOINT_FILE
     if request.resume:
         model.restore(checkpoint)
@@ -108,14 +111,16 @@ def train_request(
 
 
 def make_learner(
-    request: TrainingRequest, changes: Mapping[str, Any] | None = None
+    request: TrainingRequest,
+    changes: Mapping[str, Any] | None = None,
+    make: MakeEnv | None = None,
 ) -> PolicySearch:
-    """Return the learner for a request, before its first step; ``changes`` as in training."""
+    """Return the learner for a request, before its first step; the rest is as in training."""
     options = with_command_range(request.options)
     processes = 1 if request.algorithm in _ONE_BY_ONE else request.processes
     model = LEARNERS.get(request.algorithm)(
         _POLICIES[request.network],
-        partial(TargetFindingEnv, options),
+        make or partial(TargetFindingEnv, options),
         seed=request.seed,
         processes=processes,
         worlds=0 if request.algorithm in _ONE_BY_ONE else request.worlds,

@@ -16,12 +16,13 @@ from asterias.files import read_json, write_json
 from asterias.jobs import JobOptions, complete_folders
 from asterias.progress import Stages, progress_bars, stop_requests
 from asterias.provenance import provenance
+from learning.policy_search.common.pose_map import PoseMap
 from learning.policy_search.registry import LEARNERS
 from learning.policy_search.reward_weighted.four_rooms import four_rooms
 from learning.policy_search.reward_weighted.tabular import convergence_table, limit_rate
 from learning.policy_search.studies import curves, limb, runs
 from learning.policy_search.studies.benchmarks import BENCHMARKS
-from learning.target_finding.env.options import DEAD
+from learning.target_finding.env.options import DEAD, TargetFindingOptions
 
 _HELP = "; ".join(f"{name}: {about.title}" for name, about in BENCHMARKS.items())
 
@@ -141,6 +142,10 @@ class PolicySearchLimb:
     """Of each training, whose last batch is finished; as many as the paper's PPO by itself."""
     ablations: bool = False
     """Train apois with each of its options switched off, too."""
+    copy: Path | None = None
+    """Train and test in a nearest-pose copy; its file of poses, sampled where there is none."""
+    poses: int = 8000
+    """Of the copy, where it is sampled."""
     train: bool = True
     """Train what is missing; --no-train reports what is finished."""
     json: Path | None = None
@@ -166,8 +171,14 @@ class PolicySearchLimb:
         check_folder("--out", self.out)
         check_file("--json", self.json)
         check_file("--picture", self.picture)
-        about = self.learners, self.seeds, self.steps
-        todo = limb.limb_runs(self.out, *about, ablations=self.ablations)
+        todo = limb.limb_runs(
+            self.out,
+            self.learners,
+            self.seeds,
+            self.steps,
+            ablations=self.ablations,
+            copy=None if self.copy is None else self._poses(self.copy),
+        )
         if self.train:
             with progress_bars(unit="trainings") as progress, stop_requests() as stop:
                 bar = progress.add_task("trainings", total=len(todo))
@@ -192,8 +203,20 @@ class PolicySearchLimb:
         """What to type to do the same, whether or not it was done in one go."""
         words = f"python -m learning policy-search-limb --out runs/limb --seeds {self.seeds}"
         words = f"{words} --episodes {self.episodes} --learners {' '.join(self.learners)}"
-        steps = "" if self.steps is None else f" --steps {self.steps}"
-        return f"{words}{steps}{' --ablations' if self.ablations else ''}"
+        words = words if self.steps is None else f"{words} --steps {self.steps}"
+        words = f"{words} --ablations" if self.ablations else words
+        return f"{words} --copy runs/poses.safetensors" if self.copy else words
+
+    def _poses(self, path: Path) -> PoseMap:
+        """Return the copy.
+
+        Raises:
+            UserError: there are too few poses.
+        """
+        if self.poses < 1:
+            raise UserError("--poses must be 1 or more.")
+        check_file("--copy", path)
+        return PoseMap.kept(path, TargetFindingOptions(), self.poses)
 
 
 def _limb_table(rows: list[dict[str, Any]]) -> Table:
@@ -206,7 +229,7 @@ def _limb_table(rows: list[dict[str, Any]]) -> Table:
             DEAD[row["faults"]],
             str(len(row["seeds"])),
             f"{row['mean_steps']:.2f} ± {row['std_steps']:.2f}",
-            f"{100 * row['found']:.1f} %",
+            "" if row["found"] is None else f"{100 * row['found']:.1f} %",
             f"{row['training_episodes']} episodes",
         )
     return table

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
+from asterias.arrays import FloatArray
 from asterias.errors import UserError
 from asterias.files import read_json, write_json
+from learning.policy_search.common.pose_map import PoseMap
+from learning.policy_search.common.pose_map_env import PoseMapEnv
 from learning.policy_search.limb_training import train_request
 from learning.target_finding.algorithms.checkpoint import CHECKPOINT_FILE
 from learning.target_finding.algorithms.registry import TrainingRequest, ignore_progress
@@ -23,9 +27,15 @@ from learning.target_finding.env.options import (
     with_command_range,
 )
 from learning.target_finding.experiments import evaluation
-from learning.target_finding.policies.policy_files import POLICY_FILE, SUMMARY_FILE, load_policy
+from learning.target_finding.policies.policy_files import (
+    POLICY_FILE,
+    SUMMARY_FILE,
+    Policy,
+    load_policy,
+)
 
 TESTED = "tested.json"
+SIMULATION = "simulation"
 SETTINGS: tuple[Faults, ...] = get_args(Faults)
 # Steps at which an episode is called short, and episodes that the mean is over.
 _SHORT, _WINDOW = 4.0, 50
@@ -48,6 +58,7 @@ class LimbRun:
     Attributes:
         steps: of training; None takes the study's own.
         without: the option that is switched off, of :data:`WITHOUT`; empty: none.
+        copy: that it trains and is tested in; None: the simulation.
     """
 
     learner: str
@@ -56,6 +67,7 @@ class LimbRun:
     folder: Path
     steps: int | None = None
     without: str = ""
+    copy: PoseMap | None = None
 
     @property
     def is_done(self) -> bool:
@@ -70,6 +82,7 @@ def limb_runs(
     steps: int | None = None,
     *,
     ablations: bool = False,
+    copy: PoseMap | None = None,
 ) -> list[LimbRun]:
     """Return the runs, all settings of one seed before the next seed.
 
@@ -79,6 +92,7 @@ def limb_runs(
         seeds: trainings of each.
         steps: of each training; None takes the study's own.
         ablations: with each learner's options switched off, one at a time, too.
+        copy: that they train and are tested in; None: the simulation.
     """
     made = []
     for seed in range(seeds):
@@ -86,9 +100,10 @@ def limb_runs(
             off = WITHOUT.get(learner, {}) if ablations else {}
             for without in ("", *off):
                 name = f"{learner}_without_{without}" if without else learner
+                name = f"{name}_copy" if copy else name
                 for faults in SETTINGS:
                     place = folder / f"limb_{name}_{faults}_{seed}"
-                    made.append(LimbRun(learner, faults, seed, place, steps, without))
+                    made.append(LimbRun(learner, faults, seed, place, steps, without, copy))
     return made
 
 
@@ -113,11 +128,26 @@ def complete_limb_run(run: LimbRun, episodes: int, should_stop: Callable[[], boo
             resume=(run.folder / CHECKPOINT_FILE).exists(),
         )
         changes = WITHOUT[run.learner][run.without] if run.without else None
-        train_request(request, ignore_progress, should_stop, changes)
+        make = partial(PoseMapEnv, run.copy, run.faults) if run.copy else None
+        train_request(request, ignore_progress, should_stop, changes, make)
     policy = load_policy(run.folder)
+    if run.copy is not None:
+        write_json(run.folder / TESTED, _tested_in(run.copy, policy, run, episodes))
+        return
     with TargetFindingEnv(options_from_card(policy.card["options"])) as environment:
         found = evaluation.episodes(environment, policy, count=episodes, seed=1000 + run.seed)
         write_json(run.folder / TESTED, evaluation.summarise(list(found), run.faults))
+
+
+def _tested_in(copy: PoseMap, policy: Policy, run: LimbRun, episodes: int) -> dict[str, Any]:
+    draws, starts = (np.random.default_rng((1000 + run.seed, part)) for part in range(2))
+
+    def act(_: Any, seen: FloatArray) -> FloatArray:
+        return np.array([policy.act(row.astype(np.float32), draws) for row in seen])
+
+    steps, _ = copy.run(act, 1, episodes, starts, run.faults)
+    # The copy tells no last step that found from one that did not.
+    return {"episodes": episodes, "mean_steps": round(float(steps.mean()), 3)}
 
 
 def limb_rows(runs: Sequence[LimbRun]) -> list[dict[str, Any]]:
@@ -159,8 +189,9 @@ def merged_limb_rows(
     return [*others, *fresh]
 
 
-def _name(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return row["learner"], row.get("without", ""), row["faults"]
+def _name(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    place = row.get("where", SIMULATION)
+    return row["learner"], row.get("without", ""), row["faults"], place
 
 
 def _row(learner: str, faults: Faults, runs: list[LimbRun]) -> dict[str, Any]:
@@ -176,21 +207,27 @@ def _row(learner: str, faults: Faults, runs: list[LimbRun]) -> dict[str, Any]:
     return {
         "learner": learner,
         "without": runs[0].without,
+        "where": SIMULATION if runs[0].copy is None else "copy",
         "faults": faults,
         "seeds": [run.seed for run in runs],
         "parameters": summaries[0]["parameters"],
         "settings": summaries[0]["settings"],
         "steps": summaries[0]["steps"],
+        "taken_steps": [summary["taken_steps"] for summary in summaries],
         "training_episodes": round(float(np.mean([s["episodes"] for s in summaries]))),
         "episodes_until_short": needed,
         "tested_episodes": tested[0]["episodes"],
         "each": steps,
         "mean_steps": round(float(np.mean(steps)), 3),
         "std_steps": round(float(np.std(steps)), 3),
-        "found": round(float(np.mean([test["success_within_cap"] for test in tested])), 4),
+        "found": None if runs[0].copy else _found(tested),
         "steps_per_s": round(float(np.mean([s["steps_per_s"] for s in summaries])), 1),
         "curves": [_curve(summary["history"]["lengths"]) for summary in summaries],
     }
+
+
+def _found(tested: Sequence[Mapping[str, Any]]) -> float:
+    return round(float(np.mean([test["success_within_cap"] for test in tested])), 4)
 
 
 def _curve(lengths: Sequence[int]) -> list[list[float]]:
@@ -224,6 +261,7 @@ def draw_limb(rows: Sequence[dict[str, Any]], path: Path) -> None:
             lines = np.array([np.interp(grid, *np.transpose(curve)) for curve in row["curves"]])
             shown = grid >= max(curve[0][0] for curve in row["curves"])
             name = f"without {row['without']}" if row["without"] else row["learner"]
+            name = name if row["where"] == SIMULATION else f"{name}, copy"
             axis.plot(grid[shown], lines.mean(0)[shown], f"C{number}", label=name)
             if not row["without"]:
                 ends = lines.min(0)[shown], lines.max(0)[shown]
