@@ -152,6 +152,8 @@ class PolicySearchLimb:
     """Result file, for example results/learning/policy_search_limb.json; other learners stay."""
     picture: Path | None = None
     """Lengths of episodes in training to draw, for example beside the result file."""
+    best: Path | None = None
+    """Folder for the best policy of each learner and setting, best on its last 50 of training."""
 
     def run(self) -> int:
         """Train, test, print the table, write.
@@ -171,6 +173,7 @@ class PolicySearchLimb:
         check_folder("--out", self.out)
         check_file("--json", self.json)
         check_file("--picture", self.picture)
+        check_folder("--best", self.best)
         todo = limb.limb_runs(
             self.out,
             self.learners,
@@ -196,6 +199,8 @@ class PolicySearchLimb:
             write_json(self.json, {**made, "rows": rows})
         if self.picture is not None:
             limb.draw_limb(rows, self.picture)
+        if self.best is not None:
+            limb.publish_best(todo, self.best, self._command)
         return 0
 
     @property

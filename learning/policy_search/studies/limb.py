@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -160,6 +160,31 @@ def limb_rows(runs: Sequence[LimbRun]) -> list[dict[str, Any]]:
             if done:
                 made.append(_row(learner, faults, done))
     return made
+
+
+def publish_best(runs: Sequence[LimbRun], folder: Path, command: str) -> None:
+    """Write each learner's best policy of a setting to ``folder/<learner>_<setting>``.
+
+    The best is that whose last episodes of training were shortest: fresh ones choose nothing.
+
+    Args:
+        runs: those in the simulation with all options on are looked at.
+        folder: for the policies.
+        command: that made them.
+    """
+    done = [run for run in runs if run.is_done and run.copy is None and not run.without]
+    for learner, faults in dict.fromkeys((run.learner, run.faults) for run in done):
+        own = [run for run in done if (run.learner, run.faults) == (learner, faults)]
+        best = min(own, key=_last_steps)
+        policy = load_policy(best.folder)
+        tested = {k: v for k, v in _read(best.folder / TESTED, "steps").items() if k != "steps"}
+        card = {**policy.card, "command": command, "tested": tested}
+        replace(cast(Any, policy), card=card).save(folder / f"{learner}_{faults}.safetensors")
+
+
+def _last_steps(run: LimbRun) -> float:
+    last = _read(run.folder / SUMMARY_FILE, "last_50_episodes")["last_50_episodes"]
+    return float(last["mean_steps"])
 
 
 def merged_limb_rows(

@@ -12,10 +12,13 @@ import pytest
 from asterias.errors import UserError
 from asterias.progress import TrainingProgress
 from learning.__main__ import main
+from learning.policy_search.common.pose_map import PoseMap
+from learning.policy_search.common.pose_map_env import PoseMapEnv
 from learning.policy_search.limb_training import export_policy, make_learner
 from learning.policy_search.studies import limb
 from learning.target_finding.algorithms.registry import ALGORITHMS, TrainingRequest
 from learning.target_finding.env.options import TargetFindingOptions, with_command_range
+from learning.target_finding.experiments.oracle_bound import SampledPoses
 from learning.target_finding.policies.policy_files import PolicySearcher, load_policy
 
 REACH = np.array([0.5] * 4)
@@ -125,7 +128,10 @@ def test_an_option_that_is_off_has_rows_of_its_own_and_other_rows_stay(
     path.write_text(json.dumps({"command": "before", "rows": [held, old]}))
     words = ["policy-search-limb", "--out", str(tmp_path / "runs"), "--learners", "apois"]
     words += ["--seeds", "1", "--episodes", "2", "--steps", "160", "--ablations"]
+    words += ["--best", str(tmp_path / "best")]
     assert main([*words, "--json", str(path), "--picture", str(picture)]) == 0
+    card = load_policy(tmp_path / "best" / "apois_kill1.safetensors").card
+    assert card["tested"]["episodes"] == 2 and card["settings"]["batches"] == 8
     data = json.loads(path.read_text())
     assert [(row["learner"], row.get("without")) for row in data["rows"]] == [
         ("pgpe", None),
@@ -138,3 +144,28 @@ def test_an_option_that_is_off_has_rows_of_its_own_and_other_rows_stay(
     assert "--steps 160 --ablations" in data["command"] and picture.stat().st_size > 10_000
     words[words.index("160")] = "150"
     assert main(words) == 2  # what is finished there was trained otherwise
+
+
+def test_in_the_copy_it_goes_as_the_map_says(tmp_path: Path) -> None:
+    commands = np.array([[0.0] * 4, [0.4, 0.0, 0.0, 0.0], [-0.4, 0.0, 0.0, 0.0]])
+    seeing = np.zeros((3, 4), bool)
+    seeing[1, 0] = True
+    options = with_command_range(TargetFindingOptions(cap=2))
+    env = PoseMapEnv(PoseMap(SampledPoses(commands, seeing), options), "kill0")
+    env.reset(seed=0)
+    assert not env._command.any() or env._command[0] == -0.4  # no camera sees the tag
+    env._command = np.zeros(4)
+    assert env.step(np.array([-1.0, 0, 0, 0]))[1:4] == (0.0, False, False)
+    assert env._command[0] == -0.4
+    assert env.step(np.zeros(4))[1:4] == (0.0, False, True)
+    env.reset(seed=0)
+    env._command = np.zeros(4)
+    seen, *ended, _ = env.step(np.array([0.4, 0, 0, 0]))
+    assert ended == [1.0, True, False] and np.allclose(seen, [0.4, 0, 0, 0, *[0.25] * 4])
+    env._live, env._command = np.array([False, True, True, True]), np.zeros(4)
+    assert env.step(np.array([0.4, 0, 0, 0]))[1] == 0.0  # the camera that would see it is dead
+
+    runs = limb.limb_runs(tmp_path, ["apois"], 1, 100, copy=env.copy)[:1]
+    limb.complete_limb_run(runs[0], 20, lambda: False)
+    (row,) = limb.limb_rows(runs)
+    assert row["where"] == "copy" and 1 <= row["mean_steps"] <= 5 and row["found"] is None
