@@ -45,6 +45,10 @@ COMMANDS = {
         "learning.critical_states.study_command:CriticalStatesStudy",
         "Measure which frames a Deep State Identifier marks, where it is known which decided.",
     ),
+    "critical-states-replay": LazyCommand(
+        "learning.critical_states.replay_command:ReplayStudy",
+        "Clone walks through key-door grids, drawn evenly, by what decided, and at random.",
+    ),
     "crawl": LazyCommand(
         "learning.crawling.study:CrawlStudy",
         "Learn gaits of the starfish, and crawl to targets with the best one.",

@@ -55,7 +55,8 @@ FAILURES: tuple[tuple[int, ...], ...] = (
     (_DOOR, _KEY, _BEHIND),
     (_DOOR, _FRONT, _KEY, _BEHIND),
 )
-_MOVES = np.array([(0, 1), (0, -1), (1, 0), (-1, 0), (0, 0)])
+# Row and column: right, left, down, up, nowhere.
+MOVES = np.array([(0, 1), (0, -1), (1, 0), (-1, 0), (0, 0)])
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,16 @@ class KeyDoorClips:
         decided: ``(N, T)`` True where a successful agent fetched the key, opened the door, or
             fetched the ball; nothing of a failure.
         visits: ``(N, T)`` True at every first step onto key, door and ball, whether it paid or not.
+        places: ``(N, T, 2)`` row and column of the agents; pictures may show them mirrored.
+        things: ``(N, 4, 2)`` row and column of key, door, and the balls before and behind it.
     """
 
     pictures: ImageArray
     labels: Cells
     decided: npt.NDArray[np.bool_]
     visits: npt.NDArray[np.bool_]
+    places: Cells
+    things: Cells
 
 
 def key_door_clips(
@@ -241,7 +246,7 @@ def _step(
         useful = free & (step != 0).any(1)
         chosen = np.where(useful[:, None], step, chosen)
     dice = rng.random(world.count)
-    chosen = np.where((dice < random)[:, None], _MOVES[rng.integers(4, size=world.count)], chosen)
+    chosen = np.where((dice < random)[:, None], MOVES[rng.integers(4, size=world.count)], chosen)
     chosen = np.where((rng.random(world.count) < pause)[:, None], 0, chosen)
     after = place + chosen
     # Nobody walks into a wall, or by chance through the door.
@@ -257,10 +262,9 @@ def _clips(world: _Worlds, places: Cells, rng: np.random.Generator) -> KeyDoorCl
         As many successes as failures.
     """
     count, frames = places.shape[:2]
-    key, door, front, behind = (
-        _first_visits(places, cell) for cell in (world.key, world.door, world.front, world.behind)
-    )
-    labels = ((key < door) & (door < behind) & (behind < frames)).astype(np.int64)
+    things = np.stack([world.key, world.door, world.front, world.behind], axis=1)
+    key, door, front, behind = first_visits(places, things).T
+    labels = succeeded(places, things).astype(np.int64)
     visits = np.zeros((count, frames + 1), np.bool_)
     decided = visits.copy()
     for first in (key, door, front, behind):
@@ -272,14 +276,32 @@ def _clips(world: _Worlds, places: Cells, rng: np.random.Generator) -> KeyDoorCl
     mirrored = rng.random(count) < 0.5
     pictures[mirrored] = pictures[mirrored][:, :, :, ::-1]
     kept = _balanced(labels, rng)
-    return KeyDoorClips(pictures[kept], labels[kept], decided[kept, :-1], visits[kept, :-1])
+    seen = pictures[kept], labels[kept], decided[kept, :-1], visits[kept, :-1]
+    return KeyDoorClips(*seen, places[kept], things[kept])
 
 
-def _first_visits(places: Cells, cell: Cells) -> Cells:
-    """Return ``(N,)`` the frame of the first step onto a cell; T where there was none."""
-    there = (places == cell[:, None]).all(2)
-    first: Cells = np.where(there.any(1), there.argmax(1), places.shape[1])
+def first_visits(places: Cells, things: Cells) -> Cells:
+    """Return ``(N, K)`` the frames of the first steps onto things; T where there was none.
+
+    Args:
+        places: ``(N, T, 2)`` of the agents.
+        things: ``(N, K, 2)``.
+    """
+    there = (places[:, None] == things[:, :, None]).all(3)
+    first: Cells = np.where(there.any(2), there.argmax(2), places.shape[1])
     return first
+
+
+def succeeded(places: Cells, things: Cells) -> npt.NDArray[np.bool_]:
+    """Return ``(N,)`` whether agents fetched key, opened door and fetched ball in this order.
+
+    Args:
+        places: ``(N, T, 2)`` of the agents.
+        things: ``(N, 4, 2)`` key, door, and the balls before and behind it.
+    """
+    key, door, _, behind = first_visits(places, things).T
+    all_three: npt.NDArray[np.bool_] = (key < door) & (door < behind) & (behind < places.shape[1])
+    return all_three
 
 
 def _views(world: _Worlds, places: Cells, taken: list[tuple[Cells, Cells]]) -> ImageArray:

@@ -95,8 +95,13 @@ def _examination(
     )
 
 
+def key_door_training_clips(seed: int) -> KeyDoorClips:
+    """Return the clips that the detector of a seed learns from."""
+    return key_door_clips(2000, TRAINING_POLICIES, seed=100 + seed)
+
+
 def _key_door(seed: int, on_clips: Callable[[int, int], None]) -> Examination:
-    learned = key_door_clips(2000, TRAINING_POLICIES, seed=100 + seed)
+    learned = key_door_training_clips(seed)
     tuning = key_door_clips(400, VALIDATION_POLICIES, seed=700 + seed)
     test = key_door_clips(500, HELD_OUT_POLICIES, seed=900 + seed)
     on_clips(1, 1)
@@ -198,24 +203,39 @@ def complete_run(run: MaskRun, choosers: Sequence[str], on_stage: OnStage) -> di
         A row for the result file.
     """
     task = TASKS.get(run.task)
-    options = replace(task.options, seed=run.seed, **ABLATIONS[run.ablation])
     exam = task.make(run.seed, lambda done, total: on_stage(f"{run.name} clips", done, total))
-    if not run.weights.exists():
-        _train(run, task, options, exam, on_stage)
-    model = CriticalStates.load(run.weights)
+    model = trained_detector(run, exam.clips, exam.labels, on_stage)
     row = {"task": run.task, "seed": run.seed, "ablation": run.ablation}
     return row | model.card | examine(model, exam, choosers, run.seed)
 
 
+def trained_detector(
+    run: MaskRun, clips: ImageArray, labels: npt.NDArray[np.int64], on_stage: OnStage
+) -> CriticalStates:
+    """Return the detector of a run; train it where there is none yet, or go on.
+
+    Args:
+        run: what is trained.
+        clips: to learn from.
+        labels: of them, ``(N,)``.
+        on_stage: gets stage, done, total.
+    """
+    if not run.weights.exists():
+        _train(run, clips, labels, on_stage)
+    return CriticalStates.load(run.weights)
+
+
 def _train(
-    run: MaskRun, task: MaskTask, options: IdentifierOptions, exam: Examination, on_stage: OnStage
+    run: MaskRun, clips: ImageArray, labels: npt.NDArray[np.int64], on_stage: OnStage
 ) -> None:
+    task = TASKS.get(run.task)
+    options = replace(task.options, seed=run.seed, **ABLATIONS[run.ablation])
     model = CriticalStates(task.channels, 2, options)
     total, clock = options.warm_up + options.epochs, Clock()
     checkpoint = run.weights.with_suffix(".checkpoint")
     model.learn(
-        exam.clips,
-        exam.labels,
+        clips,
+        labels,
         on_epoch=lambda done, told: on_stage(run.name, done, total),
         checkpoint=checkpoint,
     )

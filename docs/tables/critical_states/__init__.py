@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from docs.tables.markdown import load, markdown_table
@@ -97,9 +99,57 @@ def _speed(results: Path) -> str:
     return markdown_table(rows)
 
 
+_WAYS = {
+    "uniform": "evenly",
+    "criticality": "by the learned mask",
+    "criticality, corrected": "by the learned mask, corrected",
+    "random": "by the mask, shifted in time at random",
+    "truth": "by the truth",
+    "errands": "before the last errand ends",
+}
+
+
+def _replay(results: Path) -> str:
+    rows = load(results, "learning/replay_priority.json")["rows"]
+    checks = list(rows[0]["success"])
+    table = [["half of the draws", *(f"{check} updates" for check in checks)]]
+    even = _success(rows, "uniform", checks)
+    for way, words in _WAYS.items():
+        own = _success(rows, way, checks)
+        cells = []
+        for check in checks:
+            apart = [mine - other for mine, other in zip(own[check], even[check], strict=True)]
+            error = stdev(apart) / math.sqrt(len(apart))
+            beside = "" if way == "uniform" else f" ({mean(apart):+.1f} ± {error:.1f})"
+            cells.append(f"{mean(own[check]):.1f}{beside}")
+        table.append([words, *cells])
+    return markdown_table(table)
+
+
+def _replay_seeds(results: Path) -> str:
+    rows = load(results, "learning/replay_priority.json")["rows"]
+    seeds = sorted({row["seed"] for row in rows})
+    last = list(rows[0]["success"])[-1]
+    table = [[f"after {last} updates", *(f"clips of seed {seed}" for seed in seeds)]]
+    for way, words in _WAYS.items():
+        groups = [[row for row in rows if row["seed"] == seed] for seed in seeds]
+        table.append([words, *(f"{mean(_success(g, way, [last])[last]):.1f}" for g in groups)])
+    return markdown_table(table)
+
+
+def _success(
+    rows: Sequence[dict[str, Any]], way: str, checks: Sequence[str]
+) -> dict[str, list[float]]:
+    """Return each clone's success in percent by updates, in the order of seeds and clones."""
+    own = [row["success"] for row in rows if row["way"] == way]
+    return {check: [success[check] for success in own] for check in checks}
+
+
 TABLES = {
     "critical_states_key_door": _methods("key-door"),
     "critical_states_key_door_groups": _groups("key-door"),
+    "critical_states_replay": _replay,
+    "critical_states_replay_seeds": _replay_seeds,
     "critical_states_limb": _methods("limb"),
     "critical_states_limb_groups": _groups("limb"),
     "critical_states_speed": _speed,
