@@ -95,6 +95,24 @@ def _limb(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _limb_ablations(results: Path) -> str:
+    """Return means in the copy of A-POIS with each option off, beside those with all of them."""
+    rows: list[tuple[str, ...]] = [("options", *DEAD.values(), "trainings of each")]
+    held = load(results, "learning/policy_search_limb.json")["rows"]
+    own = [row for row in held if row["learner"] == "apois" and row.get("where") == "copy"]
+    for without in dict.fromkeys(row["without"] for row in own):
+        steps = {row["faults"]: row for row in own if row["without"] == without}
+        trainings = {str(len(row["seeds"])) for row in steps.values()}
+        rows.append(
+            (
+                f"`{without}` off" if without else "all",
+                *(f"{row['mean_steps']:.2f} ({row['std_steps']:.2f})" for row in steps.values()),
+                " or ".join(sorted(trainings)),
+            )
+        )
+    return markdown_table(rows)
+
+
 def _four_rooms(results: Path) -> str:
     rows: list[tuple[str, ...]] = [
         ("iteration", "RMSVE, mean (std)", "anchor", "V(start), mean (std)")
@@ -295,6 +313,7 @@ def _clone_study(results: Path) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     "policy_search": _benchmarks,
     "policy_search_limb": _limb,
+    "policy_search_limb_ablations": _limb_ablations,
     "four_rooms": _four_rooms,
     "fingerprints": _fingerprints,
     "policy_clones": _clones,

@@ -267,7 +267,7 @@ def draw_limb(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw how long episodes are in training: a panel a setting, mean and range over seeds.
 
     Args:
-        rows: of a result file; those with ``curves`` are drawn.
+        rows: of a result file; those of the simulation that have curves are drawn.
         path: of the picture.
     """
     import matplotlib
@@ -280,13 +280,13 @@ def draw_limb(rows: Sequence[dict[str, Any]], path: Path) -> None:
         1, panels, figsize=size, layout="constrained", sharey=True, squeeze=False
     )
     for axis, faults in zip(axes[0], SETTINGS, strict=True):
-        own = [row for row in rows if row["faults"] == faults and all(row.get("curves", [[]]))]
+        there = [row for row in rows if row.get("where") == SIMULATION and all(row["curves"])]
+        own = [row for row in there if row["faults"] == faults]
         for number, row in enumerate(own):
             grid = np.linspace(0, row["steps"], 100)
             lines = np.array([np.interp(grid, *np.transpose(curve)) for curve in row["curves"]])
             shown = grid >= max(curve[0][0] for curve in row["curves"])
             name = f"without {row['without']}" if row["without"] else row["learner"]
-            name = name if row["where"] == SIMULATION else f"{name}, copy"
             axis.plot(grid[shown], lines.mean(0)[shown], f"C{number}", label=name)
             if not row["without"]:
                 ends = lines.min(0)[shown], lines.max(0)[shown]
