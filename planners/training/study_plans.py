@@ -135,6 +135,9 @@ _LAST |= {"epochs": 1, "validate_every": 125}
 # Gates that are nearly maxima: with an inverse temperature of 1 a block of ten layers gives a mean
 # of them, which has gone fewer steps than its last.
 _SHARP: dict[str, Any] = {"layer_temperature": 10.0, "chain_temperature": 10.0}
+# One chain that follows the kernels, as in evaluation: no layers of random moves in a loss.
+_STILL: dict[str, Any] = {**_SHARP, "exploration": False}
+_HARD: dict[str, Any] = {**_STILL, "layer_temperature": 1e4}
 
 
 def _last(name: str, about: str, model: str = "highway_vin", **options: Any) -> Case:
@@ -163,6 +166,8 @@ _HIGHWAY_PLAN = StudyPlan(
         _last("dt_vin_last", "DT-VIN, 200 layers", "dt_vin"),
         _last("highway_dt_vin_last", "Highway blocks over DT-VIN, 200 layers", "highway_dt_vin"),
         _last("highway_dt_vin_sharp", "the same, sharp gates", "highway_dt_vin", **_SHARP),
+        _last("highway_dt_vin_still", "the same, no exploration", "highway_dt_vin", **_STILL),
+        _last("highway_dt_vin_hard", "the same, gates almost maxima", "highway_dt_vin", **_HARD),
     ),
     "1,15,30,60,90",
     50,
@@ -182,6 +187,8 @@ _HIGHWAY_35_PLAN = StudyPlan(
     (
         _on_from_15("dt_vin_last", "DT-VIN", "dt_vin"),
         _on_from_15("highway_dt_vin_sharp", "Highway blocks over DT-VIN, sharp gates", **_SHARP),
+        _on_from_15("highway_dt_vin_still", "the same, no exploration in training", **_STILL),
+        _on_from_15("highway_dt_vin_hard", "the same, gates almost maxima", **_HARD),
     ),
     "1,100,200,300",
     50,
