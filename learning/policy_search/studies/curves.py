@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from asterias.errors import UserError
 from learning.policy_search.common.ranks import rank_correlation
 from learning.policy_search.studies.benchmarks import BENCHMARKS
+from learning.policy_search.studies.result_rows import merged_rows
 from learning.policy_search.studies.runs import BenchmarkRun
 
 
@@ -73,20 +73,10 @@ def merged(rows: Sequence[dict[str, Any]], made: dict[str, Any], held: Any) -> l
 
     Returns:
         All rows, each with how it was made.
-
-    Raises:
-        UserError: the file is of another kind.
     """
-    fresh = [{**row, "made": made} for row in rows]
-    if held is None:
-        return fresh
-    if not isinstance(held, dict) or not isinstance(held.get("rows"), list):
-        raise UserError("The file for --json holds no benchmarks; choose another one.")
-    before = {key: value for key, value in held.items() if key != "rows"}
-    names = {row["benchmark"] for row in rows}
-    others = [{"made": before, **row} for row in held["rows"] if row["benchmark"] not in names]
+    everything = merged_rows(rows, made, held, lambda row: str(row["benchmark"]), "benchmarks")
     order = BENCHMARKS.names()
-    return sorted([*others, *fresh], key=lambda row: order.index(row["benchmark"]))
+    return sorted(everything, key=lambda row: order.index(row["benchmark"]))
 
 
 def draw_commands(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -16,6 +16,7 @@ from asterias.files import read_json, write_json
 from learning.policy_search.common.pose_map import PoseMap
 from learning.policy_search.common.pose_map_env import PoseMapEnv
 from learning.policy_search.limb_training import train_request
+from learning.policy_search.studies.result_rows import merged_rows
 from learning.target_finding.algorithms.checkpoint import CHECKPOINT_FILE
 from learning.target_finding.algorithms.registry import TrainingRequest, ignore_progress
 from learning.target_finding.env.environment import TargetFindingEnv
@@ -199,19 +200,8 @@ def merged_limb_rows(
 
     Returns:
         All rows, each with how it was made.
-
-    Raises:
-        UserError: the file is of another kind.
     """
-    fresh = [{**row, "made": made} for row in rows]
-    if held is None:
-        return fresh
-    if not isinstance(held, dict) or not isinstance(held.get("rows"), list):
-        raise UserError("The file for --json holds no learners on the limb; choose another one.")
-    before = {key: value for key, value in held.items() if key != "rows"}
-    names = {_name(row) for row in rows}
-    others = [{"made": before, **row} for row in held["rows"] if _name(row) not in names]
-    return [*others, *fresh]
+    return merged_rows(rows, made, held, _name, "learners on the limb")
 
 
 def _name(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
