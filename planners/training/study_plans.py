@@ -174,6 +174,27 @@ _HIGHWAY_PLAN = StudyPlan(
     50,
 )
 
+# The paper's start and loss for longer than above, at a size that a processor can do.
+_LONG: dict[str, Any] = {**_LAST, "epochs": 10, "depth": 60, "validate_every": 500}
+
+
+def _random(name: str, about: str, model: str = "highway_vin", **options: Any) -> Case:
+    held = json.dumps({"init": "stochastic", **options})
+    return Case(name, about, {**_LONG, "model": model, "options": held})
+
+
+_RANDOM_PLAN = StudyPlan(
+    (
+        _random("vin_random", "VIN", "vin"),
+        _random("highway_random", "Highway VIN"),
+        _random("highway_random_no_filter", "without filter gate", filter_gate=False),
+        _random("highway_random_no_exploration", "without exploration", exploration=False),
+    ),
+    "1,15,30,60,90",
+    50,
+    50,
+)
+
 # DT-VIN with and without highway blocks, the loss of the last layer alone, on from 15 x 15.
 _LAST_35: dict[str, Any] = {"loss": "last", "epochs": 1, "validate_every": 50}
 
@@ -328,6 +349,7 @@ PLANS: dict[str, StudyPlan] = {
     "15-noise": _NOISE_PLAN,
     "35-noise": _DOUBT_PLAN,
     "15-highway": _HIGHWAY_PLAN,
+    "15-highway-random": _RANDOM_PLAN,
     "25-highway": _PAPER_PLAN,
     "35-highway": _HIGHWAY_35_PLAN,
     "15-sparse": StudyPlan(_SPARSE, "1,15,30,60,90", 500, 200),
