@@ -71,7 +71,8 @@ def _draw_errors(axis: Any, rows: Sequence[dict[str, Any]]) -> None:
     for number, row in enumerate(rows):
         drops = [100 * float(drop) for drop in row["rmse_deg"]]
         own = list(row["rmse_deg"].values())
-        colour = f"C{number}"
+        # Ten colours are told apart; what all others are held against is black.
+        colour = "k" if row["model"] == "nearest_frame" else f"C{number % 10}"
         is_fast = row["model"].endswith(("_ode", "_cde")) and row["model"] != "neural_cde"
         line = "-" if is_fast else "--"
         axis.plot(
