@@ -32,13 +32,17 @@ else:
     ModelName = literal_type_from_choices(SEQUENCE_MODELS.names())
 
 
+# Shipped, of the limb in simulation.
+ESTIMATOR = "limb_p1"
+
+
 @dataclass(frozen=True)
 class FastWeights:
     """Estimate joints from cameras with pictures lost and late, by networks side by side."""
 
     out: Path
     """Folder for descriptions and trainings; what is finished there is not done again."""
-    estimator: str = "limb_p1"
+    estimator: str = ESTIMATOR
     """Name or path of the state estimator whose encoder describes the pictures for all."""
     models: tuple[ModelName, ...] = SEQUENCE_MODELS.names()
     """Networks over time."""
@@ -101,6 +105,8 @@ class FastWeights:
         words = f"python -m learning fast-weights --out runs/fast_weights --seeds {self.seeds}"
         if self.models != SEQUENCE_MODELS.names():
             words += f" --models {' '.join(self.models)}"
+        if self.estimator != ESTIMATOR:
+            words += f" --estimator {Path(self.estimator).name}"
         return f"{words} --updates {self.updates} --drives {self.drives} --judged {self.judged}"
 
     def _about(self) -> dict[str, Any]:

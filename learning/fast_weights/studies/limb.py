@@ -6,6 +6,7 @@ is trained are the networks over time, each with the same drives, batches and nu
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
-from asterias.files import read_training, write_json
+from asterias.errors import UserError
+from asterias.files import read_training, write_bytes, write_json
 from learning.fast_weights.estimation.babbling import Babbling, babble
 from learning.fast_weights.estimation.encoder_fit import described_table
 from learning.fast_weights.estimation.estimator import TrainedEstimator
@@ -68,6 +70,7 @@ def limb_tables(
     Returns:
         The tables.
     """
+    check_encoder(trained, folder)
     smooth, sudden = Babbling(), Babbling(step_share=1.0)
     wanted = (
         ("learned", smooth, learned, LEARNED_SEED),
@@ -85,6 +88,29 @@ def limb_tables(
         arrays = load_file(path)
         tables.append(FrameTable(arrays["times_s"], arrays["content"], arrays["joints_rad"]))
     return LimbTables(*tables)
+
+
+def check_encoder(trained: TrainedEstimator, folder: Path) -> None:
+    """Note whose descriptions a folder holds.
+
+    Args:
+        trained: the estimator with the encoder.
+        folder: of the study.
+
+    Raises:
+        UserError: they are by another encoder.
+    """
+    digest = hashlib.sha256()
+    for weights in trained.encoder.state_dict().values():
+        digest.update(weights.numpy().tobytes())
+    note = folder / "encoder.sha256"
+    if not note.is_file():
+        write_bytes(note, digest.hexdigest().encode())
+    elif note.read_text() != digest.hexdigest():
+        raise UserError(
+            f"{folder} holds descriptions and trainings with another estimator's encoder; choose "
+            "another --out."
+        )
 
 
 def _describe(

@@ -32,6 +32,7 @@ from learning.fast_weights.estimation.training import (
     ranges_of,
     train_estimator,
 )
+from learning.fast_weights.studies.limb import check_encoder
 from sim.physics.kinematics import SoftLimb
 
 ROBOT = load_robot("limb_p1")
@@ -272,3 +273,13 @@ def test_what_cannot_be_trained_is_told(tmp_path: Path) -> None:
         train_estimator(EstimatorConfig(tmp_path / "out", recordings=tmp_path / "nothing"))
     with pytest.raises(UserError, match="--steps must be 4"):
         EstimatorConfig(tmp_path, updates=1)
+
+
+def test_a_study_is_not_mixed_of_two_encoders(tmp_path: Path) -> None:
+    own = untrained("filter")
+    check_encoder(own, tmp_path)
+    check_encoder(own, tmp_path)
+    with torch.no_grad():
+        next(own.encoder.parameters()).add_(0.1)
+    with pytest.raises(UserError, match="another estimator's encoder; choose another --out"):
+        check_encoder(own, tmp_path)
