@@ -7,14 +7,12 @@ from typing import Any
 
 from asterias.errors import UserError
 
-Row = Mapping[str, Any]
-
 
 def merged_rows(
-    rows: Sequence[Row],
+    rows: Sequence[Mapping[str, Any]],
     made: dict[str, Any],
     held: Any,
-    name: Callable[[Row], Hashable],
+    name: Callable[[Mapping[str, Any]], Hashable],
     what: str,
 ) -> list[dict[str, Any]]:
     """Return rows beside the others that a result file holds.
