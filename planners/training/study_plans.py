@@ -178,17 +178,28 @@ _HIGHWAY_PLAN = StudyPlan(
 _LONG: dict[str, Any] = {**_LAST, "epochs": 10, "depth": 60, "validate_every": 500}
 
 
-def _random(name: str, about: str, model: str = "highway_vin", **options: Any) -> Case:
+def _random(
+    name: str, about: str, model: str = "highway_vin", depth: int = 60, **options: Any
+) -> Case:
     held = json.dumps({"init": "stochastic", **options})
-    return Case(name, about, {**_LONG, "model": model, "options": held})
+    changes = {**_LONG, "model": model, "depth": depth, "options": held}
+    return Case(name, f"{about}, {depth} layers", changes)
 
 
 _RANDOM_PLAN = StudyPlan(
     (
         _random("vin_random", "VIN", "vin"),
         _random("highway_random", "Highway VIN"),
-        _random("highway_random_no_filter", "without filter gate", filter_gate=False),
+        _random("highway_random_no_filter", "Highway VIN without filter gate", filter_gate=False),
         _random("highway_random_no_exploration", "without exploration", exploration=False),
+        _random("highway_random_neither", "without both", exploration=False, filter_gate=False),
+        _random("vin_random_120", "VIN", "vin", 120),
+        _random(
+            "highway_random_no_exploration_120",
+            "Highway VIN without exploration",
+            depth=120,
+            exploration=False,
+        ),
     ),
     "1,15,30,60,90",
     50,
