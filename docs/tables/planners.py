@@ -394,6 +394,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "gates": _gates,
     "highway": partial(_by_case, study="15_highway", head="network"),
     "highway_35": partial(_by_case, study="35_highway", head="network"),
+    "highway_random": partial(_by_case, study="15_highway_random", head="network"),
     "noise": _noise,
     "terrain": _terrain,
     "moves": _moves,

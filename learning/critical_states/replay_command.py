@@ -16,7 +16,6 @@ from asterias.files import write_json
 from asterias.progress import Stages, progress_bars
 from asterias.provenance import provenance
 from learning.critical_states.replay_study import (
-    CHECKS,
     DEMONSTRATIONS,
     WAYS,
     complete_replay_runs,
@@ -60,11 +59,12 @@ class ReplayStudy:
                 )
             ]
         table = Table(title="Clones that succeed, in percent, by updates")
-        for heading in ("drawn by", *map(str, CHECKS)):
+        checks = list(rows[0]["success"])  # updates, as words
+        for heading in ("drawn by", *checks):
             table.add_column(heading)
         for way in WAYS:
             own = [row["success"] for row in rows if row["way"] == way]
-            means = (np.mean([success[str(check)] for success in own]) for check in CHECKS)
+            means = (np.mean([success[check] for success in own]) for check in checks)
             table.add_row(way, *(f"{mean:.1f}" for mean in means))
         Console().print(table)
         if self.json is not None:

@@ -191,8 +191,15 @@ _RANDOM_PLAN = StudyPlan(
         _random("vin_random", "VIN", "vin"),
         _random("highway_random", "Highway VIN"),
         _random("highway_random_no_filter", "Highway VIN without filter gate", filter_gate=False),
-        _random("highway_random_no_exploration", "without exploration", exploration=False),
-        _random("highway_random_neither", "without both", exploration=False, filter_gate=False),
+        _random(
+            "highway_random_no_exploration", "Highway VIN without exploration", exploration=False
+        ),
+        _random(
+            "highway_random_neither",
+            "Highway VIN without both",
+            exploration=False,
+            filter_gate=False,
+        ),
         _random("vin_random_120", "VIN", "vin", 120),
         _random(
             "highway_random_no_exploration_120",
