@@ -19,7 +19,7 @@ import torch
 
 from asterias.arrays import FloatArray
 from learning.policy_search.common.architecture import PolicyArchitecture
-from learning.policy_search.common.rollouts import Transitions
+from learning.policy_search.common.rollouts import Transitions, discounted
 
 # Added to the diagonal of the least-squares problem of the values.
 _RIDGE = 1.0
@@ -130,11 +130,6 @@ def _mixture(
     shares = torch.log(torch.tensor(counts, dtype=torch.float64) / sum(counts))
     mixture: FloatArray = (torch.logsumexp(shares[:, None] + logs, 0) - logs[-1]).numpy()
     return mixture
-
-
-def discounted(rewards: FloatArray, gamma: float) -> float:
-    """Return an episode's discounted return."""
-    return float(rewards @ gamma ** np.arange(len(rewards)))
 
 
 def advantages(steps: Sequence[Transitions], gamma: float, trace: float) -> FloatArray:

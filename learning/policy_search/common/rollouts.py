@@ -195,18 +195,22 @@ def _drawn(actor: Actor, observation: Any, rng: np.random.Generator | None) -> F
     return out if rng is None else out + actor._std * rng.standard_normal(out.shape)
 
 
+def discounted(rewards: FloatArray, gamma: float) -> float:
+    """Return an episode's discounted return."""
+    return float(rewards @ gamma ** np.arange(len(rewards)))
+
+
 def _result(
     trace: _Trace, info: dict[str, Any], terminated: bool, rules: EpisodeRules
 ) -> PolicyEpisode:
     rewards = np.array(trace.rewards)
     observations = np.array(trace.observations, dtype=np.float64)
     learned = rewards - rules.survival_bonus
-    discounts = rules.gamma ** np.arange(len(rewards))
     kept = None
     if rules.keep:
         kept = Transitions(observations, np.array(trace.outputs), learned, bool(terminated))
     return PolicyEpisode(
-        float(learned @ discounts),
+        discounted(learned, rules.gamma),
         float(rewards.sum()),
         len(rewards),
         RunningStatistics.of(observations),
