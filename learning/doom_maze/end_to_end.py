@@ -17,6 +17,9 @@ from planners.mapping.mapper import Mapper, describe_cells
 from planners.networks.base import PlanningNetwork
 from planners.training.losses import Labels, backward
 
+LAYERS_PER_ROW = 6
+"""Layers of the planner for each row of a maze."""
+
 
 class ViewPlanner(nn.Module):
     """Network from views to action logits ``(B, actions, H, W)``.
@@ -73,5 +76,11 @@ class ViewPlanner(nn.Module):
         walls = self.mapper.walls(self.mapper.spread(described, known))
         goals = torch.zeros_like(walls)
         goals[0, goal[0], goal[1]] = 1
+        best: NDArray[np.int8] = self.best_actions(walls, goals, depth)[0]
+        return best
+
+    @torch.no_grad()
+    def best_actions(self, walls: Tensor, goals: Tensor, depth: int) -> NDArray[np.int8]:
+        """Return the best action of every cell ``(B, H, W)`` from logits of walls and goals."""
         logits = self.planner(self.soft_map(walls, goals), goals, depth)
-        return np.asarray(logits[0].argmax(dim=0).numpy(), np.int8)
+        return np.asarray(logits.argmax(dim=1).numpy(), np.int8)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from learning.doom_maze.end_to_end import ViewPlanner
+from learning.doom_maze.end_to_end import LAYERS_PER_ROW, ViewPlanner
 from learning.doom_maze.mapper_training import PLANNER_WEIGHTS, WEIGHTS
 from planners.mapping.mapper import card_of, load_mapper
 from planners.mazes.datasets import MazeRule, generate
@@ -16,7 +16,6 @@ from planners.networks.weights import load_weights
 from planners.training.evaluation import score
 from sim.doom.views import survey_mazes
 
-_LAYERS_PER_ROW = 6
 _BINS = (1, 15, 30, 90)
 
 
@@ -37,7 +36,7 @@ def measure_joint(folder: Path, size: int, mazes: int, seed: int) -> dict[str, A
     actions = []
     for number, seen in enumerate(survey_mazes(drawn.mazes, range(mazes))):
         goal = (int(drawn.goals[number, 0]), int(drawn.goals[number, 1]))
-        actions.append(whole.actions(seen.views, seen.given, goal, _LAYERS_PER_ROW * size))
+        actions.append(whole.actions(seen.views, seen.given, goal, LAYERS_PER_ROW * size))
     card = card_of(name)
     bins = [asdict(row) for row in score(np.stack(actions), drawn, _BINS)]
     return {

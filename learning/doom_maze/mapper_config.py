@@ -42,6 +42,11 @@ class MapperTrainConfig:
     """Planner to train jointly, such as dt_vin_15; empty trains the mapper alone."""
     map_loss: float = 1.0
     """Weight of the map's loss beside the actions' in joint training; 0: no map is ever shown."""
+    actions_of: Literal["all", "seen"] = "all"
+    """Cells whose actions count in joint training: all, or those alone whose views are given."""
+    planner_frozen: float = 0.0
+    """Share of the updates, from the first on, that leave the planner's weights as they are: until
+    the map is clear, a planner in training learns to plan on a blurred one, and is lost later."""
     init_weights: Annotated[str, tyro.conf.arg(aliases=["--begin-with"])] = ""
     """Mapper whose weights the training starts from: one of planners/weights/doom, or a
     .safetensors file."""

@@ -23,7 +23,7 @@ from torch.nn import functional
 from asterias.errors import UserError
 from asterias.provenance import Clock, provenance
 from learning.doom_maze.augmentation import jitter, strong_jitter, turn_maze
-from learning.doom_maze.end_to_end import ViewPlanner
+from learning.doom_maze.end_to_end import LAYERS_PER_ROW, ViewPlanner
 from learning.doom_maze.mapper_config import MapperTrainConfig
 from planners.mapping.mapper import Mapper, card_of, load_mapper, save_mapper, symmetric
 from planners.mazes.action_sets import NEWS
@@ -32,6 +32,7 @@ from planners.networks.base import PlanningNetwork, observation
 from planners.networks.weights import load_weights, save_weights
 from planners.planning.factory import find_weights
 from planners.training.checkpoints import CHECKPOINT, below, load_checkpoint, save_checkpoint
+from planners.training.evaluation import score
 from planners.training.losses import layers_for
 from planners.training.trainer import expert_labels
 from sim.doom.views import survey_mazes
@@ -42,6 +43,7 @@ OFF_CENTRE_UNITS = 6
 ALL_VIEWS, SOME_VIEWS = 0.15, 0.25
 """Shares of mazes that keep all views, and a random part of them; the rest keep a walk's."""
 _BLOCK = 32
+_GOAL = 2  # in a maze of 0 and 1
 
 
 @dataclass(frozen=True)
@@ -208,46 +210,61 @@ class MapperTrainer:
                 if self.progress.update % per_epoch == 0:
                     self._validate(sets[1])
                     self.save()
-                last = self.progress.history[-1]["wrong"] if self.progress.history else math.nan
-                note = f"loss {loss:.4f} wrong cells {100 * last:.3f} %"
-                yield "train", self.progress.update, self.updates, note
+                yield "train", self.progress.update, self.updates, self._note(loss)
         finally:
             self.save()
         self._publish()
 
-    def _update(self, data: Surveyed) -> float:
-        config, clock = self.config, Clock()
+    def _note(self, loss: float) -> str:
+        """Return what is shown beside the bar."""
+        last = self.progress.history[-1] if self.progress.history else {"wrong": math.nan}
+        success = f" success {last['success']:.2f} %" if "success" in last else ""
+        return f"loss {loss:.4f} wrong cells {100 * last['wrong']:.3f} %{success}"
+
+    def _draw(self, data: Surveyed) -> tuple[Tensor, Tensor, MazeSet]:
+        """Draw the mazes of an update, and what is seen of them.
+
+        Returns:
+            Views ``(N, 4, 24, 32, 3)``, which cells have them ``(B, H, W)``, and the mazes.
+        """
+        config = self.config
         epoch, place = divmod(self.progress.update, config.mazes // config.batch)
         random = np.random.default_rng([config.seed, self.progress.update])
         order = np.random.default_rng([config.seed, 7, epoch]).permutation(config.mazes)
         chosen = order[place * config.batch : (place + 1) * config.batch]
-        described, given = [], []
-        mazes = data.mazes[chosen]
         change = strong_jitter if config.augment == "strong" else jitter
-        for place, index in enumerate(chosen.tolist()):
+        marked, given, seen = data.mazes[chosen], [], []
+        rows, columns = data.goals[chosen].T
+        marked[np.arange(len(marked)), rows, columns] = _GOAL  # it turns with its maze
+        for number, index in enumerate(chosen.tolist()):
             mask = draw_given(data.mazes[index], random)
-            rows = np.flatnonzero(mask[data.mazes[index] > 0]) + data.first[index]
-            views = change(torch.from_numpy(data.views[rows]), random)
+            cells = np.flatnonzero(mask[data.mazes[index] > 0]) + data.first[index]
+            views = change(torch.from_numpy(data.views[cells]), random)
             if config.augment == "strong":
-                mazes[place], mask, views = turn_maze(mazes[place], mask, views, random)
-            described.append(views)
+                marked[number], mask, views = turn_maze(marked[number], mask, views, random)
+            seen.append(views)
             given.append(torch.from_numpy(mask))
+        mazes = MazeSet((marked > 0).astype(np.uint8), np.argwhere(marked == _GOAL)[:, 1:])
+        return torch.cat(seen), torch.stack(given), mazes
+
+    def _update(self, data: Surveyed) -> float:
+        config, clock = self.config, Clock()
+        views, known, mazes = self._draw(data)
         self.mapper.train()
         self.optimiser.zero_grad()
-        known = torch.stack(given)
-        features = self.mapper.spread(self.mapper.describe(torch.cat(described)), known)
-        target = 1 - torch.from_numpy(mazes).float()
-        logits = self.mapper.walls(features)
+        logits = self.mapper.walls(self.mapper.spread(self.mapper.describe(views), known))
+        target = 1 - torch.from_numpy(mazes.mazes).float()
         weight = emphasis(known)
         loss = functional.binary_cross_entropy_with_logits(logits, target, weight)
         reported = float(loss.detach())
+        share = self.progress.update / self.updates
         if self.whole is not None:
-            chosen_set = MazeSet(data.mazes[chosen], data.goals[chosen])
-            reported = self._actions_loss(self.whole, logits, chosen_set)
+            reported = self._actions_loss(self.whole, logits, mazes, known)
+            if share < config.planner_frozen:
+                self.whole.planner.zero_grad()
         if self.whole is None or config.map_loss > 0:
             scale = config.map_loss if self.whole else 1.0
             (scale * loss).backward()  # type: ignore[no-untyped-call]
-        share = self.progress.update / self.updates
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
         self.optimiser.step()
@@ -257,17 +274,22 @@ class MapperTrainer:
         self.progress.cpu_seconds += cpu
         return reported
 
-    def _actions_loss(self, whole: ViewPlanner, walls: Tensor, mazes: MazeSet) -> float:
+    def _actions_loss(
+        self, whole: ViewPlanner, walls: Tensor, mazes: MazeSet, known: Tensor
+    ) -> float:
         """Add the gradients of the actions' loss; the graph of ``walls`` is kept for the map's.
 
         Returns:
             The loss.
         """
-        depth = 6 * self.config.size
+        depth = LAYERS_PER_ROW * self.config.size
         _, goals = observation(mazes.mazes, mazes.goals)
+        labels = expert_labels(mazes)
+        if self.config.actions_of == "seen":
+            labels = replace(labels, lengths=labels.lengths.where(known, -1))
         layers = layers_for("adaptive", depth, 10)
         leaf = walls.detach().requires_grad_()
-        loss = whole.backward_actions(leaf, goals, expert_labels(mazes), depth, layers)
+        loss = whole.backward_actions(leaf, goals, labels, depth, layers)
         walls.backward(leaf.grad, retain_graph=True)  # type: ignore[no-untyped-call]
         return loss
 
@@ -278,13 +300,15 @@ class MapperTrainer:
         random = np.random.default_rng(self.config.seed)
         described = self.mapper.describe(torch.from_numpy(data.views))
         free = torch.from_numpy(data.mazes > 0)
-        wrong = []
+        wrong, success = [], dict[str, float]()
         for share in (1.0, 0.5):
             kept = torch.from_numpy(random.random(len(described)) < share)
             given = free.clone()
             given[free] = kept
             logits = self.mapper.walls(self.mapper.spread(described[kept], given))
             wrong.append(float(((logits > 0) == free).float().mean()))
+            if self.whole is not None and not success:
+                success = {"success": _success(self.whole, logits, data)}
         progress = self.progress
         progress.history.append(
             {
@@ -293,6 +317,7 @@ class MapperTrainer:
                 "wrong": wrong[0],
                 "wrong_half_given": wrong[1],
             }
+            | success
         )
 
     def _publish(self) -> None:
@@ -348,6 +373,14 @@ class MapperTrainer:
 def _joint(mapper: Mapper, planner: str) -> ViewPlanner:
     network, _ = load_weights(find_weights(planner, 0))
     return ViewPlanner(mapper, network.train())
+
+
+def _success(whole: ViewPlanner, walls: Tensor, data: Surveyed) -> float:
+    """Return the share of all starts from which the goal is reached, in per cent."""
+    mazes = MazeSet(data.mazes, data.goals)
+    _, goals = observation(mazes.mazes, mazes.goals)
+    actions = whole.best_actions(walls, goals, LAYERS_PER_ROW * mazes.size)
+    return score(actions, mazes, (1, mazes.size**2))[0].success
 
 
 def train_mapper(config: MapperTrainConfig) -> MapperTrainer:
