@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 from collections.abc import Sequence
@@ -168,6 +169,8 @@ class MeasureJoint:
     """Rows and columns of the test mazes."""
     mazes: int = 40
     """Test mazes."""
+    textures: tuple[str, ...] = ("training", "held_out")
+    """Texture sets of the test mazes."""
     seed: int = 7_000_000
     """Seed of the test mazes."""
     json: Path | None = None
@@ -186,10 +189,12 @@ class MeasureJoint:
         check_seed(self.seed)
         check_file("--json", self.json)
         rows = []
-        for folder in self.folders:
-            rows.append(measure_joint(folder, self.size, self.mazes, self.seed))
-            rates = " / ".join(f"{row['success']:.2f}" for row in rows[-1]["bins"])
-            print(f"{folder}: success {rates} %")
+        for folder, textures in itertools.product(self.folders, self.textures):
+            for row in measure_joint(folder, self.size, self.mazes, self.seed, textures):
+                rows.append(row)
+                rates = " / ".join(f"{one['success']:.2f}" for one in row["bins"])
+                views = f"{row['views_given']:.0%} of the views"
+                print(f"{folder}, {textures}, {views}: success {rates} %")
         if self.json is not None:
             write_json(self.json, {**provenance(self.seed), "rows": rows})
         return 0
@@ -220,6 +225,8 @@ class TrainMapper:
             print(f"\nstopped; go on with: mapper ... --out {config.out} --resume", file=sys.stderr)
             return 130
         last = trainer.progress.history[-1]
+        if "success" in last:
+            print(f"goals reached from {last['success']:.2f} % of the starts of validation mazes")
         print(
             f"trained in {trainer.progress.seconds:.0f} s; wrong cells {100 * last['wrong']:.3f} % "
             f"with all views, {100 * last['wrong_half_given']:.2f} % with half of them"

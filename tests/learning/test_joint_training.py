@@ -1,0 +1,108 @@
+"""Mapper and planner trained jointly: what counts, what stays, and what is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from learning.doom_maze.joint import measure_joint
+from learning.doom_maze.mapper_config import MapperTrainConfig
+from learning.doom_maze.mapper_training import MapperTrainer, Surveyed, join, surveyed, train_mapper
+from planners.mazes.distances import distances
+from planners.networks.weights import load_weights
+from planners.planning.factory import find_weights
+
+JOINT: dict[str, Any] = {
+    "joint": "dt_vin_15",
+    "map_loss": 0.0,
+    "size": 7,
+    "mazes": 4,
+    "validation": 2,
+    "batch": 2,
+    "epochs": 1,
+    "threads": 1,
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are slower with more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def seen() -> Surveyed:
+    """Return the training mazes of ``JOINT`` with their views."""
+    mazes, _ = MapperTrainer(MapperTrainConfig(**JOINT)).mazes()
+    return join(list(surveyed(mazes, 0, "training")))
+
+
+def planner_change(trainer: MapperTrainer) -> float:
+    """Return the greatest change of a weight of the planner since it was loaded."""
+    before = load_weights(find_weights("dt_vin_15", 0))[0].state_dict()
+    assert trainer.whole is not None
+    after = trainer.whole.planner.state_dict()
+    return max(float((after[name] - tensor).abs().max()) for name, tensor in before.items())
+
+
+def test_a_frozen_planner_stays_and_the_mapper_learns(tmp_path: Path) -> None:
+    config = MapperTrainConfig(tmp_path, planner_frozen=0.5, actions_of="seen", **JOINT)
+    trainer = MapperTrainer(config)
+    before = {name: tensor.clone() for name, tensor in trainer.mapper.state_dict().items()}
+    changes = []
+    for stage, _, _, _ in trainer.run():
+        if stage == "train":
+            changes.append(planner_change(trainer))
+    assert changes[0] == 0 and changes[1] > 0
+    moved = [bool((trainer.mapper.state_dict()[k] != v).any()) for k, v in before.items()]
+    assert all(moved)
+    [row] = trainer.progress.history
+    assert 0 <= row["success"] <= 100
+    rows = measure_joint(tmp_path, 7, 2, 5)
+    assert [one["views_given"] for one in rows] == [1.0, 0.8]
+    assert {one["training"]["planner_frozen"] for one in rows} == {0.5}
+    assert rows[0]["bins"][0]["starts"] == rows[1]["bins"][0]["starts"] > 0
+
+
+def test_success_is_that_of_the_actions(tmp_path: Path) -> None:
+    trained = MapperTrainConfig(tmp_path, init_weights="mapper", learning_rate=0.0, **JOINT)
+    assert train_mapper(trained).progress.history[-1]["success"] == 100
+    alone = JOINT | {"joint": "", "map_loss": 1.0}
+    trainer = train_mapper(MapperTrainConfig(tmp_path / "alone", **alone))
+    assert "success" not in trainer.progress.history[-1]
+
+
+def test_goals_turn_with_their_mazes(seen: Surveyed) -> None:
+    trainer = MapperTrainer(MapperTrainConfig(augment="strong", **JOINT))
+    plain = np.sort(distances(seen.mazes, seen.goals).reshape(len(seen.mazes), -1))
+    turned = 0
+    for update in range(4):
+        trainer.progress.update = update
+        views, known, mazes = trainer._draw(seen)
+        assert len(views) == int(known.sum()) and not (known.numpy() & (mazes.mazes == 0)).any()
+        lengths = np.sort(distances(mazes.mazes, mazes.goals).reshape(len(mazes), -1))
+        for row in lengths:
+            assert (plain == row).all(axis=1).any()
+        turned += sum(not (seen.mazes == maze).all(axis=(1, 2)).any() for maze in mazes.mazes)
+    assert turned > 0
+
+
+@pytest.mark.parametrize(("actions_of", "reached"), [("all", True), ("seen", False)])
+def test_actions_count_where_there_are_views(
+    seen: Surveyed, actions_of: Any, reached: bool
+) -> None:
+    trainer = MapperTrainer(MapperTrainConfig(actions_of=actions_of, **JOINT))
+    _, known, mazes = trainer._draw(seen)
+    walls = torch.zeros(known.shape, requires_grad=True)
+    assert trainer.whole is not None
+    trainer._actions_loss(trainer.whole, walls, mazes, torch.zeros_like(known))
+    assert walls.grad is not None
+    assert bool(walls.grad.abs().sum() > 0) == reached
