@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from docs.tables.markdown import load, markdown_table
 
@@ -67,7 +68,33 @@ def _doom_explored(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _doom_joint(results: Path) -> str:
+    """Return the table of joint training: success by length of the way, by textures and views."""
+    found: dict[tuple[str, str, str], dict[float, list[dict[str, Any]]]] = {}
+    for row in load(results, "doom/joint.json")["rows"]:
+        key = _joint_training(row), {"training": "known"}.get(row["textures"], "held out")
+        minutes = f"{row['training_cpu_seconds'] / 60:.1f} min"
+        found.setdefault((*key, minutes), {})[row["views_given"]] = row["bins"]
+    spans = [f"{one['lo']} to {one['hi']} steps" for one in row["bins"]]
+    rows: list[tuple[str, ...]] = [
+        ("trained with", "textures", *spans, "80 % of the views", "processor time")
+    ]
+    for (training, textures, minutes), bins in found.items():
+        whole = [f"{one['success']:.2f} %" for one in bins[1.0]]
+        withheld = " / ".join(f"{one['success']:.1f}" for one in bins[0.8])
+        rows.append((training, textures, *whole, f"{withheld} %", minutes))
+    return markdown_table(rows)
+
+
+def _joint_training(row: dict[str, Any]) -> str:
+    """Return what a mapper and its planner were taught, in words."""
+    training = row["training"]
+    taught = "map and actions" if training["map_loss"] else "actions alone"
+    return f"{taught}, {training['mazes']:,} mazes, seed {training['seed']}"
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "doom": _doom,
     "doom_explored": _doom_explored,
+    "doom_joint": _doom_joint,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,21 +224,40 @@ def _agent_figures(results: Path) -> list[tuple[str, ...]]:
     ]
 
 
+def _joint_shares(results: Path) -> list[str]:
+    """Return success by length of the way: map taught; actions alone; the same, frozen at first."""
+    rows = [
+        row
+        for row in load(results, "doom/joint.json")["rows"]
+        if row["textures"] == "training" and row["views_given"] == 1
+    ]
+    shares = []
+    for map_loss, frozen in ((True, False), (False, False), (False, True)):
+        kind = [
+            [one["success"] for one in row["bins"]]
+            for row in rows
+            if (row["training"]["map_loss"] > 0) == map_loss
+            and (row["training"]["planner_frozen"] > 0) == frozen
+        ]
+        shares.append(
+            " / ".join(f"{statistics.mean(bins):.1f}" for bins in zip(*kind, strict=True))
+        )
+    return shares
+
+
 def _doom_figures(results: Path) -> list[tuple[str, ...]]:
     walked, killed = load(results, "doom/launch.json"), load(results, "doom/killed.json")
     ball = load(results, "doom/ball_maze.json")
     successes = " / ".join(f"{row['success']:.2f}" for row in ball["bins"])
     spans = ", ".join(f"{row['lo']} to {row['hi']}" for row in ball["bins"])
     paper, spread = ball["paper_success"]
-    joint = {row["map_loss"]: row for row in load(results, "doom/joint.json")["rows"]}
-    shares = [
-        " / ".join(f"{one['success']:.1f}" for one in joint[loss]["bins"]) for loss in (1.0, 0.0)
-    ]
+    taught, short, long = _joint_shares(results)
     return [
         (
             "ViZDoom 15 x 15, mapper and DT-VIN trained jointly on 9 x 9, paths of 1 to 15, 16 to "
-            "30, 31 to 90 steps: map and actions taught, trained mapper; actions alone, new mapper",
-            f"{shares[0]} %; {shares[1]} %",
+            "30, 31 to 90 steps: map and actions taught, trained mapper; actions alone, new mapper, "
+            "briefly; longer, the planner frozen at first",
+            f"{taught} %; {short} %; {long} %",
             link("doom/joint.json"),
         ),
         (
