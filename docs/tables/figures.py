@@ -255,8 +255,8 @@ def _doom_figures(results: Path) -> list[tuple[str, ...]]:
     return [
         (
             "ViZDoom 15 x 15, mapper and DT-VIN trained jointly on 9 x 9, paths of 1 to 15, 16 to "
-            "30, 31 to 90 steps: map and actions taught, trained mapper; actions alone, new mapper, "
-            "briefly; longer, the planner frozen at first",
+            "30, 31 to 90 steps: map and actions taught, trained mapper; actions alone, new one, "
+            "and longer, the planner frozen at first",
             f"{taught} %; {short} %; {long} %",
             link("doom/joint.json"),
         ),
