@@ -70,19 +70,20 @@ def _doom_explored(results: Path) -> str:
 
 def _doom_joint(results: Path) -> str:
     """Return the table of joint training: success by length of the way, by textures and views."""
-    found: dict[tuple[str, str, str], dict[float, list[dict[str, Any]]]] = {}
+    found: dict[tuple[str, str, str], dict[tuple[float, bool], list[str]]] = {}
     for row in load(results, "doom/joint.json")["rows"]:
         key = _joint_training(row), {"training": "known"}.get(row["textures"], "held out")
         minutes = f"{row['training_cpu_seconds'] / 60:.1f} min"
-        found.setdefault((*key, minutes), {})[row["views_given"]] = row["bins"]
+        rates = [f"{one['success']:.1f}" for one in row["bins"]]
+        found.setdefault((*key, minutes), {})[row["views_given"], row["blank"]] = rates
     spans = [f"{one['lo']} to {one['hi']} steps" for one in row["bins"]]
     rows: list[tuple[str, ...]] = [
-        ("trained with", "textures", *spans, "80 % of the views", "processor time")
+        ("trained with", "textures", *spans, "80 % of the views", "blank views", "processor time")
     ]
-    for (training, textures, minutes), bins in found.items():
-        whole = [f"{one['success']:.2f} %" for one in bins[1.0]]
-        withheld = " / ".join(f"{one['success']:.1f}" for one in bins[0.8])
-        rows.append((training, textures, *whole, f"{withheld} %", minutes))
+    for (training, textures, minutes), by_case in found.items():
+        others = [f"{' / '.join(by_case[case])} %" for case in ((0.8, False), (1.0, True))]
+        whole = [f"{rate} %" for rate in by_case[1.0, False]]
+        rows.append((training, textures, *whole, *others, minutes))
     return markdown_table(rows)
 
 

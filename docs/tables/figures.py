@@ -229,7 +229,7 @@ def _joint_shares(results: Path) -> list[str]:
     rows = [
         row
         for row in load(results, "doom/joint.json")["rows"]
-        if row["textures"] == "training" and row["views_given"] == 1
+        if row["textures"] == "training" and row["views_given"] == 1 and not row["blank"]
     ]
     shares = []
     for map_loss, frozen in ((True, False), (False, False), (False, True)):

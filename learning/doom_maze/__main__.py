@@ -193,7 +193,7 @@ class MeasureJoint:
             for row in measure_joint(folder, self.size, self.mazes, self.seed, textures):
                 rows.append(row)
                 rates = " / ".join(f"{one['success']:.2f}" for one in row["bins"])
-                views = f"{row['views_given']:.0%} of the views"
+                views = f"{row['views_given']:.0%} of the views{', blank' * row['blank']}"
                 print(f"{folder}, {textures}, {views}: success {rates} %")
         if self.json is not None:
             write_json(self.json, {**provenance(self.seed), "rows": rows})

@@ -18,7 +18,10 @@ from planners.training.evaluation import score
 from sim.doom.views import survey_mazes
 
 _BINS = (1, 15, 30, 90)
-_SHARES = (1.0, 0.8)
+_CASES = ((1.0, False), (0.8, False), (1.0, True))
+"""Share of the views given, and whether they are blank: what is reached then comes from the hint
+alone that a missing view gives of a wall."""
+_BLANK = 128
 _WITHHELD_SEED = 77
 _TRAINING_OPTIONS = ("map_loss", "seed", "size", "mazes", "epochs", "planner_frozen", "actions_of")
 
@@ -26,7 +29,7 @@ _TRAINING_OPTIONS = ("map_loss", "seed", "size", "mazes", "epochs", "planner_fro
 def measure_joint(
     folder: Path, size: int, mazes: int, seed: int, textures: str = "training"
 ) -> list[dict[str, Any]]:
-    """Return success from all cells of fresh mazes, with all views given and with 80 % of them.
+    """Return success from all cells of fresh mazes, all views given, 80 % of them, and all blank.
 
     Args:
         folder: of ``python -m learning.doom_maze mapper --joint``; where it holds no such training
@@ -37,20 +40,22 @@ def measure_joint(
         textures: texture sets of the mazes.
 
     Returns:
-        A row for each share of views.
+        A row for each of these three.
     """
     network, _ = load_weights(folder / PLANNER_WEIGHTS)
     name = str(folder / WEIGHTS)
     whole, card = ViewPlanner(load_mapper(name), network), card_of(name)
     drawn = generate(MazeRule(size), mazes, seed)
     random = np.random.default_rng(_WITHHELD_SEED)
-    actions: dict[float, list[NDArray[np.int8]]] = {share: [] for share in _SHARES}
+    actions: dict[tuple[float, bool], list[NDArray[np.int8]]] = {case: [] for case in _CASES}
     for number, seen in enumerate(survey_mazes(drawn.mazes, range(mazes), textures)):
         goal = (int(drawn.goals[number, 0]), int(drawn.goals[number, 1]))
         luck = random.random(seen.given.shape)
-        for share in _SHARES:
+        for share, blank in _CASES:
             given = seen.given & (luck < share)
-            actions[share].append(whole.actions(seen.views, given, goal, LAYERS_PER_ROW * size))
+            views = np.full_like(seen.views, _BLANK) if blank else seen.views
+            found = whole.actions(views, given, goal, LAYERS_PER_ROW * size)
+            actions[share, blank].append(found)
     training = card["training"]
     return [
         {
@@ -58,11 +63,12 @@ def measure_joint(
             "mazes": mazes,
             "textures": textures,
             "views_given": share,
+            "blank": blank,
             "training": {key: training[key] for key in _TRAINING_OPTIONS},
             "trained_with": card["command"],
             "training_seconds": card["seconds"],
             "training_cpu_seconds": card["cpu_seconds"],
             "bins": [asdict(row) for row in score(np.stack(chosen), drawn, _BINS)],
         }
-        for share, chosen in actions.items()
+        for (share, blank), chosen in actions.items()
     ]
