@@ -11,10 +11,11 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from asterias.arrays import Cell, MazeArray
+from asterias.arrays import Cell, ImageArray, MazeArray
 from sim.doom.textures import MazeAppearance
 
 CELL_UNITS = 64
@@ -102,15 +103,25 @@ def write_wad(worlds: Sequence[MazeMap]) -> bytes:
     if not 0 < len(worlds) <= 99:
         raise ValueError(f"a WAD takes 1 to 99 mazes, not {len(worlds)}.")
     lumps: list[tuple[str, bytes]] = []
+    textures: dict[str, ImageArray] = {}
     for number, world in enumerate(worlds, start=1):
         text = text_map(world).encode("ascii")
         lumps += [(map_name(number), b""), ("TEXTMAP", text), ("ENDMAP", b"")]
-    body, directory, place = b"", b"", 12
+        textures |= world.look.generated()
+    if textures:  # the engine takes pictures of this section for walls, floors and ceilings
+        pictures = [(name, _png(picture)) for name, picture in textures.items()]
+        lumps += [("TX_START", b""), *pictures, ("TX_END", b"")]
+    directory, place = b"", 12
     for name, content in lumps:
         directory += struct.pack("<ii8s", place, len(content), name.encode("ascii"))
-        body += content
         place += len(content)
+    body = b"".join(content for _, content in lumps)
     return struct.pack("<4sii", b"PWAD", len(lumps), place) + body + directory
+
+
+def _png(picture: ImageArray) -> bytes:
+    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    return data.tobytes()
 
 
 def map_name(number: int) -> str:

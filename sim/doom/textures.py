@@ -1,4 +1,4 @@
-"""What mazes look like: sets of textures of the Freedoom data, some of them held out for tests.
+"""What mazes look like: textures of the Freedoom data, some held out for tests, or drawn by a seed.
 
 The names are lumps of ``freedoom2.wad``, which the ViZDoom wheel brings.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
+from asterias.arrays import ImageArray
+from sim.doom.patterns import pattern_set
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,15 @@ HELD_OUT: dict[str, TextureSet] = {
     "panel": TextureSet(("PANEL1", "PANEL4", "PANEL5"), "FLAT8", "FLOOR1_1"),
 }
 TEXTURE_SETS = TRAINING | HELD_OUT
+GENERATED = "generated"
+"""Walls, floor and ceiling that are drawn by a seed (:mod:`sim.doom.patterns`)."""
 MIXED = "mixed"
 """Walls, floor and ceiling that a seed draws from all textures for training, and from more."""
 GROUPS = {
     "training": tuple(TRAINING),
     "varied": (*TRAINING, *[MIXED] * len(TRAINING)),
     "held_out": tuple(HELD_OUT),
+    "any": (*TRAINING, *[MIXED] * len(TRAINING), *[GENERATED] * 2 * len(TRAINING)),
 }
 _MORE_WALLS = (
     "STARG1 STARG2 STARGR1 STARBR2 BROWNHUG BROWN144 BROWNPIP STONE4 STONE5 STONE7 "
@@ -91,9 +97,9 @@ class MazeAppearance:
     """Decides which of the set's textures each face of a wall shows."""
 
     def __post_init__(self) -> None:
-        if self.textures not in (*TEXTURE_SETS, MIXED):
+        if self.textures not in (*TEXTURE_SETS, MIXED, GENERATED):
             raise ValueError(
-                f"textures are {self.textures!r}: choose {MIXED} or one of "
+                f"textures are {self.textures!r}: choose {MIXED}, {GENERATED} or one of "
                 f"{', '.join(TEXTURE_SETS)}."
             )
         if not 0 <= self.light <= 255:
@@ -102,7 +108,26 @@ class MazeAppearance:
     @property
     def texture_set(self) -> TextureSet:
         """The textures themselves."""
+        if self.textures == GENERATED:
+            *walls, floor, ceiling = _generated_names(self.seed)
+            return TextureSet(tuple(walls), floor, ceiling)
         return _mix(self.seed) if self.textures == MIXED else TEXTURE_SETS[self.textures]
+
+    def generated(self) -> dict[str, ImageArray]:
+        """Return the textures by name that the game's data do not have; none but in ``generated``.
+
+        A maze has as many as it names: walls, floor and ceiling, ``(64, 64, 3)`` each.
+        """
+        if self.textures != GENERATED:
+            return {}
+        names = _generated_names(self.seed)
+        return dict(zip(names, pattern_set(self.seed, len(names)), strict=True))
+
+
+def _generated_names(seed: int) -> list[str]:
+    """Return the names of a seed's walls, floor and ceiling: eight letters, as lumps have."""
+    number = np.base_repr(seed % 36**6, 36).zfill(6)
+    return [f"G{number}{k}" for k in range(_WALLS_IN_A_MIX + 2)]
 
 
 def _mix(seed: int) -> TextureSet:
@@ -117,7 +142,8 @@ def choose_look(textures: str, seed: int, light: int = -1) -> MazeAppearance:
 
     Args:
         textures: ``training`` for any set for training, ``varied`` for one of these or, as often, a
-            mix, ``held_out`` for any set that no training sees, or the name of a set.
+            mix, ``any`` for these or, as often, textures drawn by the seed, ``held_out`` for any set
+            that no training sees, or the name of a set.
         seed: of the draw.
         light: 0 to 255, or -1 to draw it too.
 
@@ -126,7 +152,7 @@ def choose_look(textures: str, seed: int, light: int = -1) -> MazeAppearance:
     """
     random = np.random.default_rng([0xD003, seed])
     names = GROUPS.get(textures, (textures,))
-    if names == (textures,) and textures not in (*TEXTURE_SETS, MIXED):
+    if names == (textures,) and textures not in (*TEXTURE_SETS, MIXED, GENERATED):
         raise ValueError(
             f"textures are {textures!r}: choose {', '.join(GROUPS)}, "
             f"or a set: {', '.join(TEXTURE_SETS)}."
