@@ -25,7 +25,7 @@ class MapperTrainConfig:
     validation: int = 32
     """Validation mazes."""
     textures: str = "varied"
-    """Texture sets of the mazes: training, varied, held_out, or the name of one."""
+    """Texture sets of the mazes: training, varied, any, held_out, or the name of one."""
     learning_rate: Annotated[float, tyro.conf.arg(aliases=["--rate"])] = 1e-3
     """Adam's, the paper's; falls to zero along half a cosine."""
     batch: int = 16

@@ -27,7 +27,7 @@ which walls, floor and ceiling have nearly the same colour, as in caves and ruin
 
 
 def pattern_set(seed: int, count: int) -> list[ImageArray]:
-    """Draw textures that go together, ``(64, 64, 3)`` uint8 each, RGB."""
+    """Return textures that a seed draws to go together, ``(64, 64, 3)`` uint8 each, RGB."""
     random = np.random.default_rng([0x7E47, seed])
     tone = random.uniform(0, 160, 3)
     tone = tone.mean() + random.uniform(0, 1) * (tone - tone.mean())
@@ -38,7 +38,7 @@ def pattern_set(seed: int, count: int) -> list[ImageArray]:
 def pattern(
     random: np.random.Generator, tone: NDArray[np.float64], share: float = 0.0
 ) -> ImageArray:
-    """Draw a texture ``(64, 64, 3)`` uint8, RGB, that continues over its edges.
+    """Return a texture ``(64, 64, 3)`` uint8, RGB.
 
     Args:
         random: draws it.
@@ -87,7 +87,7 @@ def _clouds(random: np.random.Generator) -> _Heights:
     roughness = random.uniform(0.3, 0.9)
     for octave in range(1, 6):
         total += roughness**octave * _smooth(random, 2**octave)
-    return (total - total.min()) / max(float(np.ptp(total)), 1e-9)
+    return np.asarray((total - total.min()) / max(float(np.ptp(total)), 1e-9))
 
 
 def _smooth(random: np.random.Generator, cells: int) -> _Heights:

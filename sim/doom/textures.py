@@ -142,8 +142,8 @@ def choose_look(textures: str, seed: int, light: int = -1) -> MazeAppearance:
 
     Args:
         textures: ``training`` for any set for training, ``varied`` for one of these or, as often, a
-            mix, ``any`` for these or, as often, textures drawn by the seed, ``held_out`` for any set
-            that no training sees, or the name of a set.
+            mix, ``any`` for these or, as often, drawn textures, ``held_out`` for any set that no
+            training sees, or the name of a set.
         seed: of the draw.
         light: 0 to 255, or -1 to draw it too.
 

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from sim.doom.game import GameDiedError, MazeGame
 from sim.doom.maps import MazeMap, cell_at, centre_of, text_map, write_wad
+from sim.doom.patterns import pattern, pattern_set
 from sim.doom.pictures import MapPicture, beside, sheet_of
-from sim.doom.textures import GROUPS, MIXED, TEXTURE_SETS, MazeAppearance, choose_look
+from sim.doom.textures import GENERATED, GROUPS, MIXED, TEXTURE_SETS, MazeAppearance, choose_look
 from sim.doom.views import survey, survey_mazes
 
 MAZE = np.array(
@@ -91,6 +92,39 @@ def test_every_texture_is_in_the_data_that_the_wheel_brings() -> None:
     assert not set(GROUPS["varied"]) & set(GROUPS["held_out"])
     held_out = {wall for name in GROUPS["held_out"] for wall in TEXTURE_SETS[name].walls}
     assert not held_out & {wall for mix in mixes for wall in mix.walls}
+
+
+def test_generated_textures_are_what_the_game_shows() -> None:
+    """Of two mazes in one file each has its own; a plain floor of one is seen in its colour."""
+    looks = [MazeAppearance(GENERATED, 255, seed) for seed in (3, 4)]
+    own = [look.generated() for look in looks]
+    assert not set(own[0]) & set(own[1]) and all(len(name) == 8 for name in (*own[0], *own[1]))
+    assert set(own[0]) == {
+        *looks[0].texture_set.walls,
+        looks[0].texture_set.floor,
+        looks[0].texture_set.ceiling,
+    }
+    found = list(lumps(write_wad([MazeMap(MAZE, (1, 1), look=look) for look in looks])))
+    inside = found[found.index("TX_START") + 1 : found.index("TX_END")]
+    assert sorted(inside) == sorted([*own[0], *own[1]])
+    views = [survey_mazes(MAZE[None], [look.seed], GENERATED, 255)[0] for look in looks]
+    for look, pictures, seen in zip(looks, own, views, strict=True):
+        floor = pictures[look.texture_set.floor].astype(float)
+        nearest = seen.views[seen.given][:, :, -1].reshape(-1, 3)  # pixels at the player's feet
+        reach = floor.reshape(-1, 3).min(0) - 20, floor.reshape(-1, 3).max(0) + 20
+        inside_range = ((nearest >= reach[0]) & (nearest <= reach[1])).all(1)
+        assert inside_range.mean() > 0.5
+    first, second = (seen.views[seen.given] for seen in views)
+    assert (first != second).mean() > 0.5
+
+
+def test_patterns_differ_and_a_seed_draws_the_same_set() -> None:
+    rng, grey = np.random.default_rng(0), np.full(3, 128.0)
+    drawn = [pattern(rng, grey) for _ in range(200)]
+    assert len({picture.tobytes() for picture in drawn}) == 200
+    assert all(picture.shape == (64, 64, 3) for picture in drawn)
+    alike = pattern_set(12, 5)
+    assert all(np.array_equal(a, b) for a, b in zip(alike, pattern_set(12, 5), strict=True))
 
 
 def test_a_seed_draws_the_same_look_and_groups_are_kept_apart() -> None:

@@ -52,7 +52,7 @@ class DoomWorldSettings(MazeWorldSettings):
     """Parameters of the node."""
 
     size: Annotated[int, "rows and columns of the maze"] = 15
-    textures: Annotated[str, "texture sets: training, varied, held_out, or one"] = "training"
+    textures: Annotated[str, "texture sets: training, varied, any, held_out, or one"] = "training"
     light: Annotated[int, "light of the mazes, 0 to 255; -1 draws it"] = -1
     control_rate_hz: Annotated[float, "tics per simulated s; the engine has 35"] = 35.0
     image_rate_hz: Annotated[float, "pictures per simulated s, at most 35"] = 8.75
