@@ -21,9 +21,10 @@ SIZE_PX = 64
 _Heights = NDArray[np.float64]
 _Draw = Callable[[np.random.Generator], _Heights]
 KINDS: Registry[_Draw] = Registry("kind of pattern")
-_TURNED, _LAYERED, _ALIKE = 0.5, 0.35, 0.6
-"""Shares of patterns that are turned by a quarter, and that lie over a second one; and of sets in
-which walls, floor and ceiling have nearly the same colour, as in caves and ruins."""
+_TURNED, _LAYERED, _FITTED, _ALIKE = 0.5, 0.35, 0.5, 0.6
+"""Shares of patterns that are turned by a quarter, that lie over a second one, and that have lamps,
+signs or skirting boards; and of sets in which walls, floor and ceiling have nearly the same colour,
+as in caves and ruins."""
 
 
 def pattern_set(seed: int, count: int) -> list[ImageArray]:
@@ -55,10 +56,31 @@ def pattern(
         share * toned * level + (1 - share) * colour
         for colour, level in ((dark, random.uniform(0.3, 1)), (bright, random.uniform(0.8, 1.7)))
     )
-    picture = dark + heights[..., None] * (bright - dark)
+    picture = np.ascontiguousarray(dark + heights[..., None] * (bright - dark))
+    if random.random() < _FITTED:
+        _fit(picture, random)
     picture += random.uniform(0, 18) * random.standard_normal((SIZE_PX, SIZE_PX, 1))
     picture += random.uniform(0, 25) * (_clouds(random)[..., None] - 0.5)
     return np.asarray(np.clip(picture, 0, 255), np.uint8)
+
+
+def _fit(picture: NDArray[np.float64], random: np.random.Generator) -> None:
+    """Put lamps, signs, doors and boards on a wall, each in its own colour, at times framed.
+
+    Seen from near, they must not be taken for what is far away through an opening.
+    """
+    for _ in range(int(random.integers(1, 5))):
+        top, high = int(random.integers(-8, 60)), int(random.choice([3, 6, 12, 24, 48]))
+        left, wide = int(random.integers(-8, 56)), int(random.choice([6, 16, 32, 48]))
+        if random.random() < 0.5:  # from edge to edge, as lamps and boards of a whole wall are
+            left, wide = 0, SIZE_PX
+        colour = random.uniform(0, 255, 3)
+        if random.random() < 0.5:  # a lamp, or a hole
+            colour = random.choice([0.1, 1.0]) * (255 - 0.5 * colour)
+        first, last = (left, top), (left + wide - 1, top + high - 1)
+        cv2.rectangle(picture, first, last, colour.tolist(), -1)
+        if random.random() < 0.5:
+            cv2.rectangle(picture, first, last, random.uniform(0, 255, 3).tolist(), 2)
 
 
 def _heights(random: np.random.Generator) -> _Heights:
