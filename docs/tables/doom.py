@@ -9,6 +9,9 @@ from typing import Any
 from docs.tables.markdown import load, markdown_table
 
 
+_TEXTURES = {"training": "known", "held_out": "held out", "unseen": "in no set"}
+
+
 def _doom(results: Path) -> str:
     """Return the table of ViZDoom with all views given: planner, soft maps, A*."""
     rows: list[tuple[str, ...]] = [
@@ -27,7 +30,7 @@ def _doom(results: Path) -> str:
         data = load(results, f"doom/maze_{size}.json")
         given = [row for row in data["surveyed"] if row["views_given"] == 1]
         paper = [f"{one['mean']:.2f} ({one['std']:.2f}) %" for one in data.get("paper_success", [])]
-        for textures, name in (("training", "known"), ("held_out", "held out")):
+        for textures, name in _TEXTURES.items():
             ways = {row["planner"]: row["bins"] for row in given if row["textures"] == textures}
             three = zip(ways[data["planner"]], ways["end_to_end"], ways["a_star"], strict=True)
             for number, bins in enumerate(three):
@@ -57,7 +60,7 @@ def _doom_explored(results: Path) -> str:
             rows.append(
                 (
                     f"{size} x {size}",
-                    {"training": "known", "held_out": "held out"}[row["textures"]],
+                    _TEXTURES[row["textures"]],
                     agents.get(row["agent"], row["agent"]),
                     f"{row['reached']:.1f} %",
                     "" if ratio is None else f"{ratio:.2f}",

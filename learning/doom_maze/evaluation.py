@@ -36,7 +36,7 @@ from planners.planning.factory import find_weights, make_planner
 from planners.training.evaluation import greedy_actions, score
 from planners.training.train_config import config_of_card
 from planners.training.trainer import draw_mazes
-from sim.doom.textures import choose_look
+from sim.doom.textures import UNSEEN, choose_look
 from sim.doom.views import CellViews, survey_mazes
 
 TEST_SEED = 5_000_000
@@ -303,12 +303,12 @@ def measure(
     result: dict[str, Any] = {"size": size, "planner": planner, "mapper": mapper}
     if size == 35:
         result["paper_success"] = [{"mean": mean, "std": std} for mean, std in PAPER_35]
-    for textures in ("training", "held_out"):
+    for textures in ("training", "held_out", UNSEEN):
         if "surveyed" in parts:
             test = DoomTest(size, per_bin, textures, seed)
             rows = surveyed_rows(test, planner, mapper, on_progress)
             result.setdefault("surveyed", []).extend(rows)
-        if "explored" in parts:
+        if "explored" in parts and textures != UNSEEN:
             test = DoomTest(size, explored_per_bin, textures, seed)
             rows = explored_rows(test, planner, mapper, on_progress)
             result.setdefault("explored", []).extend(rows)

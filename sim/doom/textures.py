@@ -46,14 +46,18 @@ HELD_OUT: dict[str, TextureSet] = {
     "panel": TextureSet(("PANEL1", "PANEL4", "PANEL5"), "FLAT8", "FLOOR1_1"),
 }
 TEXTURE_SETS = TRAINING | HELD_OUT
-GENERATED = "generated"
-"""Walls, floor and ceiling that are drawn by a seed (:mod:`sim.doom.patterns`)."""
 MIXED = "mixed"
 """Walls, floor and ceiling that a seed draws from all textures for training, and from more."""
+UNSEEN = "unseen"
+"""Walls, floor and ceiling that a seed draws from textures that are in no other set or mix: for a
+last test, where the sets held out have been looked at while a mapper was made better."""
+GENERATED = "generated"
+"""Walls, floor and ceiling that are drawn by a seed (:mod:`sim.doom.patterns`)."""
 GROUPS = {
     "training": tuple(TRAINING),
     "varied": (*TRAINING, *[MIXED] * len(TRAINING)),
     "held_out": tuple(HELD_OUT),
+    UNSEEN: (UNSEEN,),
     "any": (*TRAINING, *[MIXED] * len(TRAINING), *[GENERATED] * 2 * len(TRAINING)),
 }
 _MORE_WALLS = (
@@ -80,6 +84,26 @@ _POOL_OF_FLATS = [
     *_MORE_FLATS.split(),
     *(flat for one in TRAINING.values() for flat in (one.floor, one.ceiling)),
 ]
+_UNSEEN_WALLS = (
+    "A-ASKIN1 A-BROCK2 A-CAMO1 A-CAMO3 A-DROCK1 A-MARBLE A-MUD A-REDROK A-WOOD1 A-YELLOW "
+    "AQCOMP01 AQDIRT01 AQDOOR01 AQLITE01 AQLITE10 AQSUPP01 AQTRIM01 BIGDOOR2 BIGDOOR5 "
+    "BRNSMAL1 CAVERN1 COMP2 COMPSTA1 COMPTALL COMPUTE1 CRATELIT DOOR1 DOOR3 ESPIBR1 ESPIG1 "
+    "ESPIGR1 ESPITAN1 FIREBLU1 FIREWALL GSTGARG GSTLION GSTSATYR LITE3 LITE5 LITEBLU1 "
+    "MARBFAC2 MARBFACE PANBOOK PANCASE1 ROCKRED1 SKINMET1 SKSNAKE1 SKSPINE1 SPCDOOR1 SPCDOOR3 "
+    "SP_DUDE1 SP_FACE1 STEPTOP SW1COMP SW1SKULL SW1WOOD TEKBRON1 TEKLITE TEKWALL1 TEKWALL4 "
+    "WOODGARG WOODMET1 WOODMET2 ZZWOLF1 ZZWOLF5 ZZWOLF9"
+)
+_UNSEEN_FLATS = (
+    "AQF003 AQF014 AQF022 AQF035 AQF047 AQF058 AQF069 BLOOD1 CEIL3_4 CEIL4_3 CEIL5_3 COMP01 "
+    "CONS1_1 CRATOP1 DEM1_3 DEM1_5 FLAT5_3 FLAT5_8 FLOOR0_5 FLOOR0_7 FWATER1 GATE1 GRNLITE1 "
+    "LAVA1 NUKAGE1 RROCK01 RROCK05 RROCK08 RROCK15 SFLR6_1 SFLR7_1 SLIME01 SLIME09 SLIME14 "
+    "STEP1 TLITE6_1"
+)
+_POOLS = {
+    MIXED: (_POOL_OF_WALLS, _POOL_OF_FLATS),
+    UNSEEN: (_UNSEEN_WALLS.split(), _UNSEEN_FLATS.split()),
+}
+_DRAWN = (*_POOLS, GENERATED)
 _WALLS_IN_A_MIX = 3
 LIGHT = (112, 232)
 """Least and greatest light of a sector that :func:`choose_look` draws, of 0 to 255."""
@@ -97,10 +121,10 @@ class MazeAppearance:
     """Decides which of the set's textures each face of a wall shows."""
 
     def __post_init__(self) -> None:
-        if self.textures not in (*TEXTURE_SETS, MIXED, GENERATED):
+        if self.textures not in (*TEXTURE_SETS, *_DRAWN):
             raise ValueError(
-                f"textures are {self.textures!r}: choose {MIXED}, {GENERATED} or one of "
-                f"{', '.join(TEXTURE_SETS)}."
+                f"textures are {self.textures!r}: choose one of "
+                f"{', '.join((*_DRAWN, *TEXTURE_SETS))}."
             )
         if not 0 <= self.light <= 255:
             raise ValueError(f"light is {self.light}: give 0 (dark) to 255.")
@@ -111,7 +135,9 @@ class MazeAppearance:
         if self.textures == GENERATED:
             *walls, floor, ceiling = _generated_names(self.seed)
             return TextureSet(tuple(walls), floor, ceiling)
-        return _mix(self.seed) if self.textures == MIXED else TEXTURE_SETS[self.textures]
+        if self.textures in _POOLS:
+            return _mix(self.seed, *_POOLS[self.textures])
+        return TEXTURE_SETS[self.textures]
 
     def generated(self) -> dict[str, ImageArray]:
         """Return the textures by name that the game's data do not have; none but in ``generated``.
@@ -130,10 +156,10 @@ def _generated_names(seed: int) -> list[str]:
     return [f"G{number}{k}" for k in range(_WALLS_IN_A_MIX + 2)]
 
 
-def _mix(seed: int) -> TextureSet:
+def _mix(seed: int, of_walls: list[str], of_flats: list[str]) -> TextureSet:
     random = np.random.default_rng([0x313, seed])
-    walls = random.choice(_POOL_OF_WALLS, _WALLS_IN_A_MIX, replace=False).tolist()
-    floor, ceiling = random.choice(_POOL_OF_FLATS, 2, replace=False).tolist()
+    walls = random.choice(of_walls, _WALLS_IN_A_MIX, replace=False).tolist()
+    floor, ceiling = random.choice(of_flats, 2, replace=False).tolist()
     return TextureSet(tuple(walls), floor, ceiling)
 
 
@@ -143,7 +169,7 @@ def choose_look(textures: str, seed: int, light: int = -1) -> MazeAppearance:
     Args:
         textures: ``training`` for any set for training, ``varied`` for one of these or, as often, a
             mix, ``any`` for these or, as often, drawn textures, ``held_out`` for any set that no
-            training sees, or the name of a set.
+            training sees, ``unseen`` for a mix of textures that are in no set, or the name of one.
         seed: of the draw.
         light: 0 to 255, or -1 to draw it too.
 
@@ -152,7 +178,7 @@ def choose_look(textures: str, seed: int, light: int = -1) -> MazeAppearance:
     """
     random = np.random.default_rng([0xD003, seed])
     names = GROUPS.get(textures, (textures,))
-    if names == (textures,) and textures not in (*TEXTURE_SETS, MIXED, GENERATED):
+    if names == (textures,) and textures not in (*TEXTURE_SETS, *_DRAWN):
         raise ValueError(
             f"textures are {textures!r}: choose {', '.join(GROUPS)}, "
             f"or a set: {', '.join(TEXTURE_SETS)}."
