@@ -8,7 +8,6 @@ from typing import Any
 
 from docs.tables.markdown import load, markdown_table
 
-
 _TEXTURES = {"training": "known", "held_out": "held out", "unseen": "in no set"}
 
 
