@@ -24,23 +24,30 @@ _MAZE, _SHORTEST = 103, 20
 _DOOM = {
     **CORRIDOR_SETTINGS,
     "learning_starts": 300,
-    "train_freq": 2,
     "target_update_interval": 200,
     # Random moves become fewer over the first 2,400 steps.
     "exploration_fraction": 0.16,
 }
 
 
-def register_exit(name: str, maze_seed: int, shortest: int) -> None:
-    """Register the exit of a maze as a task; it is solved by ways at most 2 steps too long."""
+def register_exit(name: str, maze_seed: int, shortest: int, between_updates: int = 2) -> None:
+    """Register the exit of a maze as a task; it is solved by ways at most 2 steps too long.
+
+    Args:
+        name: of the task.
+        maze_seed: which maze.
+        shortest: steps of its shortest way.
+        between_updates: steps between two updates of DQN.
+    """
+    updates = f", an update every {between_updates} steps" if between_updates != 2 else ""
     TASKS.register(
         name,
         DeepTask(
-            f"exit of a maze in ViZDoom, {shortest} steps away",
+            f"exit of a maze in ViZDoom, {shortest} steps away{updates}",
             partial(DoomExitEnv, maze_seed),
             15_000,
             0.95 ** (shortest + 1),
-            _DOOM,
+            {**_DOOM, "train_freq": between_updates},
             episodes=1,  # the same each time
             patience=60,
             learners=("dqn", "highway_50", "ppo"),
@@ -49,6 +56,8 @@ def register_exit(name: str, maze_seed: int, shortest: int) -> None:
 
 
 register_exit("doom_exit", _MAZE, _SHORTEST)
+# As often as DQN of stable-baselines3 updates by itself: steps cost more than updates there.
+register_exit("doom_exit_sb3", _MAZE, _SHORTEST, between_updates=4)
 
 _REACH: dict[str, Any] = {
     "buffer_size": 20_000,
