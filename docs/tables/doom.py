@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.tables.markdown import load, markdown_table
+from sim.doom.textures import TRAINING, UNSEEN
 
 _TEXTURES = {"training": "known", "held_out": "held out", "unseen": "in no set"}
 
@@ -45,6 +46,29 @@ def _doom(results: Path) -> str:
                     )
                 )
     return markdown_table(rows)
+
+
+def _doom_textures(results: Path) -> str:
+    """Return the table of wrong cells by texture set, with all views given."""
+    shares: dict[str, dict[int, float]] = {}
+    for size in (15, 35):
+        rows = load(results, f"doom/maze_{size}.json")["surveyed"]
+        for row in rows:
+            if row["views_given"] == 1 and row["planner"] == "a_star":
+                for name, share in row["wrong_cells_by_set"].items():
+                    shares.setdefault(name, {})[size] = share
+    known = [
+        [shares[name][size] for name in TRAINING if size in shares.get(name, {})]
+        for size in (15, 35)
+    ]
+    table: list[tuple[str, ...]] = [("textures", "15 x 15", "35 x 35")]
+    table.append(("sets for training, mean", *(f"{sum(own) / len(own):.4f}" for own in known)))
+    for name, by_size in shares.items():
+        if name in TRAINING:
+            continue
+        cells = [f"{by_size[n]:.4f}" if n in by_size else "" for n in (15, 35)]
+        table.append(("in no set" if name == UNSEEN else f"`{name}`", *cells))
+    return markdown_table(table)
 
 
 def _doom_explored(results: Path) -> str:
@@ -98,6 +122,7 @@ def _joint_training(row: dict[str, Any]) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "doom": _doom,
+    "doom_textures": _doom_textures,
     "doom_explored": _doom_explored,
     "doom_joint": _doom_joint,
 }

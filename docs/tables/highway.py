@@ -147,9 +147,13 @@ def _gates(row: dict[str, Any]) -> tuple[str, str]:
     )
 
 
+_UPDATES = {"doom_exit": "2 steps", "doom_exit_sb3": "4 steps"}
+
+
 def _doom_exit(results: Path) -> str:
     rows: list[tuple[str, ...]] = [
         (
+            "an update every",
             "learner",
             "steps until solved, each seed",
             "last way, each seed",
@@ -160,7 +164,8 @@ def _doom_exit(results: Path) -> str:
     for row in load(results, "learning/highway_doom_exit.json")["rows"]:
         ways = [curve[-1] for curve in row["curves"]]
         shown = ", ".join(f"{way['length']:.0f}" if way["return"] > 0 else "none" for way in ways)
-        rows.append((_DEEP[row["learner"]], _solved(row), shown, *_gates(row)))
+        updates = "" if row["learner"] == "ppo" else _UPDATES[row["task"]]
+        rows.append((updates, _DEEP[row["learner"]], _solved(row), shown, *_gates(row)))
     return markdown_table(rows)
 
 

@@ -18,6 +18,7 @@ from asterias.cli import check_file, check_folder, check_seed, run_command
 from asterias.errors import UserError
 from asterias.progress import Stages, progress_bars
 from learning.doom_maze.mapper_config import MapperTrainConfig
+from learning.doom_maze.textures_command import DrawTextures
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": EvaluateNavigation,
     "joint": MeasureJoint,
     "mapper": TrainMapper,
+    "textures": DrawTextures,
     "walk": DrawWalk,
 }
 

@@ -6,14 +6,17 @@ import os
 import signal
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import cv2
 import gymnasium
 import numpy as np
 import pytest
 from stable_baselines3.common.env_checker import check_env
 
 from learning.doom_maze import CELLS_ENVIRONMENT_ID, ENVIRONMENT_ID
+from learning.doom_maze.__main__ import main
 from planners.mazes.action_sets import NEWS
 from planners.planning.exact_search import a_star
 
@@ -137,3 +140,16 @@ def test_driving_forward_gets_on_and_the_goal_is_where_it_is_said_to_be() -> Non
 def test_bad_options_are_told_in_one_sentence(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         gymnasium.make(ENVIRONMENT_ID, **options)
+
+
+def test_textures_are_drawn_a_row_for_each_group(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "textures.png"
+    assert main(["textures", "--out", str(out), "--groups", "brick", "unseen", "--looks", "2"]) == 0
+    sheet = cv2.imread(str(out))
+    assert sheet is not None
+    assert sheet.shape[:2] == (32 + 2 * 126, 2 * 166)
+    assert len({sheet[40:150, x : x + 150].tobytes() for x in (8, 174)}) == 2
+    assert main(["textures", "--out", str(out), "--groups", "velvet"]) == 2
+    assert "velvet" in capsys.readouterr().err

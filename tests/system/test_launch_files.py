@@ -62,6 +62,11 @@ def test_a_demo_below_its_goal_has_the_verdict_failed(
     assert subprocess.run(verdict, cwd=ROOT, check=False).returncode == 1
 
 
+def slow(*values: Any) -> Any:
+    """Return a case that ``make test`` leaves out."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
@@ -98,9 +103,10 @@ def test_pybullet_moves_a_launched_limb(launch: Callable[..., Any], client: Any)
     ("arguments", "sentence"),
     [
         (("robot:=limb_p2",), "did you mean 'limb_p1'?"),
-        (("real_time_factor:=-1.0",), "real_time_factor must be 0"),
-        (("renderer:=egl",), "set backend.renderer to raster"),
-        (("engine:=mujoco",), "There is no engine 'mujoco': choose one of asterias, pybullet"),
+        # One launch shows how a refusal ends it; these words are tested without one, too.
+        slow(("real_time_factor:=-1.0",), "real_time_factor must be 0"),
+        slow(("renderer:=egl",), "set backend.renderer to raster"),
+        slow(("engine:=mujoco",), "There is no engine 'mujoco': choose one of asterias, pybullet"),
     ],
 )
 def test_a_robot_that_cannot_start_ends_the_launch_with_one_sentence(

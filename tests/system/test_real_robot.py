@@ -88,7 +88,9 @@ def has_torque(robot: EmulatedRobot) -> list[bool]:
 # -- how a driver ends ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_a_driver_that_is_told_to_stop_makes_its_servos_safe_at_once(
     robot: EmulatedRobot,
     client: Any,
@@ -228,7 +230,7 @@ def check_motion(client: Any, states: list[JointState]) -> None:
     ("arguments", "sentence"),
     [
         (("robot:=limb_p1",), "has the backend 'sim': give it a backend of type devices"),
-        (("robot:=limb_p2",), "did you mean 'limb_p1'?"),
+        pytest.param(("robot:=limb_p2",), "did you mean 'limb_p1'?", marks=pytest.mark.slow),
     ],
 )
 def test_a_robot_without_devices_ends_the_launch_with_one_sentence(
