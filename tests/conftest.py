@@ -24,6 +24,7 @@ SYSTEMS = ("tests/system/", "tests/docs/test_documents.py")
 LONG = (
     "tests/learning/target_finding/test_target_finding_env.py",
     "tests/ros2_command/test_graph_verbs.py",
+    "tests/learning/policy_search/test_policy_learners.py",
     "tests/planners/test_training.py",
     "tests/ros_ws/test_navigation.py",
     "tests/learning/target_finding/test_target_finding_beyond.py",
