@@ -75,18 +75,32 @@ def _doom_explored(results: Path) -> str:
     """Return the table of exploring ViZDoom: goals reached, path over the shortest path."""
     agents = {"dt_vin": "DT-VIN", "a_star": "A*", "random_walk": "random walk"}
     rows: list[tuple[str, ...]] = [
-        ("mazes", "textures", "agent", "goals reached", "way over shortest", "looks", "mazes tried")
+        (
+            "mazes",
+            "textures",
+            "agent",
+            "frontiers",
+            "goals reached",
+            "way over shortest",
+            "median",
+            "looks",
+            "mazes tried",
+        )
     ]
     for size in (15, 35):
         for row in load(results, f"doom/maze_{size}.json")["explored"]:
-            ratio = row["path_over_optimum"]
+            ratio, median = row["path_over_optimum"], row["path_over_optimum_median"]
+            frontiers = row.get("frontiers", "optimistic")  # files before there was a choice
+            is_random = row["agent"] == "random_walk"
             rows.append(
                 (
                     f"{size} x {size}",
                     _TEXTURES[row["textures"]],
                     agents.get(row["agent"], row["agent"]),
+                    "" if is_random else frontiers,
                     f"{row['reached']:.1f} %",
                     "" if ratio is None else f"{ratio:.2f}",
+                    "" if median is None else f"{median:.2f}",
                     f"{row['looks']:.0f}",
                     str(row["mazes"]),
                 )
@@ -117,8 +131,27 @@ def _joint_training(row: dict[str, Any]) -> str:
     """Return what a mapper and its planner were taught, in words."""
     training = row["training"]
     taught = "map and actions" if training["map_loss"] else "actions alone"
-    epochs = f"{training['epochs']} epochs{', resumed' * ('--resume' in row['trained_with'])}"
-    return f"{taught}, {training['mazes']:,} mazes, {epochs}, seed {training['seed']}"
+    return f"{taught}, {training['mazes']:,} mazes, seed {training['seed']}"
+
+
+def _doom_sight(results: Path) -> str:
+    """Return the table of exploring with perfect sight: path over the shortest path."""
+    data = load(results, "doom/sight.json")
+    rows: list[tuple[str, ...]] = [
+        ("cells in sight", "frontiers", "way over shortest", "median", "looks", "mazes")
+    ]
+    for row in data["rows"]:
+        rows.append(
+            (
+                str(row["sight_cells"]),
+                row["frontiers"],
+                f"{row['path_over_optimum']:.2f}",
+                f"{row['path_over_optimum_median']:.2f}",
+                f"{row['looks']:.0f}",
+                str(row["mazes"]),
+            )
+        )
+    return markdown_table(rows)
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
@@ -126,4 +159,5 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "doom_textures": _doom_textures,
     "doom_explored": _doom_explored,
     "doom_joint": _doom_joint,
+    "doom_sight": _doom_sight,
 }

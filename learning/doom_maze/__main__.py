@@ -39,6 +39,8 @@ class EvaluateNavigation:
     """Seed of mazes, textures and light."""
     parts: tuple[Literal["surveyed", "explored"], ...] = ("surveyed", "explored")
     """What to measure."""
+    frontiers: tuple[Literal["optimistic", "expected"], ...] = ("optimistic", "expected")
+    """Where to explore next: unknown cells free, or at the price of their doubt."""
     threads: int = 0
     """Threads; 0 leaves the choice to PyTorch."""
     json: Path | None = None
@@ -72,6 +74,7 @@ class EvaluateNavigation:
                 explored_per_bin=self.explored,
                 seed=self.seed,
                 parts=self.parts,
+                frontiers=self.frontiers,
                 on_progress=Stages(bars),
             )
         console = Console()
@@ -101,6 +104,8 @@ class DrawWalk:
     """Mapper of planners/weights/doom, or a .safetensors file."""
     textures: str = "training"
     """Texture sets: training, held_out, or the name of one."""
+    frontiers: Literal["optimistic", "expected"] = "optimistic"
+    """Where to explore next: unknown cells free, or at the price of their doubt."""
     seed: int = 0
     """Seed of the maze."""
     out: Path = Path("runs/doom_walk.png")
@@ -116,8 +121,52 @@ class DrawWalk:
 
         check_seed(self.seed)
         check_file("--out", self.out)
+        names = (self.planner, self.mapper, self.textures, self.frontiers)
+        print(draw_walk(self.size, *names, self.seed, self.out))
+        return 0
 
-        print(draw_walk(self.size, self.planner, self.mapper, self.textures, self.seed, self.out))
+
+@dataclass(frozen=True)
+class MeasureSight:
+    """Explore mazes without a game, with perfect sight of some cells."""
+
+    size: tyro.conf.Positional[int] = 35
+    """Rows and columns: 15 or 35."""
+    sights: tuple[int, ...] = (1, 2, 4, 34)
+    """Cells that are seen along each of the four directions."""
+    mazes: int = 5
+    """Mazes per bin of path lengths."""
+    seed: int = 5_000_000
+    """Seed of the mazes."""
+    json: Path | None = None
+    """Result file to write, for example results/doom/sight.json."""
+
+    def run(self) -> int:
+        """Measure, print, write the result file if asked for.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            UserError: an option cannot be used.
+        """
+        from asterias.files import write_json
+        from asterias.provenance import provenance
+        from learning.doom_maze.sight import measure_sight
+
+        check_seed(self.seed)
+        check_file("--json", self.json)
+        if min(self.mazes, *self.sights) < 1:
+            raise UserError("--mazes and --sights must be 1 or more.")
+        with progress_bars(width=24) as bars:
+            rows = measure_sight(self.size, self.mazes, self.seed, self.sights, Stages(bars))
+        for row in rows:
+            print(
+                f"{row['sight_cells']:2} cells, {row['frontiers']:10}: "
+                f"{row['path_over_optimum']:.2f} times the shortest way, {row['looks']:.0f} looks"
+            )
+        if self.json is not None:
+            write_json(self.json, {**provenance(self.seed), "size": self.size, "rows": rows})
         return 0
 
 
@@ -241,6 +290,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": EvaluateNavigation,
     "joint": MeasureJoint,
     "mapper": TrainMapper,
+    "sight": MeasureSight,
     "textures": DrawTextures,
     "walk": DrawWalk,
 }
@@ -248,7 +298,16 @@ COMMANDS: dict[str, type] = {
 
 def _explored_table(rows: list[dict[str, object]]) -> Table:
     table = Table(title="Exploring: from the cell that is farthest from the goal")
-    columns = ("agent", "textures", "reached", "path_over_optimum", "looks", "plans", "planning_ms")
+    columns = (
+        "agent",
+        "frontiers",
+        "textures",
+        "reached",
+        "path_over_optimum",
+        "looks",
+        "plans",
+        "planning_ms",
+    )
     for column in columns:
         table.add_column(column.replace("_", " "))
     for row in rows:

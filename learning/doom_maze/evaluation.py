@@ -13,8 +13,9 @@ import json
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from asterias.provenance import provenance
 from learning.doom_maze.mapper_config import config_from_card
 from learning.doom_maze.mapper_training import MapperTrainer
 from planners.mapping.exploration import Exploration, SurveyedWorld, explore, random_walk
+from planners.mapping.frontiers import FRONTIERS, make_frontiers
 from planners.mapping.map_belief import MapBelief
 from planners.mapping.mapper import Mapper, card_of, load_mapper, wall_probabilities
 from planners.mazes.datasets import MazeRule, MazeSet, generate_stratified
@@ -39,6 +41,8 @@ from planners.training.trainer import draw_mazes
 from sim.doom.textures import UNSEEN, choose_look
 from sim.doom.views import CellViews, survey_mazes
 
+Part = Literal["surveyed", "explored"]
+PARTS: tuple[Part, ...] = get_args(Part)
 TEST_SEED = 5_000_000
 BINS = {15: (1, 30, 60, 90), 35: (1, 100, 200, 300)}
 PAPER_35 = ((99.67, 0.22), (97.92, 0.11), (96.41, 0.37))
@@ -46,6 +50,7 @@ PAPER_35 = ((99.67, 0.22), (97.92, 0.11), (96.41, 0.37))
 END_TO_END = "end_to_end"
 """The planner on the mapper's probabilities themselves, from views to actions without a threshold.
 """
+RANDOM_WALK = "random_walk"
 SHARES = (1.0, 0.8, 0.5)
 _WITHHELD_SEED = 77
 _SIZE_OF_DOUBLES = 15
@@ -224,9 +229,13 @@ def _exact_actions(mazes: MazeSet) -> NDArray[np.int8]:
 
 
 def explored_rows(
-    test: DoomTest, planner: str, mapper_name: str, on_progress: OnProgress
+    test: DoomTest,
+    planner: str,
+    mapper_name: str,
+    on_progress: OnProgress,
+    frontiers: Sequence[str] = FRONTIERS,
 ) -> list[dict[str, Any]]:
-    """Return a row each for the planner, A* and the random walk.
+    """Return a row each for the planner and A* with each choice of frontiers, and the random walk.
 
     Each maze is explored from the cell that is farthest from the goal.
     """
@@ -234,7 +243,10 @@ def explored_rows(
     _, planner_card = load_weights(find_weights(planner, test.size))
     mazes = test.mazes(card, planner_card)
     agents = {name: make_planner(name, test.size, device="cpu") for name in (planner, "a_star")}
-    walks: dict[str, list[Exploration]] = {name: [] for name in (*agents, "random_walk")}
+    choices = {name: make_frontiers(name) for name in frontiers}
+    walks: dict[tuple[str, str], list[Exploration]] = {
+        ways: [] for ways in (*product(agents, choices), (RANDOM_WALK, ""))
+    }
     shortest = []
     limit = 4 * test.size**2
     for index, seen in Surveys(mazes, test.textures, test.seed):
@@ -242,31 +254,36 @@ def explored_rows(
         lengths = distances(maze[None], mazes.goals[index : index + 1])[0]
         row, column = divmod(int(lengths.argmax()), test.size)
         shortest.append(int(lengths[row, column]))
-        for name, agent in agents.items():
+        for name, choice in product(agents, choices):
             world = SurveyedWorld(maze, seen.views, (row, column))
             belief = MapBelief(mapper, test.size, test.size)
-            walks[name].append(explore(world, belief, agent, goal, limit))
+            agent, where = agents[name], choices[choice]
+            walk = explore(world, belief, agent, goal, limit, frontiers=where)
+            walks[name, choice].append(walk)
         world = SurveyedWorld(maze, seen.views, (row, column))
         random = np.random.default_rng([test.seed, index])
-        walks["random_walk"].append(random_walk(world, goal, limit, random))
+        walks[RANDOM_WALK, ""].append(random_walk(world, goal, limit, random))
         on_progress(f"explore {test.textures}", index + 1, len(mazes))
-    return [_walked(name, test, found, shortest) for name, found in walks.items()]
+    return [
+        {"agent": name, "frontiers": choice or None, **_walked(test, found, shortest)}
+        for (name, choice), found in walks.items()
+    ]
 
 
 def _walked(
-    name: str, test: DoomTest, walks: Sequence[Exploration], shortest: Sequence[int]
+    test: DoomTest, walks: Sequence[Exploration], shortest: Sequence[int]
 ) -> dict[str, Any]:
     reached = [number for number, walk in enumerate(walks) if walk.reached]
     ratios = [walks[number].steps / shortest[number] for number in reached]
     plans = sum(walk.plans for walk in walks)
     return {
-        "agent": name,
         "textures": test.textures,
         "mazes": len(walks),
         "step_limit": 4 * test.size**2,
         "reached": 100 * len(reached) / len(walks),
         "path_over_optimum": _rounded(statistics.mean(ratios)) if ratios else None,
         "path_over_optimum_median": _rounded(statistics.median(ratios)) if ratios else None,
+        "paths_over_optimum": [_rounded(ratio) for ratio in ratios],
         "looks": _mean([walk.looks for walk in walks]),
         "plans": _mean([walk.plans for walk in walks]),
         "fallbacks": sum(walk.fallbacks for walk in walks),
@@ -296,7 +313,8 @@ def measure(
     per_bin: int,
     explored_per_bin: int,
     seed: int,
-    parts: Sequence[Literal["surveyed", "explored"]],
+    parts: Sequence[Part],
+    frontiers: Sequence[str],
     on_progress: OnProgress,
 ) -> dict[str, Any]:
     """Return everything that a result file of a size says."""
@@ -310,15 +328,26 @@ def measure(
             result.setdefault("surveyed", []).extend(rows)
         if "explored" in parts and textures != UNSEEN:
             test = DoomTest(size, explored_per_bin, textures, seed)
-            rows = explored_rows(test, planner, mapper, on_progress)
+            rows = explored_rows(test, planner, mapper, on_progress, frontiers)
             result.setdefault("explored", []).extend(rows)
     return result
 
 
 def write_result(path: Path, seed: int, result: dict[str, Any]) -> None:
-    """Write a result file; what an earlier run measured of other parts stays."""
+    """Write a result file; what an earlier run measured of other parts stays, with its command."""
     earlier: dict[str, Any] = {}
     if path.is_file():
         earlier = json.loads(path.read_text(encoding="utf-8"))
-    kept: dict[str, Any] = {key: earlier[key] for key in ("surveyed", "explored") if key in earlier}
-    write_json(path, {**provenance(seed), **kept, **result})
+    now = provenance(seed)
+    commands = {
+        part: now["command"] if part in result else _command_of(earlier, part)
+        for part in PARTS
+        if part in result or part in earlier
+    }
+    kept: dict[str, Any] = {part: earlier[part] for part in PARTS if part in earlier}
+    write_json(path, {**now, "commands": commands, **kept, **result})
+
+
+def _command_of(earlier: dict[str, Any], part: str) -> str:
+    """Return the command that measured a part; older files have one for all."""
+    return str(earlier.get("commands", {}).get(part, earlier["command"]))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from asterias.arrays import Cell, ImageArray
 from hardware.perception.images import save_png
 from planners.mapping.exploration import explore
+from planners.mapping.frontiers import make_frontiers
 from planners.mapping.map_belief import MapBelief
 from planners.mapping.mapper import load_mapper
 from planners.mazes.datasets import MazeRule
@@ -66,7 +67,9 @@ class GameWorld:
         return beside(self._game.picture, shown, f"step {len(self._way) - 1}")
 
 
-def draw_walk(size: int, planner: str, mapper: str, textures: str, seed: int, out: Path) -> str:
+def draw_walk(
+    size: int, planner: str, mapper: str, textures: str, frontiers: str, seed: int, out: Path
+) -> str:
     """Walk through the maze of a seed, write the sheet, and return a sentence on how it went.
 
     Returns:
@@ -79,7 +82,8 @@ def draw_walk(size: int, planner: str, mapper: str, textures: str, seed: int, ou
     with MazeGame([world_map]) as game:
         world = GameWorld(game, belief, course.goal)
         agent = make_planner(planner, size, device="cpu")
-        walk = explore(world, belief, agent, course.goal, 4 * size * size)
+        where = make_frontiers(frontiers)
+        walk = explore(world, belief, agent, course.goal, 4 * size * size, frontiers=where)
         pictures = [*world.pictures, world.picture()]
     chosen = np.linspace(0, len(pictures) - 1, min(_PICTURES, len(pictures))).round().astype(int)
     title = f"A walk through a maze of {size} x {size}, seed {seed}: {walk.end.value}"

@@ -1,14 +1,13 @@
 """Walking through a maze that is not known yet: look around, plan, walk, and plan again.
 
-One loop serves cells and robots. It walks along its plan as long as the next cell is known to be
-free, stops to look around where it is not, and plans anew after each look. Where a wall stops it,
-the wall is noted.
+A choice of frontiers (:mod:`planners.mapping.frontiers`) says on which map to plan and where to
+stop to look around; it plans anew after each look. Where a wall stops it, the wall is noted.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asterias.arrays import Cell
-from planners.mapping.map_belief import FREE, MapBelief
+from planners.mapping.frontiers import FrontierChoice, Optimistic
+from planners.mapping.map_belief import WALL, Belief
 from planners.mazes.action_sets import NEWS
 from planners.planning.exact import ExactPlanner
 from planners.planning.types import Planner
@@ -119,19 +119,30 @@ def _never() -> bool:
 
 def explore(
     world: CellWorld,
-    belief: MapBelief,
+    belief: Belief,
     planner: Planner,
     goal: Cell,
     max_steps: int,
     is_canceled: Callable[[], bool] = _never,
+    frontiers: FrontierChoice | None = None,
 ) -> Exploration:
     """Walk to the goal, learning the map on the way.
+
+    Args:
+        world: the maze, with the agent in it.
+        belief: what is known of it; grows.
+        planner: plans each part of the way.
+        goal: row and column.
+        max_steps: limit of the walk.
+        is_canceled: asked before each plan.
+        frontiers: where to explore next; unknown cells are taken for free by default.
 
     Returns:
         The walk, as far as it got.
     """
     walk = Exploration([world.cell])
     exact = ExactPlanner()
+    choice = frontiers or Optimistic()
     while walk.steps < max_steps:
         if world.cell == goal:
             walk.end = ExplorationEnd.REACHED
@@ -142,17 +153,22 @@ def explore(
         if not belief.seen[world.cell]:
             belief.see([world.cell], world.look_around()[None])
             walk.looks += 1
-        if not _plan(walk, belief, planner, exact, goal):
+        if not _plan(walk, belief, planner, exact, goal, choice):
             walk.end = ExplorationEnd.NO_PATH
             break
-        _follow(walk, world, belief, max_steps)
+        _follow(walk, world, belief, max_steps, choice)
     if world.cell == goal:
         walk.end = ExplorationEnd.REACHED
     return walk
 
 
 def _plan(
-    walk: Exploration, belief: MapBelief, planner: Planner, exact: Planner, goal: Cell
+    walk: Exploration,
+    belief: Belief,
+    planner: Planner,
+    exact: Planner,
+    goal: Cell,
+    choice: FrontierChoice,
 ) -> bool:
     """Plan from where the walk is; a network that does not arrive is helped by A*.
 
@@ -160,8 +176,7 @@ def _plan(
         Whether there is a plan.
     """
     started_s = time.perf_counter()
-    free = belief.optimistic()
-    free[goal] = free[walk.cells[-1]] = 1
+    free = choice.map_to_plan_on(belief, walk.cells[-1], goal)
     plan = planner.plan(free, walk.cells[-1], goal)
     walk.plans += 1
     if not plan.reached:
@@ -169,15 +184,18 @@ def _plan(
         walk.fallbacks += plan.reached
     if not plan.reached:  # the mapper sees a wall too many: believe in bumps only
         plan = exact.plan(belief.hopeful(), walk.cells[-1], goal)
-        walk.doubts += plan.reached
+    believed = belief.occupancy()
+    walk.doubts += any(believed[cell] == WALL for cell in plan.cells[1:-1])
     walk.planning_s += time.perf_counter() - started_s
     walk.plan = plan.cells
     return plan.reached
 
 
-def _follow(walk: Exploration, world: CellWorld, belief: MapBelief, max_steps: int) -> None:
+def _follow(
+    walk: Exploration, world: CellWorld, belief: Belief, max_steps: int, choice: FrontierChoice
+) -> None:
     """Walk along the plan until something new can be seen, or a wall is in the way."""
-    stop = next_stop(walk.plan, belief.seen, belief.occupancy())
+    stop = choice.stop(walk.plan, belief)
     for cell in walk.plan[1 : stop + 1]:
         if not world.move_to(cell):
             belief.bump(cell)
@@ -186,18 +204,6 @@ def _follow(walk: Exploration, world: CellWorld, belief: MapBelief, max_steps: i
         walk.cells.append(cell)
         if walk.steps >= max_steps:
             return
-
-
-def next_stop(plan: Sequence[Cell], seen: NDArray[np.bool_], occupancy: NDArray[np.int8]) -> int:
-    """Return the place in a plan of the first cell to stop in for a look.
-
-    Behind the start, not seen from before, and with a next cell that is not known to be free; the
-    last place if there is none.
-    """
-    for number in range(1, len(plan) - 1):
-        if not seen[plan[number]] and occupancy[plan[number + 1]] != FREE:
-            return number
-    return len(plan) - 1
 
 
 def random_walk(

@@ -36,7 +36,7 @@ from asterias_nodes.runtime.conversions import duration_s, to_duration_msg, to_s
 from asterias_nodes.runtime.parameters import SettingsError, declare_settings
 from asterias_nodes.runtime.qos import latched_qos, reliable_qos
 from asterias_nodes.runtime.run_node import run_node
-from planners.mapping.exploration import next_stop
+from planners.mapping.frontiers import next_stop
 from planners.mazes.grid_map import GridMap, Point
 
 Result = Navigate.Result
