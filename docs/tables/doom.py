@@ -131,7 +131,8 @@ def _joint_training(row: dict[str, Any]) -> str:
     """Return what a mapper and its planner were taught, in words."""
     training = row["training"]
     taught = "map and actions" if training["map_loss"] else "actions alone"
-    return f"{taught}, {training['mazes']:,} mazes, seed {training['seed']}"
+    epochs = f"{training['epochs']} epochs{', resumed' * ('--resume' in row['trained_with'])}"
+    return f"{taught}, {training['mazes']:,} mazes, {epochs}, seed {training['seed']}"
 
 
 def _doom_sight(results: Path) -> str:

@@ -225,7 +225,10 @@ def _agent_figures(results: Path) -> list[tuple[str, ...]]:
 
 
 def _joint_shares(results: Path) -> list[str]:
-    """Return success by length of the way: map taught; actions alone; the same, frozen at first."""
+    """Return success by length of the way: map taught; actions alone; the same, frozen at first.
+
+    Of each kind the trainings with most epochs, and the mean of their seeds.
+    """
     rows = [
         row
         for row in load(results, "doom/joint.json")["rows"]
@@ -234,14 +237,17 @@ def _joint_shares(results: Path) -> list[str]:
     shares = []
     for map_loss, frozen in ((True, False), (False, False), (False, True)):
         kind = [
-            [one["success"] for one in row["bins"]]
+            row
             for row in rows
             if (row["training"]["map_loss"] > 0) == map_loss
             and (row["training"]["planner_frozen"] > 0) == frozen
         ]
-        shares.append(
-            " / ".join(f"{statistics.mean(bins):.1f}" for bins in zip(*kind, strict=True))
-        )
+        most = max(row["training"]["epochs"] for row in kind)
+        longest = [row["bins"] for row in kind if row["training"]["epochs"] == most]
+        means = [
+            statistics.mean(one["success"] for one in bins) for bins in zip(*longest, strict=True)
+        ]
+        shares.append(" / ".join(f"{mean:.1f}" for mean in means))
     return shares
 
 
