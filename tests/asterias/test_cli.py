@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -68,6 +67,24 @@ class Count:
 
 
 COUNTING: Commands = {"count-up": Count, "late": LazyCommand("test_gone:X", "Never there.")}
+
+
+# A program of one command, which imports no room.
+COUNTING_ALONE = """
+import sys
+from dataclasses import dataclass
+from asterias.cli import run_command
+
+@dataclass
+class Count:
+    "Count."
+    to: int
+    def run(self):
+        print(*range(self.to + 1))
+        return 5
+
+sys.exit(run_command({"count-up": Count}, "count", None, sys.argv[1:]))
+"""
 
 
 def test_a_command_is_run_with_its_options(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,17 +214,11 @@ def test_asking_for_help_loads_no_room() -> None:
 
 def test_a_reader_that_has_gone_ends_a_command_silently() -> None:
     # More than a pipe holds, so that the writer is caught while it writes.
-    code = "import sys, test_cli as t; sys.exit(t.run_command(t.COUNTING, 'n', None, sys.argv[1:]))"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}",
-    }
     for number in ("5", "100000"):
         process = subprocess.Popen(
-            [sys.executable, "-c", code, "count-up", "--to", number],
+            [sys.executable, "-c", COUNTING_ALONE, "count-up", "--to", number],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
         )
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
