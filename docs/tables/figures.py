@@ -227,7 +227,7 @@ def _agent_figures(results: Path) -> list[tuple[str, ...]]:
 def _joint_shares(results: Path) -> list[str]:
     """Return success by length of the way: map taught; actions alone; the same, frozen at first.
 
-    Of each kind the trainings with most epochs, and the mean of their seeds.
+    Of each kind the mean over seeds of each seed's longest training.
     """
     rows = [
         row
@@ -242,8 +242,8 @@ def _joint_shares(results: Path) -> list[str]:
             if (row["training"]["map_loss"] > 0) == map_loss
             and (row["training"]["planner_frozen"] > 0) == frozen
         ]
-        most = max(row["training"]["epochs"] for row in kind)
-        longest = [row["bins"] for row in kind if row["training"]["epochs"] == most]
+        kind.sort(key=lambda row: int(row["training"]["epochs"]))
+        longest = {row["training"]["seed"]: row["bins"] for row in kind}.values()
         means = [
             statistics.mean(one["success"] for one in bins) for bins in zip(*longest, strict=True)
         ]
