@@ -39,7 +39,7 @@ class EvaluateNavigation:
     """Seed of mazes, textures and light."""
     parts: tuple[Literal["surveyed", "explored"], ...] = ("surveyed", "explored")
     """What to measure."""
-    frontiers: tuple[Literal["optimistic", "expected"], ...] = ("optimistic", "expected")
+    frontiers: tuple[str, ...] = ("optimistic", "expected")
     """Where to explore next: unknown cells free, or at the price of their doubt."""
     threads: int = 0
     """Threads; 0 leaves the choice to PyTorch."""
@@ -58,6 +58,7 @@ class EvaluateNavigation:
         import torch
 
         from learning.doom_maze import evaluation
+        from planners.mapping.frontiers import FRONTIERS
 
         check_seed(self.seed)
         check_file("--json", self.json)
@@ -65,6 +66,8 @@ class EvaluateNavigation:
             torch.set_num_threads(self.threads)
         if min(self.mazes, self.explored) < 1:
             raise UserError("--mazes and --explored must be 1 or more.")
+        for name in self.frontiers:
+            FRONTIERS.get(name)
         with progress_bars(width=24) as bars:
             result = evaluation.measure(
                 self.size,
@@ -103,8 +106,8 @@ class DrawWalk:
     mapper: str = "mapper"
     """Mapper of planners/weights/doom, or a .safetensors file."""
     textures: str = "training"
-    """Texture sets: training, held_out, or the name of one."""
-    frontiers: Literal["optimistic", "expected"] = "optimistic"
+    """Texture sets: training, varied, any, held_out, unseen, or the name of one."""
+    frontiers: str = "optimistic"
     """Where to explore next: unknown cells free, or at the price of their doubt."""
     seed: int = 0
     """Seed of the maze."""

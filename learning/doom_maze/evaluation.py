@@ -27,7 +27,7 @@ from asterias.provenance import provenance
 from learning.doom_maze.mapper_config import config_from_card
 from learning.doom_maze.mapper_training import MapperTrainer
 from planners.mapping.exploration import Exploration, SurveyedWorld, explore, random_walk
-from planners.mapping.frontiers import FRONTIERS, make_frontiers
+from planners.mapping.frontiers import FRONTIERS
 from planners.mapping.map_belief import MapBelief
 from planners.mapping.mapper import Mapper, card_of, load_mapper, wall_probabilities
 from planners.mazes.datasets import MazeRule, MazeSet, generate_stratified
@@ -233,7 +233,7 @@ def explored_rows(
     planner: str,
     mapper_name: str,
     on_progress: OnProgress,
-    frontiers: Sequence[str] = FRONTIERS,
+    frontiers: Sequence[str] = FRONTIERS.names(),
 ) -> list[dict[str, Any]]:
     """Return a row each for the planner and A* with each choice of frontiers, and the random walk.
 
@@ -243,7 +243,7 @@ def explored_rows(
     _, planner_card = load_weights(find_weights(planner, test.size))
     mazes = test.mazes(card, planner_card)
     agents = {name: make_planner(name, test.size, device="cpu") for name in (planner, "a_star")}
-    choices = {name: make_frontiers(name) for name in frontiers}
+    choices = {name: FRONTIERS.get(name)() for name in frontiers}
     walks: dict[tuple[str, str], list[Exploration]] = {
         ways: [] for ways in (*product(agents, choices), (RANDOM_WALK, ""))
     }

@@ -20,7 +20,7 @@ from asterias.arrays import Cell
 from asterias.progress import OnProgress
 from learning.doom_maze.evaluation import DoomTest
 from planners.mapping.exploration import Exploration, SurveyedWorld, explore
-from planners.mapping.frontiers import FRONTIERS, make_frontiers
+from planners.mapping.frontiers import FRONTIERS
 from planners.mapping.map_belief import FREE, WALL, Belief
 from planners.mapping.mapper import VIEW_SHAPE, card_of
 from planners.mazes.action_sets import NEWS
@@ -77,7 +77,7 @@ def sight_rows(
         The rows.
     """
     rows = []
-    for sight, name in product(sights, FRONTIERS):
+    for sight, name in product(sights, FRONTIERS.names()):
         ratios, looks = [], []
         for index in range(len(mazes)):
             walk, shortest = _explored(mazes, index, sight, name)
@@ -113,7 +113,7 @@ def _explored(mazes: MazeSet, index: int, sight: int, frontiers: str) -> tuple[E
         ExactPlanner(),
         (int(goals[0, 0]), int(goals[0, 1])),
         4 * mazes.size**2,
-        frontiers=make_frontiers(frontiers),
+        frontiers=FRONTIERS.get(frontiers)(),
     )
     return walk, int(lengths[row, column])
 

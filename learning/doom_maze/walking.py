@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from asterias.arrays import Cell, ImageArray
 from hardware.perception.images import save_png
 from planners.mapping.exploration import explore
-from planners.mapping.frontiers import make_frontiers
+from planners.mapping.frontiers import FRONTIERS
 from planners.mapping.map_belief import MapBelief
 from planners.mapping.mapper import load_mapper
 from planners.mazes.datasets import MazeRule
@@ -82,7 +82,7 @@ def draw_walk(
     with MazeGame([world_map]) as game:
         world = GameWorld(game, belief, course.goal)
         agent = make_planner(planner, size, device="cpu")
-        where = make_frontiers(frontiers)
+        where = FRONTIERS.get(frontiers)()
         walk = explore(world, belief, agent, course.goal, 4 * size * size, frontiers=where)
         pictures = [*world.pictures, world.picture()]
     chosen = np.linspace(0, len(pictures) - 1, min(_PICTURES, len(pictures))).round().astype(int)

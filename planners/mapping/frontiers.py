@@ -11,9 +11,9 @@ a carved maze lie on odd ones and pillars on even ones.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -21,12 +21,10 @@ from numpy.typing import NDArray
 
 from asterias.arrays import Cell
 from asterias.errors import UserError
+from asterias.registry import Registry
 from planners.mapping.map_belief import FREE, SIGHT, UNKNOWN, WALL, Belief
 from planners.mazes.action_sets import NEWS
 from planners.mazes.generators import compiled
-
-FrontierName = Literal["optimistic", "expected"]
-FRONTIERS: tuple[FrontierName, ...] = get_args(FrontierName)
 
 
 class FrontierChoice(Protocol):
@@ -97,17 +95,10 @@ class Expected:
         return next((place for place in places if not belief.seen[plan[place]]), len(plan) - 1)
 
 
-def make_frontiers(name: str) -> FrontierChoice:
-    """Return the choice of a name.
-
-    Raises:
-        UserError: there is none of that name.
-    """
-    if name == "optimistic":
-        return Optimistic()
-    if name == "expected":
-        return Expected()
-    raise UserError(f"frontiers are {name!r}: choose {' or '.join(FRONTIERS)}.")
+FRONTIERS: Registry[Callable[[], FrontierChoice]] = Registry("choice of frontiers")
+"""Where to explore next, by name."""
+FRONTIERS.register("optimistic", Optimistic)
+FRONTIERS.register("expected", Expected)
 
 
 def next_stop(plan: Sequence[Cell], seen: NDArray[np.bool_], occupancy: NDArray[np.int8]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asterias.errors import UserError
-from learning.doom_maze.__main__ import DrawWalk, EvaluateNavigation
+from learning.doom_maze.__main__ import DrawWalk, EvaluateNavigation, main
 from learning.doom_maze.evaluation import write_result
 from learning.doom_maze.sight import SightBelief, cells_in_sight, sight_rows
 from planners.mapping.exploration import ExplorationEnd, SurveyedWorld, explore
@@ -22,7 +21,6 @@ from planners.mapping.frontiers import (
     Expected,
     Optimistic,
     cheapest_way,
-    make_frontiers,
     wall_chances,
 )
 from planners.mapping.map_belief import FREE, UNKNOWN, WALL
@@ -109,7 +107,7 @@ def test_the_cheapest_way_is_a_shortest_one_where_all_costs_are_alike(seed: int)
     assert blocked == [] or lengths[row, column] <= 1
 
 
-@pytest.mark.parametrize("name", FRONTIERS)
+@pytest.mark.parametrize("name", FRONTIERS.names())
 def test_both_choices_arrive_without_a_step_through_walls(name: str) -> None:
     mazes = generate(MazeRule(15), 8, 21)
     for maze, goals in zip(mazes.mazes, mazes.goals, strict=True):
@@ -118,7 +116,7 @@ def test_both_choices_arrive_without_a_step_through_walls(name: str) -> None:
         row, column = divmod(int(lengths.argmax()), 15)
         views = np.broadcast_to(NO_VIEWS, (15, 15, 4, 24, 32, 3))
         world, belief = SurveyedWorld(maze, views, (row, column)), SightBelief(maze, 1)
-        where = make_frontiers(name)
+        where = FRONTIERS.get(name)()
         walk = explore(world, belief, ExactPlanner(), goal, 900, frontiers=where)
         assert walk.end is ExplorationEnd.REACHED and walk.doubts == walk.bumps == 0
         assert walk.steps >= lengths[row, column] and all(maze[cell] for cell in walk.cells)
@@ -138,13 +136,14 @@ def test_sight_ends_at_walls_and_shows_the_sides() -> None:
     assert ways[14, "expected"] < ways[14, "optimistic"]
 
 
-def test_commands_offer_the_choices_there_are() -> None:
-    with pytest.raises(UserError, match="'brave': choose optimistic or expected"):
-        make_frontiers("brave")
+def test_commands_offer_the_choices_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["evaluate", "15", "--frontiers", "brave"], ["walk", "--frontiers", "brave"]):
+        assert main(command) == 2
+        assert "'brave'" in (told := capsys.readouterr().err) and "optimistic, expected" in told
     with pytest.raises(UserError, match="not negative"):
         Expected(doubt_price=-1)
-    assert get_args(get_type_hints(DrawWalk)["frontiers"]) == FRONTIERS
-    assert EvaluateNavigation(15).frontiers == FRONTIERS
+    assert DrawWalk(15).frontiers in FRONTIERS.names()
+    assert EvaluateNavigation(15).frontiers == FRONTIERS.names()
     assert {FREE, WALL, UNKNOWN} == {0, 100, -1}
 
 
