@@ -25,16 +25,16 @@ class ViewPlanner(nn.Module):
     """Network from views to action logits ``(B, actions, H, W)``.
 
     Inputs are views ``(B, H, W, 4, 24, 32, 3)``, ``given (B, H, W)`` and one-hot goals
-    ``(B, H, W)``.
+    ``(B, H, W)``. ``sharpness`` is a factor of the mapper's logits.
     """
 
-    def __init__(self, mapper: Mapper, planner: PlanningNetwork) -> None:
+    def __init__(self, mapper: Mapper, planner: PlanningNetwork, sharpness: float = 1.0) -> None:
         super().__init__()
-        self.mapper, self.planner = mapper, planner
+        self.mapper, self.planner, self.sharpness = mapper, planner, sharpness
 
     def soft_map(self, walls: Tensor, goals: Tensor) -> Tensor:
         """Return the map that is planned on: 1 - the probability of a wall, and 1 at the goal."""
-        free = 1 - torch.sigmoid(walls)
+        free = 1 - torch.sigmoid(self.sharpness * walls)
         return torch.where(goals > 0, torch.ones_like(free), free)
 
     def forward(self, views: Tensor, given: Tensor, goals: Tensor, depth: int) -> Tensor:

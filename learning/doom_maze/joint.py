@@ -23,7 +23,10 @@ _CASES = ((1.0, False), (0.8, False), (1.0, True))
 alone that a missing view gives of a wall."""
 _BLANK = 128
 _WITHHELD_SEED = 77
-_TRAINING_OPTIONS = ("map_loss", "seed", "size", "mazes", "epochs", "planner_frozen", "actions_of")
+_TRAINING_OPTIONS = (
+    *("map_loss", "seed", "size", "mazes", "epochs", "textures"),
+    *("planner_frozen", "actions_of", "map_sharpness"),
+)
 
 
 def measure_joint(
@@ -64,7 +67,7 @@ def measure_joint(
             "textures": textures,
             "views_given": share,
             "blank": blank,
-            "training": {key: training[key] for key in _TRAINING_OPTIONS},
+            "training": {key: training[key] for key in _TRAINING_OPTIONS if key in training},
             "trained_with": card["command"],
             "training_seconds": card["seconds"],
             "training_cpu_seconds": card["cpu_seconds"],

@@ -47,6 +47,9 @@ class MapperTrainConfig:
     planner_frozen: float = 0.0
     """Share of the updates, from the first on, that leave the planner's weights as they are: until
     the map is clear, a planner in training learns to plan on a blurred one, and is lost later."""
+    map_sharpness: float = 1.0
+    """Factor of the map's logits in joint training, part of the last layer at its end: a larger one
+    tells walls and free cells apart sooner, so that long ways add up less doubt."""
     init_weights: Annotated[str, tyro.conf.arg(aliases=["--begin-with"])] = ""
     """Mapper whose weights the training starts from: one of planners/weights/doom, or a
     .safetensors file."""

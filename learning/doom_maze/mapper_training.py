@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -168,13 +169,15 @@ class MapperTrainer:
     def __init__(self, config: MapperTrainConfig) -> None:
         if config.batch > config.mazes:
             raise UserError(f"batch {config.batch} is larger than the {config.mazes} mazes.")
+        if not 0 < config.map_sharpness < math.inf:
+            raise UserError(f"--map-sharpness takes a number above 0, not {config.map_sharpness}.")
         self.config, self.progress = config, MapperProgress()
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self.mapper = load_mapper(config.init_weights) if config.init_weights else Mapper()
         self._before = card_of(config.init_weights) if config.init_weights else None
-        self.whole = _joint(self.mapper, config.joint) if config.joint else None
+        self.whole = _joint(self.mapper, config) if config.joint else None
         trained = self.whole or self.mapper
         self.optimiser = torch.optim.Adam(trained.parameters(), lr=config.learning_rate)
         self.updates = config.epochs * (config.mazes // config.batch)
@@ -322,7 +325,7 @@ class MapperTrainer:
 
     def _publish(self) -> None:
         settings = asdict(self.config)
-        mapper = self.mapper
+        mapper = _sharpened(self.mapper, self.config.map_sharpness if self.whole else 1.0)
         if self.config.augment == "strong":
             mapper = symmetric(mapper)
         save_mapper(
@@ -370,9 +373,17 @@ class MapperTrainer:
             self.whole.planner.load_state_dict(below("planner.", tensors))
 
 
-def _joint(mapper: Mapper, planner: str) -> ViewPlanner:
-    network, _ = load_weights(find_weights(planner, 0))
-    return ViewPlanner(mapper, network.train())
+def _joint(mapper: Mapper, config: MapperTrainConfig) -> ViewPlanner:
+    network, _ = load_weights(find_weights(config.joint, 0))
+    return ViewPlanner(mapper, network.train(), config.map_sharpness)
+
+
+def _sharpened(mapper: Mapper, factor: float) -> Mapper:
+    """Return a mapper whose logits are larger by a factor."""
+    sharp = deepcopy(mapper)
+    for parameter in sharp.wall.parameters():
+        parameter.data *= factor
+    return sharp
 
 
 def _success(whole: ViewPlanner, walls: Tensor, data: Surveyed) -> float:

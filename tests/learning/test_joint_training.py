@@ -10,9 +10,18 @@ import numpy as np
 import pytest
 import torch
 
+from asterias.errors import UserError
 from learning.doom_maze.joint import measure_joint
 from learning.doom_maze.mapper_config import MapperTrainConfig
-from learning.doom_maze.mapper_training import MapperTrainer, Surveyed, join, surveyed, train_mapper
+from learning.doom_maze.mapper_training import (
+    WEIGHTS,
+    MapperTrainer,
+    Surveyed,
+    join,
+    surveyed,
+    train_mapper,
+)
+from planners.mapping.mapper import load_mapper
 from planners.mazes.distances import distances
 from planners.networks.weights import load_weights
 from planners.planning.factory import find_weights
@@ -109,3 +118,17 @@ def test_actions_count_where_there_are_views(
     trainer._actions_loss(trainer.whole, walls, mazes, torch.zeros_like(known))
     assert walls.grad is not None
     assert bool(walls.grad.abs().sum() > 0) == reached
+
+
+def test_a_sharper_map_is_part_of_the_published_weights(tmp_path: Path) -> None:
+    trainer = train_mapper(MapperTrainConfig(tmp_path, map_sharpness=4.0, **JOINT))
+    features = torch.rand(1, trainer.mapper.width, 7, 7)
+    published = load_mapper(str(tmp_path / WEIGHTS))
+    with torch.no_grad():
+        logits, sharp = trainer.mapper.walls(features), published.walls(features)
+    torch.testing.assert_close(sharp, 4 * logits)
+    assert trainer.whole is not None
+    soft = trainer.whole.soft_map(logits, torch.zeros_like(logits))
+    torch.testing.assert_close(soft, 1 - torch.sigmoid(sharp))
+    with pytest.raises(UserError, match="--map-sharpness takes a number above 0"):
+        MapperTrainer(MapperTrainConfig(tmp_path, map_sharpness=0.0, **JOINT))
