@@ -132,7 +132,11 @@ def _joint_training(row: dict[str, Any]) -> str:
     training = row["training"]
     taught = "map and actions" if training["map_loss"] else "actions alone"
     epochs = f"{training['epochs']} epochs{', resumed' * ('--resume' in row['trained_with'])}"
-    return f"{taught}, {training['mazes']:,} mazes, {epochs}, seed {training['seed']}"
+    sharp = training.get("map_sharpness", 1.0)
+    more = f", map {sharp:g} times as sharp" if sharp != 1 else ""
+    if training.get("textures") == "any":
+        more += ", textures drawn, too"
+    return f"{taught}, {training['mazes']:,} mazes, {epochs}{more}, seed {training['seed']}"
 
 
 def _doom_sight(results: Path) -> str:

@@ -175,7 +175,9 @@ class MapperTrainer:
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.mapper = load_mapper(config.init_weights) if config.init_weights else Mapper()
+        before = load_mapper(config.init_weights) if config.init_weights else Mapper()
+        self._averages = before.config.symmetric or config.augment == "strong"
+        self.mapper = symmetric(before, on=False)  # eight ways in each update would take their time
         self._before = card_of(config.init_weights) if config.init_weights else None
         self.whole = _joint(self.mapper, config) if config.joint else None
         trained = self.whole or self.mapper
@@ -326,8 +328,7 @@ class MapperTrainer:
     def _publish(self) -> None:
         settings = asdict(self.config)
         mapper = _sharpened(self.mapper, self.config.map_sharpness if self.whole else 1.0)
-        if self.config.augment == "strong":
-            mapper = symmetric(mapper)
+        mapper = symmetric(mapper, on=self._averages)
         save_mapper(
             mapper,
             self.config.out / WEIGHTS,

@@ -152,11 +152,11 @@ def save_mapper(mapper: Mapper, path: Path, card: Mapping[str, Any]) -> None:
     write_bytes(path, save(tensors))
 
 
-def symmetric(mapper: Mapper) -> Mapper:
-    """Return a mapper of the same weights that averages over the symmetries of the maze."""
-    with_mean = Mapper(replace(mapper.config, symmetric=True))
-    with_mean.load_state_dict(mapper.state_dict())
-    return with_mean.eval()
+def symmetric(mapper: Mapper, on: bool = True) -> Mapper:
+    """Return a mapper of the same weights that averages over the symmetries of the maze, or not."""
+    other = Mapper(replace(mapper.config, symmetric=on))
+    other.load_state_dict(mapper.state_dict())
+    return other.eval()
 
 
 def _path_of(name: str) -> Path:

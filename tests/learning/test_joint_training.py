@@ -86,7 +86,11 @@ def test_a_frozen_planner_stays_and_the_mapper_learns(tmp_path: Path) -> None:
 
 def test_success_is_that_of_the_actions(tmp_path: Path) -> None:
     trained = MapperTrainConfig(tmp_path, init_weights="mapper", learning_rate=0.0, **JOINT)
-    assert train_mapper(trained).progress.history[-1]["success"] == 100
+    trainer = train_mapper(trained)
+    assert trainer.progress.history[-1]["success"] == 100
+    # It averages over eight ways, but not while it is trained.
+    assert load_mapper(str(tmp_path / WEIGHTS)).config.symmetric
+    assert not trainer.mapper.config.symmetric
     alone = JOINT | {"joint": "", "map_loss": 1.0}
     trainer = train_mapper(MapperTrainConfig(tmp_path / "alone", **alone))
     assert "success" not in trainer.progress.history[-1]
