@@ -135,6 +135,7 @@ def test_a_goal_that_cannot_be_reached_is_refused_with_a_code(start_node: Any, p
         assert told in result.error_msg
 
 
+@pytest.mark.slow
 def test_far_and_unseen_targets_are_refused(start_node: Any, peer: Any) -> None:
     start_node("crawl", patience_s=4.0)
     robot, asker = FakeRobot(peer), CrawlAsker(peer)

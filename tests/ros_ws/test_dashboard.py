@@ -285,6 +285,7 @@ def test_a_connection_that_stalls_stops_the_motion(
     opened.context.close()
 
 
+@pytest.mark.slow
 def test_faults_recording_and_what_is_wrong_are_on_the_page(page: Page) -> None:
     faults = page.locator("section[aria-label=Faults]")
     faults.get_by_label("Part").click()

@@ -39,6 +39,7 @@ def call(peer: Any, kind: Any, name: str, request: Any) -> Any:
     return future.result()
 
 
+@pytest.mark.slow
 def test_what_is_seen_becomes_a_map_and_a_goal_can_be_canceled(start_node: Any, peer: Any) -> None:
     start_node("doom_world", size=9, seed=3, real_time_factor=3.0, openness=0.0)
     start_node("mapper")

@@ -162,6 +162,7 @@ def test_states_of_other_robots_and_domains_are_apart(monkeypatch: pytest.Monkey
     assert all(path.is_relative_to(Path(os.environ["XDG_STATE_HOME"])) for path in paths)
 
 
+@pytest.mark.slow
 def test_long_or_endless_trajectories_are_refused_and_joint_states_go_on(
     start_node: Callable[..., Any], peer: Any
 ) -> None:

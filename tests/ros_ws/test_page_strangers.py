@@ -386,6 +386,7 @@ def test_a_page_that_never_reads_takes_no_memory(dashboard: tuple[Any, int]) -> 
 # -- other nodes --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_publisher_of_a_wrong_type_on_an_actions_topic_does_not_end_the_dashboard(
     dashboard: tuple[Any, int], peer: Any
 ) -> None:

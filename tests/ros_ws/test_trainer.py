@@ -99,6 +99,7 @@ def test_a_policy_is_trained_cancelled_resumed_and_refused(
     assert (tmp_path / "long" / "checkpoint.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_a_trainer_that_is_killed_leaves_a_checkpoint_and_no_process(
     start_node: Any, peer: Any, tmp_path: Path
 ) -> None:

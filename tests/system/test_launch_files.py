@@ -91,6 +91,7 @@ def test_the_installed_package_launches_by_name(launch: Callable[..., Any], clie
     assert run.stop() == 0, run.text
 
 
+@pytest.mark.slow
 def test_pybullet_moves_a_launched_limb(launch: Callable[..., Any], client: Any) -> None:
     images = client.collect(Image, "/limb_0/camera_0/image_raw", qos_profile_sensor_data)
     run = launch("launch/sim.launch.xml", "engine:=pybullet")

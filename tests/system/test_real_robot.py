@@ -226,11 +226,12 @@ def check_motion(client: Any, states: list[JointState]) -> None:
     go_to(0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("robot:=limb_p1",), "has the backend 'sim': give it a backend of type devices"),
-        pytest.param(("robot:=limb_p2",), "did you mean 'limb_p1'?", marks=pytest.mark.slow),
+        (("robot:=limb_p2",), "did you mean 'limb_p1'?"),
     ],
 )
 def test_a_robot_without_devices_ends_the_launch_with_one_sentence(

@@ -38,6 +38,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+@pytest.mark.slow
 def test_a_usb_camera_keeps_the_contract(library: Path, tmp_path: Path) -> None:
     place = tmp_path / "video0"
     environment = {**os.environ, "LD_PRELOAD": str(library), "V4L2_CAMERA": str(place)}

@@ -328,6 +328,7 @@ def test_mistakes_are_one_sentence(arguments: tuple[str, ...], words: str) -> No
     assert not Path("nowhere").exists()
 
 
+@pytest.mark.slow
 def test_a_training_tells_programs_and_ends_after_an_iteration_when_asked(tmp_path: Path) -> None:
     out = tmp_path / "run"
     options = ("--out", str(out), "--steps", "150", "--processes", "1", "--progress", "json")
