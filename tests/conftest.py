@@ -11,6 +11,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -97,3 +98,14 @@ def _rank(item: pytest.Item) -> int:
         return -1
     found = (place for place, start in enumerate(LONG) if item.nodeid.startswith(start))
     return next(found, len(LONG))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let PyTorch use one thread: networks as small as those of tests are slower with more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -112,7 +112,7 @@ def _doom_joint(results: Path) -> str:
     """Return the table of joint training: success by length of the way, by textures and views."""
     found: dict[tuple[str, str, str], dict[tuple[float, bool], list[str]]] = {}
     for row in load(results, "doom/joint.json")["rows"]:
-        key = _joint_training(row), {"training": "known"}.get(row["textures"], "held out")
+        key = _joint_training(row), _TEXTURES[row["textures"]]
         minutes = f"{row['training_cpu_seconds'] / 60:.1f} min"
         rates = [f"{one['success']:.1f}" for one in row["bins"]]
         found.setdefault((*key, minutes), {})[row["views_given"], row["blank"]] = rates

@@ -274,9 +274,8 @@ def _doom_figures(results: Path) -> list[tuple[str, ...]]:
             link("doom/ball_maze.json"),
         ),
         (
-            f"ViZDoom mazes of 15 x 15 in a row, textures in no set, `doom.launch.xml` with "
-            f"`{walked['planner']}`: "
-            "goals reached; time; camera pictures; planning",
+            "ViZDoom mazes of 15 x 15 in a row, textures in no set, `doom.launch.xml` with "
+            f"`{walked['planner']}`: goals reached; time; camera pictures; planning",
             f"{walked['reached']} of {len(walked['mazes'])}; {walked['wall_s']:.0f} s; "
             f"{walked['frames_per_s']:.0f} per s; {1e3 * walked['planning_s_per_plan']:.0f} ms",
             link("doom/launch.json"),

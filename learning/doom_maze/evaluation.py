@@ -31,7 +31,7 @@ from planners.mapping.frontiers import FRONTIERS
 from planners.mapping.map_belief import MapBelief
 from planners.mapping.mapper import Mapper, card_of, load_mapper, wall_probabilities
 from planners.mazes.datasets import MazeRule, MazeSet, generate_stratified
-from planners.mazes.distances import distances, optimal_actions
+from planners.mazes.distances import distances, farthest_cell, optimal_actions
 from planners.networks.base import PlanningNetwork
 from planners.networks.weights import load_weights
 from planners.planning.factory import find_weights, make_planner
@@ -252,15 +252,15 @@ def explored_rows(
     for index, seen in Surveys(mazes, test.textures, test.seed):
         maze, goal = mazes.mazes[index], (int(mazes.goals[index, 0]), int(mazes.goals[index, 1]))
         lengths = distances(maze[None], mazes.goals[index : index + 1])[0]
-        row, column = divmod(int(lengths.argmax()), test.size)
-        shortest.append(int(lengths[row, column]))
+        start = farthest_cell(lengths)
+        shortest.append(int(lengths[start]))
         for name, choice in product(agents, choices):
-            world = SurveyedWorld(maze, seen.views, (row, column))
+            world = SurveyedWorld(maze, seen.views, start)
             belief = MapBelief(mapper, test.size, test.size)
             agent, where = agents[name], choices[choice]
             walk = explore(world, belief, agent, goal, limit, frontiers=where)
             walks[name, choice].append(walk)
-        world = SurveyedWorld(maze, seen.views, (row, column))
+        world = SurveyedWorld(maze, seen.views, start)
         random = np.random.default_rng([test.seed, index])
         walks[RANDOM_WALK, ""].append(random_walk(world, goal, limit, random))
         on_progress(f"explore {test.textures}", index + 1, len(mazes))

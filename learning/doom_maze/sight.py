@@ -25,7 +25,7 @@ from planners.mapping.map_belief import FREE, WALL, Belief
 from planners.mapping.mapper import VIEW_SHAPE, card_of
 from planners.mazes.action_sets import NEWS
 from planners.mazes.datasets import MazeSet
-from planners.mazes.distances import distances
+from planners.mazes.distances import distances, farthest_cell
 from planners.networks.weights import load_weights
 from planners.planning.exact import ExactPlanner
 from planners.planning.factory import find_weights
@@ -105,17 +105,17 @@ def _explored(mazes: MazeSet, index: int, sight: int, frontiers: str) -> tuple[E
     """
     maze, goals = mazes.mazes[index], mazes.goals[index : index + 1]
     lengths = distances(maze[None], goals)[0]
-    row, column = divmod(int(lengths.argmax()), mazes.size)
+    start = farthest_cell(lengths)
     nothing = np.broadcast_to(np.zeros(VIEW_SHAPE, np.uint8), (*maze.shape, *VIEW_SHAPE))
     walk = explore(
-        SurveyedWorld(maze, nothing, (row, column)),
+        SurveyedWorld(maze, nothing, start),
         SightBelief(maze, sight),
         ExactPlanner(),
         (int(goals[0, 0]), int(goals[0, 1])),
         4 * mazes.size**2,
         frontiers=FRONTIERS.get(frontiers)(),
     )
-    return walk, int(lengths[row, column])
+    return walk, int(lengths[start])
 
 
 def measure_sight(

@@ -5,20 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from asterias.cli import check_file, check_seed
 from asterias.errors import UserError
-from hardware.perception.images import save_png
-from sim.doom.game import MazeGame
-from sim.doom.maps import MazeMap
-from sim.doom.pictures import sheet_of
-from sim.doom.textures import choose_look
 
-_MAZE = np.array(
-    [[0, 0, 0, 0, 0], [0, 1, 1, 1, 0], [0, 1, 0, 1, 0], [0, 1, 1, 1, 0], [0, 0, 0, 0, 0]], np.uint8
-)
-_NORTH = 0
+# 1 = free; the camera stands in the south-west corner and looks north.
+_MAZE = ((0, 0, 0, 0, 0), (0, 1, 1, 1, 0), (0, 1, 0, 1, 0), (0, 1, 1, 1, 0), (0, 0, 0, 0, 0))
+_CELL, _NORTH = (3, 1), 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +35,14 @@ class DrawTextures:
         Raises:
             UserError: an option cannot be used.
         """
+        import numpy as np
+
+        from hardware.perception.images import save_png
+        from sim.doom.game import MazeGame
+        from sim.doom.maps import MazeMap
+        from sim.doom.pictures import sheet_of
+        from sim.doom.textures import choose_look
+
         check_file("--out", self.out)
         check_seed(self.seed)
         if not 1 <= self.looks <= 24 or not 1 <= len(self.groups) <= 4:
@@ -56,10 +56,11 @@ class DrawTextures:
         except ValueError as error:
             raise UserError(str(error)) from error
         pictures = []
-        with MazeGame([MazeMap(_MAZE, (3, 1), look=look) for look in chosen]) as game:
+        maze = np.array(_MAZE, np.uint8)
+        with MazeGame([MazeMap(maze, _CELL, look=look) for look in chosen]) as game:
             for index in range(len(chosen)):
                 game.load(index)
-                game.warp((3, 1), (0, 0))
+                game.warp(_CELL, (0, 0))
                 pictures.append(game.look_around(turn_back=False)[_NORTH])
         save_png(str(self.out), sheet_of(pictures, self.looks, f"rows: {', '.join(self.groups)}"))
         print(f"{len(pictures)} pictures, a row each of {', '.join(self.groups)}: {self.out}")

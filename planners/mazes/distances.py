@@ -60,6 +60,12 @@ def optimal_actions(lengths: NDArray[np.int32], moves: Moves = NEWS) -> NDArray[
     return result
 
 
+def farthest_cell(lengths: NDArray[np.int32]) -> tuple[int, int]:
+    """Return the cell farthest from the goal by distances ``(H, W)``, the first of equals."""
+    row, column = divmod(int(lengths.argmax()), lengths.shape[1])
+    return row, column
+
+
 def _check(mazes: NDArray[np.uint8], goals: NDArray[np.int64]) -> None:
     if mazes.ndim != 3 or goals.shape != (len(mazes), 2):
         raise UserError(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from asterias.arrays import Cell
 from asterias.files import write_bytes
 from planners.mazes.action_sets import NEWS
-from planners.mazes.distances import distances, optimal_actions
+from planners.mazes.distances import distances, farthest_cell, optimal_actions
 from planners.networks.base import PlanningNetwork, observation
 from planners.terrain.generator import PIXELS, STEEPEST_RAD, TerrainSet
 
@@ -49,7 +49,7 @@ def _draw_one(
     bits = optimal_actions(distances(seen[None], goal[None]))[0]
     cut = np.array([max(0, (b & -b).bit_length() - 1) for b in range(16)])[bits]
     lengths = distances(maze[None], goal[None])[0]
-    start = divmod(int(lengths.argmax()), maze.shape[1])
+    start = farthest_cell(lengths)
     side = maze.shape[0]
     axes[0].imshow(terrain_set.pictures[k], cmap="gray", extent=(0, side, side, 0))
     steep = np.kron(maze == 0, np.ones((PIXELS, PIXELS)))

@@ -23,7 +23,7 @@ from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
 from planners.mazes.datasets import MazeRule, MazeSet, generate, generate_stratified
-from planners.mazes.distances import distances
+from planners.mazes.distances import distances, farthest_cell
 from planners.networks.base import observation
 from planners.networks.registry import build
 from planners.networks.weights import WEIGHTS_FOLDER, load_weights
@@ -292,7 +292,7 @@ def _long_maze(size: int) -> MazeSet:
 def _searches(config: BenchConfig, size: int, depth: int) -> dict[str, Any]:
     one = _long_maze(size)
     lengths = distances(one.mazes, one.goals)[0]
-    start = divmod(int(lengths.argmax()), size)
+    start = farthest_cell(lengths)
     goal = (int(one.goals[0, 0]), int(one.goals[0, 1]))
     network = build("dt_vin").eval()
     maze, goals = observation(one.mazes, one.goals)

@@ -26,7 +26,7 @@ from asterias.errors import UserError
 from asterias.files import write_json
 from asterias.provenance import provenance
 from planners.mazes.datasets import MazeRule, generate_stratified
-from planners.mazes.distances import distances
+from planners.mazes.distances import distances, farthest_cell
 from planners.networks.base import observation
 from planners.networks.weights import load_weights
 from planners.neural_a_star.network import load_encoder
@@ -240,7 +240,7 @@ def _problem(size: int, seed: int) -> SearchProblem:
     edges = (size * size * 12 // 100, size * size * 18 // 100)
     one = generate_stratified(rule, edges, 1, seed, block_size=4)
     lengths = distances(one.mazes, one.goals)[0]
-    start = divmod(int(lengths.argmax()), size)
+    start = farthest_cell(lengths)
     goal = (int(one.goals[0, 0]), int(one.goals[0, 1]))
     return SearchProblem(one.mazes[0], start, goal, int(lengths.max()))
 
