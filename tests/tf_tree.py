@@ -11,6 +11,10 @@ from rosbags.highlevel import AnyReader
 
 from asterias.arrays import FloatArray
 
+# A launch ends all its nodes at once, so that the last pictures are recorded whose joints have not
+# yet become transforms. In simulated seconds, of which several pass in one of the wall's.
+END_S = 1.0
+
 
 def to_ns(stamp: Any) -> int:
     """The time of a message's stamp."""
@@ -59,7 +63,9 @@ class TransformTree:
         """All times of moving frames, sorted."""
         return sorted({time for _, poses in self._moving.values() for time in poses})
 
-    def pose(self, frame: str, base: str, time_ns: int, tolerance_ns: int = 0) -> FloatArray:
+    def pose(
+        self, frame: str, base: str, time_ns: int, early_ns: int = 0, late_ns: int = 0
+    ) -> FloatArray:
         """(4, 4) of a frame in the base; KeyError where tf2 would refuse, too."""
         pose = np.eye(4)
         while frame != base:
@@ -67,15 +73,15 @@ class TransformTree:
                 frame, step = self._fixed[frame]
             else:
                 frame, poses = self._moving[frame]
-                step = _at(poses, time_ns, tolerance_ns)
+                step = _at(poses, time_ns, early_ns, late_ns)
             pose = step @ pose
         return pose
 
 
-def _at(poses: dict[int, FloatArray], time_ns: int, tolerance_ns: int) -> FloatArray:
+def _at(poses: dict[int, FloatArray], time_ns: int, early_ns: int, late_ns: int) -> FloatArray:
     """The pose nearest to a time that lies between two of the poses."""
     times = np.fromiter(poses, dtype=np.int64)
-    if not times.min() - tolerance_ns <= time_ns <= times.max() + tolerance_ns:
+    if not times.min() - early_ns <= time_ns <= times.max() + late_ns:
         raise KeyError(f"{time_ns} is not within {times.min()} to {times.max()}")
     return poses[int(times[np.abs(times - time_ns).argmin()])]
 
@@ -89,14 +95,13 @@ def tree_of(messages: Iterable[tuple[str, Any]]) -> TransformTree:
     return tree
 
 
-def unknown_frames(recording: Path, base: str, tolerance_s: float) -> tuple[list[str], set[str]]:
+def unknown_frames(recording: Path, base: str, early_s: float) -> tuple[list[str], set[str]]:
     """What in a recording names a frame that has no transform to the base at its stamp.
 
     Args:
         recording: folder.
         base: frame of the robot or of its world.
-        tolerance_s: by which the ends of the transforms may be missed: a message at the very end
-            may have been recorded, and the transform of the same stamp not.
+        early_s: how long before the first transform a message may be.
 
     Returns:
         One line for each such message, and all frames that are named.
@@ -107,13 +112,14 @@ def unknown_frames(recording: Path, base: str, tolerance_s: float) -> tuple[list
             for about, _, data in reader.messages()
         ]
     tree, unknown, named = tree_of(messages), [], set()
+    early_ns, late_ns = round(1e9 * early_s), round(1e9 * END_S)
     for topic, message in messages:
         header = getattr(message, "header", None)
         if header is None or not header.frame_id:
             continue
         named.add(str(header.frame_id))
         try:
-            tree.pose(header.frame_id, base, to_ns(header.stamp), round(1e9 * tolerance_s))
+            tree.pose(header.frame_id, base, to_ns(header.stamp), early_ns, late_ns)
         except KeyError as error:
             unknown.append(f"{topic} {header.frame_id} {to_ns(header.stamp) * 1e-9:.3f}: {error}")
     return unknown, named

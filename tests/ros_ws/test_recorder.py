@@ -16,6 +16,7 @@ import pytest
 from ament_index_python.packages import get_package_prefix
 from asterias_interfaces.msg import RecorderStatus, TagDetection, TagDetections
 from asterias_interfaces.srv import StartEpisode
+from geometry_msgs.msg import TransformStamped
 from mcap.exceptions import McapError
 from mcap.reader import make_reader
 from mcap.records import Channel, Message, Schema
@@ -28,6 +29,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
+from tf2_msgs.msg import TFMessage
 
 from asterias_nodes.runtime.conversions import (
     to_compressed_msg,
@@ -120,6 +122,28 @@ def test_a_recording_is_a_bag_for_rosbags(start_node: Any, peer: Any, tmp_path: 
             store.deserialize_cdr(data, connection.msgtype) for _, _, data in reader.messages()
         ]
     assert [message.position[0] for message in messages] == list(range(10))
+
+
+def test_a_recording_begins_with_transforms(start_node: Any, peer: Any, tmp_path: Path) -> None:
+    names = ["/a", "/b/joint_states", "/odom"]
+    frames = peer.node.create_publisher(TFMessage, "/tf", reliable_qos())
+    others = [peer.node.create_publisher(JointState, name, reliable_qos()) for name in names]
+    recorder = start_node("recorder", output="a.mcap")
+    after = 0
+    for count in range(10_000):
+        state = joint_state(count)
+        frames.publish(TFMessage(transforms=[TransformStamped(header=state.header)]))
+        for publisher in others:
+            publisher.publish(state)
+        peer.spin(0.002)
+        after += all(publisher.get_subscription_count() for publisher in others)
+        if after > 100:
+            break
+    recorder.stop()
+    messages = decoded(tmp_path / "a.mcap")
+    first = int(messages["/tf"][0].transforms[0].header.frame_id)
+    begins = {name: int(messages[name][0].header.frame_id) for name in names}
+    assert all(begin >= first for begin in begins.values()), (first, begins)
 
 
 @pytest.mark.parametrize(

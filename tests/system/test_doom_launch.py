@@ -55,7 +55,7 @@ def test_the_robot_walks_to_the_goal_though_the_game_dies(
     assert cv2.imread(str(out / "contact_sheet.png")) is not None
     video = cv2.VideoCapture(str(out / "run.mp4"))
     assert video.isOpened() and video.get(cv2.CAP_PROP_FRAME_COUNT) > 5
-    unknown, named = unknown_frames(out, "map", tolerance_s=0.05)
+    unknown, named = unknown_frames(out, "map", early_s=0.05)
     assert unknown == [] and named == {"map", "camera_optical_frame"}
     assert "Traceback" not in run.text
     assert "[doom_world-1]: process has finished cleanly" in run.text, run.text

@@ -44,7 +44,7 @@ def test_the_demo_leaves_recording_picture_and_summary(
         counts = {topic: about.msgcount for topic, about in reader.topics.items()}
     for topic in ("/limb_0/joint_states", "/limb_0/camera_2/image_raw", "/target/detections"):
         assert counts[topic] > 10, counts
-    unknown, named = unknown_frames(out, "base_link", tolerance_s=0.02)
+    unknown, named = unknown_frames(out, "base_link", early_s=0.02)
     assert unknown == []
     assert named == {f"limb_0_camera_{j}_optical_frame" for j in range(4)}
 

@@ -36,7 +36,7 @@ def test_a_robot_is_planned_and_driven_through_mazes(
         picture = cv2.imread(str(out / f"maze_{number + 1}.png"))
         assert picture is not None and min(picture.shape[:2]) > 500
     assert "reached 2 of 2" in run.text and "s left" in run.text
-    unknown, named = unknown_frames(out, "map", tolerance_s=0.05)
+    unknown, named = unknown_frames(out, "map", early_s=0.05)
     assert unknown == [] and named == {"map"}
     with AnyReader([out]) as reader:
         counts = {topic: about.msgcount for topic, about in reader.topics.items()}

@@ -43,7 +43,7 @@ def test_frames_of_a_robot_with_devices_are_recorded_with_its_pictures(
     names = [f"limb_0_{name}" for name in ("shoulder_yaw", "finger", "finger_1", "finger_3")]
     assert set(names) <= set(joints[-1].name), "flexible links, which no servo measures, too"
     # Cameras may have started before the limb: their first pictures have no joints at their stamp.
-    unknown, named = unknown_frames(out, "base_link", tolerance_s=3.0)
+    unknown, named = unknown_frames(out, "base_link", early_s=3.0)
     assert unknown == []
     assert named == {f"limb_0_camera_{j}_optical_frame" for j in range(4)}
     with AnyReader([out]) as reader:

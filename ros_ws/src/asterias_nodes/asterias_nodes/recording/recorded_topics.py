@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from asterias_nodes.runtime.message_definitions import (
@@ -26,12 +27,16 @@ from learning.recordings.session import RecordingSession
 PICTURE_QUEUE = 100
 MESSAGE_QUEUE = 1000
 IMAGE, COMPRESSED = PICTURE_TYPES
+TRANSFORMS = ("/tf_static", "/tf")
+# Looks for which the other topics wait until transforms arrive; matching takes one or two.
+TRANSFORM_LOOKS = 10
 
 
 class RecordedTopics:
     """Subscribes to each wanted topic as soon as it has a publisher.
 
-    Messages go into the session as they came over the wire, but for raw pictures that become JPEG.
+    Transforms come first, so that the frames of the first pictures are known. Messages go into the
+    session as they came over the wire, but for raw pictures that become JPEG.
 
     Args:
         node: the hosting node.
@@ -49,10 +54,25 @@ class RecordedTopics:
         self._as_jpeg = as_jpeg
         self._known: set[str] = set()
         self._waiting: set[str] = set()
+        self._transforms: list[Subscription] = []
+        self._transform_looks = 0
 
     def look(self) -> None:
         """Subscribe to topics that have appeared."""
         names = dict(self._node.get_topic_names_and_types())
+        self._subscribe_to({name: names.pop(name) for name in TRANSFORMS if name in names})
+        if self._have_transforms_matched():
+            self._subscribe_to(names)
+
+    def _have_transforms_matched(self) -> bool:
+        """Return whether transforms arrive, or have been waited for long enough."""
+        if all(subscription.get_publisher_count() for subscription in self._transforms):
+            return True
+        self._transform_looks += 1
+        return self._transform_looks > TRANSFORM_LOOKS
+
+    def _subscribe_to(self, names: Mapping[str, Sequence[str]]) -> None:
+        """Subscribe to those of the topics, with their types, that have a publisher."""
         for name, types in names.items():
             if name in self._known or not self._wants(name):
                 continue
@@ -107,13 +127,15 @@ class RecordedTopics:
             self._node.get_logger().warning(f"{name} is not recorded: {error}")
             return
         self._session.add_topic(topic, jpeg_of_image if as_jpeg else None)
-        self._node.create_subscription(
+        subscription = self._node.create_subscription(
             message_type,
             name,
             partial(self._receive, topic.name),
             matching_qos(publishers, PICTURE_QUEUE if topic.is_picture else MESSAGE_QUEUE),
             raw=True,
         )
+        if name in TRANSFORMS:
+            self._transforms.append(subscription)
 
     def _receive(self, topic: str, data: bytes) -> None:
         now_ns = self._node.get_clock().now().nanoseconds
