@@ -36,8 +36,9 @@ MEMORY_BUDGET = 256 * 2**20  # bytes of one call, from its forward pass to its b
 # Layers computed at a time before V is saved where it was asked for: long enough for the wavefront.
 _RING = 8
 # Bytes of R + V and of gradients that the backward pass works on at a time: a second-level cache.
+# Two threads have two of them, and wait for each other three times a segment.
 _SEGMENT = 2**21
-_LONGEST = 32  # layers of a segment; more do not make the backward pass faster (measured)
+_LONGEST = 32  # layers of a thread's segment; more do not make the backward pass faster (measured)
 
 
 class _RecursionContext(FunctionCtx):
@@ -73,9 +74,10 @@ def _segments(call: OperatorCall, depth: int) -> tuple[int, bool]:
     And whether all choices are.
     """
     layout, batch = call.layout, call.sizes.batch
-    whole = _SEGMENT // (2 * 4 * layout.plane) // _RING * _RING
-    stride = max(_RING, min(_LONGEST, whole))
-    choices = batch * depth * layout.blocks * layout.bits * 2
+    count = 1 + pair_calls.are_wanted(call, depth)
+    whole = count * _SEGMENT // (2 * 4 * layout.plane) // _RING * _RING
+    stride = max(_RING, min(count * _LONGEST, whole))
+    choices = batch * depth * layout.words * 2
     stored = batch * -(-depth // stride) * call.sizes.height * call.sizes.width * 4
     if choices + stored <= MEMORY_BUDGET:
         return stride, True
@@ -97,8 +99,7 @@ class _Recursion(torch.autograd.Function):
         stride, chosen = _segments(call, depth) if any(ctx.needs_input_grad) else (depth, False)
         stored = np.empty((-(-depth // stride), *reward.shape), np.float32)
         stored[0] = call.value
-        steps = depth * call.layout.blocks * call.layout.bits if chosen else 0
-        choices = np.empty((len(reward), steps), np.uint16)
+        choices = call.choices(depth if chosen else 0)
         saved = np.empty((len(saved_layers), *reward.shape), np.float32)
         rising, ring = np.asarray(saved_layers, dtype=np.int64), min(_RING, depth)
         tape = Tape(saved, stored, stride, choices)

@@ -14,12 +14,15 @@ from planners.operator.arguments import sizes_of
 from planners.operator.cpu_backward import GradArrays
 from planners.operator.cpu_batches import ActionBuffers, BackwardBuffers, ForwardBuffers
 from planners.operator.cpu_layout import (
+    LINE_WORDS,
     BatchArrays,
     BatchGradients,
+    LaneSets,
     LayerArrays,
     MazeArrays,
     WinnerKernels,
     layout_of,
+    middle_of,
 )
 from planners.operator.cpu_threads import line, line_of
 from planners.operator.simd import LANES
@@ -68,6 +71,18 @@ class OperatorCall:
         inside = np.packbits(cells, bitorder="little").view("<u2").astype(np.uint16)
         return MazeArrays(line(self.kernel_size), line(self.cells), inside)
 
+    def choices(self, depth: int) -> LaneSets:
+        """Return room for the choices of all layers, ``(B, depth * words)``.
+
+        Where two threads meet, at the middle block, a cache line begins in each layer: else both
+        write to that line at the same time, layer by layer, and wait for each other.
+        """
+        count = self.sizes.batch * depth * self.layout.words
+        middle = middle_of(self.layout) * self.layout.bits
+        raw = np.empty(count + 2 * LINE_WORDS, np.uint16)
+        start = (-raw.ctypes.data // raw.itemsize - middle) % LINE_WORDS
+        return raw[start : start + count].reshape(self.sizes.batch, depth * self.layout.words)
+
     def forward_buffers(self, count: int) -> ForwardBuffers:
         """Return room for ``count`` layers and the one before."""
         layers = LayerArrays(line((count + 1) * self.layout.plane), line((count + 1) * self.cells))
@@ -82,7 +97,7 @@ class OperatorCall:
         plane, bits = self.layout.plane, self.layout.blocks * self.layout.bits
         layers = LayerArrays(line((count + 1) * plane), line((count + 1) * self.cells * again))
         forced = line_of(count * self.cells * self.is_forced * again, np.int8).view(np.int8)
-        choices = line_of(count * bits * again, np.uint16).view(np.uint16)
+        choices = line_of(count * self.layout.words * again, np.uint16).view(np.uint16)
         winners = WinnerKernels(
             line(self.layout.field**2 * plane), line_of(bits, np.uint16).view(np.uint16)
         )

@@ -67,7 +67,7 @@ def follow_choice(
     block: int,
 ) -> None:
     """Make the winners' kernels of a block those of layer ``d``."""
-    c = ((d - 1) * layout.blocks + block) * bits
+    c = (d - 1) * layout.words + block * bits
     changed = changed_lanes(choice, c, winners.choice, block * bits, bits)
     if changed:
         update_policy_kernels(maze.kernel, winners, choice, c, layout, block, changed)
@@ -232,7 +232,7 @@ def accumulate_block(
     grads: GradArrays, summed: FloatLine, choice: LaneSets, layout: Layout, count: int, block: int
 ) -> None:
     """Add to the kernel's gradient that of layers 1 to ``count`` of a block."""
-    bits, step, first = layout.bits, layout.blocks * layout.bits, 1
+    bits, step, first = layout.bits, layout.words, 1
     while first <= count:
         c = (first - 1) * step + block * bits
         last, lanes = first, ALL_LANES

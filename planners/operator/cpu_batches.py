@@ -48,7 +48,7 @@ class Tape(NamedTuple):
     stride: int
     """Layers between two stored ones."""
     choices: NDArray[np.uint16]
-    """Choices of all layers ``(B, depth * blocks * bits)``, or ``(B, 0)``."""
+    """Choices of all layers ``(B, depth * words)``, or ``(B, 0)``."""
 
 
 class ForwardBuffers(NamedTuple):
@@ -100,7 +100,7 @@ def forward_batch(
     """Run mazes ``first`` to ``last - 1``, ``ring`` layers at a time, and fill the tape."""
     layout, layers = inputs.layout, buffers.layers
     maze = buffers.maze
-    cells, step = layout.blocks * LANES, layout.blocks * layout.bits
+    cells, step = layout.blocks * LANES, layout.words
     for b in range(first, last):
         source = inputs.transition[min(b, len(inputs.transition) - 1)]
         load_kernel(source, maze.kernel, maze.inside, layout, inputs.reward.shape[2])
@@ -172,7 +172,7 @@ def backward_batch(
     layout, maze, layers = inputs.layout, buffers.maze, buffers.layers
     winners, grads, summed = buffers.winners, buffers.grads, buffers.layers.summed
     row, plane, margin = layout.row, layout.plane, layout.margin
-    step, known = layout.blocks * layout.bits, tape.choices.shape[1] > 0
+    step, known = layout.words, tape.choices.shape[1] > 0
     for b in range(first, last):
         source = inputs.transition[min(b, len(inputs.transition) - 1)]
         load_kernel(source, maze.kernel, maze.inside, layout, inputs.reward.shape[2])

@@ -95,7 +95,7 @@ def visit_four(state: ForwardState, d: int, block: int) -> None:
     maze, layers, choice, _, layout = state
     kernel, summed, row = maze.kernel, layers.summed, layout.row
     o = d * layout.plane + layout.margin + block * LANES
-    k, c, size = kernel_at(layout, block), 2 * (d * layout.blocks + block), 9 * LANES
+    k, c, size = kernel_at(layout, block), d * layout.words + 2 * block, 9 * LANES
     q0 = _dot(kernel, k, summed, o, row, 3)
     q1 = _dot(kernel, k + size, summed, o, row, 3)
     q2 = _dot(kernel, k + 2 * size, summed, o, row, 3)
@@ -130,7 +130,8 @@ def _visit(state: ForwardState, field: int, d: int, block: int) -> None:
         low = (low & ~sets) | (sets & _bit_pattern(a))
         high = (high & ~sets) | (sets & _bit_pattern(a >> 4))
     if choice.size > 0:
-        _write_choice(choice, x * layout.bits, low, high, layout.bits)
+        c = d * layout.words + block * layout.bits
+        _write_choice(choice, c, low, high, layout.bits)
     finish_layer(best, maze, layers, layout, d, block)
 
 
@@ -246,7 +247,7 @@ def gather_policy_kernels(
 @inlined
 def _recompute_block(state: RecomputeState, field: int, bits: int, d: int, block: int) -> None:
     maze, summed, choice, winners, layout = state
-    c = (d * layout.blocks + block) * bits
+    c = d * layout.words + block * bits
     changed = changed_lanes(choice, c, winners.choice, block * bits, bits)
     if changed:
         update_policy_kernels(maze.kernel, winners, choice, c, layout, block, changed)

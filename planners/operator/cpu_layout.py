@@ -23,6 +23,9 @@ LaneSets = NDArray[LaneSet]
 ForcedActions = NDArray[np.int8]
 """Imposed actions, or -1."""
 
+LINE_WORDS = 32
+"""Numbers of 16 bits in a cache line."""
+
 # Bytes of a first-level data cache that a wavefront may fill with kernels. Processors of today have
 # 32 to 48 KiB of it.
 _FIRST_CACHE = 32 * 1024
@@ -55,6 +58,8 @@ class Layout(NamedTuple):
     """Cells of the line with its margins."""
     bits: int
     """Bits of an action's number."""
+    words: int
+    """Numbers of 16 bits from the choices of one layer to those of the next: whole cache lines."""
     shared: bool
     """One kernel for all cells."""
 
@@ -120,7 +125,13 @@ def layout_of(sizes: Sizes) -> Layout:
     plane = blocks * LANES + 2 * margin
     plane += LANES * (plane // LANES % 2 == 0)  # equal places of layers share no cache set
     bits = max(1, (sizes.actions - 1).bit_length())
-    return Layout(sizes.actions, sizes.field, row, blocks, margin, plane, bits, sizes.shared)
+    words = -(-blocks * bits // LINE_WORDS) * LINE_WORDS
+    return Layout(sizes.actions, sizes.field, row, blocks, margin, plane, bits, words, sizes.shared)
+
+
+def middle_of(layout: Layout) -> int:
+    """Return the first block of the second of two halves."""
+    return layout.blocks // 2
 
 
 @inlined

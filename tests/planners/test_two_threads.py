@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from planners.operator.cpu_arrays import OperatorCall
 from planners.operator.cpu_batches import ForwardBuffers, Tape, backward_batch, forward_batch
-from planners.operator.cpu_threads import threads
+from planners.operator.cpu_threads import end_openmp_threads, threads
 from planners.operator.two_threads import pairs as module
 from planners.operator.two_threads.backward import (
     backward_half,
@@ -50,10 +52,10 @@ class Case:
         self.buffers: ForwardBuffers = self.call.forward_buffers(RING)
 
     def tape(self, stride: int) -> Tape:
-        shape, layout = self.call.value.shape, self.call.layout
+        shape, choices = self.call.value.shape, self.call.choices(self.depth)
+        choices.fill(0)
         stored = np.zeros((-(-self.depth // stride), *shape), np.float32)
         stored[0] = self.call.value
-        choices = np.zeros((1, self.depth * layout.blocks * layout.bits), np.uint16)
         return Tape(np.zeros((len(self.keep), *shape), np.float32), stored, stride, choices)
 
     def half(self, tape: Tape) -> Callable[[int, Counters, WaitClock], bool]:
@@ -135,6 +137,37 @@ def test_gradients_of_two_halves_are_those_of_the_whole_to_the_last_bit(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("size", [(40, 40), (17, 60), (100, 100)])
+def test_threads_write_choices_to_cache_lines_of_their_own(size: tuple[int, int]) -> None:
+    call = Case(*size, 5, [5]).call
+    choices, middle = call.choices(5), sides_of(call.layout)[1].middle
+    for layer in range(5):
+        first = choices[0, layer * call.layout.words + middle * call.layout.bits :]
+        assert first.ctypes.data % 64 == 0
+
+
+def tasks() -> int:
+    """How many threads this process has."""
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads as Linux does")
+def test_openmp_threads_of_pytorch_are_ended_and_start_again() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    numbers = torch.ones(1_000_000)
+    numbers.sum()
+    count = tasks()
+    end_openmp_threads()
+    deadline_s = time.monotonic() + 5  # a thread that has ended is listed for a moment
+    while tasks() == count and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert tasks() < count
+    assert numbers.sum() == 1_000_000
+    assert tasks() == count
+    torch.set_num_threads(before)
+
+
 def test_two_threads_take_turns_on_one_core() -> None:
     case = Case(40, 40, 60, [60])
     expected, found = case.tape(16), case.tape(16)
@@ -159,7 +192,7 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pairs]:
     pairs, before = Pairs(), torch.get_num_threads()
     monkeypatch.setattr(module, "_cores", lambda: 2)
     monkeypatch.setattr("planners.operator.two_threads.pair_calls.pairs", pairs)
-    monkeypatch.setattr("planners.operator.two_threads.pair_calls.LEAST_FORWARD", 100_000)
+    monkeypatch.setattr("planners.operator.two_threads.pair_calls.LEAST_BLOCKS", 100_000)
     torch.set_num_threads(2)
     yield pairs
     torch.set_num_threads(before)

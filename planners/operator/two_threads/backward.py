@@ -186,7 +186,7 @@ def backward_half(
     """
     layout, winners, grads = inputs.layout, buffers.winners, buffers.grads
     arrays, summed, plane = buffers.maze, buffers.layers.summed, layout.plane
-    words, done, place = layout.blocks * layout.bits, 0, len(saved_layers) - 1
+    words, done, place = layout.words, 0, len(saved_layers) - 1
     own = layout.margin + (side.middle * LANES if side.number else 0)
     fill_zeros(winners.choice)
     gather_policy_kernels(arrays.kernel, winners, winners.choice, layout)

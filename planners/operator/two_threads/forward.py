@@ -83,7 +83,7 @@ def forward_half(
         False if the threads have given up; nothing that was written counts then.
     """
     layout, layers = inputs.layout, buffers.layers
-    cells, words, place = layout.blocks * LANES, layout.blocks * layout.bits, 0
+    cells, words, place = layout.blocks * LANES, layout.words, 0
     own = layout.margin + (side.middle * LANES if side.number else 0)
     for layer in range(0, depth, ring):
         count = min(ring, depth - layer)

@@ -18,16 +18,17 @@ from planners.operator.two_threads.forward import forward_half, is_worth_two, lo
 from planners.operator.two_threads.pairs import pairs
 from planners.operator.two_threads.progress import Counters, WaitClock, sides_of
 
-# Blocks of all layers together, measured on two free cores. Forward, 340,000 (35 x 35, 3200 layers)
-# take 1.4 times as long by two threads as by one, and 820,000 (51 x 51, 4000) 0.63 times; training
-# steps with 1,300,000 (65 x 65, 4000) take 1.2 times as long, and with 1,600,000 (80 x 80) 0.76.
-LEAST_FORWARD, LEAST_BACKWARD = 600_000, 1_500_000
+LEAST_BLOCKS = 300_000
+"""Blocks of all layers together from which on two threads are tried. Measured on two free cores:
+330,000 (51 x 51, 2000 layers) take 0.6 to 0.7 times as long by two threads as by one, forward and
+in training; 250,000 (35 x 35, 3200) take 0.8 times as long, and more where others work, too."""
 
 
-def _are_wanted(call: OperatorCall, depth: int, least: int) -> bool:
+def are_wanted(call: OperatorCall, depth: int) -> bool:
+    """Return whether a call is to be tried by two threads."""
     if not pairs.are_possible(call.sizes.batch) or call.is_forced:
         return False
-    return bool(is_worth_two(call.layout, depth, least))
+    return bool(is_worth_two(call.layout, depth, LEAST_BLOCKS))
 
 
 def forward(
@@ -38,7 +39,7 @@ def forward(
     Returns:
         False if one thread has to do it: a second one is not worth it, or did not come.
     """
-    if not _are_wanted(call, depth, LEAST_FORWARD) or ring < 2:
+    if not are_wanted(call, depth) or ring < 2:
         return False
     sides = sides_of(call.layout)
     with pool.borrow(("forward", call.key, ring), lambda: call.forward_buffers(ring)) as buffers:
@@ -63,7 +64,7 @@ def backward(
     Returns:
         False if one thread has to do it: a second one is not worth it, or did not come.
     """
-    if not _are_wanted(call, depth, LEAST_BACKWARD):
+    if not are_wanted(call, depth):
         return False
     sides, layers = sides_of(call.layout), min(tape.stride, depth)
     key = ("backward halves", call.key, layers)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from planners.operator.cpu_threads import threads
+from planners.operator.cpu_threads import end_openmp_threads, threads
 from planners.operator.two_threads.progress import (
     Counters,
     WaitClock,
@@ -48,6 +48,7 @@ class Pairs:
             False if one has waited for the other in vain; the work has to be done again by one
             thread.
         """
+        end_openmp_threads()
         counters = new_counters()
         wall_s, cpu_s = time.monotonic(), time.thread_time()
         other = threads.beside(lambda: half(1, counters, new_clock()))

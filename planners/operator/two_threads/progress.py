@@ -21,7 +21,7 @@ from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from planners.operator.cpu_layout import Layout
+from planners.operator.cpu_layout import Layout, middle_of
 from planners.operator.numba_options import compiled
 from planners.operator.simd import Emitted
 
@@ -54,7 +54,7 @@ class Side(NamedTuple):
 
 def sides_of(layout: Layout) -> tuple[Side, Side]:
     """Return the two halves of a maze."""
-    middle = layout.blocks // 2
+    middle = middle_of(layout)
     return Side(0, middle, middle), Side(1, middle, layout.blocks - middle)
 
 

@@ -80,12 +80,11 @@ def _processor_times(call: OperatorCall, depth: int, repeats: int) -> dict[str, 
     The last two are what two free cores would need for a forward pass and for a training step,
     without the loss.
     """
-    ring, stride = 8, 32
+    ring, stride = 8, 48
     layers = np.arange(_LOSS_EVERY, depth + 1, _LOSS_EVERY)
-    words = depth * call.layout.blocks * call.layout.bits
     saved = np.zeros((len(layers), *call.value.shape), np.float32)
     stored = np.zeros((-(-depth // stride), *call.value.shape), np.float32)
-    taped = Tape(saved, stored, stride, np.zeros((1, words), np.uint16))
+    taped = Tape(saved, stored, stride, call.choices(depth))
     plain = taped._replace(choices=np.zeros((1, 0), np.uint16))
     forwards, backwards = call.forward_buffers(ring), call.backward_halves(stride)
     gradients = call.gradients()
