@@ -14,6 +14,9 @@ ROOMS := $(wildcard asterias hardware sim planners learning)
 IN_VENV := source ./setup.bash &&
 ARGS ?=
 export PYTHON TORCH_INDEX
+# Programs and nodes start by the hundred in the tests: where this is set, each compiles all that it
+# imports anew, PyTorch's thousand files, too.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make setup   build .venv and the ROS 2 workspace (does nothing the second time)"

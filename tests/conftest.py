@@ -8,6 +8,7 @@ long comes early, so that no process is still busy when all others have ended.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -60,6 +61,18 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 # Calibrations, and what a robot remembers from one run to the next.
 os.environ["XDG_CONFIG_HOME"] = f"{_HOME}/config"
 os.environ["XDG_STATE_HOME"] = f"{_HOME}/state"
+
+
+# Imports and the list of tests are a million objects that stay: the collector of garbage looks at
+# them neither while they are made nor afterwards.
+gc.disable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Let the collector of garbage look at what the tests make, and at nothing older."""
+    gc.freeze()
+    gc.enable()
 
 
 class _Scheduler(LoadFileScheduling):

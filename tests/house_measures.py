@@ -300,7 +300,7 @@ def _inside(path: Path) -> tuple[str, ...]:
 
 
 def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
-    for inner in ast.iter_child_nodes(node):
+    for inner in _statements(node):
         if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield f"{prefix}{inner.name}", inner
             yield from _functions(inner, f"{prefix}{inner.name}.<locals>.")
@@ -310,8 +310,15 @@ def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
             yield from _functions(inner, prefix)
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Return what may hold definitions: expressions, the most of a tree, hold none."""
+    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+        inner = getattr(node, name, ())
+        yield from inner if isinstance(inner, list) else ()
+
+
 def _classes(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.ClassDef]]:
-    for inner in ast.iter_child_nodes(node):
+    for inner in _statements(node):
         if isinstance(inner, ast.ClassDef):
             yield f"{prefix}{inner.name}", inner
             yield from _classes(inner, f"{prefix}{inner.name}.")
