@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import pytest
+from asterias_interfaces.srv import InjectFault
 from rclpy.qos import qos_profile_sensor_data
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
@@ -68,27 +69,28 @@ def slow(*values: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+    ("words", "number"),
+    [
+        (("asterias_bringup", "sim.launch.xml"), signal.SIGINT),  # the installed package, by name
+        slow(("launch/sim.launch.xml",), signal.SIGTERM),
+    ],
+    ids=["SIGINT", "SIGTERM"],
 )
-def test_a_launch_ends_cleanly_and_leaves_nothing_behind(
-    launch: Callable[..., Any], client: Any, number: signal.Signals
+def test_a_launch_refuses_faults_ends_cleanly_and_leaves_nothing_behind(
+    launch: Callable[..., Any], client: Any, words: tuple[str, ...], number: signal.Signals
 ) -> None:
     images = client.collect(Image, "/limb_0/camera_0/image_raw", qos_profile_sensor_data)
-    run = launch("launch/sim.launch.xml")
+    run = launch(*words)
     client.until(lambda: images)
+    answer = client.call(InjectFault, "/limb_0/inject_fault", component="camera_0", fault="stuck")
+    assert not answer.success
+    assert "enable_faults:=true" in answer.message
     children = run.children()
     assert len(children) == 5
     assert run.stop(number) == 0, run.text
     assert not [child for child in children if child.is_running()]
     assert "Traceback" not in run.text
     assert run.text.count("finished cleanly") == 5, run.text
-
-
-def test_the_installed_package_launches_by_name(launch: Callable[..., Any], client: Any) -> None:
-    images = client.collect(Image, "/limb_0/camera_0/image_raw", qos_profile_sensor_data)
-    run = launch("asterias_bringup", "sim.launch.xml")
-    client.until(lambda: images)
-    assert run.stop() == 0, run.text
 
 
 @pytest.mark.slow
@@ -121,16 +123,6 @@ def test_a_robot_that_cannot_start_ends_the_launch_with_one_sentence(
     assert len(mistakes) == 1, run.text
     assert sentence in mistakes[0]
     assert "Traceback" not in run.text
-
-
-@pytest.mark.timeout(60)
-def test_faults_are_refused_unless_enabled(launch: Callable[..., Any], client: Any) -> None:
-    from asterias_interfaces.srv import InjectFault
-
-    launch("launch/sim.launch.xml")
-    answer = client.call(InjectFault, "/limb_0/inject_fault", component="camera_0", fault="stuck")
-    assert not answer.success
-    assert "enable_faults:=true" in answer.message
 
 
 @pytest.mark.slow
