@@ -16,7 +16,7 @@ from torch import nn
 from learning.highway.continuous.highway_sac import HighwaySAC
 from learning.highway.continuous.highway_td3 import HighwayTD3
 from learning.target_finding.algorithms.networks import HIDDEN, ITERATION
-from learning.target_finding.algorithms.sb3 import Recipe, hidden_and_last, refuse_goal
+from learning.target_finding.algorithms.sb3 import Recipe, hidden_and_last
 from learning.target_finding.policies.encoder import TileEncoder
 from learning.target_finding.policies.network_policy import NetworkPolicy
 from learning.target_finding.policies.policy_files import Policy
@@ -58,8 +58,7 @@ class HighwaySacRecipe(Recipe):
     def make(
         self, network: str, environments: VecEnv, seed: int, *, goal: bool = False
     ) -> BaseAlgorithm:
-        """Return the learner, on the processor; goals are refused."""
-        refuse_goal(goal)
+        """Return the learner, on the processor."""
         settings = continuous_settings(environments.num_envs)
         return HighwaySAC(
             "MlpPolicy", environments, depth=DEPTH, ent_coef=TEMPERATURE, seed=seed, **settings
@@ -90,8 +89,7 @@ class HighwayTd3Recipe(Recipe):
     def make(
         self, network: str, environments: VecEnv, seed: int, *, goal: bool = False
     ) -> BaseAlgorithm:
-        """Return the learner, on the processor; goals are refused."""
-        refuse_goal(goal)
+        """Return the learner, on the processor."""
         servos = int(np.prod(environments.action_space.shape or ()))
         noise = NormalActionNoise(np.zeros(servos), np.full(servos, NOISE))
         settings = continuous_settings(environments.num_envs)

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from learning.highway.dqn.highway_dqn import HighwayDQN
 from learning.target_finding.algorithms.networks import HIDDEN, ITERATION
-from learning.target_finding.algorithms.sb3 import Recipe, hidden_and_last, refuse_goal
+from learning.target_finding.algorithms.sb3 import Recipe, hidden_and_last
 from learning.target_finding.policies.encoder import TileEncoder
 from learning.target_finding.policies.moves_policy import GreedyMovesPolicy
 from learning.target_finding.policies.policy_files import Policy
@@ -48,8 +48,7 @@ class HighwayDqnRecipe(Recipe):
     def make(
         self, network: str, environments: VecEnv, seed: int, *, goal: bool = False
     ) -> BaseAlgorithm:
-        """Return the learner, on the processor; goals are refused."""
-        refuse_goal(goal)
+        """Return the learner, on the processor."""
         settings = {**SETTINGS, "gradient_steps": environments.num_envs}
         return HighwayDQN(
             "MlpPolicy",

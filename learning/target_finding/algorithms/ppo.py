@@ -9,7 +9,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from learning.target_finding.algorithms.networks import LOG_STD, NETWORKS
-from learning.target_finding.algorithms.sb3 import Recipe, refuse_goal
+from learning.target_finding.algorithms.sb3 import Recipe
 
 
 class PpoRecipe(Recipe):
@@ -26,8 +26,7 @@ class PpoRecipe(Recipe):
     def make(
         self, network: str, environments: VecEnv, seed: int, *, goal: bool = False
     ) -> BaseAlgorithm:
-        """Return the learner, on the processor; goals are refused."""
-        refuse_goal(goal)
+        """Return the learner, on the processor."""
         about = NETWORKS.get(network)
         return sb3.PPO(
             "MlpPolicy",

@@ -8,7 +8,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from learning.target_finding.algorithms.networks import HIDDEN, ITERATION, LOG_STD, NETWORKS
 from learning.target_finding.algorithms.ppo import on_policy_settings
-from learning.target_finding.algorithms.sb3 import Recipe, refuse_goal
+from learning.target_finding.algorithms.sb3 import Recipe
 
 
 class RecurrentPpoRecipe(Recipe):
@@ -21,8 +21,7 @@ class RecurrentPpoRecipe(Recipe):
     def make(
         self, network: str, environments: VecEnv, seed: int, *, goal: bool = False
     ) -> BaseAlgorithm:
-        """Return the learner, on the processor; goals are refused."""
-        refuse_goal(goal)
+        """Return the learner, on the processor."""
         return RecurrentPPO(
             "MlpLstmPolicy",
             environments,

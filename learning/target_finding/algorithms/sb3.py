@@ -16,7 +16,6 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from asterias.errors import UserError
 from learning.target_finding.algorithms.networks import ITERATION
 from learning.target_finding.env.options import Actions
 from learning.target_finding.policies.encoder import TileEncoder
@@ -32,9 +31,11 @@ class Recipe(ABC):
 
     Attributes:
         actions: of the task, ``increments`` or ``moves``.
+        has_hindsight: whether it learns the goal-conditioned form.
     """
 
     actions: Actions = "increments"
+    has_hindsight = False
 
     def iteration_steps(self, network: str) -> int:
         """Return the steps between two updates; those of a training must be a multiple."""
@@ -59,7 +60,7 @@ class Recipe(ABC):
             network: name of the policy's network.
             environments: to act in.
             seed: of everything.
-            goal: whether observations hold goals.
+            goal: whether observations hold goals, for learners with hindsight.
         """
 
     def export(
@@ -81,16 +82,6 @@ class Recipe(ABC):
     def encoder_tensors(self, encoder: TileEncoder | None) -> dict[str, Any]:
         """Return the encoder's weights as a policy's file holds them."""
         return {f"encoder.{k}": v for k, v in encoder.tensors.items()} if encoder else {}
-
-
-def refuse_goal(goal: bool) -> None:
-    """Refuse the goal-conditioned form for a learner without hindsight.
-
-    Raises:
-        UserError: it is asked for.
-    """
-    if goal:
-        raise UserError("The goal-conditioned form is learned by hindsight: use --algo sac.")
 
 
 def hidden_and_last(hidden: nn.Module, last: nn.Module) -> dict[str, Any]:

@@ -21,6 +21,8 @@ _LEARNING_RATE = 1e-3
 class SacRecipe(Recipe):
     """SAC; settings are ours."""
 
+    has_hindsight = True
+
     def learning_rate(self, network: str, done: float) -> float:
         """Return a constant rate."""
         return _LEARNING_RATE

@@ -118,6 +118,8 @@ class TrainingConfig:
             raise UserError(f"--curiosity must be 0 or more, not {self.curiosity:g}.")
         if self.options.observe == "both" or (self.options.goal and self.curiosity):
             raise UserError("This learner sees commands, or images, or a goal; choose one.")
+        if self.options.goal and not self.recipe.has_hindsight:
+            raise UserError("The goal-conditioned form is learned by hindsight: use --algo sac.")
 
     @property
     def iteration(self) -> int:

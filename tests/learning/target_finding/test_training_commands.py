@@ -42,7 +42,7 @@ def run_learning(*arguments: str, path: Path | None = None) -> subprocess.Comple
 
 def test_a_limb_of_a_robot_with_other_joints_is_trained_and_evaluated(tmp_path: Path) -> None:
     words = ("--robot", "starfish", "--limb", "4", "--steps", "75", "--cap", "1")
-    done = run_here("learning", "train", *words, "--processes", "3", "--out", str(tmp_path / "out"))
+    done = run_here("learning", "train", *words, "--processes", "1", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     card = load_policy(tmp_path / "out").card
     assert (card["options"]["limb"], card["cameras"]) == (4, 8)
