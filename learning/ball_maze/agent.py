@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from asterias.arrays import Cell
 from learning.ball_maze.environment import BallMazeEnv, BallObservation
 from planners.mazes.datasets import MazeRule, generate_stratified
-from planners.mazes.distances import distances
+from planners.mazes.distances import distances, farthest_cell
 from planners.mazes.grid_map import GridMap
 from planners.mazes.problems import PlanningProblem
 from planners.navigation.path_follower import FollowerOptions, PathFollower
@@ -92,7 +92,7 @@ def measure(
     rows: list[dict[str, Any]] = []
     for number in range(len(mazes)):
         lengths = distances(mazes.mazes[number : number + 1], mazes.goals[number : number + 1])[0]
-        start = _cell(np.array(divmod(int(lengths.argmax()), 35)))
+        start = farthest_cell(lengths)
         grid, goal = GridMap(mazes.mazes[number]), _cell(mazes.goals[number])
         course = PlanningProblem(grid, start, goal, int(lengths[start]))
         rows.append(_episode(environment, agent, course))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from asterias.arrays import Cell
 from asterias.errors import UserError
 from planners.mazes.datasets import MazeRule, generate
-from planners.mazes.distances import distances
+from planners.mazes.distances import distances, farthest_cell
 from planners.mazes.grid_map import GridMap
 from planners.mazes.map_files import is_ros_map, read_map
 
@@ -79,6 +79,9 @@ def _with_ends(grid: GridMap, goal: Cell | None, seed: int, farthest: bool) -> P
 def _start(
     lengths: NDArray[np.int32], random: np.random.Generator, farthest: bool, goal: Cell
 ) -> tuple[Cell, Cell, int]:
-    index = lengths.argmax() if farthest else random.choice(np.flatnonzero(lengths > 0))
-    row, column = divmod(int(index), lengths.shape[1])
-    return (row, column), goal, int(lengths[row, column])
+    if farthest:
+        start = farthest_cell(lengths)
+    else:
+        row, column = random.choice(np.argwhere(lengths > 0))
+        start = (int(row), int(column))
+    return start, goal, int(lengths[start])

@@ -18,7 +18,7 @@ from asterias.cli import check_file
 from asterias.errors import UserError
 from asterias.files import write_json
 from planners.mazes.action_sets import OCTILE
-from planners.mazes.distances import distances
+from planners.mazes.distances import distances, farthest_cell
 from planners.mazes.grid_map import GridMap
 from planners.mazes.map_files import Colours, MapFile, NoMazeError, ReadOptions, Walls, read_map
 from planners.networks.base import choose_device
@@ -217,9 +217,7 @@ def _ends(config: PlanConfig, file: MapFile) -> tuple[Cell, Cell]:
 
 def farthest(grid: GridMap, goal: Cell) -> Cell:
     """Return the cell from which the path to the goal is longest."""
-    lengths = distances(grid.free[None], np.array([goal]))[0]
-    row, column = np.unravel_index(int(lengths.argmax()), lengths.shape)
-    return int(row), int(column)
+    return farthest_cell(distances(grid.free[None], np.array([goal]))[0])
 
 
 def _cell(config: PlanConfig, text: str, name: str, grid: GridMap) -> Cell:

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from planners.mazes.datasets import MazeRule, generate
-from planners.mazes.distances import distances, optimal_actions
+from planners.mazes.distances import distances, farthest_cell, optimal_actions
 from planners.networks.base import observation
 from planners.networks.registry import build
+from planners.operator.simd import LANES
+from planners.operator.two_threads.pair_calls import LEAST_BLOCKS
 from planners.operator.value_iteration import action_values, value_iteration
 from planners.planning import exact_search as search
 from planners.training.losses import Labels, backward
@@ -26,7 +28,7 @@ def warm() -> None:
     one = generate(MazeRule(9), 1, seed=0)
     lengths = distances(one.mazes, one.goals)
     bits = optimal_actions(lengths)
-    start = divmod(int(lengths[0].argmax()), 9)
+    start = farthest_cell(lengths[0])
     search.a_star(one.mazes[0], start, (int(one.goals[0, 0]), int(one.goals[0, 1])))
     optimal = bits[:, None] >> np.arange(4, dtype=np.uint8).reshape(-1, 1, 1) & 1
     labels = Labels(torch.from_numpy(lengths), torch.from_numpy(optimal.astype(np.float32)))
@@ -42,5 +44,7 @@ def _warm_halves() -> None:
     """Compile what two threads run on one maze that is large and deep, where there are two."""
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    value_iteration(torch.ones(1, 4, 9, 64, 64) / 9, torch.zeros(1, 64, 64), 800)
+    kernels = torch.full((1, 4, 9, 64, 64), 1 / 9, requires_grad=True)
+    depth = LEAST_BLOCKS // (64 * 64 // LANES)
+    value_iteration(kernels, torch.zeros(1, 64, 64), depth).sum().backward()  # type: ignore[no-untyped-call]
     torch.set_num_threads(threads)
