@@ -147,26 +147,65 @@ def _gates(row: dict[str, Any]) -> tuple[str, str]:
     )
 
 
-_UPDATES = {"doom_exit": "2 steps", "doom_exit_sb3": "4 steps"}
+# An update every so many steps, ever fewer random moves over so many, steps of an episode.
+_EXITS = {
+    "doom_exit": ("2", "2,400", "300"),
+    "doom_exit_sb3": ("4", "2,400", "300"),
+    "doom_exit_explored": ("4", "4,800", "600"),
+}
 
 
 def _doom_exit(results: Path) -> str:
     rows: list[tuple[str, ...]] = [
         (
-            "an update every",
+            "steps an update",
+            "steps with random moves",
+            "steps an episode",
             "learner",
             "steps until solved, each seed",
+            "median, times Highway DQN's",
+            "each seed, times Highway DQN's",
             "last way, each seed",
             "open gates",
             "mean gain",
         )
     ]
-    for row in load(results, "learning/highway_doom_exit.json")["rows"]:
+    found = load(results, "learning/highway_doom_exit.json")["rows"]
+    for row in found:
         ways = [curve[-1] for curve in row["curves"]]
         shown = ", ".join(f"{way['length']:.0f}" if way["return"] > 0 else "none" for way in ways)
-        updates = "" if row["learner"] == "ppo" else _UPDATES[row["task"]]
-        rows.append((updates, _DEEP[row["learner"]], _solved(row), shown, *_gates(row)))
+        updates, moves, episode = _EXITS[row["task"]]
+        learned = ("", "") if row["learner"] == "ppo" else (updates, moves)
+        about = (*learned, episode, _DEEP[row["learner"]], _solved(row), *_times(row, found))
+        rows.append((*about, shown, *_gates(row)))
     return markdown_table(rows)
+
+
+def _times(row: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[str, str]:
+    """Return how many times as many steps as Highway DQN a learner takes: medians, each seed.
+
+    A training that is not solved counts as all of its steps, and the figure as a bound.
+    """
+    own = next(r for r in rows if r["task"] == row["task"] and "highway" in r["learner"])
+    if own is row:
+        return "", ""
+    pairs = list(zip(row["solved"], own["solved"], strict=True))
+    shown = [
+        "none" if taken is None and best is None else _ratio(taken, best, row["steps"])
+        for taken, best in pairs
+    ]
+    return _ratio(_median(row), _median(own), row["steps"]), ", ".join(shown)
+
+
+def _median(row: dict[str, Any]) -> int | None:
+    ordered = sorted(row["steps"] + 1 if s is None else s for s in row["solved"])
+    middle = ordered[len(ordered) // 2]
+    return None if middle > row["steps"] else int(middle)
+
+
+def _ratio(taken: int | None, best: int | None, steps: int) -> str:
+    sign = "> " if taken is None else "< " if best is None else ""
+    return f"{sign}{(taken or steps) / (best or steps):.1f}"
 
 
 # What the arm is paid for no distance after 20 steps, with a discount of 0.95.

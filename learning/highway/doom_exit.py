@@ -10,12 +10,37 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from learning.environments import register_environments
+from asterias.arrays import Cell
+from learning.doom_maze.environment import DoomMazeCellsEnv, DoomObservation
 from learning.highway.tasks import Seen
+from sim.doom.maps import MazeMap
 
-_ENVIRONMENT = "Asterias/DoomMazeCells-v0"
 # Of a view: rows and columns of grey that are kept.
 _ROWS, _COLUMNS = 3, 4
+
+
+class _RememberedCells(DoomMazeCellsEnv):
+    """``Asterias/DoomMazeCells-v0`` that loads a maze and draws a cell's views once.
+
+    They are the same at each visit; most of the time would go into drawing them.
+    """
+
+    def __init__(self, render_mode: str | None = None, **options: Any) -> None:
+        super().__init__(render_mode, **options)
+        self._loaded: int | None = None
+        self._known: dict[Cell, DoomObservation] = {}
+
+    def _load(self, world: MazeMap) -> None:
+        if self._loaded != self._maze_seed:
+            super()._load(world)
+            self._loaded, self._known = self._maze_seed, {}
+
+    def _observation(self) -> DoomObservation:
+        if self._cell in self._known:
+            self._live().warp(self._cell)
+        else:
+            self._known[self._cell] = super()._observation()
+        return self._known[self._cell]
 
 
 class DoomExitEnv(gymnasium.Wrapper[Seen, int, Any, int]):
@@ -31,14 +56,14 @@ class DoomExitEnv(gymnasium.Wrapper[Seen, int, Any, int]):
     """
 
     def __init__(self, maze_seed: int, size: int = 9, cap: int = 300) -> None:
-        register_environments()
         options: dict[str, Any] = {
             "size": size,
             "reward": "sparse",
             "start": "farthest",
             "max_steps": cap,
         }
-        super().__init__(gymnasium.make(_ENVIRONMENT, **options))
+        cells: Any = _RememberedCells(**options)  # a dictionary is seen there, a row here
+        super().__init__(cells)
         self.maze_seed, self.size = maze_seed, size
         self.observation_space = spaces.Box(0, 1, (4 * _ROWS * _COLUMNS + 4 * size,), np.float32)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class DeepTask:
         settings: of DQN.
         episodes: of an evaluation.
         patience: steps after which an evaluation gives an episode up.
+        every: steps of training between two evaluations.
         process: with exact values, where the task is one.
         learners: names of those that are compared on it.
     """
@@ -66,6 +68,7 @@ class DeepTask:
     settings: dict[str, Any] = field(default_factory=lambda: dict(CORRIDOR_SETTINGS))
     episodes: int = 10
     patience: int = 10_000
+    every: int = 500
     process: FiniteProcess | None = None
     learners: tuple[str, ...] = ("dqn", "dqn_5", "dqn_50", "highway_50", "highway_critics_50")
 
@@ -93,18 +96,31 @@ def _register_corridor(name: str, title: str, slip: float) -> None:
 
 _register_corridor("corridor", "corridors of 20 steps, moves certain", 0.0)
 _register_corridor("slippery_corridor", "corridors of 20 steps, 20 % of the moves random", 0.2)
-TASKS.register(
-    "target_finding",
-    DeepTask(
-        "target finding, one servo at a time, no dead camera",
-        lambda: TargetFindingEnv(actions="moves", wait_s=1.0, cap=60),
-        2000,
-        # A find within ten moves: 0.9 to the power of 9.
-        0.9**9,
-        {**SETTINGS, "learning_rate": 1e-3},
-        learners=("ppo", "dqn", "dqn_20", "highway_20"),
-    ),
-)
+
+
+def _register_target_finding(
+    name: str, cameras: str, faults: str, every: int = 500, patience: int = 60
+) -> None:
+    TASKS.register(
+        name,
+        DeepTask(
+            f"target finding, one servo at a time, {cameras}",
+            partial(TargetFindingEnv, actions="moves", wait_s=1.0, cap=60, faults=faults),
+            2000,
+            # A find within ten moves: 0.9 to the power of 9.
+            0.9**9,
+            {**SETTINGS, "learning_rate": 1e-3},
+            patience=patience,
+            every=every,
+            learners=("ppo", "dqn", "dqn_20", "highway_20"),
+        ),
+    )
+
+
+_register_target_finding("target_finding", "no dead camera", "kill0")
+# Looked at more often; finds after 30 moves are worth less than a twentieth of one at once.
+_register_target_finding("target_finding_dead_1", "1 dead camera of 4", "kill1", 100, 30)
+_register_target_finding("target_finding_dead_2", "1 or 2 dead cameras of 4", "kill12", 100, 30)
 
 # Takes environment, and settings of DQN.
 _MakeLearner = Callable[..., BaseAlgorithm]
@@ -156,15 +172,15 @@ class DeepRun:
 class _Curve(BaseCallback):
     """Evaluates the greedy policy now and then."""
 
-    def __init__(self, about: DeepTask, every: int, on_steps: Callable[[int], None]) -> None:
+    def __init__(self, about: DeepTask, on_steps: Callable[[int], None]) -> None:
         super().__init__()
         self.points: list[dict[str, float]] = []
         self.gates: list[dict[str, float]] = []
-        self._about, self._every, self._on_steps = about, every, on_steps
+        self._about, self._on_steps = about, on_steps
         self._env = about.make()
 
     def _on_step(self) -> bool:
-        if self.num_timesteps % self._every:
+        if self.num_timesteps % self._about.every:
             return True
         returns, lengths = evaluate(self.model, self._env, self._about)
         self.points.append(
@@ -211,13 +227,12 @@ def evaluate(
     return returns, lengths
 
 
-def complete_deep_run(run: DeepRun, on_steps: Callable[[int], None], every: int = 500) -> None:
+def complete_deep_run(run: DeepRun, on_steps: Callable[[int], None]) -> None:
     """Train, where that is not done yet.
 
     Args:
         run: the training.
         on_steps: told after each evaluation how many steps were taken.
-        every: steps between evaluations.
     """
     if run.path.exists():
         return
@@ -226,7 +241,7 @@ def complete_deep_run(run: DeepRun, on_steps: Callable[[int], None], every: int 
     env = about.make()
     # Stable-baselines3 writes into the dictionaries that it is given.
     model = DEEP_LEARNERS.get(run.learner)(env, seed=run.seed, **deepcopy(about.settings))
-    curve = _Curve(about, every, on_steps)
+    curve = _Curve(about, on_steps)
     model.learn(about.steps, callback=curve)
     env.close()
     result = {

@@ -21,44 +21,64 @@ __all__ = ["DEEP_LEARNERS", "TASKS"]
 
 # The first maze from seed 100 on whose exit is 15 steps away or more; maze 3 was for trials.
 _MAZE, _SHORTEST = 103, 20
-_DOOM = {
-    **CORRIDOR_SETTINGS,
-    "learning_starts": 300,
-    "target_update_interval": 200,
-    # Random moves become fewer over the first 2,400 steps.
-    "exploration_fraction": 0.16,
-}
+_EXIT_STEPS = 15_000
+_DOOM = {**CORRIDOR_SETTINGS, "learning_starts": 300, "target_update_interval": 200}
 
 
-def register_exit(name: str, maze_seed: int, shortest: int, between_updates: int = 2) -> None:
+def register_exit(
+    name: str,
+    between_updates: int = 2,
+    random_for: int = 2400,
+    cap: int = 300,
+    every: int = 500,
+    learners: tuple[str, ...] = ("dqn", "highway_50"),
+) -> None:
     """Register the exit of a maze as a task; it is solved by ways at most 2 steps too long.
 
     Args:
         name: of the task.
-        maze_seed: which maze.
-        shortest: steps of its shortest way.
         between_updates: steps between two updates of DQN.
+        random_for: steps over which random moves become fewer.
+        cap: steps after which an episode is truncated.
+        every: steps between two evaluations.
+        learners: that are compared on it.
     """
-    updates = f", an update every {between_updates} steps" if between_updates != 2 else ""
+    title = f"exit of a maze in ViZDoom, {_SHORTEST} steps away"
+    if between_updates != 2:
+        title = f"{title}, an update every {between_updates} steps"
+    if random_for != 2400:
+        title = f"{title}, random moves for longer"
+    schedule = {"train_freq": between_updates, "exploration_fraction": random_for / _EXIT_STEPS}
     TASKS.register(
         name,
         DeepTask(
-            f"exit of a maze in ViZDoom, {shortest} steps away{updates}",
-            partial(DoomExitEnv, maze_seed),
-            15_000,
-            0.95 ** (shortest + 1),
-            {**_DOOM, "train_freq": between_updates},
+            title,
+            partial(DoomExitEnv, _MAZE, cap=cap),
+            _EXIT_STEPS,
+            0.95 ** (_SHORTEST + 1),
+            {**_DOOM, **schedule},
             episodes=1,  # the same each time
             patience=60,
-            # What PPO does is the same at any number.
-            learners=("dqn", "highway_50") if updates else ("dqn", "highway_50", "ppo"),
+            every=every,
+            learners=learners,
         ),
     )
 
 
-register_exit("doom_exit", _MAZE, _SHORTEST)
-# As often as DQN of stable-baselines3 updates by itself: steps cost more than updates there.
-register_exit("doom_exit_sb3", _MAZE, _SHORTEST, between_updates=4)
+register_exit("doom_exit", learners=("dqn", "highway_50", "ppo"))
+# As often as DQN of stable-baselines3 updates by itself: steps cost more than updates there. What
+# PPO does is the same at any number.
+register_exit("doom_exit_sb3", between_updates=4)
+# Random moves of 2,400 steps need not find the exit. Twice as many, in episodes twice as long, were
+# chosen among five schedules in the maze for trials.
+register_exit(
+    "doom_exit_explored",
+    between_updates=4,
+    random_for=4800,
+    cap=600,
+    every=250,
+    learners=("dqn", "highway_50", "ppo"),
+)
 
 _REACH: dict[str, Any] = {
     "buffer_size": 20_000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,25 @@ def test_it_learns_logs_saves_and_loads(gate: str, tmp_path: Path) -> None:
     seen = torch.eye(42)
     assert torch.equal(same.q_net(seen), model.q_net(seen))
     same.learn(60, reset_num_timesteps=False)
+
+
+def test_target_finding_with_dead_cameras_is_looked_at_more_often() -> None:
+    for name, dead in (("dead_1", {1}), ("dead_2", {1, 2})):
+        env = deep.TASKS.get(f"target_finding_{name}").make()
+        counts = {len(env.reset(seed=seed)[1]["dead_cameras"]) for seed in range(6)}
+        assert counts == dead
+    whole = deep.TASKS.get("target_finding_dead_1")
+    assert (whole.every, whole.patience, whole.steps) == (100, 30, 2000)
+
+
+def test_evaluations_come_as_often_as_the_task_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = replace(deep.TASKS.get("corridor"), steps=300, every=100)
+    monkeypatch.setitem(deep.TASKS._entries, "corridor", tiny)
+    told: list[int] = []
+    deep.complete_deep_run(DeepRun("corridor", "dqn", 0, tmp_path), told.append)
+    assert told == [100, 200, 300]
 
 
 @pytest.mark.slow

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
 from asterias.errors import UserError
 from learning.__main__ import main
+from learning.environments import register_environments
 from learning.highway.doom_exit import DoomExitEnv
 from learning.highway.minatar import GAMES, MinAtarEnv, load_game
+from learning.highway.studies.deep_more import TASKS
 from learning.highway.studies.minatar import MinAtarRun, interquartile_mean, summarise
 
 
@@ -120,3 +124,40 @@ def test_only_the_exit_of_a_maze_pays() -> None:
         rewards.append(reward)
     env.close()
     assert ended and rewards == [0.0] * 17 + [1.0]
+
+
+def test_views_that_are_drawn_once_are_those_of_every_visit() -> None:
+    register_environments()
+    env, rng = DoomExitEnv(maze_seed=3, cap=30), np.random.default_rng(0)
+    options: dict[str, Any] = {"size": 9, "reward": "sparse", "start": "farthest"}
+    anew = gymnasium.make("Asterias/DoomMazeCells-v0", max_steps=30, **options)
+    visited = []
+    for _ in range(2):
+        seen, info = env.reset()
+        drawn, same = anew.reset(options={"maze_seed": 3})
+        over = False
+        while not over:
+            assert info == same and np.array_equal(seen, env._flat(drawn))
+            visited.append(info["cell"])
+            action = int(rng.integers(4))
+            seen, reward, ended, over, info = env.step(action)
+            drawn, *others, same = anew.step(action)
+            assert [reward, ended, over] == others
+    env.close()
+    anew.close()
+    assert 4 < len(set(visited)) < len(visited) == 60
+
+
+def test_the_exits_differ_in_what_their_tables_say() -> None:
+    plain, often, explored = (
+        TASKS.get(name) for name in ("doom_exit", "doom_exit_sb3", "doom_exit_explored")
+    )
+    assert [t.settings["train_freq"] for t in (plain, often, explored)] == [2, 4, 4]
+    random_for = [t.settings["exploration_fraction"] * t.steps for t in (plain, often, explored)]
+    assert random_for == [2400, 2400, 4800]
+    assert plain.goal == often.goal == explored.goal == 0.95**21
+    env = explored.make()
+    env.reset(seed=0)
+    inner: Any = env.unwrapped
+    env.close()
+    assert inner.max_steps == 600
