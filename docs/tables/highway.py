@@ -208,6 +208,28 @@ def _ratio(taken: int | None, best: int | None, steps: int) -> str:
     return f"{sign}{(taken or steps) / (best or steps):.1f}"
 
 
+def _target_finding(results: Path) -> str:
+    rows: list[tuple[str, ...]] = [
+        (
+            "dead cameras",
+            "learner",
+            "steps until solved, each seed",
+            "median, times Highway DQN's",
+            "each seed, times Highway DQN's",
+            "last episodes' length",
+            "open gates",
+            "mean gain",
+        )
+    ]
+    found = load(results, "learning/highway_target_finding.json")["rows"]
+    for row in found:
+        cameras = row["title"].rsplit(", ", 1)[-1]
+        length = f"{row['last_length']:.1f}"
+        times = _times(row, found)
+        rows.append((cameras, _DEEP[row["learner"]], _solved(row), *times, length, *_gates(row)))
+    return markdown_table(rows)
+
+
 # What the arm is paid for no distance after 20 steps, with a discount of 0.95.
 _ARM_BEST = 0.95**19
 
@@ -273,6 +295,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "highway_four_rooms": _four_rooms,
     "highway_dqn": _dqn,
     "highway_doom_exit": _doom_exit,
+    "highway_target_finding": _target_finding,
     "highway_reach": _reach,
     "highway_minatar": _minatar,
 }
