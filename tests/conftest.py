@@ -24,16 +24,16 @@ from asterias_nodes.runtime.domains import reserve_domain_id
 SYSTEMS = ("tests/system/", "tests/docs/test_documents.py")
 # Files that take longest, but for those, the longest first.
 LONG = (
-    "tests/learning/target_finding/test_target_finding_env.py",
-    "tests/ros2_command/test_graph_verbs.py",
-    "tests/learning/policy_search/test_policy_learners.py",
-    "tests/planners/test_training.py",
-    "tests/ros_ws/test_navigation.py",
-    "tests/learning/target_finding/test_target_finding_beyond.py",
-    "tests/ros_ws/test_recorder.py",
-    "tests/examples/",
-    "tests/learning/agents/test_agent_measurements.py",
     "tests/ros_ws/test_dashboard.py",
+    "tests/ros2_command/test_graph_verbs.py",
+    "tests/ros_ws/test_navigation.py",
+    "tests/learning/policy_search/test_policy_learners.py",
+    "tests/learning/target_finding/test_training_commands.py",
+    "tests/ros_ws/test_recorder.py",
+    "tests/learning/target_finding/test_target_finding_env.py",
+    "tests/ros_ws/test_emergency_stop.py",
+    "tests/learning/test_environment_contract.py",
+    "tests/examples/",
     "tests/ros_ws/",
     "tests/hardware/cameras/",
 )

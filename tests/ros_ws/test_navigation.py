@@ -271,6 +271,7 @@ def test_damaged_weights_are_no_settings_of_the_planner(tmp_path: Any, damage: s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow  # which weights are refused is tested above; how a node ends, with the world
 def test_damaged_weights_end_the_planner_with_one_sentence(start_node: Any, tmp_path: Any) -> None:
     planners = f"[bfs, {damaged_weights(tmp_path, 'cut')}]"
     # It loads PyTorch first, which takes long where other tests run.
