@@ -127,6 +127,21 @@ def _doom_joint(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _doom_joint_fresh(results: Path) -> str:
+    """Return the table of the longest joint trainings on many mazes."""
+    rows: list[tuple[str, ...]] = []
+    for row in load(results, "doom/joint_fresh.json")["rows"]:
+        if row["views_given"] < 1 or row["blank"]:
+            continue
+        rates = [f"{one['success']:.1f} %" for one in row["bins"]]
+        rows.append((str(row["training"]["seed"]), _TEXTURES[row["textures"]], *rates))
+    spans = [
+        f"{one['lo']} to {one['hi']} steps ({one['starts']:,} starts, {one['mazes']} mazes)"
+        for one in row["bins"]
+    ]
+    return markdown_table([("seed", "textures", *spans), *rows])
+
+
 def _joint_training(row: dict[str, Any]) -> str:
     """Return what a mapper and its planner were taught, in words."""
     training = row["training"]
@@ -164,5 +179,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "doom_textures": _doom_textures,
     "doom_explored": _doom_explored,
     "doom_joint": _doom_joint,
+    "doom_joint_fresh": _doom_joint_fresh,
     "doom_sight": _doom_sight,
 }

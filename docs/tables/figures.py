@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from docs.tables.markdown import link, load, markdown_table, mean_std
 
@@ -227,29 +228,32 @@ def _agent_figures(results: Path) -> list[tuple[str, ...]]:
 def _joint_shares(results: Path) -> list[str]:
     """Return success by length of the way: map taught; actions alone, briefly; the same, best way.
 
-    Of each kind the mean over seeds of each seed's longest training.
+    Means over seeds; those of the best way on more mazes.
     """
-    rows = [
+    rows = _joint_rows(results, "joint")
+    brief = [row for row in rows if row["training"]["planner_frozen"] == 0]
+    kinds = (
+        [row for row in brief if row["training"]["map_loss"] > 0],
+        [row for row in brief if row["training"]["map_loss"] == 0],
+        _joint_rows(results, "joint_fresh"),
+    )
+    return [" / ".join(_mean_rates([row["bins"] for row in kind])) for kind in kinds]
+
+
+def _joint_rows(results: Path, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a file of joint trainings with known textures and all views."""
+    rows: list[dict[str, Any]] = load(results, f"doom/{name}.json")["rows"]
+    return [
         row
-        for row in load(results, "doom/joint.json")["rows"]
+        for row in rows
         if row["textures"] == "training" and row["views_given"] == 1 and not row["blank"]
     ]
-    shares = []
-    for map_loss, frozen, sharpness in ((True, 0.0, 1.0), (False, 0.0, 1.0), (False, 0.5, 4.0)):
-        kind = [
-            row
-            for row in rows
-            if (row["training"]["map_loss"] > 0) == map_loss
-            and row["training"]["planner_frozen"] == frozen
-            and row["training"].get("map_sharpness", 1.0) == sharpness
-        ]
-        kind.sort(key=lambda row: int(row["training"]["epochs"]))
-        longest = {row["training"]["seed"]: row["bins"] for row in kind}.values()
-        means = [
-            statistics.mean(one["success"] for one in bins) for bins in zip(*longest, strict=True)
-        ]
-        shares.append(" / ".join(f"{mean:.1f}" for mean in means))
-    return shares
+
+
+def _mean_rates(seeds: list[list[dict[str, Any]]]) -> list[str]:
+    """Return the mean success of each bin over seeds."""
+    means = [statistics.mean(one["success"] for one in bins) for bins in zip(*seeds, strict=True)]
+    return [f"{mean:.1f}" for mean in means]
 
 
 def _doom_figures(results: Path) -> list[tuple[str, ...]]:
@@ -265,7 +269,7 @@ def _doom_figures(results: Path) -> list[tuple[str, ...]]:
             "30, 31 to 90 steps: map and actions taught, trained mapper; actions alone, new one, "
             "and longer, the planner frozen at first, the map sharper",
             f"{taught} %; {short} %; {long} %",
-            link("doom/joint.json"),
+            f"{link('doom/joint.json')}, {link('doom/joint_fresh.json')}",
         ),
         (
             f"a ball pushed through 35 x 35 mazes by `{ball['planner']}`, paths of {spans} steps: "
