@@ -181,6 +181,33 @@ def _doom_exit(results: Path) -> str:
     return markdown_table(rows)
 
 
+def _doom_exits(results: Path) -> str:
+    """Return steps until solved by maze; a training that never arrives counts as all its steps."""
+    rows: list[tuple[str, ...]] = [
+        (
+            "maze",
+            "shortest way",
+            "DQN, each seed",
+            "Highway DQN, each seed",
+            "of means",
+            "of medians",
+        )
+    ]
+    found = load(results, "learning/highway_doom_exits.json")["rows"]
+    totals = [0, 0]
+    for row, own in zip(found[::2], found[1::2], strict=True):
+        assert row["task"] == own["task"] and "highway" in own["learner"]
+        taken = [sum(s or one["steps"] for s in one["solved"]) for one in (row, own)]
+        totals = [total + more for total, more in zip(totals, taken, strict=True)]
+        medians = _median(row), _median(own)
+        median = "" if medians == (None, None) else _ratio(*medians, row["steps"])
+        name, steps = row["task"].rpartition("_")[2], row["title"].split(", ")[1].split()[0]
+        shown = (_solved(row), _solved(own), f"{taken[0] / taken[1]:.1f}", median)
+        rows.append((name, steps, *shown))
+    rows.append(("all", "", "", "", f"{totals[0] / totals[1]:.2f}", ""))
+    return markdown_table(rows)
+
+
 def _times(row: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[str, str]:
     """Return how many times as many steps as Highway DQN a learner takes: medians, each seed.
 
@@ -295,6 +322,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "highway_four_rooms": _four_rooms,
     "highway_dqn": _dqn,
     "highway_doom_exit": _doom_exit,
+    "highway_doom_exits": _doom_exits,
     "highway_target_finding": _target_finding,
     "highway_reach": _reach,
     "highway_minatar": _minatar,

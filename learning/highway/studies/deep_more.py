@@ -21,6 +21,8 @@ __all__ = ["DEEP_LEARNERS", "TASKS"]
 
 # The first maze from seed 100 on whose exit is 15 steps away or more; maze 3 was for trials.
 _MAZE, _SHORTEST = 103, 20
+# The next eight by the same rule, with the steps of their shortest ways.
+MORE_EXITS = {120: 15, 183: 18, 203: 25, 205: 18, 206: 24, 210: 16, 212: 22, 214: 15}
 _EXIT_STEPS = 15_000
 _DOOM = {**CORRIDOR_SETTINGS, "learning_starts": 300, "target_update_interval": 200}
 
@@ -32,6 +34,8 @@ def register_exit(
     cap: int = 300,
     every: int = 500,
     learners: tuple[str, ...] = ("dqn", "highway_50"),
+    maze: int = _MAZE,
+    shortest: int = _SHORTEST,
 ) -> None:
     """Register the exit of a maze as a task; it is solved by ways at most 2 steps too long.
 
@@ -42,8 +46,12 @@ def register_exit(
         cap: steps after which an episode is truncated.
         every: steps between two evaluations.
         learners: that are compared on it.
+        maze: its seed.
+        shortest: steps of its shortest way.
     """
-    title = f"exit of a maze in ViZDoom, {_SHORTEST} steps away"
+    title = f"exit of a maze in ViZDoom, {shortest} steps away"
+    if maze != _MAZE:
+        title = f"{title}, maze {maze}"
     if between_updates != 2:
         title = f"{title}, an update every {between_updates} steps"
     if random_for != 2400:
@@ -53,9 +61,9 @@ def register_exit(
         name,
         DeepTask(
             title,
-            partial(DoomExitEnv, _MAZE, cap=cap),
+            partial(DoomExitEnv, maze, cap=cap),
             _EXIT_STEPS,
-            0.95 ** (_SHORTEST + 1),
+            0.95 ** (shortest + 1),
             {**_DOOM, **schedule},
             episodes=1,  # the same each time
             patience=60,
@@ -79,6 +87,8 @@ register_exit(
     every=250,
     learners=("dqn", "highway_50", "ppo"),
 )
+for _seed, _steps in MORE_EXITS.items():
+    register_exit(f"doom_exit_{_seed}", every=250, maze=_seed, shortest=_steps)
 
 _REACH: dict[str, Any] = {
     "buffer_size": 20_000,

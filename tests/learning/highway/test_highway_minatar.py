@@ -13,11 +13,13 @@ import pytest
 
 from asterias.errors import UserError
 from learning.__main__ import main
+from learning.doom_maze.environment import DoomMazeOptions
 from learning.environments import register_environments
 from learning.highway.doom_exit import DoomExitEnv
 from learning.highway.minatar import GAMES, MinAtarEnv, load_game
-from learning.highway.studies.deep_more import TASKS
+from learning.highway.studies.deep_more import MORE_EXITS, TASKS
 from learning.highway.studies.minatar import MinAtarRun, interquartile_mean, summarise
+from planners.mazes.problems import draw_problem
 
 
 def play(env: MinAtarEnv, seed: int) -> tuple[list[float], float, bool]:
@@ -146,6 +148,13 @@ def test_views_that_are_drawn_once_are_those_of_every_visit() -> None:
     env.close()
     anew.close()
     assert 4 < len(set(visited)) < len(visited) == 60
+
+
+def test_more_exits_are_as_far_away_as_it_is_said() -> None:
+    rule = DoomMazeOptions(size=9).rule()
+    for seed, steps in MORE_EXITS.items():
+        assert draw_problem(rule, seed, True, 1.0).shortest_steps == steps
+        assert TASKS.get(f"doom_exit_{seed}").goal == 0.95 ** (steps + 1)
 
 
 def test_the_exits_differ_in_what_their_tables_say() -> None:
