@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from asterias_nodes.runtime.qos import reliable_qos
-from asterias_nodes.target_finding.motion_check import MotionCheck
+from asterias_nodes.target_finding.motion_check import LEAST_S, MotionCheck
 
 JOINTS = ["shoulder_yaw", "shoulder_pitch", "wrist_roll", "finger"]
 STOPPED = "stopped (finger: its own watchdog stopped it)"
@@ -91,7 +92,8 @@ class _NoTopics:
 
 
 def test_one_lost_move_or_a_joint_that_stands_among_others_that_move_is_no_disobedience() -> None:
-    check = MotionCheck(_NoTopics(), "limb_0")  # type: ignore[arg-type]
+    times_s = count(0.0, LEAST_S)  # of each look at the clock
+    check = MotionCheck(_NoTopics(), "limb_0", lambda: next(times_s))  # type: ignore[arg-type]
     here, there, half = np.zeros(4), np.full(4, 0.5), np.array([0.0, 0.0, 0.1, 0.0])
     for end in (here, half, here, there, here):
         assert check.problem(here, there, end) is None
@@ -99,3 +101,14 @@ def test_one_lost_move_or_a_joint_that_stands_among_others_that_move_is_no_disob
     said = check.problem(here, there, here)
     assert said is not None and "2 times" in said and "says" not in said
     assert check.problem(here, there, here) is None  # counted anew
+
+
+def test_moves_of_a_fast_simulation_count_once_two_seconds_have_passed() -> None:
+    now_s = [0.0]
+    check = MotionCheck(_NoTopics(), "limb_0", lambda: now_s[0])  # type: ignore[arg-type]
+    here, there = np.zeros(4), np.full(4, 0.5)
+    for now_s[0] in (0.0, 0.5, 1.0, 1.9):
+        assert check.problem(here, there, here) is None
+    now_s[0] = 2.0
+    said = check.problem(here, there, here)
+    assert said is not None and "5 times" in said

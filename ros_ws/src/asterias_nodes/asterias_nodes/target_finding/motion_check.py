@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 
@@ -14,6 +17,9 @@ from asterias_nodes.runtime.owned_entities import OwnedEntities
 LONG_MOVE_RAD = 0.2
 STANDS_RAD = 0.02
 MOVES = 2
+# Seconds of the wall's clock that they take at least: a simulation that runs fast makes two moves
+# in less time than a command needs at first to find its way through the graph.
+LEAST_S = 2.0
 
 
 class MotionCheck:
@@ -22,11 +28,14 @@ class MotionCheck:
     Args:
         owned: opens and closes the subscription.
         name: of the limb, such as ``limb_0``.
+        clock: seconds of the wall's time.
     """
 
-    def __init__(self, owned: OwnedEntities, name: str) -> None:
-        self._name = name
-        self._disobeyed = 0
+    def __init__(
+        self, owned: OwnedEntities, name: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._name, self._clock = name, clock
+        self._disobeyed, self._since_s = 0, 0.0
         # Sentences of drivers that report an error of this limb, by node.
         self._said: dict[str, str] = {}
         owned.subscription(DiagnosticArray, "/diagnostics", self._take, 10)
@@ -46,7 +55,7 @@ class MotionCheck:
         """Return the sentence to say after a move, with its cure; None where the limb obeys.
 
         One move may be lost; from the second in a row on, in which no joint that was sent far has
-        moved at all, the limb does not obey.
+        moved at all, the limb does not obey, if the first was two seconds ago or more.
 
         Args:
             start_rad: ``(n,)`` measured before the move.
@@ -57,8 +66,9 @@ class MotionCheck:
         if moved.max() > STANDS_RAD:
             self._disobeyed = 0
         elif np.abs(goal_rad - start_rad).max() > LONG_MOVE_RAD:
+            self._since_s = self._since_s if self._disobeyed else self._clock()
             self._disobeyed += 1
-        if self._disobeyed < MOVES:
+        if self._disobeyed < MOVES or self._clock() - self._since_s < LEAST_S:
             return None
         count, self._disobeyed = self._disobeyed, 0
         why = "; ".join(f"{node} says '{said}'" for node, said in self._said.items())
