@@ -199,8 +199,7 @@ def _doom_exits(results: Path) -> str:
         assert row["task"] == own["task"] and "highway" in own["learner"]
         taken = [sum(s or one["steps"] for s in one["solved"]) for one in (row, own)]
         totals = [total + more for total, more in zip(totals, taken, strict=True)]
-        medians = _median(row), _median(own)
-        median = "" if medians == (None, None) else _ratio(*medians, row["steps"])
+        median = _ratio(_median(row), _median(own), row["steps"])
         name, steps = row["task"].rpartition("_")[2], row["title"].split(", ")[1].split()[0]
         shown = (_solved(row), _solved(own), f"{taken[0] / taken[1]:.1f}", median)
         rows.append((name, steps, *shown))
@@ -216,11 +215,8 @@ def _times(row: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[str, str]:
     own = next(r for r in rows if r["task"] == row["task"] and "highway" in r["learner"])
     if own is row:
         return "", ""
-    pairs = list(zip(row["solved"], own["solved"], strict=True))
-    shown = [
-        "none" if taken is None and best is None else _ratio(taken, best, row["steps"])
-        for taken, best in pairs
-    ]
+    pairs = zip(row["solved"], own["solved"], strict=True)
+    shown = [_ratio(taken, best, row["steps"]) for taken, best in pairs]
     return _ratio(_median(row), _median(own), row["steps"]), ", ".join(shown)
 
 
@@ -231,6 +227,9 @@ def _median(row: dict[str, Any]) -> int | None:
 
 
 def _ratio(taken: int | None, best: int | None, steps: int) -> str:
+    """Return how many times as many steps, a bound where one never arrives, none where both."""
+    if taken is None and best is None:
+        return "none"
     sign = "> " if taken is None else "< " if best is None else ""
     return f"{sign}{(taken or steps) / (best or steps):.1f}"
 
